@@ -1,0 +1,81 @@
+"""The same figures and diagnoses for every neural network, whatever framework it was written in.
+
+Importing this package loads NumPy and nothing heavier. Frameworks and plotting libraries are
+found when a model or a figure needs them.
+"""
+
+from ._version import __version__
+from .arrays import Activation, AxisArray, images
+from .capture import Capture, Coverage, capture, recording
+from .errors import (
+    AmbiguousKeyError,
+    AxisError,
+    BackendConflictError,
+    BackendLoadError,
+    CaptureError,
+    CaptureTooLargeError,
+    FileFormatError,
+    InputError,
+    LayerNotFoundError,
+    NetvizError,
+    UnknownModelError,
+    UnsupportedError,
+)
+from .network import Network, wrap
+from .plugins import (
+    get_backend,
+    get_renderer,
+    list_backends,
+    list_renderers,
+    refresh_backends,
+    refresh_renderers,
+    register_backend,
+    register_renderer,
+)
+from .views.heatmap import Heatmap, heatmap
+from .views.histogram import Histogram, histogram
+from .views.side_by_side import SideBySide, side_by_side
+from .views.tiles import FeatureMapGrid, KernelGrid, feature_maps, kernels
+
+__all__ = [
+    "Activation",
+    "AmbiguousKeyError",
+    "AxisArray",
+    "AxisError",
+    "BackendConflictError",
+    "BackendLoadError",
+    "Capture",
+    "CaptureError",
+    "CaptureTooLargeError",
+    "Coverage",
+    "FeatureMapGrid",
+    "FileFormatError",
+    "Heatmap",
+    "Histogram",
+    "InputError",
+    "KernelGrid",
+    "LayerNotFoundError",
+    "Network",
+    "NetvizError",
+    "SideBySide",
+    "UnknownModelError",
+    "UnsupportedError",
+    "__version__",
+    "capture",
+    "feature_maps",
+    "get_backend",
+    "get_renderer",
+    "heatmap",
+    "histogram",
+    "images",
+    "kernels",
+    "list_backends",
+    "list_renderers",
+    "recording",
+    "refresh_backends",
+    "refresh_renderers",
+    "register_backend",
+    "register_renderer",
+    "side_by_side",
+    "wrap",
+]

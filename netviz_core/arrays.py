@@ -1,0 +1,232 @@
+"""Arrays whose axes have names: nobody counts positions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .errors import AxisError, InputError, nearest
+
+SPATIAL_AXES = ("z", "y", "x")
+_CANONICAL_ORDER = ("batch", "time", "channel", *SPATIAL_AXES)
+
+
+def positional_axes(rank: int, first: str = "batch") -> tuple[str, ...]:
+    """Names for axes of which nothing is known: ``batch, axis1, axis2, …``."""
+    return (first, *(f"axis{i}" for i in range(1, rank)))[:rank]
+
+
+def canonical_axes(axes: Sequence[str]) -> tuple[str, ...]:
+    """Order known activation axes as netviz does: batch, time, channel, z, y, x.
+
+    Axes that netviz does not name (``axis1``, a user's own) make the order
+    meaningful only to its owner, who then gets it back as it was.
+
+    Examples
+    --------
+    >>> canonical_axes(("batch", "y", "x", "channel"))
+    ('batch', 'channel', 'y', 'x')
+    >>> canonical_axes(("batch", "axis1", "channel"))
+    ('batch', 'axis1', 'channel')
+    """
+    if set(axes) <= set(_CANONICAL_ORDER):
+        return tuple(sorted(axes, key=_CANONICAL_ORDER.index))
+    return tuple(axes)
+
+
+@dataclass(frozen=True, eq=False)
+class AxisArray:
+    """A NumPy array and the names of its axes.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        The numbers, of any dtype.
+    axes : tuple of str
+        One distinct name for each dimension of `values`.
+
+    Raises
+    ------
+    AxisError
+        If the names do not fit the dimensions or one is used twice.
+
+    Examples
+    --------
+    >>> image = AxisArray(np.zeros((2, 28, 28, 3)), ("batch", "y", "x", "channel"))
+    >>> image.transpose("batch", "channel", "y", "x").shape
+    (2, 3, 28, 28)
+    >>> image.select(batch=0, channel=1).axes
+    ('y', 'x')
+    """
+
+    values: np.ndarray[Any, Any]
+    axes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", np.asarray(self.values))
+        axes = (self.axes,) if isinstance(self.axes, str) else tuple(self.axes)
+        object.__setattr__(self, "axes", axes)
+        if len(axes) != self.values.ndim:
+            raise AxisError(
+                f"{len(axes)} axis names {axes} were given for an array of shape "
+                f"{self.values.shape}; give one name for each of its {self.values.ndim} dimensions"
+            )
+        if len(set(axes)) != len(axes):
+            raise AxisError(f"the axis names {axes} are not distinct; each axis needs its own")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The length of each axis."""
+        return self.values.shape
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The length of each axis, by its name."""
+        return dict(zip(self.axes, self.values.shape, strict=True))
+
+    def transpose(self, *axes: str) -> AxisArray:
+        """Put the axes into another order, without a copy.
+
+        Parameters
+        ----------
+        *axes : str
+            Every axis once, in the order wanted.
+
+        Raises
+        ------
+        AxisError
+            If `axes` is not a permutation of this array's axes.
+        """
+        if sorted(axes) != sorted(self.axes):
+            raise AxisError(f"cannot transpose axes {self.axes} to {axes}; name each of them once")
+        order = [self.axes.index(axis) for axis in axes]
+        return self._with(self.values.transpose(order), tuple(axes))
+
+    def canonical(self) -> AxisArray:
+        """The same values with netviz' order of axes (see `canonical_axes`), without a copy."""
+        order = canonical_axes(self.axes)
+        return self if order == self.axes else self.transpose(*order)
+
+    def select(self, **indexers: int | slice) -> AxisArray:
+        """Take one index, or a slice, along named axes, without a copy.
+
+        Parameters
+        ----------
+        **indexers : int or slice
+            An integer drops the axis, a slice keeps it.
+
+        Raises
+        ------
+        AxisError
+            If there is no such axis.
+        InputError
+            If an integer lies outside the axis.
+        """
+        index: list[int | slice] = [slice(None)] * len(self.axes)
+        for axis, where in indexers.items():
+            if axis not in self.axes:
+                raise AxisError(f"there is no axis {axis!r}; {nearest(axis, self.axes)}")
+            position = self.axes.index(axis)
+            size = self.values.shape[position]
+            if not isinstance(where, slice) and not -size <= where < size:
+                raise InputError(f"index {where} lies outside axis {axis!r}, which has {size} entries")
+            index[position] = where
+        kept = tuple(a for a, i in zip(self.axes, index, strict=True) if isinstance(i, slice))
+        return self._with(self.values[tuple(index)], kept)
+
+    def to_xarray(self) -> Any:
+        """The same array as an `xarray.DataArray`, sharing memory.
+
+        Raises
+        ------
+        ImportError
+            If xarray is not installed.
+        """
+        import xarray
+
+        return xarray.DataArray(self.values, dims=self.axes)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        if copy is False and dtype is not None and np.dtype(dtype) != self.values.dtype:
+            raise ValueError(f"{self.values.dtype} values cannot become {dtype} without a copy")
+        return np.array(self.values, dtype=dtype) if copy else np.asarray(self.values, dtype=dtype)
+
+    def _with(self, values: np.ndarray[Any, Any], axes: tuple[str, ...]) -> AxisArray:
+        return AxisArray(values, axes)
+
+    def _summary(self) -> str:
+        named = ", ".join(f"{axis}={size}" for axis, size in self.sizes.items())
+        return f"({named}) {self.values.dtype}"
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._summary()}>"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Activation(AxisArray):
+    """What one layer returned, at the moment it returned it.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        The numbers; ``float32`` where the native dtype is a narrower float.
+    axes : tuple of str
+        Their names, canonical where known: ``batch, channel, y, x``.
+    path : str
+        The layer's path.
+    call : int
+        Which of the layer's calls during the pass this is, from 0.
+    leaf : str
+        Which part of a structured output, such as ``"1.0"``; empty for a single tensor.
+    dtype : str
+        The native dtype's name, such as ``"bfloat16"``.
+    """
+
+    path: str = ""
+    call: int = 0
+    leaf: str = ""
+    dtype: str = ""
+
+    def _with(self, values: np.ndarray[Any, Any], axes: tuple[str, ...]) -> Activation:
+        return Activation(values, axes, self.path, self.call, self.leaf, self.dtype)
+
+    def __repr__(self) -> str:
+        return f"<Activation {self.path!r} {self._summary()}>"
+
+
+def images(
+    array: Any, axes: Sequence[str] = ("batch", "y", "x", "channel")
+) -> AxisArray:
+    """Name the axes of a batch of images, so that any backend can lay it out for itself.
+
+    Parameters
+    ----------
+    array : array_like
+        One value for each name in `axes`. A single image, without the batch axis,
+        is given one.
+    axes : sequence of str
+        The axes as they stand in `array`.
+
+    Returns
+    -------
+    AxisArray
+        With the axes in the order given.
+
+    Raises
+    ------
+    AxisError
+        If the names do not fit the array.
+
+    Examples
+    --------
+    >>> images(np.zeros((8, 28, 28, 1))).sizes
+    {'batch': 8, 'y': 28, 'x': 28, 'channel': 1}
+    """
+    values = np.asarray(array)
+    names = tuple(axes)
+    if "batch" in names and values.ndim == len(names) - 1:
+        values = np.expand_dims(values, names.index("batch"))
+    return AxisArray(values, names)

@@ -1,0 +1,326 @@
+"""What layers returned while a model ran, kept under readable keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from .arrays import Activation, AxisArray
+from .errors import AmbiguousKeyError, AxisError, CaptureTooLargeError, LayerNotFoundError, nearest
+from .network import wrap
+from .protocols import Layer, LayerSelection
+
+DEFAULT_MAX_BYTES = 4 * 2**30
+"""What a capture may hold unless told otherwise: 4 GiB."""
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What became of one layer asked for.
+
+    Parameters
+    ----------
+    status : str
+        ``captured``, ``not_observed`` (it did not run, or could not be seen) or ``unsupported``.
+    reason : str
+        Why it was not captured; empty if it was.
+    """
+
+    status: str
+    reason: str = ""
+
+
+class HeldValue(Protocol):
+    """A value that a backend keeps safe, to be copied out only when and if it must be."""
+
+    def numpy(self) -> np.ndarray[Any, Any]:
+        """The value as the layer returned it, in memory that nothing else will write to."""
+
+
+class Observation(NamedTuple):
+    """One tensor that a layer returned, as a backend reports it.
+
+    ``axes`` are the names of the axes as they stand in the native tensor; the core puts them
+    into canonical order. ``nbytes`` is the size of the NumPy array that ``value`` will give.
+    """
+
+    leaf: str
+    value: HeldValue
+    axes: tuple[str, ...]
+    dtype: str
+    nbytes: int
+
+
+@dataclass
+class _Slot:
+    """Where one observation waits until somebody looks at it."""
+
+    path: str
+    call: int
+    observation: Observation
+    axes: tuple[str, ...]
+    activation: Activation | None = None
+
+    def get(self) -> Activation:
+        if self.activation is None:
+            observed = self.observation
+            array = AxisArray(observed.value.numpy(), self.axes).canonical()
+            self.activation = Activation(
+                array.values, array.axes, self.path, self.call, observed.leaf, observed.dtype
+            )
+        return self.activation
+
+
+class Recorder:
+    """Receives from a backend what the layers asked for returned.
+
+    Parameters
+    ----------
+    layers : iterable of Layer
+        Those asked for.
+    axes : sequence of str, or mapping, optional
+        The user's own axis names, see `capture`.
+    max_bytes : int
+        How many bytes of values may be held.
+    """
+
+    def __init__(
+        self,
+        layers: Iterable[Layer],
+        axes: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
+        max_bytes: int = DEFAULT_MAX_BYTES,
+    ) -> None:
+        self._order = [layer.path for layer in layers]
+        self.paths = frozenset(self._order)
+        self._axes = {"*": axes} if isinstance(axes, Sequence) else dict(axes or {})
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._slots: list[_Slot] = []
+        self._calls: dict[str, int] = {}
+        self._misses: dict[str, Coverage] = {}
+
+    def add(self, path: str, observations: Sequence[Observation]) -> None:
+        """Keep what the layer at `path` returned from one call.
+
+        Raises
+        ------
+        CaptureTooLargeError
+            Before anything of this call is kept, if it would go beyond the limit.
+        AxisError
+            If the user's axis names do not fit.
+        """
+        needed = self._bytes + sum(observed.nbytes for observed in observations)
+        if needed > self._max_bytes:
+            raise CaptureTooLargeError(
+                f"layer {path!r} brings the capture to {needed:,} bytes, more than max_bytes="
+                f"{self._max_bytes:,}; ask for fewer layers, a smaller batch, or raise max_bytes"
+            )
+        call = self._calls.get(path, 0)
+        slots = [_Slot(path, call, observed, self._axes_of(path, observed)) for observed in observations]
+        self._bytes = needed
+        self._calls[path] = call + 1
+        self._slots.extend(slots)
+        if not observations:
+            self.miss(path, "it returned no tensor", "unsupported")
+
+    def miss(self, path: str, reason: str, status: str = "not_observed") -> None:
+        """Say why a layer asked for is not captured; the first reason given stands."""
+        self._misses.setdefault(path, Coverage(status, reason))
+
+    @property
+    def slots(self) -> Sequence[_Slot]:
+        """What has been kept so far, in the order in which it was returned."""
+        return self._slots
+
+    def coverage(self) -> dict[str, Coverage]:
+        """What became of every layer asked for, so far."""
+        captured = {slot.path for slot in self._slots}
+        absent = Coverage("not_observed", "it did not run during the pass")
+        return {
+            path: Coverage("captured") if path in captured else self._misses.get(path, absent)
+            for path in self._order
+        }
+
+    def _axes_of(self, path: str, observed: Observation) -> tuple[str, ...]:
+        for pattern, names in self._axes.items():
+            if path == pattern or fnmatchcase(path, pattern):
+                if len(names) == len(observed.axes):
+                    return tuple(names)
+                if pattern != "*":
+                    raise AxisError(
+                        f"axes={tuple(names)} were given for layer {path!r}, whose output has "
+                        f"{len(observed.axes)} axes, {observed.axes}; name each of them"
+                    )
+        return observed.axes
+
+
+class Capture(Mapping[str, Activation]):
+    """A read-only mapping from key to `Activation`, in the order in which layers returned.
+
+    The key is the layer's path; with ``:n`` where it ran several times and ``#part`` where
+    it returned a structure. A shorter key works while it is unambiguous.
+    """
+
+    def __init__(self, backend: str, recorder: Recorder) -> None:
+        self.backend = backend
+        self._recorder = recorder
+
+    @property
+    def coverage(self) -> Mapping[str, Coverage]:
+        """What became of every layer asked for, by path."""
+        return self._recorder.coverage()
+
+    def __getitem__(self, key: str) -> Activation:
+        slots = self._keyed()
+        if key in slots:
+            return slots[key].get()
+        candidates = [
+            full for full, slot in slots.items() if key in _short_keys(slot.path, slot.call, slot.observation.leaf)
+        ]
+        if len(candidates) > 1:
+            raise AmbiguousKeyError(f"{key!r} fits several captured values: {', '.join(map(repr, candidates))}")
+        if not candidates:
+            raise LayerNotFoundError(self._absent(key, slots))
+        return slots[candidates[0]].get()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._keyed())
+
+    def __len__(self) -> int:
+        return len(self._recorder.slots)
+
+    def __contains__(self, key: object) -> bool:
+        try:
+            self[key]  # type: ignore[index]
+        except (AmbiguousKeyError, LayerNotFoundError):
+            return False
+        return True
+
+    def __repr__(self) -> str:
+        missed = sum(entry.status != "captured" for entry in self.coverage.values())
+        note = f", {missed} layers not captured (see .coverage)" if missed else ""
+        return f"<Capture of {len(self)} activations, {self.backend} backend{note}>"
+
+    def _keyed(self) -> dict[str, _Slot]:
+        slots = self._recorder.slots
+        calls: dict[str, int] = {}
+        for slot in slots:
+            calls[slot.path] = max(calls.get(slot.path, 0), slot.call)
+        return {
+            slot.path
+            + (f":{slot.call}" if calls[slot.path] else "")
+            + (f"#{slot.observation.leaf}" if slot.observation.leaf else ""): slot
+            for slot in slots
+        }
+
+    def _absent(self, key: str, slots: Mapping[str, _Slot]) -> str:
+        entry = self.coverage.get(key)
+        if entry is not None:
+            return f"layer {key!r} was asked for but not captured: {entry.reason}"
+        return f"nothing was captured under {key!r}; {nearest(key, slots) or 'the capture is empty'}"
+
+
+def _short_keys(path: str, call: int, leaf: str) -> set[str]:
+    return {path, f"{path}:{call}", f"{path}#{leaf}"}
+
+
+def capture(
+    model: Any,
+    x: Any,
+    layers: LayerSelection = "*",
+    *,
+    axes: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
+    max_bytes: int = DEFAULT_MAX_BYTES,
+) -> Capture:
+    """Run one forward pass and keep what the layers asked for returned.
+
+    The pass is made in evaluation mode and without gradients; the model is left exactly as
+    it came, also when the pass fails.
+
+    Parameters
+    ----------
+    model : native model, path, or Network
+    x : array, native tensor, AxisArray, or a tuple or dict of them
+        The input. An `AxisArray` (see `images`) is laid out for the model's own convention;
+        anything else goes to the model as it is.
+    layers : str, list of str, or callable
+        A path, a glob, a list of them, or a function of a `Layer`.
+    axes : sequence of str, or mapping, optional
+        Names for the axes of the outputs as the framework returns them, where netviz cannot
+        know them: one sequence for every output with as many axes, or a mapping from path or
+        glob to names.
+    max_bytes : int
+        How many bytes of values may be held.
+
+    Returns
+    -------
+    Capture
+        With a `coverage` entry for every layer asked for.
+
+    Raises
+    ------
+    LayerNotFoundError
+        If `layers` matches nothing.
+    InputError
+        If the input cannot be what the model takes.
+    CaptureTooLargeError
+        If more than `max_bytes` would be held.
+    Exception
+        Whatever the model itself raises, unchanged.
+
+    Examples
+    --------
+    >>> from netviz_core.testing import example_model
+    >>> captured = capture(example_model(), np.zeros((2, 1, 8, 8), "float32"), "conv1")
+    >>> captured["conv1"].axes
+    ('batch', 'channel', 'y', 'x')
+    """
+    network = wrap(model)
+    recorder = Recorder(network.select(layers), axes, max_bytes)
+    network.backend.run(network.native, x, recorder)
+    return Capture(network.backend.name, recorder)
+
+
+@contextmanager
+def recording(
+    model: Any,
+    layers: LayerSelection = "*",
+    *,
+    axes: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
+    max_bytes: int = DEFAULT_MAX_BYTES,
+) -> Iterator[Capture]:
+    """Keep what the layers asked for return from whatever runs inside the context.
+
+    Modes, gradients and the number of passes are the user's own.
+
+    Parameters
+    ----------
+    model, layers, axes, max_bytes
+        As for `capture`.
+
+    Yields
+    ------
+    Capture
+        It fills while the model runs, and stays after the context.
+
+    Examples
+    --------
+    >>> from netviz_core.testing import example_model
+    >>> model = example_model()
+    >>> with recording(model, "conv1") as captured:
+    ...     _ = model(np.zeros((2, 1, 8, 8), "float32"))
+    ...     _ = model(np.ones((2, 1, 8, 8), "float32"))
+    >>> list(captured)
+    ['conv1:0', 'conv1:1']
+    """
+    network = wrap(model)
+    recorder = Recorder(network.select(layers), axes, max_bytes)
+    with network.backend.record(network.native, recorder):
+        yield Capture(network.backend.name, recorder)
+
+

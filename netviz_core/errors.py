@@ -1,0 +1,97 @@
+"""Every error netviz raises: each says what was given, what was expected and what to do next."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class NetvizError(Exception):
+    """The base of all errors that netviz itself raises."""
+
+
+class UnknownModelError(NetvizError, TypeError):
+    """No installed backend knows an object of this type."""
+
+
+class BackendLoadError(NetvizError, ImportError):
+    """A plugin was found but could not be loaded."""
+
+
+class BackendConflictError(NetvizError):
+    """Two distributions claim the same plugin name."""
+
+
+class _MessageKeyError(NetvizError, KeyError):
+    """A ``KeyError`` whose ``str`` is its message, not the message's ``repr``."""
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
+class LayerNotFoundError(_MessageKeyError):
+    """No layer, weight or captured value has this name."""
+
+
+class AmbiguousKeyError(_MessageKeyError):
+    """A shortened key fits several captured values."""
+
+
+class AxisError(NetvizError, ValueError):
+    """An axis is missing, unknown, or named twice."""
+
+
+class InputError(NetvizError, ValueError):
+    """An argument, or a model's input, has the wrong form."""
+
+
+class UnsupportedError(NetvizError, TypeError):
+    """This layer, weight or backend cannot do what was asked."""
+
+
+class CaptureError(NetvizError, RuntimeError):
+    """A value could not be captured."""
+
+
+class CaptureTooLargeError(CaptureError, MemoryError):
+    """A capture would hold more bytes than ``max_bytes`` allows."""
+
+
+class FileFormatError(NetvizError, ValueError):
+    """A file is not what its name promises, or its format is not supported."""
+
+
+def nearest(name: str, candidates: Iterable[str], limit: int = 3) -> str:
+    """Name the closest candidates, for the end of an error message.
+
+    Parameters
+    ----------
+    name : str
+        What was asked for.
+    candidates : iterable of str
+        What exists.
+    limit : int
+        How many to name at most.
+
+    Returns
+    -------
+    str
+        Such as ``"did you mean 'conv1' or 'conv2'?"``; with no close match the
+        first few candidates, and the empty string when there is none.
+
+    Examples
+    --------
+    >>> nearest("cov1", ["conv1", "fc"])
+    "did you mean 'conv1'?"
+    """
+    names = list(candidates)
+    folded: dict[str, str] = {}
+    for candidate in names:
+        folded.setdefault(candidate.lower(), candidate)
+    close = [folded[match] for match in difflib.get_close_matches(name.lower(), folded, n=limit)]
+    if close:
+        return f"did you mean {' or '.join(map(repr, close))}?"
+    if not names:
+        return ""
+    more = f", … ({len(names)} in all)" if len(names) > limit else ""
+    return f"there is {', '.join(map(repr, names[:limit]))}{more}"

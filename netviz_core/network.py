@@ -1,0 +1,197 @@
+"""A model of any framework, seen as its layers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from .errors import FileFormatError, InputError, LayerNotFoundError, UnsupportedError, nearest
+from .plugins import backend_for, loaders
+from .protocols import Backend, Layer, LayerSelection, WeightTensor
+
+
+class Network:
+    """A native model and the backend that knows its framework.
+
+    Made by `wrap`. It holds the model itself, never a copy, and reads its layers anew each
+    time: what is changed on the model is seen.
+
+    Examples
+    --------
+    >>> from netviz_core.testing import example_model
+    >>> network = wrap(example_model())
+    >>> list(network.layers)
+    ['', 'conv1', 'dense1']
+    >>> network["conv1"].weights["kernel"].axes
+    ('out', 'in', 'y', 'x')
+    """
+
+    def __init__(self, backend: Backend, native: Any) -> None:
+        self.backend = backend
+        self.native = native
+
+    @property
+    def layers(self) -> Mapping[str, Layer]:
+        """Every layer by path, in the model's order; the outermost model is ``""``."""
+        return {layer.path: layer for layer in self.backend.layers(self.native)}
+
+    def __getitem__(self, path: str) -> Layer:
+        """The layer at `path`; a glob does where it fits exactly one.
+
+        Raises
+        ------
+        LayerNotFoundError
+            If there is none, naming the nearest, or if a glob fits several.
+        """
+        layers = self.layers
+        if path in layers:
+            return layers[path]
+        matches = _matches(layers, path)
+        if len(matches) > 1:
+            raise LayerNotFoundError(f"{path!r} fits {len(matches)} layers, of which one is needed: {_some(matches)}")
+        return matches[0]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.layers)
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def __contains__(self, path: object) -> bool:
+        return path in self.layers
+
+    def select(self, layers: LayerSelection = "*", *, kind: str | None = None) -> list[Layer]:
+        """Choose layers, in the model's order.
+
+        Parameters
+        ----------
+        layers : str, list of str, or callable
+            A path, a glob (``*`` crosses separators), a list of them, or a function of a `Layer`.
+        kind : str, optional
+            Keep only this kind; a glob too (``"conv*"``).
+
+        Returns
+        -------
+        list of Layer
+
+        Raises
+        ------
+        LayerNotFoundError
+            If nothing is left: each path or glob must match something.
+        """
+        everything = self.layers
+        if callable(layers):
+            chosen = [layer for layer in everything.values() if layers(layer)]
+        else:
+            patterns = _patterns(layers)
+            wanted = {layer.path for pattern in patterns for layer in _matches(everything, pattern)}
+            chosen = [layer for path, layer in everything.items() if path in wanted]
+        if kind is not None:
+            kinds = {layer.kind for layer in chosen}
+            chosen = [layer for layer in chosen if fnmatchcase(layer.kind, kind)]
+            if not chosen:
+                raise LayerNotFoundError(f"no layer chosen is of kind {kind!r}; {nearest(kind, sorted(kinds))}")
+        if not chosen:
+            raise LayerNotFoundError(f"the function given chose none of the {len(everything)} layers")
+        return chosen
+
+    def __repr__(self) -> str:
+        return f"<Network {type(self.native).__name__}, {self.backend.name} backend>"
+
+
+def wrap(model: Any, *, trust: bool = False) -> Network:
+    """See a model as its layers, whatever framework it was written in.
+
+    Parameters
+    ----------
+    model : native model, path, or Network
+        A path is that of a saved model, in a format that an installed backend reads.
+        A `Network` is returned as it is.
+    trust : bool
+        Allow a file to run code while it is loaded, as unpickling does. Only for files that
+        you made yourself.
+
+    Returns
+    -------
+    Network
+
+    Raises
+    ------
+    UnknownModelError
+        If no backend knows the object.
+    BackendLoadError, BackendConflictError
+        If its backend cannot be had.
+    FileFormatError
+        If a file is not what its suffix promises, or would have to be trusted.
+
+    Examples
+    --------
+    >>> from netviz_core.testing import example_model
+    >>> wrap(example_model())
+    <Network Model, netviz_core backend>
+    """
+    if isinstance(model, Network):
+        return model
+    if isinstance(model, (str, os.PathLike)):
+        model = _load(Path(model), trust)
+    return Network(backend_for(model), model)
+
+
+def _load(path: Path, trust: bool) -> Any:
+    suffix = path.suffix.lower()
+    if suffix not in loaders.names():
+        known = ", ".join(loaders.names()) or "none"
+        raise FileFormatError(f"cannot tell from its suffix how to load {str(path)!r}; known suffixes: {known}")
+    if not path.exists():
+        raise FileNotFoundError(2, "No such file", str(path))
+    load: Callable[..., Any] = loaders.get(suffix)
+    return load(path, trust=trust)
+
+
+def _patterns(layers: object) -> list[str]:
+    if isinstance(layers, str):
+        return [layers]
+    if isinstance(layers, Sequence) and layers and all(isinstance(item, str) for item in layers):
+        return list(layers)
+    raise InputError(
+        f"layers={layers!r} chooses nothing; give a path, a glob, a list of them, or a function of a layer"
+    )
+
+
+def _matches(layers: Mapping[str, Layer], pattern: str) -> list[Layer]:
+    if pattern in layers:
+        return [layers[pattern]]
+    found = [layer for path, layer in layers.items() if fnmatchcase(path, pattern)]
+    if not found:
+        raise LayerNotFoundError(f"there is no layer {pattern!r}; {nearest(pattern, filter(None, layers))}")
+    return found
+
+
+def _some(layers: Sequence[Layer], limit: int = 4) -> str:
+    named = ", ".join(repr(layer.path) for layer in layers[:limit])
+    return named + (", …" if len(layers) > limit else "")
+
+
+def weight_of(network: Network, path: str, name: str) -> tuple[Layer, WeightTensor]:
+    """One weight of one layer.
+
+    Raises
+    ------
+    LayerNotFoundError
+        If there is no such layer.
+    UnsupportedError
+        If the layer has no such weight: says which it has, or which layers have one.
+    """
+    layer = network[path]
+    weights = layer.weights
+    if name in weights:
+        return layer, weights[name]
+    described = f"layer {layer.path!r} ({layer.kind}) has no weight {name!r}"
+    if weights:
+        raise UnsupportedError(f"{described}; it has {', '.join(map(repr, weights))}")
+    owners = [other for other in network.layers.values() if name in other.weights]
+    advice = f"layers that have one: {_some(owners)}" if owners else "no layer of this model has one"
+    raise UnsupportedError(f"{described}; {advice}")

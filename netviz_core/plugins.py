@@ -1,0 +1,363 @@
+"""Finds backends, renderers and file loaders through entry points, and says what is wrong with them.
+
+Discovery reads metadata only: no plugin is imported until somebody asks for it by name or
+hands over a model of its framework. A plugin that is broken, or claimed twice, therefore
+hurts nobody else.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from .errors import BackendConflictError, BackendLoadError, InputError, UnknownModelError, nearest
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+    from .protocols import Backend, Renderer
+
+
+@dataclass(frozen=True)
+class PluginStatus:
+    """What is known of one plugin.
+
+    Parameters
+    ----------
+    name : str
+        The entry point's name.
+    status : str
+        ``loaded``, ``available`` (found, not imported so far), ``missing dependency`` or ``broken``.
+    distribution : str
+        Name and version of the distribution that provides it.
+    target : str
+        What the entry point refers to, as ``module:attribute``.
+    reason : str
+        Why it is broken, or what is missing; empty otherwise.
+    install : str
+        The command that installs what is missing; empty otherwise.
+    """
+
+    name: str
+    status: str
+    distribution: str = ""
+    target: str = ""
+    reason: str = ""
+    install: str = ""
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where a plugin comes from: an entry point, or a call of ``register``."""
+
+    name: str
+    target: str
+    distribution: str
+    version: str
+    extras: tuple[str, ...]
+    value: Any = None
+
+    @property
+    def origin(self) -> str:
+        return f"{self.distribution} {self.version}".strip()
+
+    def load(self) -> Any:
+        if self.value is not None:
+            return self.value
+        module, _, attribute = self.target.partition(":")
+        loaded: Any = importlib.import_module(module)
+        for part in filter(None, attribute.split(".")):
+            loaded = getattr(loaded, part)
+        return loaded
+
+    def install_command(self, missing: str) -> str:
+        """The command that brings `missing`, through this distribution's own extra where it has one."""
+        if self.name in self.extras:
+            return f'pip install "{self.distribution}[{self.name}]"'
+        return f"pip install {missing.partition('.')[0]}"
+
+
+def _source_of(entry_point: EntryPoint) -> _Source:
+    distribution = entry_point.dist
+    if distribution is None:
+        return _Source(entry_point.name, entry_point.value, "an unnamed distribution", "", ())
+    extras = distribution.metadata.get_all("Provides-Extra") or []
+    name, version = distribution.metadata["Name"], distribution.version
+    return _Source(entry_point.name, entry_point.value, name, version, tuple(extras))
+
+
+class Registry:
+    """The plugins of one entry-point group, loaded one by one when asked for.
+
+    Parameters
+    ----------
+    group : str
+        The entry-point group, such as ``netviz.backends``.
+    noun : str
+        What its members are called in messages.
+    required : tuple of str
+        The attributes that a loaded plugin must have.
+    """
+
+    def __init__(self, group: str, noun: str, required: tuple[str, ...] = ()) -> None:
+        self.group, self.noun, self.required = group, noun, required
+        self._registered: dict[str, _Source] = {}
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Forget what was discovered and loaded; what was registered stays."""
+        self._discovered: dict[str, list[_Source]] | None = None
+        self._loaded: dict[str, Any] = {}
+        self._failed: dict[str, Exception] = {}
+
+    def register(self, name: str, target: Any) -> None:
+        """Add a plugin for this process, ahead of an installed one of the same name.
+
+        Parameters
+        ----------
+        name : str
+            Its name; for a backend the root module of its framework.
+        target : object, class or str
+            The plugin, its class, or ``"module:attribute"``, which is imported only when needed.
+        """
+        if isinstance(target, str):
+            module, separator, attribute = target.partition(":")
+            if not (module and separator and attribute):
+                raise InputError(f"the target {target!r} is not of the form 'module:attribute'")
+            source = _Source(name, target, "registered by hand", "", ())
+        else:
+            described = target if isinstance(target, type) else type(target)
+            label = f"{described.__module__}:{described.__qualname__}"
+            source = _Source(name, label, "registered by hand", "", (), value=target)
+        self._registered[name] = source
+        self._loaded.pop(name, None)
+        self._failed.pop(name, None)
+
+    def names(self) -> list[str]:
+        """Every name that is registered or installed, without importing any plugin."""
+        return sorted({*self._registered, *self._discover()})
+
+    def list(self) -> dict[str, PluginStatus]:
+        """The state of every plugin by name, without importing any."""
+        return {name: self._status(name) for name in self.names()}
+
+    def get(self, name: str) -> Any:
+        """Load one plugin, or return it if it is loaded.
+
+        Raises
+        ------
+        LookupError
+            As `InputError`, if there is none of that name.
+        BackendConflictError
+            If two distributions claim the name.
+        BackendLoadError
+            If it cannot be imported, or lacks what every plugin must have.
+        """
+        if name in self._loaded:
+            return self._loaded[name]
+        if name in self._failed:
+            raise self._failed[name].with_traceback(None)
+        source = self._source(name)
+        try:
+            self._loaded[name] = self._load(source)
+        except BackendLoadError as error:
+            self._failed[name] = error
+            raise
+        return self._loaded[name]
+
+    def _discover(self) -> dict[str, list[_Source]]:
+        if self._discovered is None:
+            from importlib.metadata import entry_points
+
+            found: dict[str, list[_Source]] = {}
+            for entry_point in entry_points(group=self.group):
+                source = _source_of(entry_point)
+                claims = found.setdefault(entry_point.name, [])
+                # One distribution may stand on the path twice (an editable install beside its build).
+                if all(claim.distribution != source.distribution for claim in claims):
+                    claims.append(source)
+            self._discovered = found
+        return self._discovered
+
+    def _source(self, name: str) -> _Source:
+        if name in self._registered:
+            return self._registered[name]
+        claims = self._discover().get(name, [])
+        if not claims:
+            raise InputError(
+                f"there is no {self.noun} {name!r}; {nearest(name, self.names()) or 'none is installed'}"
+            )
+        if len(claims) > 1:
+            raise BackendConflictError(
+                f"the {self.noun} {name!r} is claimed by {' and by '.join(c.origin for c in claims)}; "
+                f"uninstall one of them, or choose with netviz_core.register_{self.noun}({name!r}, …)"
+            )
+        return claims[0]
+
+    def _load(self, source: _Source) -> Any:
+        where = f"the {self.noun} {source.name!r} (entry point {source.target}, from {source.origin})"
+        try:
+            loaded = source.load()
+            plugin = loaded() if inspect.isclass(loaded) else loaded
+        except ImportError as error:
+            command = source.install_command(error.name or source.name)
+            raise BackendLoadError(
+                f"{where} could not be imported: {error}; to install what it needs: {command}",
+                name=error.name,
+            ) from error
+        except Exception as error:
+            raise BackendLoadError(
+                f"{where} failed while it was loaded: {type(error).__name__}: {error}; "
+                f"repair or uninstall {source.distribution}"
+            ) from error
+        lacking = [part for part in self.required if not hasattr(plugin, part)]
+        if lacking:
+            raise BackendLoadError(
+                f"{where} is no {self.noun}: it lacks {', '.join(lacking)}; "
+                f"see netviz_core.protocols.{self.noun.capitalize()}"
+            )
+        return plugin
+
+    def _status(self, name: str) -> PluginStatus:
+        try:
+            source = self._source(name)
+        except BackendConflictError as conflict:
+            return PluginStatus(name, "broken", reason=str(conflict))
+        described = (source.origin, source.target)
+        if name in self._loaded:
+            return PluginStatus(name, "loaded", *described)
+        failure = self._failed.get(name)
+        missing = self._missing_module(source)
+        if missing:
+            command = source.install_command(missing)
+            return PluginStatus(name, "missing dependency", *described, f"{missing} is not installed", command)
+        if failure is not None:
+            return PluginStatus(name, "broken", *described, str(failure))
+        return PluginStatus(name, "available", *described)
+
+    def _missing_module(self, source: _Source) -> str | None:
+        """The module that keeps a plugin from loading, as far as can be told without importing it."""
+        failure = self._failed.get(source.name)
+        if failure is not None and isinstance(failure.__cause__, ModuleNotFoundError):
+            return failure.__cause__.name
+        if self.noun == "backend" and source.value is None and not _is_installed(source.name):
+            return source.name
+        return None
+
+
+def _is_installed(root_module: str) -> bool:
+    try:
+        return importlib.util.find_spec(root_module) is not None
+    except (ImportError, ValueError):
+        # A module that was put into sys.modules by hand has no spec; it is there all the same.
+        return True
+
+
+_backends = Registry("netviz.backends", "backend", ("name", "accepts", "layers", "run", "record"))
+_renderers = Registry("netviz.renderers", "renderer", ("name", "plot", "save", "png"))
+loaders = Registry("netviz.loaders", "loader")
+"""What opens a saved model, by the file's suffix."""
+
+
+def list_backends() -> Mapping[str, PluginStatus]:
+    """Every backend by name, with its state; imports none of them."""
+    return _backends.list()
+
+
+def get_backend(name: str) -> Backend:
+    """Load the backend `name`.
+
+    Raises
+    ------
+    InputError
+        If there is none of that name.
+    BackendConflictError
+        If two distributions claim the name.
+    BackendLoadError
+        If it cannot be loaded; the cause is chained.
+    """
+    return cast("Backend", _backends.get(name))
+
+
+def register_backend(name: str, target: Any) -> None:
+    """Add a backend for this process, ahead of an installed one of the same name.
+
+    Parameters
+    ----------
+    name : str
+        The root module of its framework.
+    target : Backend, its class, or str
+        A string names it as ``"module:attribute"``; it is imported only when needed.
+    """
+    _backends.register(name, target)
+
+
+def refresh_backends() -> None:
+    """Look for installed backends again, and give those that failed another try."""
+    _backends.refresh()
+
+
+def list_renderers() -> Mapping[str, PluginStatus]:
+    """Every renderer by name, with its state; imports none of them."""
+    return _renderers.list()
+
+
+def get_renderer(name: str) -> Renderer:
+    """Load the renderer `name`; raises as `get_backend` does."""
+    return cast("Renderer", _renderers.get(name))
+
+
+def register_renderer(name: str, target: Any) -> None:
+    """Add a renderer for this process; arguments as for `register_backend`."""
+    _renderers.register(name, target)
+
+
+def refresh_renderers() -> None:
+    """Look for installed renderers again, and give those that failed another try."""
+    _renderers.refresh()
+
+
+def backend_for(model: object) -> Backend:
+    """Find the backend of a native model by the modules its classes stem from.
+
+    The classes of ``type(model).__mro__`` are walked from the model's own upwards; the first
+    whose root module names a backend that accepts the model decides. So a Keras model that
+    runs on torch, and is an ``nn.Module`` too, is Keras'.
+
+    Raises
+    ------
+    UnknownModelError
+        If no backend knows the object.
+    BackendConflictError, BackendLoadError
+        If the backend it belongs to cannot be had.
+    """
+    known = _backends.names()
+    roots = dict.fromkeys(cls.__module__.partition(".")[0] for cls in type(model).__mro__)
+    for root in roots:
+        if root in known:
+            backend = get_backend(root)
+            if backend.accepts(model):
+                return backend
+    raise UnknownModelError(_unknown_model(model, list(roots)))
+
+
+def _unknown_model(model: object, roots: list[str]) -> str:
+    described = f"{type(model).__module__}.{type(model).__qualname__}"
+    states = list_backends()
+    installed = [name for name, s in states.items() if s.status in ("loaded", "available")]
+    lines = [f"no backend knows an object of type {described}"]
+    matched = [root for root in roots if root in states]
+    if isinstance(model, type):
+        lines.append("this is a class: give an instance of it")
+    elif matched:
+        lines.append(f"it stems from {matched[0]}, but is no model to the {matched[0]} backend")
+    lines.append(f"installed backends: {', '.join(installed) or 'none'}")
+    to_install = [s.install for s in states.values() if s.install]
+    if to_install:
+        lines.append("more can be had with " + " or ".join(to_install))
+    lines.append("another framework's backend is a package with an entry point in 'netviz.backends'")
+    return "; ".join(lines)

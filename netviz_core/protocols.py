@@ -1,0 +1,237 @@
+"""What a backend and a renderer must offer. The docstrings are the contract.
+
+Behaviour is a protocol. Objects are checked once, when a plugin is loaded, and never
+with ``isinstance`` afterwards: that would run properties of users' objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from .arrays import Activation
+    from .capture import Coverage, Recorder
+    from .views.base import View
+
+KINDS = frozenset(
+    """
+    conv1d conv2d conv3d conv1d_transpose conv2d_transpose conv3d_transpose
+    depthwise_conv1d depthwise_conv2d separable_conv1d separable_conv2d
+    dense einsum_dense embedding
+    batch_norm layer_norm group_norm instance_norm rms_norm
+    lstm gru rnn attention activation pool dropout reshape merge input container other
+    """.split()
+)
+"""The words for what a layer is, the same in every framework."""
+
+
+class WeightTensor(Protocol):
+    """One weight of a layer, in netviz' canonical layout. Nothing is copied until `numpy`."""
+
+    @property
+    def name(self) -> str:
+        """The canonical name, such as ``kernel``; the native one for a custom layer."""
+
+    @property
+    def native_name(self) -> str:
+        """The framework's own name within the layer, such as ``weight``."""
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """Canonical axis names, such as ``("out", "in", "y", "x")``."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The length of each of `axes`. Costs no copy."""
+
+    @property
+    def dtype(self) -> str:
+        """The native dtype's name, such as ``bfloat16``."""
+
+    @property
+    def trainable(self) -> bool:
+        """Whether the optimizer is meant to change it."""
+
+    def numpy(self) -> np.ndarray[Any, Any]:
+        """Copy the weight as it is now to an array that the caller owns.
+
+        Returns
+        -------
+        numpy.ndarray
+            In the canonical layout; ``float32`` for narrower floats, else the native dtype.
+
+        Raises
+        ------
+        UnsupportedError
+            If there are no values yet (lazy, unbuilt, or on the meta device).
+        """
+
+
+class Layer(Protocol):
+    """One layer, or one container of layers, of a model. Cheap to make: lists, copies nothing."""
+
+    @property
+    def path(self) -> str:
+        """The framework's own path; ``""`` for the outermost model."""
+
+    @property
+    def kind(self) -> str:
+        """One of `KINDS`."""
+
+    @property
+    def type_name(self) -> str:
+        """The native class' name, such as ``Conv2d``."""
+
+    @property
+    def weights(self) -> Mapping[str, WeightTensor]:
+        """The layer's own weights (not its children's) by canonical name."""
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """Hyperparameters, in netviz' one vocabulary: ``stride padding dilation groups …``."""
+
+    @property
+    def trainable(self) -> bool:
+        """Whether any of its own weights is trainable; for a container, any below it."""
+
+    @property
+    def native(self) -> Any:
+        """The framework's own object."""
+
+
+class Backend(Protocol):
+    """One framework's adapter: the only place that knows the framework.
+
+    The class takes no arguments. What is not listed here is opt-in, in protocols
+    named ``Supports…``.
+    """
+
+    name: str
+    """The entry point's name: the root module of the framework."""
+
+    def accepts(self, model: object) -> bool:
+        """Whether `model`, whose class stems from this framework, is a model to this backend."""
+
+    def layers(self, model: Any) -> Iterable[Layer]:
+        """Yield every layer, the outermost model (path ``""``) first, then in the model's order.
+
+        Containers are layers too. Paths are unique. A layer that stands in several places
+        comes once. Takes time linear in the number of layers and copies no tensor.
+        """
+
+    def run(self, model: Any, inputs: Any, recorder: Recorder | None = None) -> Any:
+        """Make one forward pass, in evaluation mode and without gradients.
+
+        Parameters
+        ----------
+        model : native model
+            Left exactly as it came, also when the pass fails.
+        inputs : array, native tensor, AxisArray, or a tuple or dict of them
+            An `AxisArray` is laid out for the model's own convention; anything else goes
+            to the model as it is.
+        recorder : Recorder, optional
+            Told of every call of the layers it wants (`Recorder.paths`).
+
+        Returns
+        -------
+        object
+            The model's own output, native.
+
+        Raises
+        ------
+        InputError
+            If the input cannot be what the model takes: says what was given and expected.
+        Exception
+            Whatever the model itself raises, unchanged.
+        """
+
+    def record(self, model: Any, recorder: Recorder) -> AbstractContextManager[None]:
+        """While the context is open, tell `recorder` of every call of the layers it wants.
+
+        Changes no mode and no gradient: what runs inside is the user's own business.
+        """
+
+
+class SupportsDemo(Protocol):
+    """Opt-in: a backend that takes part in ``netviz demo``."""
+
+    def demo(
+        self,
+        images: np.ndarray[Any, Any],
+        labels: np.ndarray[Any, Any],
+        progress: Callable[[int, int, float], None],
+    ) -> tuple[Any, Any]:
+        """Train the demo's small network on handwritten digits.
+
+        Parameters
+        ----------
+        images : numpy.ndarray
+            ``(batch, y, x, channel)``, float32, in [0, 1].
+        labels : numpy.ndarray
+            ``(batch,)``, the digit on each image.
+        progress : callable
+            Called after each step with the step, the number of steps and the loss.
+
+        Returns
+        -------
+        untrained, trained : native models
+            The same network before and after training, with the layers ``conv1 conv2 dense1 dense2``.
+        """
+
+
+class Renderer(Protocol):
+    """Draws views with one plotting library. The class takes no arguments."""
+
+    name: str
+    """The entry point's name."""
+
+    def plot(self, view: View, ax: Any = None, **style: Any) -> Any:
+        """Draw `view` into `ax`, or into a new figure that the library's own ``show`` will show.
+
+        Returns
+        -------
+        object
+            What the library's users expect to get back: for matplotlib the `Axes`.
+        """
+
+    def save(self, view: View, path: str | Path, **style: Any) -> None:
+        """Write `view` to exactly `path`, in the format its suffix names; leave no figure open.
+
+        Raises
+        ------
+        FileFormatError
+            If the suffix is none that this renderer writes.
+        OSError
+            If the file cannot be written.
+        """
+
+    def png(self, view: View) -> bytes:
+        """Draw `view` as a PNG for a notebook; leave no figure open."""
+
+
+class ActivationCapture(Protocol):
+    """A read-only mapping from key to `Activation`; see `netviz_core.capture.Capture`."""
+
+    backend: str
+
+    @property
+    def coverage(self) -> Mapping[str, Coverage]:
+        """What became of every layer asked for."""
+
+    def __getitem__(self, key: str) -> Activation: ...
+
+    def __iter__(self) -> Iterator[str]: ...
+
+    def __len__(self) -> int: ...
+
+    def save(self, path: str | Path) -> None:
+        """Write the capture to exactly `path`."""
+
+
+LayerSelection = str | Sequence[str] | Callable[[Layer], bool]
+"""A path, a glob (``*`` crosses separators), a list of them, or a function of a `Layer`."""

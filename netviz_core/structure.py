@@ -1,0 +1,49 @@
+"""Walks the nested outputs that layers return: tuples, dicts, dataclasses, and tensors in them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+
+def leaves(output: Any, is_tensor: Callable[[Any], bool]) -> Iterator[tuple[str, Any]]:
+    """Yield every tensor within a structure and its name there.
+
+    Parameters
+    ----------
+    output : object
+        What a layer returned.
+    is_tensor : callable
+        Tells the framework's tensors from everything else.
+
+    Yields
+    ------
+    name : str
+        ``""`` for a single tensor, else positions and names joined by dots: ``"1.0"``,
+        ``"last_hidden_state"``.
+    tensor : object
+
+    Examples
+    --------
+    >>> [name for name, _ in leaves((1.0, {"h": [2.0, None]}), lambda x: isinstance(x, float))]
+    ['0', '1.h.0']
+    """
+    if is_tensor(output):
+        yield "", output
+        return
+    for key, part in _parts(output):
+        for below, tensor in leaves(part, is_tensor):
+            yield (f"{key}.{below}" if below else str(key)), tensor
+
+
+def _parts(structure: Any) -> Iterator[tuple[Any, Any]]:
+    if isinstance(structure, Mapping):
+        yield from structure.items()
+    elif dataclasses.is_dataclass(structure) and not isinstance(structure, type):
+        for field in dataclasses.fields(structure):
+            yield field.name, getattr(structure, field.name, None)
+    elif isinstance(structure, tuple) and hasattr(structure, "_fields"):
+        yield from zip(structure._fields, structure, strict=True)
+    elif isinstance(structure, (tuple, list)):
+        yield from enumerate(structure)

@@ -1,0 +1,165 @@
+"""The plainest backend there can be, for networks written in NumPy: an example to copy from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..arrays import AxisArray, positional_axes
+from ..capture import Observation, Recorder
+from ..errors import InputError
+from ..plugins import register_backend
+from ..structure import leaves
+from ..weights import Layout, Weight
+
+Array = np.ndarray[Any, Any]
+
+
+class Op:
+    """One layer: parameters by name, and what it does with an array."""
+
+    kind = "other"
+    layouts: Mapping[str, Layout] = {}
+    output_axes: tuple[str, ...] | None = None
+
+    def __init__(self, **parameters: Array) -> None:
+        self.parameters = parameters
+
+    def __call__(self, x: Array) -> Any:
+        raise NotImplementedError
+
+
+class Conv2d(Op):
+    """A convolution without padding; ``kernel`` is (out, in, y, x)."""
+
+    kind = "conv2d"
+    layouts = {"kernel": Layout(("out", "in", "y", "x")), "bias": Layout(("out",))}
+    output_axes = ("batch", "channel", "y", "x")
+
+    def __call__(self, x: Array) -> Array:
+        kernel, bias = self.parameters["kernel"], self.parameters["bias"]
+        windows = np.lib.stride_tricks.sliding_window_view(x, kernel.shape[2:], axis=(2, 3))
+        return np.einsum("bcyxij,ocij->boyx", windows, kernel) + bias[:, None, None]
+
+
+class Dense(Op):
+    """A matrix product over flattened inputs; ``kernel`` is (out, in)."""
+
+    kind = "dense"
+    layouts = {"kernel": Layout(("out", "in")), "bias": Layout(("out",))}
+    output_axes = ("batch", "channel")
+
+    def __call__(self, x: Array) -> Array:
+        return x.reshape(len(x), -1) @ self.parameters["kernel"].T + self.parameters["bias"]
+
+
+class Model:
+    """Layers one after another, by name."""
+
+    def __init__(self, **layers: Op) -> None:
+        self.layers = layers
+        self.listeners: list[Any] = []
+
+    def __call__(self, x: Array) -> Any:
+        for name, layer in self.layers.items():
+            x = self._tell(name, layer(x))
+        return self._tell("", x)
+
+    def _tell(self, name: str, output: Any) -> Any:
+        for listener in self.listeners:
+            listener(name, output)
+        return output
+
+
+def example_model(seed: int = 0) -> Model:
+    """A convolution and a dense layer for 8 × 8 pictures, in NumPy alone.
+
+    Examples
+    --------
+    >>> example_model()(np.zeros((2, 1, 8, 8))).shape
+    (2, 10)
+    """
+    register_backend("netviz_core", ReferenceBackend)
+    random = np.random.default_rng(seed)
+    return Model(
+        conv1=Conv2d(kernel=random.normal(size=(4, 1, 3, 3)), bias=np.zeros(4)),
+        dense1=Dense(kernel=random.normal(size=(10, 144)), bias=np.zeros(10)),
+    )
+
+
+@dataclass(frozen=True)
+class ReferenceLayer:
+    """A `Layer` of a NumPy model."""
+
+    path: str
+    kind: str
+    native: Any
+    weights: Mapping[str, Weight] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict)
+    trainable: bool = True
+
+    @property
+    def type_name(self) -> str:
+        return type(self.native).__name__
+
+
+@dataclass(frozen=True)
+class _Copied:
+    values: Array
+
+    def numpy(self) -> Array:
+        return self.values
+
+
+class ReferenceBackend:
+    """A `Backend` for `Model`."""
+
+    name = "netviz_core"
+
+    def accepts(self, model: object) -> bool:
+        return isinstance(model, Model)
+
+    def layers(self, model: Model) -> Iterable[ReferenceLayer]:
+        yield ReferenceLayer("", "container", model)
+        for name, op in model.layers.items():
+            weights = {
+                key: Weight(key, key, op.layouts[key], array.shape, str(array.dtype), True, lambda a=array: a)
+                for key, array in op.parameters.items()
+            }
+            yield ReferenceLayer(name, op.kind, op, weights, trainable=bool(weights))
+
+    def run(self, model: Model, inputs: Any, recorder: Recorder | None = None) -> Any:
+        if isinstance(inputs, AxisArray):
+            inputs = inputs.canonical().values
+        if not isinstance(inputs, np.ndarray):
+            raise InputError(f"a NumPy model takes one array; {type(inputs).__name__} was given")
+        if recorder is None:
+            return model(inputs)
+        with self.record(model, recorder):
+            return model(inputs)
+
+    @contextmanager
+    def record(self, model: Model, recorder: Recorder) -> Iterator[None]:
+        def listen(path: str, output: Any) -> None:
+            if path in recorder.paths:
+                recorder.add(path, [_observe(model.layers.get(path), *leaf) for leaf in leaves(output, _is_array)])
+
+        model.listeners.append(listen)
+        try:
+            yield
+        finally:
+            model.listeners.remove(listen)
+
+
+def _is_array(value: object) -> bool:
+    return isinstance(value, np.ndarray)
+
+
+def _observe(op: Op | None, leaf: str, output: Array) -> Observation:
+    known = op.output_axes if op is not None else None
+    axes = known if known and len(known) == output.ndim else positional_axes(output.ndim)
+    return Observation(leaf, _Copied(output.copy()), axes, str(output.dtype), output.nbytes)

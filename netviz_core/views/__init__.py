@@ -1,0 +1,1 @@
+"""Views: NumPy data, complete before anything is drawn."""

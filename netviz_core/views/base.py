@@ -1,0 +1,65 @@
+"""What every view can do: it is data first, and draws itself when asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ..plugins import get_renderer
+
+DEFAULT_RENDERER = "matplotlib"
+
+
+class View:
+    """The base of all views: frozen dataclasses of NumPy arrays, complete before they are drawn.
+
+    A view at the end of a notebook cell is shown once. `plot` draws it where and how you say.
+    """
+
+    title: str
+
+    def plot(self, ax: Any = None, *, renderer: str | None = None, **style: Any) -> Any:
+        """Draw the view.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; by default a new figure that ``plt.show()`` will show.
+        renderer : str, optional
+            The name of another renderer.
+        **style
+            Passed to the renderer, such as ``cmap=``, ``title=`` or ``colorbar=False``.
+
+        Returns
+        -------
+        object
+            What was drawn into; for matplotlib the `Axes`.
+
+        Raises
+        ------
+        InputError
+            If the renderer or an option of style is unknown.
+        """
+        return get_renderer(renderer or DEFAULT_RENDERER).plot(self, ax, **style)
+
+    def save(self, path: str | Path, *, renderer: str | None = None, **style: Any) -> None:
+        """Write the view to exactly `path`, in the format its suffix names (png, svg, pdf, …).
+
+        Parameters
+        ----------
+        path : str or path
+            The file; one that exists is replaced.
+        renderer, **style
+            As for `plot`.
+
+        Raises
+        ------
+        FileFormatError
+            If the suffix is none that the renderer writes.
+        OSError
+            If the file cannot be written.
+        """
+        get_renderer(renderer or DEFAULT_RENDERER).save(self, path, **style)
+
+    def _repr_png_(self) -> bytes:
+        return get_renderer(DEFAULT_RENDERER).png(self)

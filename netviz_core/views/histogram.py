@@ -1,0 +1,136 @@
+"""How the values of a weight or an activation are distributed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..capture import Capture
+from ..errors import InputError
+from ..network import weight_of, wrap
+from .base import View
+from .scales import count_nonfinite, extent
+
+
+@dataclass(frozen=True, eq=False)
+class Histogram(View):
+    """How often each value occurs; made by `histogram`.
+
+    Parameters
+    ----------
+    title : str
+    counts : numpy.ndarray
+        ``(bins,)``, int64: finite values in each bin.
+    edges : numpy.ndarray
+        ``(bins + 1,)``, float64, finite and increasing.
+    mean, std, minimum, maximum : float
+        Of the finite values; `std` is the population's. NaN if there is no finite value.
+    nan_count, inf_count : int
+        How many values are not finite.
+    value_label : str
+        What the values are.
+    """
+
+    title: str
+    counts: np.ndarray[Any, Any]
+    edges: np.ndarray[Any, Any]
+    mean: float
+    std: float
+    minimum: float
+    maximum: float
+    nan_count: int
+    inf_count: int
+    value_label: str
+
+
+def histogram(source: Any, layer: str, weight: str = "kernel", bins: Any = 50) -> Histogram:
+    """Count how often each value of a weight, or of a captured activation, occurs.
+
+    Parameters
+    ----------
+    source : native model, path, Network, or Capture
+    layer : str
+        The layer's path; for a capture any key of it.
+    weight : str
+        Which weight of the layer; not used with a capture.
+    bins : int, or sequence of float
+        How many bins of equal width between the smallest and the largest finite value, or
+        their edges.
+
+    Returns
+    -------
+    Histogram
+
+    Raises
+    ------
+    LayerNotFoundError, UnsupportedError
+        If there is no such layer, or it has no such weight.
+    InputError
+        If `bins` is neither a positive number nor increasing edges, or the values are complex.
+
+    Examples
+    --------
+    >>> from netviz_core.testing import example_model
+    >>> int(histogram(example_model(), "conv1", bins=8).counts.sum())
+    36
+    """
+    if isinstance(source, Capture):
+        activation = source[layer]
+        label, size = "activation", " × ".join(map(str, activation.shape))
+        return histogram_of(activation.values, f"{layer} · {size}", label, bins)
+    found, tensor = weight_of(wrap(source), layer, weight)
+    size = " × ".join(map(str, tensor.shape))
+    title = f"{found.path} · {found.kind} · {weight} {size}"
+    return histogram_of(tensor.numpy(), title, weight, bins)
+
+
+def histogram_of(values: np.ndarray[Any, Any], title: str, value_label: str, bins: Any = 50) -> Histogram:
+    """The histogram of any real array; see `histogram`."""
+    if np.iscomplexobj(values):
+        raise InputError(f"{title}: complex values have no order; take their absolute value first")
+    found = extent(values)
+    edges = _edges(found, bins)
+    nonfinite = count_nonfinite(values)
+    finite = values[np.isfinite(values)] if any(nonfinite) else values
+    # An exact sum needs float64; halving first keeps the extremes of float64 itself finite.
+    precise = finite.astype(np.float64).ravel()
+    counts = np.histogram(precise, edges)[0] if found else np.zeros(len(edges) - 1, np.int64)
+    mean, std = _moments(precise)
+    minimum, maximum = found or (float("nan"), float("nan"))
+    return Histogram(
+        title, counts, edges, mean, std, minimum, maximum, *nonfinite, value_label
+    )
+
+
+def _edges(found: tuple[float, float] | None, bins: Any) -> np.ndarray[Any, Any]:
+    if isinstance(bins, (int, np.integer)) and not isinstance(bins, bool) and bins > 0:
+        return _even_edges(*(found or (0.0, 1.0)), int(bins))
+    try:
+        edges = np.asarray(bins, np.float64)
+    except (TypeError, ValueError):
+        edges = np.empty(0)
+    if edges.ndim != 1 or len(edges) < 2 or not np.isfinite(edges).all() or not (np.diff(edges) > 0).all():
+        raise InputError(f"bins={bins!r} is neither a positive number of bins nor their increasing edges")
+    return edges
+
+
+def _even_edges(low: float, high: float, bins: int) -> np.ndarray[Any, Any]:
+    """Edges of equal bins, widened where floats lie too far apart for so many within the range."""
+    fractions = np.linspace(0.0, 1.0, bins + 1)
+    margin = 0.5 if low == high else 0.0
+    while True:
+        edges = (low - margin) * (1 - fractions) + (high + margin) * fractions
+        if (np.diff(edges) > 0).all():
+            return edges
+        margin = 2 * margin or max(bins * float(np.spacing(max(abs(low), abs(high)))), 5e-324)
+
+
+def _moments(values: np.ndarray[Any, Any]) -> tuple[float, float]:
+    """Mean and population standard deviation, scaled so that no intermediate overflows."""
+    if values.size == 0:
+        return float("nan"), float("nan")
+    scale = float(np.abs(values).max()) or 1.0
+    scaled = values / scale
+    return float(scaled.mean()) * scale, float(scaled.std()) * scale

@@ -1,0 +1,76 @@
+"""How values become a scale: limits that are finite whatever the values are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+Limits = tuple[float, float]
+
+
+class Nonfinite(NamedTuple):
+    """How many values are not finite."""
+
+    nan_count: int
+    inf_count: int
+
+
+def count_nonfinite(values: np.ndarray[Any, Any]) -> Nonfinite:
+    """Count NaN and infinities; integers and booleans have none."""
+    if not np.issubdtype(values.dtype, np.inexact):
+        return Nonfinite(0, 0)
+    return Nonfinite(int(np.isnan(values).sum()), int(np.isinf(values).sum()))
+
+
+def extent(values: np.ndarray[Any, Any]) -> Limits | None:
+    """The smallest and largest finite value, or nothing if there is none."""
+    if values.size == 0:
+        return None
+    low, high = float(np.min(values)), float(np.max(values))
+    if not (np.isfinite(low) and np.isfinite(high)):
+        finite = values[np.isfinite(values)]
+        if finite.size == 0:
+            return None
+        low, high = float(np.min(finite)), float(np.max(finite))
+    return low, high
+
+
+def signed_limits(values: np.ndarray[Any, Any]) -> Limits:
+    """Limits centred on zero, for values whose sign means something.
+
+    Examples
+    --------
+    >>> signed_limits(np.array([-1.0, 3.0, np.nan]))
+    (-3.0, 3.0)
+    >>> signed_limits(np.zeros(4))
+    (-1.0, 1.0)
+    """
+    found = extent(values)
+    largest = max(map(abs, found)) if found else 0.0
+    return (-largest, largest) if largest else (-1.0, 1.0)
+
+
+def value_limits(values: np.ndarray[Any, Any]) -> Limits:
+    """Limits from zero up for values that are never negative, else centred on zero.
+
+    Examples
+    --------
+    >>> value_limits(np.array([0.5, 2.0]))
+    (0.0, 2.0)
+    """
+    found = extent(values)
+    if found is None or found[0] < 0:
+        return signed_limits(values)
+    return (0.0, found[1] or 1.0)
+
+
+def shared_limits(all_limits: Iterable[Limits]) -> Limits:
+    """The narrowest limits that hold all of `all_limits`; centred on zero if one of them is."""
+    limits = list(all_limits)
+    low, high = min(low for low, _ in limits), max(high for _, high in limits)
+    if low < 0:
+        largest = max(-low, high)
+        return -largest, largest
+    return low, high

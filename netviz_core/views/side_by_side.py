@@ -1,0 +1,81 @@
+"""Several views of one kind next to one another, on one scale."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+from ..errors import InputError
+from .base import View
+from .histogram import Histogram
+from .scales import shared_limits
+
+
+@dataclass(frozen=True, eq=False)
+class SideBySide(View):
+    """Views next to one another; made by `side_by_side`.
+
+    Parameters
+    ----------
+    views : tuple of View
+        All of one kind, with the same `limits`.
+    titles : tuple of str
+        One for each.
+    title : str
+        Over all; may be empty.
+    """
+
+    views: tuple[View, ...]
+    titles: tuple[str, ...]
+    title: str = ""
+
+
+def side_by_side(*views: View, titles: Sequence[str] | None = None) -> SideBySide:
+    """Put views of one kind next to one another, on one shared colour scale.
+
+    Parameters
+    ----------
+    *views : View
+        At least one; all of the same kind.
+    titles : sequence of str, optional
+        One for each view, by default their own.
+
+    Returns
+    -------
+    SideBySide
+        Its views are copies whose `limits` hold all of them; histograms share their axes
+        when drawn.
+
+    Raises
+    ------
+    InputError
+        If there is no view, they are of different kinds, or titles and views differ in number.
+
+    Examples
+    --------
+    >>> from netviz_core.testing import example_model
+    >>> from netviz_core import kernels
+    >>> view = kernels(example_model(), "conv1")
+    >>> side_by_side(view, view, titles=["before", "after"]).titles
+    ('before', 'after')
+    """
+    if not views or any(not isinstance(view, View) or isinstance(view, SideBySide) for view in views):
+        given = ", ".join(type(view).__name__ for view in views) or "nothing"
+        raise InputError(f"side_by_side was given {given}; give views such as those of kernels() or histogram()")
+    kinds = {type(view) for view in views}
+    if len(kinds) > 1:
+        named = " and ".join(sorted(kind.__name__ for kind in kinds))
+        raise InputError(f"{named} have no scale in common; give views of one kind")
+    if titles is not None and (isinstance(titles, str) or len(titles) != len(views)):
+        raise InputError(f"{len(views)} views were given and titles={titles!r}; give one title for each view")
+    own = [view.title for view in views]
+    common = own[0] if titles is not None and len(set(own)) == 1 else ""
+    return SideBySide(_on_one_scale(views), tuple(titles or own), common)
+
+
+def _on_one_scale(views: tuple[View, ...]) -> tuple[View, ...]:
+    if isinstance(views[0], Histogram):
+        return views
+    shared = shared_limits(cast(Any, view).limits for view in views)
+    return tuple(cast(View, replace(cast(Any, view), limits=shared)) for view in views)

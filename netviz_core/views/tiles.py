@@ -1,0 +1,266 @@
+"""Grids of small images on one scale: the kernels of a layer, the feature maps of a sample."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..arrays import SPATIAL_AXES, AxisArray
+from ..capture import Capture, capture
+from ..errors import AxisError, InputError, UnsupportedError
+from ..network import weight_of, wrap
+from ..protocols import Layer
+from .base import View
+from .scales import Limits, count_nonfinite, signed_limits, value_limits
+
+
+@dataclass(frozen=True, eq=False)
+class TileGrid(View):
+    """Many small images of one size, on one colour scale.
+
+    Parameters
+    ----------
+    title : str
+        From the layer's path, kind and shape.
+    tiles : numpy.ndarray
+        ``(n, y, x)``, or ``(n, y, x, 3)`` for colour, in the units of the values themselves.
+    limits : tuple of float
+        Lowest and highest value of the scale; finite, increasing, and centred on zero if
+        the values are signed.
+    value_label : str
+        What the values are.
+    tile_label : str
+        What one tile is, such as ``out``.
+    nan_count, inf_count : int
+        How many values are not finite.
+    """
+
+    title: str
+    tiles: np.ndarray[Any, Any]
+    limits: Limits
+    value_label: str
+    tile_label: str
+    nan_count: int
+    inf_count: int
+
+    @property
+    def is_rgb(self) -> bool:
+        """Whether each tile is a colour image."""
+        return self.tiles.ndim == 4
+
+    @property
+    def grid_shape(self) -> tuple[int, int]:
+        """Rows and columns that make the whole picture as square as the number of tiles allows."""
+        count, height, width = self.tiles.shape[:3]
+        return _squarest_grid(count, height, width)
+
+
+@dataclass(frozen=True, eq=False)
+class KernelGrid(TileGrid):
+    """The kernels of a convolution; made by `kernels`."""
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureMapGrid(TileGrid):
+    """What a layer made of one sample, channel by channel; made by `feature_maps`."""
+
+
+def kernels(
+    model: Any,
+    layer: str,
+    *,
+    weight: str = "kernel",
+    channel: int | None = None,
+    rgb: bool | None = None,
+    limit: int | None = None,
+) -> KernelGrid:
+    """Show the kernels of a convolution as small images on one scale, centred on zero.
+
+    Parameters
+    ----------
+    model : native model, path, or Network
+    layer : str
+        Its path.
+    weight : str
+        Which of its weights; it needs the axis ``out`` and an axis ``x``.
+    channel : int, optional
+        Only the slices of this input channel.
+    rgb : bool, optional
+        Show three input channels as one colour image; by default wherever there are three.
+    limit : int, optional
+        At most so many tiles, from the first on.
+
+    Returns
+    -------
+    KernelGrid
+        Tiles ``kernel[out, in]`` of shape (y, x), out-major; for volumes one tile for each z.
+
+    Raises
+    ------
+    LayerNotFoundError
+        If there is no such layer.
+    UnsupportedError
+        If the layer has no such weight, or it has no spatial axes.
+    InputError
+        If `channel` lies outside, `limit` is not positive, or `rgb` does not fit.
+
+    Examples
+    --------
+    >>> from netviz_core.testing import example_model
+    >>> kernels(example_model(), "conv1").tiles.shape
+    (4, 3, 3)
+    """
+    found, tensor = weight_of(wrap(model), layer, weight)
+    if "x" not in tensor.axes or "out" not in tensor.axes:
+        named = ", ".join(tensor.axes)
+        raise UnsupportedError(
+            f"weight {weight!r} of layer {found.path!r} ({found.kind}) has the axes {named} and no "
+            f"images to show; see netviz_core.heatmap or netviz_core.histogram"
+        )
+    array = AxisArray(tensor.numpy(), tensor.axes)
+    if channel is not None:
+        array = array.select(**{"in": slice(_within(array, "in", channel), channel % array.sizes["in"] + 1)})
+    colour = _wants_colour(array, rgb, channel)
+    tiles = _tiles(array, ("out", "in", *SPATIAL_AXES), colour)[: _positive(limit)]
+    spatial = " × ".join(str(size) for axis, size in array.sizes.items() if axis in SPATIAL_AXES)
+    sliced = " × ".join(f"{array.sizes[axis]} {axis}" for axis in ("out", "in") if axis in array.axes)
+    return KernelGrid(
+        title=_title(found, f"{sliced}, {spatial}"),
+        tiles=tiles,
+        limits=signed_limits(tiles),
+        value_label=weight,
+        tile_label="kernel",
+        **count_nonfinite(tiles)._asdict(),
+    )
+
+
+def feature_maps(
+    source: Any, layer: str, x: Any = None, *, sample: int = 0, limit: int | None = None
+) -> FeatureMapGrid:
+    """Show what a layer made of one sample: one image for each channel, on one scale.
+
+    Parameters
+    ----------
+    source : native model, path, Network, or Capture
+    layer : str
+        The layer's path; for a capture any key of it.
+    x : array, native tensor, AxisArray, or a tuple or dict of them
+        The model's input, a batch. Not with a capture.
+    sample : int
+        Which sample of the batch.
+    limit : int, optional
+        At most so many maps, from the first channel on.
+
+    Returns
+    -------
+    FeatureMapGrid
+        Tiles (y, x) for each channel; for volumes one for each z, for one-dimensional data
+        tiles one pixel high.
+
+    Raises
+    ------
+    LayerNotFoundError, InputError
+        If there is no such layer, or no input, or no such sample.
+    AxisError
+        If the output has no spatial axes, or they are not known.
+
+    Examples
+    --------
+    >>> from netviz_core.testing import example_model
+    >>> feature_maps(example_model(), "conv1", np.zeros((2, 1, 8, 8), "float32")).tiles.shape
+    (4, 6, 6)
+    """
+    captured = _captured(source, layer, x)
+    activation = captured[layer] if isinstance(source, Capture) else captured[next(iter(captured))]
+    array = activation.select(batch=_within(activation, "batch", sample))
+    spatial = [axis for axis in ("time", *SPATIAL_AXES) if axis in array.axes]
+    if not spatial or not set(array.axes) <= {"channel", "time", *SPATIAL_AXES}:
+        raise AxisError(
+            f"the output of layer {layer!r} has the axes {', '.join(activation.axes)} and no images to show; "
+            f"see netviz_core.histogram, or name the axes: netviz_core.capture(…, axes=(…)) and "
+            f"feature_maps of that capture"
+        )
+    if "time" in array.axes:
+        array = AxisArray(array.values, tuple("x" if axis == "time" else axis for axis in array.axes))
+    tiles = _tiles(array, ("channel", *SPATIAL_AXES), colour=False)[: _positive(limit)]
+    size = " × ".join(str(n) for axis, n in array.sizes.items() if axis != "channel")
+    return FeatureMapGrid(
+        title=f"{activation.path or 'output'}: {array.sizes.get('channel', 1)} channels, {size}",
+        tiles=np.array(tiles),
+        limits=value_limits(tiles),
+        value_label="activation",
+        tile_label="channel",
+        **count_nonfinite(tiles)._asdict(),
+    )
+
+
+def _captured(source: Any, layer: str, x: Any) -> Capture:
+    if isinstance(source, Capture):
+        if x is not None:
+            raise InputError("a capture already holds its values; give x only with a model")
+        return source
+    if x is None:
+        raise InputError("feature maps of a model need an input: feature_maps(model, layer, x)")
+    found = capture(source, x, wrap(source)[layer].path)
+    if len(found) != 1:
+        found[layer]  # says which keys there are, or why there is none
+    return found
+
+
+def _within(array: AxisArray, axis: str, index: int) -> int:
+    """The index, counted from the front, after checking that it exists."""
+    array.select(**{axis: index})
+    return index % array.sizes[axis]
+
+
+def _positive(limit: int | None) -> int | None:
+    if limit is not None and limit < 1:
+        raise InputError(f"limit={limit} leaves nothing to show; give a positive number")
+    return limit
+
+
+def _wants_colour(array: AxisArray, rgb: bool | None, channel: int | None) -> bool:
+    inputs = array.sizes.get("in", 1)
+    if rgb and inputs != 3:
+        raise InputError(f"rgb=True needs three input channels; there are {inputs}")
+    return inputs == 3 and channel is None and rgb is not False
+
+
+def _tiles(array: AxisArray, order: tuple[str, ...], colour: bool) -> np.ndarray[Any, Any]:
+    """Bring an array to (n, y, x), or (n, y, x, 3), whatever axes it has."""
+    for axis in order:
+        if axis not in array.axes:
+            array = AxisArray(array.values[..., np.newaxis], (*array.axes, axis))
+    if colour:
+        order = (*(axis for axis in order if axis != "in"), "in")
+    values = array.transpose(*order).values
+    return values.reshape(-1, *values.shape[-3 if colour else -2 :])
+
+
+def _title(layer: Layer, details: str) -> str:
+    return f"{layer.path} · {layer.kind} · {details}" if layer.path else f"{layer.kind} · {details}"
+
+
+def _squarest_grid(count: int, height: int, width: int) -> tuple[int, int]:
+    """Rows and columns for `count` tiles such that the picture is nearly square and no row is empty.
+
+    Examples
+    --------
+    >>> _squarest_grid(32, 5, 5), _squarest_grid(1, 9, 9), _squarest_grid(17, 1, 8)
+    ((6, 6), (1, 1), (9, 2))
+    """
+    if count == 0:
+        return 0, 0
+    ideal = math.sqrt(count * height / width)
+
+    def unevenness(columns: int) -> tuple[float, int]:
+        rows = -(-count // columns)
+        return abs(math.log(rows * height / (columns * width))), rows * columns
+
+    nearby = {min(max(candidate, 1), count) for candidate in (math.floor(ideal), math.ceil(ideal))}
+    columns = min(nearby, key=unevenness)
+    rows = -(-count // columns)
+    return rows, -(-count // rows)
