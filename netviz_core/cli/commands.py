@@ -1,0 +1,234 @@
+"""The commands of ``netviz``, each as thin as its Python call."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .. import __version__, plugins
+from ..errors import BackendConflictError, BackendLoadError
+from ..views.base import View
+from ..views.heatmap import heatmap
+from ..views.histogram import histogram
+from ..views.tiles import feature_maps, kernels
+from .inputs import read_input
+from .models import failures_located, open_model
+from .outputs import check_writable
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+Model = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="A saved model (.keras, .h5, .pt2), or package.module:name, which is a model or a function "
+        "without arguments that makes one. Modules of the current folder can be named.",
+        show_default=False,
+    ),
+]
+LayerPath = Annotated[
+    str,
+    typer.Argument(
+        metavar="LAYER",
+        help="The layer's path, as 'netviz layers MODEL' shows it, or a pattern such as '*conv1'.",
+        show_default=False,
+    ),
+]
+Output = Annotated[
+    Path,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="Where to write the figure: .png, .svg or .pdf.",
+        show_default=False,
+    ),
+]
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust", help="Let the file run code while it is loaded. Only for files you made yourself."
+    ),
+]
+WeightName = Annotated[str, typer.Option("--weight", metavar="NAME", help="Which of the layer's weights.")]
+Limit = Annotated[
+    int | None,
+    typer.Option("--limit", metavar="N", help="Draw at most so many images.", show_default=False),
+]
+
+
+@app.callback(invoke_without_command=True)
+def netviz(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True)
+    ] = False,
+    traceback: Annotated[
+        bool, typer.Option("--traceback", help="After an error show everything, not one line alone.")
+    ] = False,
+) -> None:
+    """The same figures for every neural network, whatever framework it was written in.
+
+    Start with 'netviz demo', or with 'netviz layers MODEL' for your own model.
+    """
+    if version:
+        typer.echo(f"netviz {__version__}")
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command("layers")
+def list_layers(model: Model, trust: Trust = False) -> None:
+    """List a model's layers, with the axes of their weights."""
+    from .tables import layers_table, show
+
+    show([layers_table(open_model(model, trust=trust))])
+
+
+@app.command("kernels")
+def draw_kernels(
+    model: Model,
+    layer: LayerPath,
+    output: Output,
+    weight: WeightName = "kernel",
+    channel: Annotated[
+        int | None,
+        typer.Option("--channel", metavar="N", help="Only this input channel, from 0.", show_default=False),
+    ] = None,
+    rgb: Annotated[
+        bool | None,
+        typer.Option(
+            "--rgb/--no-rgb",
+            help="Show three input channels as one colour image, or apart.",
+            show_default="--rgb where there are three",
+        ),
+    ] = None,
+    limit: Limit = None,
+    trust: Trust = False,
+) -> None:
+    """Draw the kernels of a convolution as small images."""
+    check_writable(output)
+    network = open_model(model, trust=trust)
+    _save(kernels(network, layer, weight=weight, channel=channel, rgb=rgb, limit=limit), output)
+
+
+@app.command("histogram")
+def draw_histogram(
+    model: Model,
+    layer: LayerPath,
+    output: Output,
+    weight: WeightName = "kernel",
+    bins: Annotated[int, typer.Option("--bins", metavar="N", help="How many bins.")] = 50,
+    trust: Trust = False,
+) -> None:
+    """Draw how the values of a weight are distributed."""
+    check_writable(output)
+    _save(histogram(open_model(model, trust=trust), layer, weight, bins), output)
+
+
+@app.command("heatmap")
+def draw_heatmap(
+    model: Model, layer: LayerPath, output: Output, weight: WeightName = "kernel", trust: Trust = False
+) -> None:
+    """Draw a weight as a matrix, every number in its place."""
+    check_writable(output)
+    _save(heatmap(open_model(model, trust=trust), layer, weight), output)
+
+
+@app.command("feature-maps")
+def draw_feature_maps(
+    model: Model,
+    layer: LayerPath,
+    data: Annotated[
+        Path,
+        typer.Option(
+            "--input",
+            "-i",
+            metavar="FILE",
+            help="What the model sees: a batch in a .npy or .npz file (several arrays go in by name), or an image, "
+            "whose values become 0 to 1, laid out as the model wants them.",
+            show_default=False,
+        ),
+    ],
+    output: Output,
+    axes: Annotated[
+        str | None,
+        typer.Option(
+            "--axes",
+            metavar="NAMES",
+            help="The array's axes, such as batch,y,x,channel: with them it is laid out as the model wants it, "
+            "without them it goes in as it is.",
+            show_default=False,
+        ),
+    ] = None,
+    sample: Annotated[
+        int, typer.Option("--sample", metavar="N", help="Which sample of the batch, from 0.")
+    ] = 0,
+    limit: Limit = None,
+    trust: Trust = False,
+) -> None:
+    """Draw what a layer makes of one sample, by channel."""
+    check_writable(output)
+    x = read_input(data, axes)
+    network = open_model(model, trust=trust)
+    with failures_located(network):
+        view = feature_maps(network, layer, x, sample=sample, limit=limit)
+    _save(view, output)
+
+
+@app.command("backends")
+def list_plugins(
+    load: Annotated[
+        bool,
+        typer.Option(
+            "--load/--no-load", help="Load each, to find those that are broken, or read metadata only."
+        ),
+    ] = True,
+) -> None:
+    """List backends and renderers, and what each lacks.
+
+    Each is loaded, available, missing a dependency (with the command that installs it), or broken (with the reason).
+    """
+    from .tables import plugins_table, show
+
+    if load:
+        _try_to_load(plugins.list_backends(), plugins.get_backend)
+        _try_to_load(plugins.list_renderers(), plugins.get_renderer)
+    show(
+        [
+            plugins_table("backend", plugins.list_backends()),
+            plugins_table("renderer", plugins.list_renderers()),
+        ]
+    )
+
+
+@app.command("demo")
+def make_demo(
+    folder: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="FOLDER", help="Where to write the page and its figures."),
+    ] = Path("netviz-demo"),
+) -> None:
+    """Train on handwritten digits and draw what was learned.
+
+    The same small network learns in every framework installed; one piece of code draws them all.
+    """
+    from ..demo import demo
+
+    for note in (made := demo(folder)).notes:
+        typer.echo(note)
+    typer.echo(f"open {made.page}")
+
+
+def _save(view: View, output: Path) -> None:
+    view.save(output)
+    typer.echo(f"wrote {output}")
+
+
+def _try_to_load(states: Any, get: Any) -> None:
+    for name in states:
+        with contextlib.suppress(BackendConflictError, BackendLoadError):
+            get(name)

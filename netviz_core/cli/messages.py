@@ -1,0 +1,53 @@
+"""Turns any error into one line that a person can act on."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import typer
+
+from ..errors import NetvizError
+
+_UsageError: Any = typer.BadParameter.__base__
+_CONTROL_SEQUENCE = re.compile(r"\x1b\[[0-9;]*m")
+_LONGEST = 600
+
+
+def one_line(error: BaseException) -> str:
+    """What an error says, on one line.
+
+    Examples
+    --------
+    >>> one_line(FileNotFoundError(2, "No such file", "a.keras"))
+    'a.keras: No such file'
+    """
+    if isinstance(error, _UsageError):
+        return flattened(_usage(error))
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return flattened(f"{error.filename}: {error.strerror}")
+    if isinstance(error, NetvizError):
+        return flattened(str(error))
+    return f"{described(error)} (netviz --traceback … shows where)"
+
+
+def described(error: BaseException) -> str:
+    """An error that is not netviz' own: its type and what it says, on one line."""
+    return flattened(f"{type(error).__name__}: {error}").removesuffix(":")
+
+
+def flattened(message: str) -> str:
+    """A message of any number of lines as one, without control sequences, cut if it is very long.
+
+    Examples
+    --------
+    >>> flattened("expected:\\n  8 × 8")
+    'expected: 8 × 8'
+    """
+    line = " ".join(_CONTROL_SEQUENCE.sub("", message).split())
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]} …"
+
+
+def _usage(error: Any) -> str:
+    message = error.format_message().rstrip(".")
+    return f"{message}; see {error.ctx.command_path} --help" if error.ctx is not None else message

@@ -1,0 +1,147 @@
+"""The same small network, trained on handwritten digits by every backend that takes part."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..arrays import images
+from ..capture import capture
+from ..errors import BackendConflictError, BackendLoadError, NetvizError
+from ..plugins import get_backend, list_backends
+
+_HELD_OUT = 297
+
+Report = Callable[[int, int, float], None]
+"""Told the step, the number of steps and the loss after each step of a training."""
+
+
+class Picture(NamedTuple):
+    """One image ``(y, x)``, in [0, 1], and the digit on it."""
+
+    values: np.ndarray[Any, Any]
+    label: int
+
+
+class Digits(NamedTuple):
+    """Images ``(batch, y, x, channel)``, float32 in [0, 1], and the digit on each."""
+
+    images: np.ndarray[Any, Any]
+    labels: np.ndarray[Any, Any]
+
+    def picture(self, index: int) -> Picture:
+        """One image alone."""
+        return Picture(self.images[index, :, :, 0], int(self.labels[index]))
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network before and after training, and how good it became.
+
+    Parameters
+    ----------
+    framework : str
+        The backend's name.
+    untrained, trained : native models
+    right, asked : int
+        How many of the held-out digits the trained network reads right.
+    seconds : float
+        How long the training took.
+    """
+
+    framework: str
+    untrained: Any
+    trained: Any
+    right: int
+    asked: int
+    seconds: float
+
+    @property
+    def result(self) -> str:
+        """How good it became, in words."""
+        return (
+            f"reads {self.right} of {self.asked} unseen digits right after {self.seconds:.1f} s of training"
+        )
+
+
+@dataclass
+class Participants:
+    """Who took part, and a sentence for each that is not installed, or is but failed."""
+
+    trained: list[Trained] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+
+def load_digits() -> tuple[Digits, Digits]:
+    """1,797 handwritten digits: those to learn from, and those held out.
+
+    Raises
+    ------
+    NetvizError
+        If scikit-learn, which brings them, is not installed.
+    """
+    try:
+        from sklearn.datasets import load_digits as read  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise NetvizError(
+            'the handwritten digits of the demo come with scikit-learn; to install it: pip install "netviz-core[demo]"'
+        ) from error
+    values, labels = read(return_X_y=True)
+    pictures = (values.reshape(-1, 8, 8, 1) / 16).astype(np.float32)
+    return (
+        Digits(pictures[:-_HELD_OUT], labels[:-_HELD_OUT]),
+        Digits(pictures[-_HELD_OUT:], labels[-_HELD_OUT:]),
+    )
+
+
+def train_everywhere(learn: Digits, held_out: Digits, progress: Callable[[str], Report]) -> Participants:
+    """Train in every installed framework that can take part.
+
+    Parameters
+    ----------
+    learn, held_out : Digits
+    progress : callable
+        Given a backend's name, returns what that backend's training reports to.
+
+    Returns
+    -------
+    Participants
+    """
+    participants = Participants()
+    for name, state in list_backends().items():
+        if state.status == "missing dependency":
+            participants.missing.append(f"{name} is not installed; to see it here too: {state.install}")
+            continue
+        report = progress(name)
+        try:
+            backend: Any = get_backend(name)
+        except (BackendLoadError, BackendConflictError) as error:
+            participants.failed.append(f"{name} was left out: {error}")
+            continue
+        if not hasattr(backend, "demo"):
+            continue
+        try:
+            participants.trained.append(_train(name, backend, learn, held_out, report))
+        except Exception as error:
+            participants.failed.append(
+                f"{name} was left out: its training failed: {type(error).__name__}: {error}"
+            )
+    return participants
+
+
+def _train(name: str, backend: Any, learn: Digits, held_out: Digits, report: Report) -> Trained:
+    start = time.perf_counter()
+    untrained, trained = backend.demo(learn.images, learn.labels, report)
+    seconds = time.perf_counter() - start
+    right = _read_right(trained, held_out)
+    return Trained(name, untrained, trained, right, len(held_out.labels), seconds)
+
+
+def _read_right(model: Any, digits: Digits) -> int:
+    scores = capture(model, images(digits.images), "dense2")["dense2"].values
+    return int((scores.argmax(axis=1) == digits.labels).sum())
