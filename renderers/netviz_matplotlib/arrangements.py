@@ -1,0 +1,41 @@
+"""A view on a figure: alone, or several next to one another."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from matplotlib.figure import Figure
+
+from netviz_core.views.base import View
+from netviz_core.views.side_by_side import SideBySide
+
+from .panels import panel_for
+from .row import Row
+from .single import Single
+from .style import Style
+
+
+class Arrangement(Protocol):
+    """A view with its style, ready to be drawn."""
+
+    def figure_size(self) -> tuple[float, float]:
+        """Width and height in inches of the figure that suits it."""
+
+    def draw_on(self, figure: Figure) -> Any:
+        """Draw on an empty figure; returns what `MatplotlibRenderer.plot` does."""
+
+    def draw_into(self, ax: Any) -> Any:
+        """Draw into what the caller gave; returns what `MatplotlibRenderer.plot` does."""
+
+
+def arrange(view: View, style: Style) -> Arrangement:
+    """Prepare a view of any kind that is known.
+
+    Raises
+    ------
+    UnsupportedError
+        If it is of none.
+    """
+    if isinstance(view, SideBySide):
+        return Row(view, style, [panel_for(part) for part in view.views])
+    return Single(view, style, panel_for(view))

@@ -1,0 +1,96 @@
+"""Figures as bytes, and bytes as files."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import uuid
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from netviz_core.errors import FileFormatError
+
+# What to keep out of each format so that the same figure gives the same bytes.
+_METADATA: dict[str, dict[str, Any]] = {
+    "png": {},
+    "svg": {"Date": None},
+    "pdf": {"CreationDate": None},
+    "jpg": {},
+    "jpeg": {},
+    "tif": {},
+    "tiff": {},
+    "webp": {},
+}
+
+
+def format_of(path: str | Path) -> str:
+    """The format that the suffix of `path` names.
+
+    Examples
+    --------
+    >>> format_of("figures/conv1.PNG")
+    'png'
+    """
+    suffix = Path(path).suffix
+    file_format = suffix.lower().removeprefix(".")
+    if file_format not in _METADATA:
+        given = f"the suffix {suffix!r}" if suffix else "no suffix"
+        known = ", ".join(f".{name}" for name in _METADATA)
+        raise FileFormatError(f"cannot save a figure to {os.fspath(path)!r}, which has {given}; use one of {known}")
+    return file_format
+
+
+def encode(figure: Figure, file_format: str, dpi: float, *, trim: bool) -> bytes:
+    """Draw `figure` in memory.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    file_format : str
+        As `format_of` returns it.
+    dpi : float
+        Resolution, also that of images within vector formats.
+    trim : bool
+        Fit the paper to what is drawn instead of keeping the figure's size.
+    """
+    buffer = io.BytesIO()
+    metadata = _METADATA[file_format] or None
+    # Said in either case: the user may have set savefig.bbox.
+    paper: Any = "tight" if trim else figure.bbox_inches
+    figure.savefig(buffer, format=file_format, dpi=dpi, metadata=metadata, bbox_inches=paper, pad_inches=0.08)
+    data = buffer.getvalue()
+    return _with_stable_ids(data) if file_format == "svg" else data
+
+
+def replace_file(path: str | Path, data: bytes) -> None:
+    """Write `data` to `path`; a file that exists stays whole until the new one is complete.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written; it names `path`.
+    """
+    # A link stays a link: what it points to is replaced.
+    target = Path(os.path.realpath(path))
+    unfinished = target.with_name(f".{target.name[:100]}.{uuid.uuid4().hex}")
+    try:
+        try:
+            unfinished.write_bytes(data)
+            os.replace(unfinished, target)
+        finally:
+            unfinished.unlink(missing_ok=True)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from error
+
+
+def _with_stable_ids(svg: bytes) -> bytes:
+    """Number the ids that matplotlib draws at random, in their order.
+
+    ``svg.hashsalt`` would do it too, but is one of the user's rcParams.
+    """
+    random_ids = dict.fromkeys(re.findall(rb'id="([a-z]+[0-9a-f]{10})"', svg))
+    stable = {name: b"netviz%d" % number for number, name in enumerate(random_ids)}
+    return re.sub(rb"\b[a-z]+[0-9a-f]{10}\b", lambda match: stable.get(match[0], match[0]), svg)

@@ -1,0 +1,115 @@
+"""How values are distributed: bars, their mean and their spread."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from netviz_core.views.histogram import Histogram
+
+from .style import Style
+from .text import PLAIN, add_footer, say_empty, width_of
+from .units import axis_exponent, axis_label
+
+_BARS, _MEAN, _BAND = "C0", "C1", 0.2
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The axes that one or several histograms are drawn in.
+
+    Parameters
+    ----------
+    low, high : float
+        Of the x axis, divided by ten to the power of `exponent`.
+    top : float
+        Of the y axis.
+    exponent : int
+    density : bool
+        Whether heights are densities, so that bins of different widths compare.
+    """
+
+    low: float
+    high: float
+    top: float
+    exponent: int
+    density: bool
+
+    @classmethod
+    def around(cls, views: Sequence[Histogram]) -> Frame:
+        """The frame that holds all of `views`."""
+        low, high = min(float(v.edges[0]) for v in views), max(float(v.edges[-1]) for v in views)
+        exponent = axis_exponent(low, high)
+        density = any(not np.array_equal(view.edges, views[0].edges) for view in views)
+        top = max(float(_heights(view, exponent, density).max(initial=0)) for view in views)
+        low, high = low / 10.0**exponent, high / 10.0**exponent
+        margin = 0.02 * (high - low)
+        return cls(low - margin, high + margin, 1.06 * top or 1.0, exponent, density)
+
+
+def size(view: Histogram) -> tuple[float, float]:
+    """Width and height in inches."""
+    return 4.6, 2.7
+
+
+def scale(view: Histogram, style: Style) -> None:
+    """Histograms have no colours to explain."""
+
+
+def label(view: Histogram) -> str:
+    """What the values are."""
+    return view.value_label
+
+
+def draw(ax: Axes, view: Histogram, style: Style) -> None:
+    """Draw a histogram in a frame of its own."""
+    draw_in(Frame.around([view]), ax, view)
+
+
+def draw_in(frame: Frame, ax: Axes, view: Histogram) -> None:
+    """Draw a histogram in a frame that it may share with others."""
+    unit = 10.0**frame.exponent
+    ax.set_xlim(frame.low, frame.high)
+    ax.set_ylim(0, frame.top)
+    ax.set_xlabel(axis_label(view.value_label, frame.exponent), **PLAIN)
+    ax.set_ylabel("density" if frame.density else "count")
+    ax.tick_params(labelsize="small")
+    ax.locator_params(axis="x", nbins=5 if width_of(ax) < 2.5 else 8)
+    ax.spines[["top", "right"]].set_visible(False)
+    if view.counts.any():
+        ax.stairs(_heights(view, frame.exponent, frame.density), view.edges / unit, fill=True, color=_BARS)
+    else:
+        say_empty(ax, "no values within these bins" if math.isfinite(view.mean) else _why_empty(view))
+    if math.isfinite(view.mean):
+        mean, std = view.mean / unit, view.std / unit
+        ax.axvspan(mean - std, mean + std, color=_MEAN, alpha=_BAND, linewidth=0)
+        ax.axvline(mean, color=_MEAN, linewidth=1.2)
+    add_footer(ax, _notes(view), width_of(ax))
+
+
+def _heights(view: Histogram, exponent: int, density: bool) -> np.ndarray[Any, Any]:
+    if not density:
+        return view.counts
+    widths = np.diff(view.edges / 10.0**exponent)
+    return view.counts / (max(int(view.counts.sum()), 1) * widths)
+
+
+def _why_empty(view: Histogram) -> str:
+    return "no finite values" if view.nan_count or view.inf_count else "no values"
+
+
+def _notes(view: Histogram) -> list[tuple[Any, str]]:
+    notes: list[tuple[Any, str]] = []
+    if math.isfinite(view.mean):
+        notes += [(_MEAN, f"mean {view.mean:.3g}"), ((_MEAN, _BAND), f"std {view.std:.3g}")]
+        notes += [(None, f"min {view.minimum:.3g}"), (None, f"max {view.maximum:.3g}")]
+    if view.nan_count:
+        notes.append((None, f"{view.nan_count:,} NaN"))
+    if view.inf_count:
+        notes.append((None, f"{view.inf_count:,} infinite"))
+    return notes

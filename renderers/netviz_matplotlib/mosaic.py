@@ -1,0 +1,104 @@
+"""Many small images become one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+_LEAST_TILE = 8
+_MOST_ENLARGED = 2**22
+
+
+@dataclass(frozen=True)
+class MosaicLayout:
+    """Where tiles lie in the picture, in its pixels.
+
+    Parameters
+    ----------
+    count : int
+        How many tiles.
+    rows, columns : int
+        Of the grid.
+    height, width : int
+        Of one tile, in values.
+    zoom : int
+        Pixels for each value, along either axis.
+    gap : int
+        Pixels between tiles.
+    """
+
+    count: int
+    rows: int
+    columns: int
+    height: int
+    width: int
+    zoom: int
+    gap: int
+
+    @classmethod
+    def of(cls, count: int, height: int, width: int, grid_shape: tuple[int, int]) -> MosaicLayout:
+        """Choose zoom and gap such that gaps are thin lines for tiles of any size."""
+        largest = max(height, width)
+        zoom = -(-_LEAST_TILE // largest)
+        if count * height * width * zoom**2 > _MOST_ENLARGED:
+            zoom = 1
+        return cls(count, *grid_shape, height, width, zoom, gap=max(1, round(largest * zoom / 16)))
+
+    @property
+    def pitch(self) -> tuple[int, int]:
+        """Pixels from one tile to the next, down and across."""
+        return self.height * self.zoom + self.gap, self.width * self.zoom + self.gap
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the picture in pixels."""
+        return self.rows * self.pitch[0] - self.gap, self.columns * self.pitch[1] - self.gap
+
+    def centre(self, row: int, column: int) -> tuple[float, float]:
+        """The middle of a tile: y and x."""
+        down, across = self.pitch
+        return row * down + self.height * self.zoom / 2, column * across + self.width * self.zoom / 2
+
+    def locate(self, y: float, x: float) -> tuple[int, int, int] | None:
+        """Which tile, and which y and x in it, lies at a point of the picture; nothing in gaps."""
+        row, dy = divmod(y, self.pitch[0])
+        column, dx = divmod(x, self.pitch[1])
+        tile_y, tile_x = int(dy // self.zoom), int(dx // self.zoom)
+        tile = int(row) * self.columns + int(column)
+        inside = 0 <= column < self.columns and 0 <= tile < self.count
+        if inside and tile_y < self.height and tile_x < self.width:
+            return tile, tile_y, tile_x
+        return None
+
+
+def mosaic(tiles: Array, layout: MosaicLayout, paint: Callable[[Array], Array]) -> Array:
+    """Lay tiles out row by row in one picture.
+
+    Parameters
+    ----------
+    tiles : numpy.ndarray
+        ``(n, y, x, …)``.
+    layout : MosaicLayout
+    paint : callable
+        Gives tiles their colours, ``(n, y, x, 4)``, uint8. It is given one row of the grid at
+        a time, so that a large mosaic needs little more memory than itself.
+
+    Returns
+    -------
+    numpy.ndarray
+        RGBA, uint8; transparent between tiles and where there is none.
+    """
+    down, across = layout.pitch
+    picture = np.zeros((layout.rows, down, layout.columns, across, 4), np.uint8)
+    high, wide = layout.height * layout.zoom, layout.width * layout.zoom
+    for row in range(layout.rows):
+        colours = paint(tiles[row * layout.columns : (row + 1) * layout.columns])
+        enlarged = colours.repeat(layout.zoom, axis=1).repeat(layout.zoom, axis=2)
+        picture[row, :high, : len(colours), :wide] = enlarged.transpose(1, 0, 2, 3)
+    joined = picture.reshape(layout.rows * down, layout.columns * across, 4)
+    return joined[: layout.shape[0], : layout.shape[1]]

@@ -1,0 +1,112 @@
+"""The renderer that netviz finds through its entry point."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from netviz_core.views.base import View
+
+from .arrangements import Arrangement, arrange
+from .files import encode, format_of, replace_file
+from .style import Style
+
+NOTEBOOK_DPI = 110
+FILE_DPI = 200
+
+
+class MatplotlibRenderer:
+    """Draws kernels, feature maps, histograms and heatmaps, alone or side by side.
+
+    Only `plot` without an ``ax`` makes a pyplot figure. No rcParams are changed; those that
+    the user has set are followed.
+
+    Examples
+    --------
+    >>> from netviz_core import kernels
+    >>> from netviz_core.testing import example_model
+    >>> MatplotlibRenderer().png(kernels(example_model(), "conv1"))[:4]
+    b'\\x89PNG'
+    """
+
+    name = "matplotlib"
+
+    def plot(self, view: View, ax: Any = None, **style: Any) -> Any:
+        """Draw `view` into `ax`, or into a new pyplot figure.
+
+        Parameters
+        ----------
+        view : View
+        ax : matplotlib.axes.Axes, optional
+            For views side by side, either one `Axes`, which is divided, or one for each view
+            (the title over all is then left to the caller).
+        **style
+            ``title``, ``cmap`` and ``colorbar``; for a new figure also ``figsize`` (inches)
+            and ``dpi``.
+
+        Returns
+        -------
+        matplotlib.axes.Axes, or numpy.ndarray of them
+            An array, one for each view, for views side by side.
+
+        Raises
+        ------
+        UnsupportedError
+            If this renderer does not know views of this type.
+        InputError
+            If an option of style, or `ax`, is not what it should be.
+        """
+        look = Style.from_options(style)
+        arrangement = arrange(view, look)
+        if ax is not None:
+            look.refuse_figure_options()
+            return arrangement.draw_into(ax)
+        import matplotlib.pyplot as plt
+
+        figure = plt.figure(figsize=look.figsize or arrangement.figure_size(), dpi=look.dpi, layout="constrained")
+        try:
+            return arrangement.draw_on(figure)
+        except BaseException:
+            plt.close(figure)
+            raise
+
+    def save(self, view: View, path: str | Path, **style: Any) -> None:
+        """Write `view` to exactly `path`; the same view gives the same bytes.
+
+        Parameters
+        ----------
+        view : View
+        path : str or path
+            Its suffix names the format: png, svg, pdf, jpg, tif or webp. A file that exists
+            is replaced, once the new one is complete.
+        **style
+            As for `plot`. With ``figsize`` the file has exactly that size, else margins are
+            trimmed.
+
+        Raises
+        ------
+        FileFormatError
+            If the suffix names no format known here.
+        OSError
+            If the file cannot be written.
+        """
+        file_format = format_of(path)
+        look = Style.from_options(style)
+        figure = _unmanaged_figure(arrange(view, look), look)
+        replace_file(path, encode(figure, file_format, look.dpi or FILE_DPI, trim=look.figsize is None))
+
+    def png(self, view: View) -> bytes:
+        """Draw `view` as a PNG for a notebook."""
+        look = Style()
+        return encode(_unmanaged_figure(arrange(view, look), look), "png", NOTEBOOK_DPI, trim=True)
+
+
+def _unmanaged_figure(arrangement: Arrangement, look: Style) -> Figure:
+    """A figure that pyplot does not know: it needs no display and goes when nobody holds it."""
+    figure = Figure(figsize=look.figsize or arrangement.figure_size(), layout="constrained")
+    FigureCanvasAgg(figure)
+    arrangement.draw_on(figure)
+    return figure

@@ -1,0 +1,50 @@
+"""One view in one Axes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from netviz_core.errors import InputError
+from netviz_core.views.base import View
+
+from .colour_bar import add_colour_bar
+from .panels import Panel
+from .style import Style
+from .text import set_title, width_of
+
+# Inches around the Axes: for tick labels on the left, the colour bar on the right, the title
+# above and the axis' label below. The figure's layout then finds what is really needed.
+LEFT, RIGHT, ABOVE, BELOW = 0.6, 0.8, 0.5, 0.6
+
+
+@dataclass(frozen=True)
+class Single:
+    """An `Arrangement` of one view."""
+
+    view: View
+    style: Style
+    panel: Panel
+
+    def figure_size(self) -> tuple[float, float]:
+        width, height = self.panel.size(self.view)
+        return width + LEFT + RIGHT, height + ABOVE + BELOW
+
+    def draw_on(self, figure: Figure) -> Axes:
+        return self._draw(figure.add_subplot(), figure.get_figwidth() - LEFT)
+
+    def draw_into(self, ax: Any) -> Axes:
+        if not isinstance(ax, Axes):
+            raise InputError(f"ax is a {type(ax).__name__}; give one matplotlib Axes, or none for a new figure")
+        return self._draw(ax, width_of(ax))
+
+    def _draw(self, ax: Axes, title_width: float) -> Axes:
+        self.panel.draw(ax, self.view, self.style)
+        scale = self.panel.scale(self.view, self.style)
+        if scale is not None and self.style.colorbar:
+            add_colour_bar([ax], scale, self.panel.label(self.view))
+        set_title(ax, self.view.title if self.style.title is None else self.style.title, title_width)
+        return ax

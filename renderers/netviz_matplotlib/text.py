@@ -1,0 +1,130 @@
+"""Titles and notes that fit their place, however long a layer's path is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.offsetbox import AnnotationBbox, DrawingArea, HPacker, OffsetBox, TextArea, VPacker
+from matplotlib.patches import Rectangle
+from matplotlib.textpath import text_to_path
+
+_POINTS = 72.0
+_SWATCH = 7.0
+# Paths may hold dollars and underscores: they are shown, never read as formulas.
+PLAIN: dict[str, Any] = {"parse_math": False, "usetex": False}
+
+
+def width_of(ax: Axes) -> float:
+    """How wide an Axes is now, in inches."""
+    return float(ax.get_window_extent().width / ax.get_figure(root=True).dpi)
+
+
+def height_of(ax: Axes) -> float:
+    """How high an Axes is now, in inches."""
+    return float(ax.get_window_extent().height / ax.get_figure(root=True).dpi)
+
+
+def set_title(ax: Axes, title: str, width: float, size: str = "medium") -> None:
+    """Give `ax` a title in as many lines as fit into `width` inches."""
+    text, font = _fitted(title, width, size, str(matplotlib.rcParams["axes.titleweight"]))
+    ax.set_title(text, fontproperties=font, **PLAIN)
+
+
+def set_figure_title(figure: Figure, title: str, width: float) -> None:
+    """Give `figure` a title in as many lines as fit into `width` inches."""
+    text, font = _fitted(title, width, "large", str(matplotlib.rcParams["figure.titleweight"]))
+    figure.suptitle(text, fontproperties=font, **PLAIN)
+
+
+def add_footer(ax: Axes, entries: Sequence[tuple[Any, str]], width: float) -> None:
+    """Write small notes below everything that belongs to the x axis.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+    entries : sequence of (colour, text)
+        With the colour as a small square before the text; None for no square.
+    width : float
+        Inches, beyond which another line is begun.
+    """
+    if not entries:
+        return
+    font = FontProperties(size="small")
+    lines: list[list[OffsetBox]] = [[]]
+    used = 0.0
+    for colour, text in entries:
+        needed = _width(text, font) + (_SWATCH + 13) / _POINTS
+        if lines[-1] and used + needed > width:
+            lines.append([])
+            used = 0.0
+        lines[-1].append(_entry(colour, text, font))
+        used += needed
+    rows = [HPacker(children=line, align="center", pad=0, sep=10) for line in lines]
+    box = VPacker(children=rows, align="center", pad=0, sep=3)
+    # The axis' label, even an empty one, lies below the tick labels wherever they end.
+    below: Any = ax.xaxis.label
+    ax.add_artist(
+        AnnotationBbox(
+            box, (0.5, 0), xycoords=below, xybox=(0, -4), boxcoords="offset points",
+            box_alignment=(0.5, 1), frameon=False, pad=0, annotation_clip=False,
+        )
+    )  # fmt: skip
+
+
+def say_empty(ax: Axes, text: str) -> None:
+    """Write into an Axes why there is nothing to see."""
+    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", fontstyle="italic")
+
+
+def _entry(colour: Any, text: str, font: FontProperties) -> OffsetBox:
+    words = TextArea(text, textprops={"fontproperties": font, **PLAIN})
+    if colour is None:
+        return words
+    square = DrawingArea(_SWATCH, _SWATCH)
+    square.add_artist(Rectangle((0, 0), _SWATCH, _SWATCH, facecolor=colour, edgecolor="none"))
+    return HPacker(children=[square, words], align="center", pad=0, sep=3)
+
+
+def _fitted(title: str, width: float, size: str, weight: str) -> tuple[str, FontProperties]:
+    font = FontProperties(size=size, weight=weight)
+    text = _wrapped(title, lambda line: _width(line, font) <= width)
+    if text.count("\n") > 1:
+        font.set_size(0.85 * font.get_size_in_points())
+        text = _wrapped(title, lambda line: _width(line, font) <= width)
+    return text, font
+
+
+def _wrapped(text: str, fits: Callable[[str], bool]) -> str:
+    return "\n".join(line for given in text.splitlines() for line in _lines(given, fits))
+
+
+def _lines(text: str, fits: Callable[[str], bool]) -> list[str]:
+    """Break one line where a reader would: before a new part, else in a path, else anywhere."""
+    lines = [""]
+    for piece in _pieces(text, fits):
+        if lines[-1] and not fits((lines[-1] + piece).rstrip(" ·")):
+            lines.append("")
+        lines[-1] += piece
+    return [line.strip(" ").removesuffix(" ·") for line in lines]
+
+
+def _pieces(text: str, fits: Callable[[str], bool]) -> list[str]:
+    pieces = [text]
+    for pattern in (r"(?<=· )", r"(?<=[\s./_,:-])", r"(?<=.)"):
+        pieces = [
+            smaller
+            for piece in pieces
+            for smaller in ([piece] if fits(piece.rstrip(" ·")) else re.split(pattern, piece))
+        ]
+    return pieces
+
+
+def _width(text: str, font: FontProperties) -> float:
+    """Of one line, in inches."""
+    return float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0]) / _POINTS

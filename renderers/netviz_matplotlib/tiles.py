@@ -1,0 +1,113 @@
+"""Kernels and feature maps: a whole grid of them as one image."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import matplotlib
+from matplotlib.axes import Axes
+
+from netviz_core.views.tiles import TileGrid
+
+from .colours import ColourScale, nonfinite_entries, scale_for
+from .mosaic import MosaicLayout, mosaic
+from .style import Style
+from .text import PLAIN, add_footer, height_of, say_empty, width_of
+
+_MOST_ELONGATED = 4.0
+_LEAST_SIDE = 0.8
+
+
+def size(view: TileGrid) -> tuple[float, float]:
+    """Width and height in inches: larger for more tiles, in the picture's own proportions."""
+    if view.tiles.size == 0:
+        return 2.4, 2.4
+    longest = min(1.7 + 0.5 * max(view.grid_shape), 5.0)
+    high, wide = _layout(view).shape
+    return max(longest * min(1, wide / high), _LEAST_SIDE), max(longest * min(1, high / wide), _LEAST_SIDE)
+
+
+def scale(view: TileGrid, style: Style) -> ColourScale | None:
+    """The colours; grey stands for red, green and blue alike."""
+    if view.tiles.size == 0:
+        return None
+    if view.is_rgb:
+        return ColourScale(*view.limits, matplotlib.colormaps["gray"])
+    return scale_for(view.limits, style)
+
+
+def label(view: TileGrid) -> str:
+    """What the colour bar is a scale of."""
+    return f"{view.value_label} (red, green, blue)" if view.is_rgb else view.value_label
+
+
+def draw(ax: Axes, view: TileGrid, style: Style) -> None:
+    """Draw all tiles as one image."""
+    colours = scale(view, style)
+    if colours is None:
+        ax.set(xticks=[], yticks=[])
+        say_empty(ax, f"no {view.tile_label} to show")
+        return
+    layout = _layout(view)
+    picture = mosaic(view.tiles, layout, colours.rgb_rgba if view.is_rgb else colours.rgba)
+    high, wide = layout.shape
+    fits = 1 / _MOST_ELONGATED <= high / wide <= _MOST_ELONGATED
+    image = ax.imshow(
+        picture,
+        extent=(0, wide, high, 0),
+        origin="upper",
+        aspect="equal" if fits else "auto",
+        interpolation="antialiased",
+    )
+    image.set_mouseover(False)
+    ax.format_coord = partial(_describe, view, layout)  # type: ignore[method-assign]
+    ax.grid(False)
+    ax.spines[:].set_visible(False)
+    _label_tiles(ax, view.tile_label, layout)
+    add_footer(ax, nonfinite_entries(view.tiles), width_of(ax))
+
+
+def _layout(view: TileGrid) -> MosaicLayout:
+    count, height, width = view.tiles.shape[:3]
+    return MosaicLayout.of(count, height, width, view.grid_shape)
+
+
+def _label_tiles(ax: Axes, tile_label: str, layout: MosaicLayout) -> None:
+    """Say the number of each row's first tile, and how much further each column is."""
+    ax.minorticks_off()
+    ax.tick_params(length=0, labelsize="small")
+    rows = _some(layout.rows, height_of(ax) / 0.22)
+    columns = _some(layout.columns, width_of(ax) / 0.4)
+    several_rows, several_columns = layout.rows > 1, layout.columns > 1
+    ax.set_yticks(
+        [layout.centre(row, 0)[0] for row in rows if several_rows],
+        [str(row * layout.columns) for row in rows if several_rows],
+    )
+    sign = "+" if several_rows else ""
+    ax.set_xticks(
+        [layout.centre(0, column)[1] for column in columns if several_columns],
+        [f"{sign}{column}" for column in columns if several_columns],
+    )
+    if several_rows:
+        ax.set_ylabel(tile_label, **PLAIN)
+    elif several_columns:
+        ax.set_xlabel(tile_label, **PLAIN)
+
+
+def _some(count: int, most: float) -> range:
+    """Every, or every second, fifth, tenth …, of `count` numbers, so that at most `most` are left."""
+    step = next(
+        step for power in range(20) for step in (10**power, 2 * 10**power, 5 * 10**power) if count <= step * max(most, 2)
+    )
+    return range(0, count, step)
+
+
+def _describe(view: TileGrid, layout: MosaicLayout, x: float, y: float) -> str:
+    """What lies under the cursor."""
+    found = layout.locate(y, x)
+    if found is None:
+        return ""
+    tile, tile_y, tile_x = found
+    values = view.tiles[tile, tile_y, tile_x]
+    shown = ", ".join(f"{value:.4g}" for value in values.reshape(-1))
+    return f"{view.tile_label} {tile}, y={tile_y}, x={tile_x}: {shown}"
