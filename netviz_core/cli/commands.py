@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from .. import __version__, plugins
-from ..errors import BackendConflictError, BackendLoadError
+from ..errors import BackendLoadError
+from ..outputs import check_writable
 from ..views.base import View
 from ..views.heatmap import heatmap
 from ..views.histogram import histogram
 from ..views.tiles import feature_maps, kernels
 from .inputs import read_input
 from .models import failures_located, open_model
-from .outputs import check_writable
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -76,7 +77,8 @@ def netviz(
     """
     if version:
         typer.echo(f"netviz {__version__}")
-    elif context.invoked_subcommand is None:
+        raise typer.Exit
+    if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 
 
@@ -228,7 +230,8 @@ def _save(view: View, output: Path) -> None:
     typer.echo(f"wrote {output}")
 
 
-def _try_to_load(states: Any, get: Any) -> None:
-    for name in states:
-        with contextlib.suppress(BackendConflictError, BackendLoadError):
-            get(name)
+def _try_to_load(states: Mapping[str, plugins.PluginStatus], get: Callable[[str], object]) -> None:
+    for name, state in states.items():
+        if state.status == "available":
+            with contextlib.suppress(BackendLoadError):
+                get(name)

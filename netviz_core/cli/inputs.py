@@ -53,11 +53,9 @@ def read_input(path: Path, axes: str | None = None) -> Any:
 
 def _read_arrays(path: Path) -> dict[str, np.ndarray[Any, Any]]:
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return {"": loaded}
-        with loaded:
-            arrays = dict(loaded)
+        with path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            arrays = {"": loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
     except (ValueError, EOFError, zipfile.BadZipFile) as error:
         if "Object arrays" in str(error):
             raise FileFormatError(

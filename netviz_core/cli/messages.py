@@ -50,4 +50,4 @@ def flattened(message: str) -> str:
 
 def _usage(error: Any) -> str:
     message = error.format_message().rstrip(".")
-    return f"{message}; see {error.ctx.command_path} --help" if error.ctx is not None else message
+    return f"{message} (see {error.ctx.command_path} --help)" if error.ctx is not None else message

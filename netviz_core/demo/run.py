@@ -11,10 +11,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from ..arrays import AxisArray, images
 from ..errors import NetvizError
+from ..outputs import check_writable
 from ..views.base import View
 from .figures import FOR_EACH, TOGETHER
 from .page import Drawn, write_page
-from .training import Participants, Report, Trained, load_digits, train_everywhere
+from .training import Digits, Participants, Report, Trained, find_participants, load_digits, train
 
 _FOLLOWED = 5
 """Which of the held-out digits is followed through the networks: a clearly written one."""
@@ -59,22 +60,37 @@ def demo(folder: Path) -> Demo:
     """
     target = folder / "index.html"
     folder.mkdir(parents=True, exist_ok=True)
-    target.touch()
+    check_writable(target)
     learn, held_out = load_digits()
-    with _progress_bars() as bars:
-        participants = train_everywhere(learn, held_out, lambda name: _training_bar(bars, name))
-        notes = _notes(participants)
-        if not participants.trained:
-            raise NetvizError("; ".join(["no framework can take part in the demo", *notes]))
-        drawn = _draw_all(participants.trained, images(held_out.images[_FOLLOWED]), folder, bars)
-    write_page(target, participants.trained, held_out.picture(_FOLLOWED), drawn, notes)
-    return Demo(target, (*(f"{run.framework}: {run.result}" for run in participants.trained), *notes))
+    console = Console(stderr=True)
+    with console.status("") as status:
+        participants = find_participants(lambda name: status.update(f"loading {name}"))
+    _require_one(participants)
+    with _progress_bars(console) as bars:
+        trained = _train_all(participants, learn, held_out, bars)
+        drawn = _draw_all(trained, images(held_out.images[_FOLLOWED]), folder, bars)
+    write_page(target, trained, held_out.picture(_FOLLOWED), drawn, participants.notes)
+    return Demo(target, (*(f"{run.framework}: {run.result}" for run in trained), *participants.notes))
 
 
-def _notes(participants: Participants) -> list[str]:
-    """What to say of those that are not there: a framework not installed is missed only if there are not two."""
-    missed = participants.missing if len(participants.trained) < 2 else []
-    return [*participants.failed, *missed]
+def _require_one(participants: Participants) -> None:
+    if not participants.backends:
+        raise NetvizError("; ".join(["no framework can take part in the demo", *participants.notes]))
+
+
+def _train_all(participants: Participants, learn: Digits, held_out: Digits, bars: Progress) -> list[Trained]:
+    """Train them one after another; one that fails no longer takes part."""
+    trained = []
+    for name, backend in list(participants.backends.items()):
+        try:
+            trained.append(train(name, backend, learn, held_out, _training_bar(bars, name)))
+        except Exception as error:
+            del participants.backends[name]
+            participants.failed.append(
+                f"{name} was left out: its training failed: {type(error).__name__}: {error}"
+            )
+    _require_one(participants)
+    return trained
 
 
 def _draw_all(trained: Sequence[Trained], digit: AxisArray, folder: Path, bars: Progress) -> list[Drawn]:
@@ -103,23 +119,21 @@ def _draw_all(trained: Sequence[Trained], digit: AxisArray, folder: Path, bars: 
     return drawn + [Drawn(f, {label: save(f.draw(models, digit), f"{f.slug}.png")}) for f in together]
 
 
-def _progress_bars() -> Progress:
+def _progress_bars(console: Console) -> Progress:
     return Progress(
         TextColumn("{task.description:<18}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TextColumn("{task.fields[detail]}"),
-        console=Console(stderr=True),
+        console=console,
     )
 
 
 def _training_bar(bars: Progress, name: str) -> Report:
-    task = bars.add_task(f"loading {name}", total=None, detail="")
+    task = bars.add_task(f"training {name}", total=None, detail="")
 
     def report(step: int, steps: int, loss: float) -> None:
-        bars.update(
-            task, description=f"training {name}", completed=step, total=steps, detail=f"loss {loss:.3f}"
-        )
+        bars.update(task, completed=step, total=steps, detail=f"loss {loss:.3f}")
 
     return report

@@ -70,11 +70,16 @@ class Trained:
 
 @dataclass
 class Participants:
-    """Who took part, and a sentence for each that is not installed, or is but failed."""
+    """The backends that can train, and a sentence for each that is not installed, or is but failed."""
 
-    trained: list[Trained] = field(default_factory=list)
+    backends: dict[str, Any] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+
+    @property
+    def notes(self) -> list[str]:
+        """What to say of those that do not train: one not installed is missed only where there are not two."""
+        return [*self.failed, *(self.missing if len(self.backends) < 2 else [])]
 
 
 def load_digits() -> tuple[Digits, Digits]:
@@ -99,42 +104,32 @@ def load_digits() -> tuple[Digits, Digits]:
     )
 
 
-def train_everywhere(learn: Digits, held_out: Digits, progress: Callable[[str], Report]) -> Participants:
-    """Train in every installed framework that can take part.
+def find_participants(loading: Callable[[str], object]) -> Participants:
+    """Load every backend that is installed, and keep those that can train.
 
     Parameters
     ----------
-    learn, held_out : Digits
-    progress : callable
-        Given a backend's name, returns what that backend's training reports to.
-
-    Returns
-    -------
-    Participants
+    loading : callable
+        Told a backend's name before it is loaded, which may take seconds.
     """
-    participants = Participants()
+    found = Participants()
     for name, state in list_backends().items():
         if state.status == "missing dependency":
-            participants.missing.append(f"{name} is not installed; to see it here too: {state.install}")
+            found.missing.append(f"{name} is not installed; to see it here too: {state.install}")
             continue
-        report = progress(name)
+        loading(name)
         try:
-            backend: Any = get_backend(name)
+            backend = get_backend(name)
         except (BackendLoadError, BackendConflictError) as error:
-            participants.failed.append(f"{name} was left out: {error}")
-            continue
-        if not hasattr(backend, "demo"):
-            continue
-        try:
-            participants.trained.append(_train(name, backend, learn, held_out, report))
-        except Exception as error:
-            participants.failed.append(
-                f"{name} was left out: its training failed: {type(error).__name__}: {error}"
-            )
-    return participants
+            found.failed.append(f"{name} was left out: {error}")
+        else:
+            if hasattr(backend, "demo"):
+                found.backends[name] = backend
+    return found
 
 
-def _train(name: str, backend: Any, learn: Digits, held_out: Digits, report: Report) -> Trained:
+def train(name: str, backend: Any, learn: Digits, held_out: Digits, report: Report) -> Trained:
+    """Train the network of one framework and see how well it reads the digits held out."""
     start = time.perf_counter()
     untrained, trained = backend.demo(learn.images, learn.labels, report)
     seconds = time.perf_counter() - start

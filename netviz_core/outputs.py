@@ -8,6 +8,10 @@ from pathlib import Path
 def check_writable(path: Path) -> None:
     """Open a file for writing, and leave it as it was, or absent if it was.
 
+    Parameters
+    ----------
+    path : Path
+
     Raises
     ------
     OSError

@@ -1,0 +1,162 @@
+"""A folder with models of the user's own, and frameworks small enough to be written here."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from netviz_core import plugins
+from netviz_core.cli import main
+from netviz_core.testing.reference import Conv2d, Dense, Model, ReferenceBackend
+
+MODELS = """
+import numpy as np
+from netviz_core.testing import example_model
+from netviz_core.testing.reference import Conv2d, Model
+
+model = example_model()
+number = 3
+
+
+def build():
+    return example_model()
+
+
+def colours():
+    example_model()  # makes its backend known
+    return Model(conv1=Conv2d(kernel=np.ones((5, 3, 3, 3)), bias=np.zeros(5)))
+
+
+def needs_width(width):
+    return width
+
+
+def fails():
+    raise ValueError("no weights here\\nand more of the same")
+
+
+def forgets():
+    pass
+
+
+class Broken(Conv2d):
+    def __call__(self, x):
+        raise RuntimeError("the shapes do not fit\\nmore below")
+
+
+def breaks():
+    example_model()
+    return Model(conv1=Broken(kernel=np.ones((1, 1, 3, 3)), bias=np.zeros(1)))
+"""
+
+
+class Ran(NamedTuple):
+    """What a command left behind."""
+
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The current folder, with the module ``mine``."""
+    (tmp_path / "mine.py").write_text(MODELS)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    yield tmp_path
+    sys.modules.pop("mine", None)
+
+
+@pytest.fixture
+def netviz(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
+    """Run a command in this process."""
+
+    def run(*arguments: object) -> Ran:
+        capsys.readouterr()
+        status = main([str(argument) for argument in arguments])
+        return Ran(status, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def command_line() -> list[str]:
+    """How the command starts in a process of its own."""
+    return [sys.executable, "-c", "import sys; from netviz_core.cli import main; sys.exit(main())"]
+
+
+@pytest.fixture
+def shell(command_line: list[str]) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run a command in a process of its own."""
+
+    def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*command_line, *arguments], check=False, capture_output=True, text=True, timeout=120, **options
+        )
+
+    return run
+
+
+@pytest.fixture
+def refused(netviz: Callable[..., Ran]) -> Callable[..., str]:
+    """Run a command that must end with status 2 and one line, and return that line."""
+
+    def run(*arguments: object) -> str:
+        ran = netviz(*arguments)
+        assert ran.status == 2, ran
+        assert ran.err.startswith("netviz: ") and ran.err.count("\n") == 1, ran.err
+        assert "Traceback" not in ran.err
+        return ran.err.removeprefix("netviz: ").rstrip("\n")
+
+    return run
+
+
+@pytest.fixture
+def backends(monkeypatch: pytest.MonkeyPatch) -> plugins.Registry:
+    """No backend but those that the test registers."""
+    required = plugins._backends.required
+    registry = plugins.Registry("netviz.backends-of-this-test", "backend", required)
+    monkeypatch.setattr(plugins, "_backends", registry)
+    return registry
+
+
+@pytest.fixture
+def toy_framework() -> Callable[[str], type[ReferenceBackend]]:
+    """Make a backend from the name of its framework."""
+    return _toy_framework
+
+
+def _toy_framework(framework: str) -> type[ReferenceBackend]:
+    """A backend for models whose classes stem from a module called `framework`, and that takes part in the demo."""
+    toy_model: Any = type("Model", (Model,), {"__module__": framework})
+
+    def network(seed: int) -> Any:
+        random = np.random.default_rng(seed)
+        return toy_model(
+            conv1=Conv2d(kernel=random.normal(size=(4, 1, 3, 3)), bias=np.zeros(4)),
+            conv2=Conv2d(kernel=random.normal(size=(6, 4, 3, 3)), bias=np.zeros(6)),
+            dense1=Dense(kernel=random.normal(size=(8, 96)), bias=np.zeros(8)),
+            dense2=Dense(kernel=random.normal(size=(10, 8)), bias=np.zeros(10)),
+        )
+
+    class ToyBackend(ReferenceBackend):
+        name = framework
+
+        def demo(
+            self, images: Any, labels: Any, progress: Callable[[int, int, float], None]
+        ) -> tuple[Any, Any]:
+            assert images.shape == (1500, 8, 8, 1) and images.dtype == np.float32
+            assert 0 <= images.min() and images.max() == 1
+            assert labels.shape == (1500,)
+            progress(1, 2, 2.5)
+            progress(2, 2, 0.5)
+            return network(0), network(1)
+
+    return ToyBackend

@@ -1,0 +1,179 @@
+"""Every command on a model of the user's own."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import netviz_core as nv
+
+Netviz = Callable[..., Any]
+COMMANDS = ["layers", "kernels", "histogram", "heatmap", "feature-maps", "backends", "demo"]
+
+Shell = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"]])
+def test_help_names_every_command(netviz: Netviz, arguments: list[str]) -> None:
+    ran = netviz(*arguments)
+    assert ran.status == 0
+    for command in COMMANDS:
+        assert f"\n  {command} " in ran.out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_for_every_option(netviz: Netviz, command: str) -> None:
+    ran = netviz(command, "--help")
+    assert ran.status == 0
+    assert not re.search(r"^  (-\S, )?--\S+( [A-Z]+)?$\n(?! {10})", ran.out, re.MULTILINE)
+
+
+def test_version(netviz: Netviz) -> None:
+    assert netviz("--version") == (0, f"netviz {nv.__version__}\n", "")
+
+
+def test_the_command_line_imports_neither_framework_nor_plotting_library() -> None:
+    heavy = ["torch", "tensorflow", "keras", "jax", "fastai", "sklearn", "matplotlib", "PIL", "pandas"]
+    code = (
+        "import sys; from netviz_core.cli import main; main(['--help']);"
+        f"main(['backends', '--no-load']); print([m for m in {heavy} if m in sys.modules], file=sys.stderr)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=60
+    )
+    assert ran.stderr == "[]\n"
+
+
+def test_layers_lists_paths_kinds_and_named_shapes(netviz: Netviz, folder: Path) -> None:
+    ran = netviz("layers", "mine:model")
+    assert ran.status == 0
+    assert re.search(r"conv1 +conv2d +Conv2d +kernel \(out=4, in=1, y=3, x=3\)", ran.out)
+    assert "bias (out=10)" in ran.out
+
+
+def test_tables_are_plain_and_whole_when_piped_and_in_a_narrow_terminal(shell: Shell, folder: Path) -> None:
+    narrow = shell("layers", "mine:model", env={**os.environ, "COLUMNS": "24"})
+    assert narrow.returncode == 0 and narrow.stderr == ""
+    assert "\x1b" not in narrow.stdout and "…" not in narrow.stdout
+    assert "kernel (out=4, in=1, y=3, x=3)" in narrow.stdout
+
+
+def test_markup_in_names_is_shown_as_it_stands(netviz: Netviz, folder: Path) -> None:
+    (folder / "odd.py").write_text(
+        "from netviz_core.testing import example_model\n"
+        "model = example_model()\nmodel.layers['[red]:smile:'] = model.layers.pop('conv1')\n"
+    )
+    assert "[red]:smile:" in netviz("layers", "odd:model").out
+
+
+@pytest.mark.parametrize("model", ["mine:model", "mine:build"])
+def test_a_model_is_a_module_attribute_or_a_function_that_makes_one(
+    netviz: Netviz, folder: Path, model: str
+) -> None:
+    assert "dense1" in netviz("layers", model).out
+
+
+DRAWINGS = [
+    ("kernels", "conv1", []),
+    ("kernels", "conv1", ["--limit", "2", "--channel", "0"]),
+    ("kernels", "conv*", ["--no-rgb"]),
+    ("histogram", "dense1", ["--weight", "bias", "--bins", "7"]),
+    ("heatmap", "dense1", []),
+    ("feature-maps", "conv1", ["--input", "x.npy", "--sample", "1", "--limit", "3"]),
+]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
+@pytest.mark.parametrize(("command", "layer", "options"), DRAWINGS)
+def test_every_figure_is_written_where_asked(
+    netviz: Netviz, folder: Path, command: str, layer: str, options: list[str], suffix: str
+) -> None:
+    np.save("x.npy", np.zeros((2, 1, 8, 8), np.float32))
+    ran = netviz(command, "mine:build", layer, "-o", f"figure{suffix}", *options)
+    assert ran == (0, f"wrote figure{suffix}\n", "")
+    start = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF"}[suffix]
+    assert (folder / f"figure{suffix}").read_bytes().startswith(start)
+
+
+def test_options_mean_what_they_mean_in_python(netviz: Netviz, folder: Path) -> None:
+    sys.path.insert(0, str(folder))
+    import mine  # type: ignore[import-not-found]
+
+    x = np.random.default_rng(0).normal(size=(2, 1, 8, 8))
+    np.save("x.npy", x)
+    views: dict[str, Any] = {
+        "kernels mine:colours conv1 --no-rgb --limit 7": nv.kernels(
+            mine.colours(), "conv1", rgb=False, limit=7
+        ),
+        "kernels mine:colours conv1 --channel 2": nv.kernels(mine.colours(), "conv1", channel=2),
+        "kernels mine:colours conv1": nv.kernels(mine.colours(), "conv1"),
+        "histogram mine:model dense1 --bins 9": nv.histogram(mine.model, "dense1", bins=9),
+        "heatmap mine:model conv1 --weight kernel": nv.heatmap(mine.model, "conv1"),
+        "feature-maps mine:model conv1 --input x.npy --sample 1": nv.feature_maps(
+            mine.model, "conv1", x, sample=1
+        ),
+    }
+    for command, view in views.items():
+        view.save("expected.png")
+        assert netviz(*command.split(), "-o", "figure.png").status == 0
+        assert (folder / "figure.png").read_bytes() == (folder / "expected.png").read_bytes(), command
+
+
+def test_the_current_folder_is_importable_from_the_console_script(folder: Path) -> None:
+    script = Path(sys.executable).with_name("netviz")
+    ran = subprocess.run(
+        [script, "layers", "mine:build"], check=False, capture_output=True, text=True, timeout=60
+    )
+    assert (ran.returncode, ran.stderr) == (0, "") and "conv1" in ran.stdout
+
+
+def test_backends_tells_what_is_broken_missing_and_usable(
+    netviz: Netviz, folder: Path, backends: Any, toy_framework: Any
+) -> None:
+    (folder / "rotten.py").write_text("raise OSError('libfruit.so: cannot open shared object file')")
+    sys.path.insert(0, str(folder))
+    backends.register("apple", toy_framework("apple"))
+    backends.register("rotten", "rotten:Backend")
+    backends.register("pear", "netviz_pear:Backend")
+    ran = netviz("backends")
+    assert ran.status == 0
+    assert re.search(r"apple +loaded", ran.out)
+    assert re.search(r"pear +missing dependency .*pear is not installed", ran.out)
+    assert "pip install pear" in ran.out
+    assert re.search(r"rotten +broken .*OSError: libfruit.so", ran.out)
+    assert re.search(r"matplotlib +loaded", ran.out)
+
+
+def test_backends_without_loading_reads_metadata_only(netviz: Netviz, folder: Path, backends: Any) -> None:
+    (folder / "rotten.py").write_text("raise OSError('loaded after all')")
+    sys.path.insert(0, str(folder))
+    backends.register("rotten", "rotten:Backend")
+    ran = netviz("backends", "--no-load")
+    assert re.search(r"rotten +available", ran.out) and "loaded after all" not in ran.out
+
+
+@pytest.mark.parametrize("arguments", [["layers", "mine:build"], ["--help"]])
+def test_a_reader_that_has_had_enough_gets_no_complaint(
+    command_line: list[str], folder: Path, arguments: list[str]
+) -> None:
+    process = subprocess.Popen(
+        [*command_line, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.close()
+    with process.stderr:
+        assert process.stderr.read() == ""
+    assert process.wait(60) == 1
+
+
+def test_ctrl_c_ends_with_130(netviz: Netviz, folder: Path) -> None:
+    (folder / "slow.py").write_text("def build():\n    raise KeyboardInterrupt\n")
+    assert netviz("layers", "slow:build") == (130, "", "netviz: interrupted\n")
