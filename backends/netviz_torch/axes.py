@@ -1,0 +1,252 @@
+"""Follows the names of axes from operation to operation.
+
+A name is known only from the operation that made the axis (a convolution, a recurrent layer)
+and is carried through operations whose effect on axes is known. Whatever else happens to a
+tensor, its names are forgotten rather than guessed.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import torch
+from netviz_core.arrays import SPATIAL_AXES
+from torch import nn
+
+Names = tuple[str | None, ...]
+"""One name for each axis; None where it is not known."""
+
+aten = torch.ops.aten
+
+
+class AxisFollower:
+    """Knows the names of the axes of the tensors that are alive."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[weakref.ref[torch.Tensor], Names]] = {}
+
+    def name(self, tensor: torch.Tensor, names: Names) -> None:
+        """Say what a tensor's axes are."""
+        if any(names) and len(names) == tensor.ndim:
+            key = id(tensor)
+            self._known[key] = weakref.ref(tensor, lambda _: self._known.pop(key, None)), names
+        else:
+            self._known.pop(id(tensor), None)
+
+    def get(self, tensor: Any) -> Names | None:
+        """The names of a tensor's axes, as far as they are known."""
+        reference, names = self._known.get(id(tensor), (None, None))
+        return names if reference is not None and reference() is tensor else None
+
+    def axes(self, tensor: torch.Tensor) -> tuple[str, ...]:
+        """A name for each axis: its own, or one that says its position."""
+        names = self.get(tensor)
+        if names is None:
+            names = ("batch",) + (None,) * (tensor.ndim - 1) if tensor.ndim else ()
+        return tuple(name or f"axis{position}" for position, name in enumerate(names))
+
+    def after(self, func: Any, args: tuple[Any, ...], result: Any) -> None:
+        """Name the result of an operation, if its effect on axes is known."""
+        rule = _rule_of(func)
+        if rule is None:
+            return
+        output = result[0] if isinstance(result, (tuple, list)) and result else result
+        if isinstance(output, torch.Tensor):
+            names = rule(self, args, output)
+            if names is not None:
+                self.name(output, names)
+
+
+Rule = Callable[[AxisFollower, tuple[Any, ...], torch.Tensor], Names | None]
+
+
+def _same_shape(follower: AxisFollower, args: tuple[Any, ...], output: torch.Tensor) -> Names | None:
+    """Elementwise operations: the names of whichever operand has the result's shape."""
+    for operand in args:
+        for tensor in operand if isinstance(operand, (list, tuple)) else (operand,):
+            if isinstance(tensor, torch.Tensor) and tensor.shape == output.shape:
+                names = follower.get(tensor)
+                if names is not None:
+                    return names
+    return None
+
+
+def _same_rank(follower: AxisFollower, args: tuple[Any, ...], output: torch.Tensor) -> Names | None:
+    """Pooling, padding, concatenation: lengths may change, axes do not."""
+    first = args[0][0] if isinstance(args[0], (list, tuple)) and args[0] else args[0]
+    names = follower.get(first)
+    return names if names is not None and len(names) == output.ndim else None
+
+
+def _convolution(follower: AxisFollower, args: tuple[Any, ...], output: torch.Tensor) -> Names | None:
+    return ("batch", "channel", *SPATIAL_AXES[5 - output.ndim :])
+
+
+def _permute(follower: AxisFollower, args: tuple[Any, ...], output: torch.Tensor) -> Names | None:
+    names = follower.get(args[0])
+    return tuple(names[position] for position in args[1]) if names is not None else None
+
+
+def _transpose(follower: AxisFollower, args: tuple[Any, ...], output: torch.Tensor) -> Names | None:
+    names = follower.get(args[0])
+    if names is None:
+        return None
+    swapped = list(names)
+    first, second = args[1], args[2]
+    swapped[first], swapped[second] = swapped[second], swapped[first]
+    return tuple(swapped)
+
+
+def _t(follower: AxisFollower, args: tuple[Any, ...], output: torch.Tensor) -> Names | None:
+    names = follower.get(args[0])
+    return names[::-1] if names is not None else None
+
+
+def _view(follower: AxisFollower, args: tuple[Any, ...], output: torch.Tensor) -> Names | None:
+    names = follower.get(args[0])
+    return _reshaped(tuple(args[0].shape), names, tuple(output.shape)) if names is not None else None
+
+
+def _reshaped(before: tuple[int, ...], names: Names, after: tuple[int, ...]) -> Names:
+    """Keep the names of axes that a reshape leaves alone; flattening all but the batch gives channels.
+
+    Axes are matched from the front and from the back. Where an axis of the same length stands at
+    the same place, and all before it (or behind it) are matched too, the same numbers lie along it.
+    """
+    front = 0
+    while front < min(len(before), len(after)) and before[front] == after[front]:
+        front += 1
+    if front == len(before) == len(after):
+        return names
+    back = 0
+    while back < min(len(before), len(after)) - front and before[-1 - back] == after[-1 - back]:
+        back += 1
+    kept = names[len(names) - back :] if back else ()
+    middle = len(after) - front - back
+    if names[0] == "batch" and front == 1 and middle == 1 and back == 0 and None not in names:
+        return ("batch", "channel")
+    return (*names[:front], *(None,) * middle, *kept)
+
+
+def _unsqueeze(follower: AxisFollower, args: tuple[Any, ...], output: torch.Tensor) -> Names | None:
+    names = follower.get(args[0])
+    if names is None:
+        return None
+    position = args[1] % output.ndim
+    return (*names[:position], None, *names[position:])
+
+
+def _squeeze(follower: AxisFollower, args: tuple[Any, ...], output: torch.Tensor) -> Names | None:
+    names = follower.get(args[0])
+    if names is None or len(args) < 2:
+        return None
+    dims = {dim % len(names) for dim in (args[1] if isinstance(args[1], (list, tuple)) else [args[1]])}
+    gone = {dim for dim in dims if args[0].shape[dim] == 1}
+    return tuple(name for position, name in enumerate(names) if position not in gone)
+
+
+def _reduction(follower: AxisFollower, args: tuple[Any, ...], output: torch.Tensor) -> Names | None:
+    names = follower.get(args[0])
+    if names is None or len(args) < 2 or args[1] is None:
+        return None
+    if output.ndim == len(names):
+        return names
+    dims = {dim % len(names) for dim in (args[1] if isinstance(args[1], (list, tuple)) else [args[1]])}
+    return tuple(name for position, name in enumerate(names) if position not in dims)
+
+
+def _select(follower: AxisFollower, args: tuple[Any, ...], output: torch.Tensor) -> Names | None:
+    names = follower.get(args[0])
+    if names is None:
+        return None
+    position = args[1] % len(names)
+    return (*names[:position], *names[position + 1 :])
+
+
+def _matrix(follower: AxisFollower, args: tuple[Any, ...], output: torch.Tensor) -> Names | None:
+    """A matrix product with a weight: the rows keep their name, the columns are channels."""
+    rows = follower.get(args[-2])
+    return (rows[0], "channel") if rows is not None and rows[-1] == "channel" and len(rows) == 2 else None
+
+
+_RULES: dict[Any, Rule] = {
+    aten.convolution: _convolution,
+    aten.permute: _permute,
+    aten.transpose: _transpose,
+    aten.t: _t,
+    aten.view: _view,
+    aten._unsafe_view: _view,
+    aten.reshape: _view,
+    aten._reshape_alias: _view,
+    aten.unsqueeze: _unsqueeze,
+    aten.squeeze: _squeeze,
+    aten.mean: _reduction,
+    aten.sum: _reduction,
+    aten.amax: _reduction,
+    aten.max: _reduction,
+    aten.select: _select,
+    aten.addmm: _matrix,
+    aten.mm: _matrix,
+    **dict.fromkeys(
+        (
+            aten.clone, aten.detach, aten.alias, aten._to_copy, aten.contiguous, aten.native_dropout,
+            aten.native_batch_norm, aten._native_batch_norm_legit, aten._native_batch_norm_legit_no_training,
+            aten._batch_norm_impl_index, aten.cudnn_batch_norm, aten._batch_norm_with_update,
+            aten._batch_norm_no_update, aten.native_layer_norm, aten.native_group_norm, aten._fused_rms_norm,
+            aten._softmax, aten._log_softmax, aten.copy_, aten.glu, aten.roll, aten.flip,
+        ),
+        _same_shape,
+    ),
+    **dict.fromkeys(
+        (
+            aten.max_pool2d_with_indices, aten.max_pool3d_with_indices, aten.avg_pool2d, aten.avg_pool3d,
+            aten._adaptive_avg_pool2d, aten._adaptive_avg_pool3d, aten.adaptive_max_pool2d,
+            aten.adaptive_max_pool3d, aten.constant_pad_nd, aten.reflection_pad2d, aten.replication_pad2d,
+            aten.upsample_nearest2d, aten.upsample_bilinear2d, aten.upsample_bicubic2d, aten.cat, aten.slice,
+            aten.expand, aten.fractional_max_pool2d, aten.pixel_shuffle,
+        ),
+        _same_rank,
+    ),
+}  # fmt: skip
+
+
+@lru_cache(maxsize=None)
+def _rule_of(func: Any) -> Rule | None:
+    rule = _RULES.get(func.overloadpacket)
+    return _same_shape if rule is None and torch.Tag.pointwise in func.tags else rule
+
+
+def defined_axes(module: nn.Module, kind: str, names: Names | None, output: torch.Tensor) -> Names | None:
+    """The names that a module itself gives to its output, where operations alone do not tell.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+    kind : str
+    names : tuple of str or None
+        Those of its first input, if known.
+    output : torch.Tensor
+        Its output, or the first part of it.
+    """
+    rank = output.ndim
+    if kind == "dense":
+        leading = (
+            names[:-1] if names is not None and len(names) == rank else ("batch",) + (None,) * (rank - 2)
+        )
+        return (*leading, "channel")
+    if kind == "embedding":
+        return ("batch", "time", "channel") if rank == 3 else (("batch", "channel") if rank == 2 else None)
+    if kind in ("lstm", "gru", "rnn") and rank == 3:
+        return ("batch", "time", "channel") if module.batch_first else ("time", "batch", "channel")
+    if kind == "attention" and rank == 3:
+        return ("batch", "time", "channel") if module.batch_first else ("time", "batch", "channel")
+    if isinstance(module, nn.Flatten) and module.start_dim == 1 and rank == 2:
+        return ("batch", "channel")
+    return None
+
+
+DEFINING_KINDS = frozenset({"dense", "embedding", "lstm", "gru", "rnn", "attention", "reshape"})
+"""Kinds whose modules are asked for the axes of what they return."""

@@ -1,0 +1,42 @@
+"""Opens programs that ``torch.export`` saved."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import torch
+from netviz_core.errors import FileFormatError
+from torch import nn
+
+
+def load_exported(path: Path, trust: bool = False) -> nn.Module:
+    """Load a ``.pt2`` file as a module with the layers of the model that was exported.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    trust : bool
+        PyTorch unpickles parts of these files and looks operators up by name, both of which
+        can run code; so the caller must vouch for the file.
+
+    Raises
+    ------
+    FileFormatError
+        If the file is no exported program, or `trust` is not given.
+    """
+    if not zipfile.is_zipfile(path):
+        raise FileFormatError(
+            f"{str(path)!r} is not an exported PyTorch program, which is a zip archive; was it written whole, by torch.export.save?"
+        )
+    if not trust:
+        raise FileFormatError(
+            f"loading {str(path)!r} lets the file run code, since PyTorch unpickles it; "
+            f"if you trust where it comes from, say trust=True (--trust on the command line)"
+        )
+    try:
+        return torch.export.unflatten(torch.export.load(path))
+    except Exception as error:
+        raise FileFormatError(
+            f"{str(path)!r} could not be loaded as an exported PyTorch program: {error}"
+        ) from error

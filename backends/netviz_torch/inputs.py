@@ -1,0 +1,137 @@
+"""Brings an input to the form that a PyTorch model takes, and says what is wrong with one that does not fit."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import torch
+from netviz_core.arrays import AxisArray
+from netviz_core.errors import InputError, UnsupportedError
+from torch import nn
+from torch.nn.parameter import UninitializedTensorMixin
+
+from .axes import AxisFollower
+from .modules import kind_of
+from .weights import dtype_name, weights_of
+
+
+def check_runnable(module: nn.Module) -> None:
+    """Refuse a model that has no numbers to compute with.
+
+    Raises
+    ------
+    UnsupportedError
+    """
+    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+        if isinstance(tensor, UninitializedTensorMixin):
+            raise UnsupportedError(
+                f"{name!r} is not initialised yet; run the model once on an example input, which gives lazy modules their shapes"
+            )
+        if tensor.is_meta:
+            raise UnsupportedError(
+                f"{name!r} is on the meta device and has no values; move the model with to_empty() and load its weights"
+            )
+
+
+def prepare(module: nn.Module, inputs: Any, follower: AxisFollower) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Positional and keyword arguments for the model.
+
+    NumPy arrays become tensors of the model's floating dtype on its device; tensors stay as they are.
+    """
+    reference = next((p for p in (*module.parameters(), *module.buffers()) if p.is_floating_point()), None)
+
+    def convert(value: Any) -> Any:
+        if isinstance(value, AxisArray):
+            array = value.canonical()
+            tensor = _tensor(array.values, reference)
+            follower.name(tensor, array.axes)
+            return tensor
+        if isinstance(value, np.ndarray):
+            return _tensor(value, reference)
+        if isinstance(value, list):
+            return [convert(part) for part in value]
+        return value
+
+    if isinstance(inputs, dict):
+        converted = {key: convert(value) for key, value in inputs.items()}
+        return ((), converted) if _takes_keywords(module, converted) else ((converted,), {})
+    if isinstance(inputs, tuple):
+        return tuple(convert(part) for part in inputs), {}
+    return (convert(inputs),), {}
+
+
+def _tensor(values: np.ndarray, reference: torch.Tensor | None) -> torch.Tensor:
+    if values.dtype.kind in "OUSMm":
+        raise InputError(f"an array of dtype {values.dtype} was given as input; give numbers")
+    # A copy, so that a model that works in place does not write into the caller's array.
+    tensor = torch.tensor(np.ascontiguousarray(values))
+    if reference is None:
+        return tensor
+    return tensor.to(reference.device, reference.dtype if tensor.is_floating_point() else tensor.dtype)
+
+
+def _takes_keywords(module: nn.Module, values: dict[Any, Any]) -> bool:
+    try:
+        inspect.signature(module.forward).bind(**values)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def explain(error: Exception, module: nn.Module, arguments: tuple[Any, ...]) -> InputError | None:
+    """Say where a pass failed: as an `InputError` if the model's own input is to blame.
+
+    Otherwise the error is given a note that names the layer, and is left as it is.
+    """
+    failed = _innermost(error.__traceback__, module)
+    if failed is None:
+        return None
+    path, layer, received = failed
+    kernel = weights_of(layer, kind_of(layer)).get("kernel")
+    shapes = ", ".join(_described(argument) for argument in arguments if isinstance(argument, torch.Tensor))
+    where = f"layer {path!r} ({kind_of(layer)})"
+    if kernel is not None and received is not None and any(received is argument for argument in arguments):
+        expected = _expected(kernel.axes, kernel.shape, layer)
+        if expected:
+            return InputError(f"the input is {_described(received)}; {where} takes {expected}")
+    given = f"received {_described(received)}; " if received is not None else ""
+    error.add_note(f"netviz: raised in {where}, which {given}the model's input was {shapes or 'no tensor'}")
+    return None
+
+
+def _innermost(traceback: TracebackType | None, module: nn.Module) -> tuple[str, nn.Module, Any] | None:
+    """The innermost of the model's modules whose forward was running, its path and its first argument."""
+    paths = {id(child): path for path, child in module.named_modules()}
+    found = None
+    for frame in _frames(traceback):
+        child = frame.f_locals.get("self")
+        if frame.f_code.co_name == "forward" and isinstance(child, nn.Module) and id(child) in paths:
+            names = frame.f_code.co_varnames[1 : frame.f_code.co_argcount]
+            received = next(
+                (frame.f_locals[n] for n in names if isinstance(frame.f_locals.get(n), torch.Tensor)), None
+            )
+            found = paths[id(child)], child, received
+    return found
+
+
+def _frames(traceback: TracebackType | None) -> Iterator[Any]:
+    while traceback is not None:
+        yield traceback.tb_frame
+        traceback = traceback.tb_next
+
+
+def _expected(axes: tuple[str, ...], shape: tuple[int, ...], layer: nn.Module) -> str:
+    sizes = dict(zip(axes, shape, strict=True))
+    if "in" not in sizes:
+        return ""
+    channels = sizes["in"] * getattr(layer, "groups", 1)
+    spatial = "".join(f", {axis}" for axis in axes if axis in ("z", "y", "x"))
+    return f"(batch, channel={channels}{spatial}) {str(layer.weight.dtype).removeprefix('torch.')}"
+
+
+def _described(tensor: torch.Tensor) -> str:
+    return f"{tuple(tensor.shape)} {dtype_name(tensor.dtype)}"

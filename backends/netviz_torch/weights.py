@@ -1,0 +1,187 @@
+"""The weights of PyTorch modules under canonical names and with named axes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+import torch
+from netviz_core.errors import UnsupportedError
+from netviz_core.weights import Layout, Weight, positional_layout
+from torch import nn
+from torch.nn.parameter import UninitializedTensorMixin
+
+_SPATIAL = ("z", "y", "x")
+_GATES = {"lstm": 4, "gru": 3, "rnn": 1}
+_NOT_WEIGHTS = ("num_batches_tracked",)
+
+Rule = tuple[str, Layout]
+"""A canonical name and the layout that belongs to it."""
+
+
+def weights_of(module: nn.Module, kind: str) -> Mapping[str, Weight]:
+    """The module's own weights, not its children's, by canonical name."""
+    found = {}
+    for native_name, tensor in _own_tensors(module):
+        for weight in _canonical(module, kind, native_name, tensor):
+            found[weight.name] = weight
+    return found
+
+
+def _own_tensors(module: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+    for tensors in (module._parameters, module._buffers):
+        for name, tensor in tensors.items():
+            if tensor is not None and name not in _NOT_WEIGHTS:
+                yield name, tensor
+
+
+def _canonical(module: nn.Module, kind: str, native_name: str, tensor: torch.Tensor) -> Iterator[Weight]:
+    if isinstance(tensor, UninitializedTensorMixin):
+        return
+    if isinstance(module, nn.MultiheadAttention) and native_name in ("in_proj_weight", "in_proj_bias"):
+        yield from _packed_projections(module, native_name, tensor)
+        return
+    name, layout = _rule(module, kind, native_name, tensor.ndim)
+    yield _weight(name, native_name, layout, tensor, lambda: tensor)
+
+
+def _rule(module: nn.Module, kind: str, native_name: str, rank: int) -> Rule:
+    rule: Rule | None = None
+    if kind.endswith("_transpose"):
+        rule = _transposed_rule(module, native_name, rank)
+    elif "conv" in kind:
+        rule = {
+            "weight": ("kernel", Layout(("out", "in", *_SPATIAL[5 - rank :]))),
+            "bias": ("bias", Layout(("out",))),
+        }.get(native_name)
+    elif kind == "dense":
+        rule = {"weight": ("kernel", Layout(("out", "in"))), "bias": ("bias", Layout(("out",)))}.get(
+            native_name
+        )
+    elif kind == "embedding":
+        rule = {"weight": ("kernel", Layout(("token", "out")))}.get(native_name)
+    elif kind.endswith("_norm"):
+        name = {
+            "weight": "scale",
+            "bias": "bias",
+            "running_mean": "running_mean",
+            "running_var": "running_variance",
+        }
+        if native_name in name:
+            rule = name[native_name], Layout(("channel",)) if rank == 1 else positional_layout(rank)
+    elif kind in _GATES:
+        rule = _recurrent_rule(kind, native_name, rank)
+    elif isinstance(module, nn.MultiheadAttention):
+        rule = _attention_rule(module, native_name)
+    return rule if rule is not None else (native_name, positional_layout(rank))
+
+
+def _transposed_rule(module: nn.Module, native_name: str, rank: int) -> Rule | None:
+    axes = _SPATIAL[5 - rank :]
+    spatial = " ".join(axes)
+    # PyTorch stacks the groups along the input channels; canonically they stand along the outputs.
+    pattern = f"(g i) o {spatial} -> (g o) i {spatial}"
+    return {
+        "weight": ("kernel", Layout(("out", "in", *axes), pattern, {"g": getattr(module, "groups", 1)})),
+        "bias": ("bias", Layout(("out",))),
+    }.get(native_name)
+
+
+def _recurrent_rule(kind: str, native_name: str, rank: int) -> Rule | None:
+    for prefix, name in (
+        ("weight_ih", "input_kernel"),
+        ("weight_hh", "recurrent_kernel"),
+        ("bias_ih", "bias"),
+        ("bias_hh", "recurrent_bias"),
+    ):
+        if native_name.startswith(prefix):
+            suffix = native_name.removeprefix(prefix).replace("_l0", "")
+            axes, pattern = (
+                (("gate", "out", "in"), "(g o) i -> g o i")
+                if rank == 2
+                else (("gate", "out"), "(g o) -> g o")
+            )
+            return name + suffix, Layout(axes, pattern, {"g": _GATES[kind]})
+    return None
+
+
+def _attention_rule(module: nn.MultiheadAttention, native_name: str) -> Rule | None:
+    sizes = {"h": module.num_heads}
+    if native_name.endswith("_proj_weight"):
+        name = {"q": "query_kernel", "k": "key_kernel", "v": "value_kernel"}[native_name[0]]
+        return name, Layout(("head", "head_dim", "in"), "(h d) i -> h d i", sizes)
+    return None
+
+
+def _packed_projections(module: nn.Module, native_name: str, tensor: torch.Tensor) -> Iterator[Weight]:
+    part = "kernel" if tensor.ndim == 2 else "bias"
+    axes, pattern = (
+        (("head", "head_dim", "in"), "(h d) i -> h d i")
+        if tensor.ndim == 2
+        else (("head", "head_dim"), "(h d) -> h d")
+    )
+    layout = Layout(axes, pattern, {"h": module.num_heads})
+    for index, name in enumerate(("query", "key", "value")):
+        third = slice(index * module.embed_dim, (index + 1) * module.embed_dim)
+        yield _weight(
+            f"{name}_{part}",
+            native_name,
+            layout,
+            tensor,
+            lambda third=third: tensor[third],
+            tensor[third].shape,
+        )
+
+
+def _weight(
+    name: str,
+    native_name: str,
+    layout: Layout,
+    tensor: torch.Tensor,
+    part: Callable[[], torch.Tensor],
+    shape: tuple[int, ...] | None = None,
+) -> Weight:
+    return Weight(
+        name,
+        native_name,
+        layout,
+        tuple(tensor.shape if shape is None else shape),
+        dtype_name(tensor.dtype),
+        tensor.requires_grad,
+        lambda: to_numpy(part()),
+    )
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    """The dtype's name without the framework's: ``float32``."""
+    return str(dtype).removeprefix("torch.")
+
+
+_NATIVE_TO_NUMPY = frozenset(
+    {torch.float32, torch.float64, torch.complex64, torch.complex128, torch.bool}
+    | {
+        getattr(torch, name)
+        for name in ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
+    }
+)
+
+
+def to_numpy(tensor: torch.Tensor) -> np.ndarray:
+    """The tensor as NumPy, sharing its memory where that is possible.
+
+    Narrow floats become float32, quantized and sparse tensors dense ones.
+    """
+    tensor = tensor.detach()
+    if tensor.is_meta:
+        raise UnsupportedError(
+            "the tensor is on the meta device and has no values; move the model with to_empty() and load its weights"
+        )
+    if tensor.is_quantized:
+        tensor = tensor.dequantize()
+    if tensor.layout != torch.strided:
+        tensor = tensor.to_dense()
+    if tensor.dtype == torch.complex32:
+        tensor = tensor.to(torch.complex64)
+    elif tensor.dtype not in _NATIVE_TO_NUMPY:
+        tensor = tensor.to(torch.float32)
+    return tensor.cpu().resolve_conj().resolve_neg().numpy()
