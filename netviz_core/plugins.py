@@ -75,10 +75,11 @@ class _Source:
         return loaded
 
     def install_command(self, missing: str) -> str:
-        """The command that brings `missing`, through this distribution's own extra where it has one."""
-        if self.name in self.extras:
+        """The command that brings `missing`; for the framework itself through an extra, where there is one."""
+        root = missing.partition(".")[0]
+        if root == self.name and self.name in self.extras:
             return f'pip install "{self.distribution}[{self.name}]"'
-        return f"pip install {missing.partition('.')[0]}"
+        return f"pip install {root}"
 
 
 def _source_of(entry_point: EntryPoint) -> _Source:

@@ -66,12 +66,15 @@ class Figure:
         What stands over it.
     draw : callable
         What makes its view.
+    wide : bool
+        Whether it needs the page's full width.
     """
 
     slug: str
     heading: str
     caption: str
     draw: Callable[..., View]
+    wide: bool = False
 
 
 FOR_EACH = (
@@ -79,9 +82,10 @@ FOR_EACH = (
         "kernels",
         "What the first layer looks for",
         "Each square is one 3 × 3 kernel of the layer conv1: red weighs a pixel in, blue weighs it against, and white "
-        "ignores it. Training turns random patterns into edges and strokes. Both sides share one colour scale, centred "
-        "on zero.",
+        "ignores it. Training sharpens random patterns until they answer to edges and strokes. Both sides share one "
+        "colour scale, centred on zero.",
         first_kernels,
+        wide=True,
     ),
     Figure(
         "weights",
@@ -89,6 +93,7 @@ FOR_EACH = (
         "The weights of dense1 before and after training, on the same axes. Training moves some of them away from where "
         "they started: the tails grow.",
         weight_distribution,
+        wide=True,
     ),
     Figure(
         "heatmap",
@@ -119,12 +124,14 @@ TOGETHER = (
         "The two networks began with different random numbers, so the kernels are not the same. They are the same kind "
         "of thing, and one scale makes them comparable.",
         kernels_compared,
+        wide=True,
     ),
     Figure(
         "compared-weights",
         "The spread of the weights",
         "dense1 of each network after training, on the same axes.",
         distributions_compared,
+        wide=True,
     ),
     Figure(
         "compared-feature-maps",
@@ -132,5 +139,6 @@ TOGETHER = (
         "The feature maps of conv2 for the digit at the top of this page. It went into each network as one array with "
         "named axes; each framework laid it out for itself.",
         feature_maps_compared,
+        wide=True,
     ),
 )

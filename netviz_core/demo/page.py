@@ -94,7 +94,7 @@ def _section(drawn: Drawn) -> str:
     )
     return (
         f'<section id="{figure.slug}">\n<h2>{escape(figure.heading)}</h2>\n<p>{escape(figure.caption)}</p>\n'
-        f'<div class="figures">\n{shown}\n</div>\n<pre><code>{escape(code)}</code></pre>\n</section>'
+        f'<div class="figures{" wide" if figure.wide else ""}">\n{shown}\n</div>\n<pre><code>{escape(code)}</code></pre>\n</section>'
     )
 
 

@@ -17,7 +17,7 @@ from .figures import FOR_EACH, TOGETHER
 from .page import Drawn, write_page
 from .training import Digits, Participants, Report, Trained, find_participants, load_digits, train
 
-_FOLLOWED = 5
+_FOLLOWED = 10
 """Which of the held-out digits is followed through the networks: a clearly written one."""
 
 

@@ -152,9 +152,9 @@ def _toy_framework(framework: str) -> type[ReferenceBackend]:
         def demo(
             self, images: Any, labels: Any, progress: Callable[[int, int, float], None]
         ) -> tuple[Any, Any]:
-            assert images.shape == (1500, 8, 8, 1) and images.dtype == np.float32
+            assert images.shape == (1497, 8, 8, 1) and images.dtype == np.float32
             assert 0 <= images.min() and images.max() == 1
-            assert labels.shape == (1500,)
+            assert labels.shape == (1497,)
             progress(1, 2, 2.5)
             progress(2, 2, 0.5)
             return network(0), network(1)
