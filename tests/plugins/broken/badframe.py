@@ -1,0 +1,5 @@
+"""A framework whose backend cannot be imported."""
+
+
+class Net:
+    pass

@@ -1,0 +1,1 @@
+import absentframe  # noqa: F401

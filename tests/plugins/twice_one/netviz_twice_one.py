@@ -1,0 +1,1 @@
+raise AssertionError("a plugin was imported although two distributions claim its name")
