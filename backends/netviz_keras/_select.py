@@ -1,4 +1,4 @@
-"""Keras needs TensorFlow, JAX or torch, and would fail if its default is not installed while another one is."""
+"""Keras needs TensorFlow, JAX or torch; by default it takes the first even if only another is installed."""
 
 from __future__ import annotations
 

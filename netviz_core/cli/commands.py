@@ -150,8 +150,8 @@ def draw_feature_maps(
             "--input",
             "-i",
             metavar="FILE",
-            help="What the model sees: a batch in a .npy or .npz file (several arrays go in by name), or an image, "
-            "whose values become 0 to 1, laid out as the model wants them.",
+            help="What the model sees: a batch in a .npy or .npz file (several arrays go in by name), or an "
+            "image, whose values become 0 to 1, laid out as the model wants them.",
             show_default=False,
         ),
     ],
@@ -161,8 +161,8 @@ def draw_feature_maps(
         typer.Option(
             "--axes",
             metavar="NAMES",
-            help="The array's axes, such as batch,y,x,channel: with them it is laid out as the model wants it, "
-            "without them it goes in as it is.",
+            help="The array's axes, such as batch,y,x,channel: with them it is laid out as the model wants "
+            "it, without them it goes in as it is.",
             show_default=False,
         ),
     ] = None,
@@ -192,7 +192,8 @@ def list_plugins(
 ) -> None:
     """List backends and renderers, and what each lacks.
 
-    Each is loaded, available, missing a dependency (with the command that installs it), or broken (with the reason).
+    Each is loaded, available, missing a dependency (with the command that installs it), or broken (and
+    why).
     """
     from .tables import plugins_table, show
 

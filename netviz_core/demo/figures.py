@@ -1,4 +1,4 @@
-"""The demo's figures: each is one function, which knows no framework and is printed on the page as it stands."""
+"""The demo's figures: each is one function that knows no framework, printed on the page as it stands."""
 
 from __future__ import annotations
 
@@ -81,32 +81,32 @@ FOR_EACH = (
     Figure(
         "kernels",
         "What the first layer looks for",
-        "Each square is one 3 × 3 kernel of the layer conv1: red weighs a pixel in, blue weighs it against, and white "
-        "ignores it. Training sharpens random patterns until they answer to edges and strokes. Both sides share one "
-        "colour scale, centred on zero.",
+        "Each square is one 3 × 3 kernel of the layer conv1: red counts a pixel for, blue counts it against, "
+        "and white ignores it. Training sharpens random patterns until they answer to edges and strokes. "
+        "Both sides share one colour scale, centred on zero.",
         first_kernels,
         wide=True,
     ),
     Figure(
         "weights",
         "How the weights spread",
-        "The weights of dense1 before and after training, on the same axes. Training moves some of them away from where "
-        "they started: the tails grow.",
+        "The weights of dense1 before and after training, on the same axes. Training moves some of them "
+        "away from where they started: the tails grow.",
         weight_distribution,
         wide=True,
     ),
     Figure(
         "heatmap",
         "Which unit votes for which digit",
-        "The kernel of the last layer, dense2: a row for each of the ten digits, a column for each unit of dense1. "
-        "Red votes for the digit, blue against it.",
+        "The kernel of the last layer, dense2: a row for each of the ten digits, a column for each unit of "
+        "dense1. Red votes for the digit, blue against it.",
         last_weights,
     ),
     Figure(
         "feature-maps-1",
         "What the first convolution sees",
-        "The digit at the top of this page after conv1: one image for each kernel, bright where the kernel finds its "
-        "pattern.",
+        "The digit at the top of this page after conv1: one image for each kernel, red where the kernel "
+        "finds its pattern.",
         first_feature_maps,
     ),
     Figure(
@@ -121,8 +121,8 @@ TOGETHER = (
     Figure(
         "compared-kernels",
         "The first layer's kernels",
-        "The two networks began with different random numbers, so the kernels are not the same. They are the same kind "
-        "of thing, and one scale makes them comparable.",
+        "The networks began with different random numbers, so the kernels are not the same. They are the "
+        "same kind of thing, and one scale makes them comparable.",
         kernels_compared,
         wide=True,
     ),
@@ -136,8 +136,8 @@ TOGETHER = (
     Figure(
         "compared-feature-maps",
         "The same digit, seen by both",
-        "The feature maps of conv2 for the digit at the top of this page. It went into each network as one array with "
-        "named axes; each framework laid it out for itself.",
+        "The feature maps of conv2 for the digit at the top of this page. It went into each network as one "
+        "array with named axes; each framework laid it out for itself.",
         feature_maps_compared,
         wide=True,
     ),

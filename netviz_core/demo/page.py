@@ -67,8 +67,8 @@ def write_page(
 def _lead(names: str, trained: Sequence[Trained]) -> str:
     subject = "The same small network learned" if len(trained) > 1 else "A small network learned"
     return (
-        f"{subject} to read handwritten digits in {names}. Each figure was drawn by the few lines of Python "
-        f"printed with it. They know no framework."
+        f"{subject} to read real handwriting in {names}: scikit-learn's 1,797 digits. Each figure was drawn "
+        f"by the few lines of Python printed below it. They know no framework."
     )
 
 
@@ -94,7 +94,8 @@ def _section(drawn: Drawn) -> str:
     )
     return (
         f'<section id="{figure.slug}">\n<h2>{escape(figure.heading)}</h2>\n<p>{escape(figure.caption)}</p>\n'
-        f'<div class="figures{" wide" if figure.wide else ""}">\n{shown}\n</div>\n<pre><code>{escape(code)}</code></pre>\n</section>'
+        f'<div class="figures{" wide" if figure.wide else ""}">\n{shown}\n</div>\n'
+        f"<pre><code>{escape(code)}</code></pre>\n</section>"
     )
 
 

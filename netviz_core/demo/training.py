@@ -71,7 +71,7 @@ class Trained:
 
 @dataclass
 class Participants:
-    """The backends that can train, and a sentence for each that is not installed, or is but failed."""
+    """The backends that can train, and a sentence for each that is not installed, or failed."""
 
     backends: dict[str, Any] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
@@ -79,7 +79,7 @@ class Participants:
 
     @property
     def notes(self) -> list[str]:
-        """What to say of those that do not train: one not installed is missed only where there are not two."""
+        """What to say of those that do not train; of one not installed only where there are not two."""
         return [*self.failed, *(self.missing if len(self.backends) < 2 else [])]
 
 
@@ -92,10 +92,11 @@ def load_digits() -> tuple[Digits, Digits]:
         If scikit-learn, which brings them, is not installed.
     """
     try:
-        from sklearn.datasets import load_digits as read  # type: ignore[import-untyped]
+        from sklearn.datasets import load_digits as read  # type: ignore[import-untyped,import-not-found,unused-ignore]
     except ImportError as error:
         raise NetvizError(
-            'the handwritten digits of the demo come with scikit-learn; to install it: pip install "netviz-core[demo]"'
+            "the handwritten digits of the demo come with scikit-learn, which is not installed; "
+            'to install it: pip install "netviz-core[demo]"'
         ) from error
     values, labels = read(return_X_y=True)
     pictures = (values.reshape(-1, 8, 8, 1) / 16).astype(np.float32)

@@ -61,8 +61,10 @@ def test_layers_lists_paths_kinds_and_named_shapes(netviz: Netviz, folder: Path)
 
 def test_tables_are_plain_and_whole_when_piped_and_in_a_narrow_terminal(shell: Shell, folder: Path) -> None:
     narrow = shell("layers", "mine:model", env={**os.environ, "COLUMNS": "24"})
-    assert narrow.returncode == 0 and narrow.stderr == ""
-    assert "\x1b" not in narrow.stdout and "…" not in narrow.stdout
+    assert narrow.returncode == 0
+    assert narrow.stderr == ""
+    assert "\x1b" not in narrow.stdout
+    assert "…" not in narrow.stdout
     assert "kernel (out=4, in=1, y=3, x=3)" in narrow.stdout
 
 
@@ -132,7 +134,8 @@ def test_the_current_folder_is_importable_from_the_console_script(folder: Path) 
     ran = subprocess.run(
         [script, "layers", "mine:build"], check=False, capture_output=True, text=True, timeout=60
     )
-    assert (ran.returncode, ran.stderr) == (0, "") and "conv1" in ran.stdout
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "conv1" in ran.stdout
 
 
 def test_backends_tells_what_is_broken_missing_and_usable(
@@ -157,7 +160,8 @@ def test_backends_without_loading_reads_metadata_only(netviz: Netviz, folder: Pa
     sys.path.insert(0, str(folder))
     backends.register("rotten", "rotten:Backend")
     ran = netviz("backends", "--no-load")
-    assert re.search(r"rotten +available", ran.out) and "loaded after all" not in ran.out
+    assert re.search(r"rotten +available", ran.out)
+    assert "loaded after all" not in ran.out
 
 
 @pytest.mark.parametrize("arguments", [["layers", "mine:build"], ["--help"]])
@@ -167,7 +171,8 @@ def test_a_reader_that_has_had_enough_gets_no_complaint(
     process = subprocess.Popen(
         [*command_line, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    assert process.stdout is not None and process.stderr is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
     process.stdout.close()
     with process.stderr:
         assert process.stderr.read() == ""

@@ -22,10 +22,10 @@ USAGE = {
 }
 
 MODELS = {
-    "nothing": "'nothing' is neither a file nor a name in a module; give a saved model (.h5, .keras, .pt2) or",
+    "nothing": "'nothing' is neither a file nor a name in a module; give a saved model (.h5, .keras, .pt2)",
     "mine:": "'mine:' is neither a file nor a name in a module",
     "mien:build": "there is no module 'mien'; in the current folder: did you mean 'mine'?",
-    "netviz_core.view:x": "there is no module 'netviz_core.view'; in package 'netviz_core': did you mean 'views'",
+    "netviz_core.view:x": "no module 'netviz_core.view'; in package 'netviz_core': did you mean 'views'",
     "mine:biuld": "module 'mine' has no 'biuld'; did you mean 'build'",
     "mine:needs_width": "mine:needs_width needs the arguments width; give a function that needs none",
     "mine:fails": "mine:fails failed: ValueError: no weights here and more of the same",

@@ -18,7 +18,8 @@ def test_an_array_goes_in_as_it_is(tmp_path: Path) -> None:
     values = np.arange(6, dtype=np.int16).reshape(2, 3)
     np.save(tmp_path / "x.npy", values)
     read = read_input(tmp_path / "x.npy")
-    assert type(read) is np.ndarray and read.dtype == np.int16
+    assert type(read) is np.ndarray
+    assert read.dtype == np.int16
     np.testing.assert_array_equal(read, values)
 
 
@@ -27,7 +28,8 @@ def test_one_array_of_an_npz_comes_alone_and_several_by_name(tmp_path: Path) -> 
     np.savez_compressed(tmp_path / "two.npz", left=np.ones(3), right=np.zeros(2))
     np.testing.assert_array_equal(read_input(tmp_path / "one.npz"), np.ones(3))
     two = read_input(tmp_path / "two.npz")
-    assert list(two) == ["left", "right"] and two["right"].shape == (2,)
+    assert list(two) == ["left", "right"]
+    assert two["right"].shape == (2,)
 
 
 def test_axes_are_named(tmp_path: Path) -> None:
@@ -83,7 +85,8 @@ def test_images_are_floats_from_0_to_1_with_named_axes(tmp_path: Path, mode: str
     path = tmp_path / ("x.tif" if mode == "CMYK" else "x.png")
     source.convert(mode).save(path)
     read = read_input(path)
-    assert read.axes == ("batch", "y", "x", "channel") and read.values.dtype == np.float32
+    assert read.axes == ("batch", "y", "x", "channel")
+    assert read.values.dtype == np.float32
     expected = (GREY[..., None] if grey else COLOUR)[None] / 255
     np.testing.assert_allclose(read.values, expected, atol=0.01 if mode in ("P", "CMYK") else 1e-6)
 
@@ -108,7 +111,7 @@ def test_what_is_no_image(tmp_path: Path) -> None:
         read_input(tmp_path / "x.txt")
     Image.effect_noise((64, 64), 50).save(tmp_path / "whole.png")
     (tmp_path / "half.png").write_bytes((tmp_path / "whole.png").read_bytes()[:900])
-    with pytest.raises(FileFormatError, match="half.png is a damaged image"):
+    with pytest.raises(FileFormatError, match=r"half\.png is a damaged image"):
         read_input(tmp_path / "half.png")
     Image.fromarray(np.ones((2, 2), np.float32)).save(tmp_path / "float.tif")
     with pytest.raises(FileFormatError, match="floats of unknown range"):
