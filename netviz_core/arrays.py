@@ -67,7 +67,7 @@ class AxisArray:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", np.asarray(self.values))
-        axes = (self.axes,) if isinstance(self.axes, str) else tuple(self.axes)
+        axes = tuple(self.axes)
         object.__setattr__(self, "axes", axes)
         if len(axes) != self.values.ndim:
             raise AxisError(
@@ -80,7 +80,7 @@ class AxisArray:
     @property
     def shape(self) -> tuple[int, ...]:
         """The length of each axis."""
-        return self.values.shape
+        return tuple(self.values.shape)
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -197,9 +197,7 @@ class Activation(AxisArray):
         return f"<Activation {self.path!r} {self._summary()}>"
 
 
-def images(
-    array: Any, axes: Sequence[str] = ("batch", "y", "x", "channel")
-) -> AxisArray:
+def images(array: Any, axes: Sequence[str] = ("batch", "y", "x", "channel")) -> AxisArray:
     """Name the axes of a batch of images, so that any backend can lay it out for itself.
 
     Parameters

@@ -114,19 +114,33 @@ class Recorder:
         AxisError
             If the user's axis names do not fit.
         """
-        needed = self._bytes + sum(observed.nbytes for observed in observations)
-        if needed > self._max_bytes:
-            raise CaptureTooLargeError(
-                f"layer {path!r} brings the capture to {needed:,} bytes, more than max_bytes="
-                f"{self._max_bytes:,}; ask for fewer layers, a smaller batch, or raise max_bytes"
-            )
+        needed = sum(observed.nbytes for observed in observations)
+        self.require_room(path, needed)
         call = self._calls.get(path, 0)
         slots = [_Slot(path, call, observed, self._axes_of(path, observed)) for observed in observations]
-        self._bytes = needed
+        self._bytes += needed
         self._calls[path] = call + 1
         self._slots.extend(slots)
         if not observations:
             self.miss(path, "it returned no tensor", "unsupported")
+
+    @property
+    def room(self) -> int:
+        """How many bytes of values may still be added."""
+        return self._max_bytes - self._bytes
+
+    def require_room(self, path: str, nbytes: int) -> None:
+        """Refuse what would not fit, before a backend copies anything.
+
+        Raises
+        ------
+        CaptureTooLargeError
+        """
+        if nbytes > self.room:
+            raise CaptureTooLargeError(
+                f"layer {path!r} brings the capture to {self._bytes + nbytes:,} bytes, more than max_bytes="
+                f"{self._max_bytes:,}; ask for fewer layers, a smaller batch, or raise max_bytes"
+            )
 
     def miss(self, path: str, reason: str, status: str = "not_observed") -> None:
         """Say why a layer asked for is not captured; the first reason given stands."""
@@ -180,10 +194,14 @@ class Capture(Mapping[str, Activation]):
         if key in slots:
             return slots[key].get()
         candidates = [
-            full for full, slot in slots.items() if key in _short_keys(slot.path, slot.call, slot.observation.leaf)
+            full
+            for full, slot in slots.items()
+            if key in _short_keys(slot.path, slot.call, slot.observation.leaf)
         ]
         if len(candidates) > 1:
-            raise AmbiguousKeyError(f"{key!r} fits several captured values: {', '.join(map(repr, candidates))}")
+            raise AmbiguousKeyError(
+                f"{key!r} fits several captured values: {', '.join(map(repr, candidates))}"
+            )
         if not candidates:
             raise LayerNotFoundError(self._absent(key, slots))
         return slots[candidates[0]].get()
@@ -281,6 +299,8 @@ def capture(
     ('batch', 'channel', 'y', 'x')
     """
     network = wrap(model)
+    if hasattr(network.backend, "build"):
+        network.backend.build(network.native, x)
     recorder = Recorder(network.select(layers), axes, max_bytes)
     network.backend.run(network.native, x, recorder)
     return Capture(network.backend.name, recorder)
@@ -322,5 +342,3 @@ def recording(
     recorder = Recorder(network.select(layers), axes, max_bytes)
     with network.backend.record(network.native, recorder):
         yield Capture(network.backend.name, recorder)
-
-

@@ -51,7 +51,9 @@ class Network:
             return layers[path]
         matches = _matches(layers, path)
         if len(matches) > 1:
-            raise LayerNotFoundError(f"{path!r} fits {len(matches)} layers, of which one is needed: {_some(matches)}")
+            raise LayerNotFoundError(
+                f"{path!r} fits {len(matches)} layers, of which one is needed: {_some(matches)}"
+            )
         return matches[0]
 
     def __iter__(self) -> Iterator[str]:
@@ -93,7 +95,9 @@ class Network:
             kinds = {layer.kind for layer in chosen}
             chosen = [layer for layer in chosen if fnmatchcase(layer.kind, kind)]
             if not chosen:
-                raise LayerNotFoundError(f"no layer chosen is of kind {kind!r}; {nearest(kind, sorted(kinds))}")
+                raise LayerNotFoundError(
+                    f"no layer chosen is of kind {kind!r}; {nearest(kind, sorted(kinds))}"
+                )
         if not chosen:
             raise LayerNotFoundError(f"the function given chose none of the {len(everything)} layers")
         return chosen
@@ -144,7 +148,9 @@ def _load(path: Path, trust: bool) -> Any:
     suffix = path.suffix.lower()
     if suffix not in loaders.names():
         known = ", ".join(loaders.names()) or "none"
-        raise FileFormatError(f"cannot tell from its suffix how to load {str(path)!r}; known suffixes: {known}")
+        raise FileFormatError(
+            f"cannot tell from its suffix how to load {str(path)!r}; known suffixes: {known}"
+        )
     if not path.exists():
         raise FileNotFoundError(2, "No such file", str(path))
     load: Callable[..., Any] = loaders.get(suffix)

@@ -142,7 +142,7 @@ class Registry:
         """Every name that is registered or installed, without importing any plugin."""
         return sorted({*self._registered, *self._discover()})
 
-    def list(self) -> dict[str, PluginStatus]:
+    def statuses(self) -> dict[str, PluginStatus]:
         """The state of every plugin by name, without importing any."""
         return {name: self._status(name) for name in self.names()}
 
@@ -235,7 +235,9 @@ class Registry:
         missing = self._missing_module(source)
         if missing:
             command = source.install_command(missing)
-            return PluginStatus(name, "missing dependency", *described, f"{missing} is not installed", command)
+            return PluginStatus(
+                name, "missing dependency", *described, f"{missing} is not installed", command
+            )
         if failure is not None:
             return PluginStatus(name, "broken", *described, str(failure))
         return PluginStatus(name, "available", *described)
@@ -266,7 +268,7 @@ loaders = Registry("netviz.loaders", "loader")
 
 def list_backends() -> Mapping[str, PluginStatus]:
     """Every backend by name, with its state; imports none of them."""
-    return _backends.list()
+    return _backends.statuses()
 
 
 def get_backend(name: str) -> Backend:
@@ -304,7 +306,7 @@ def refresh_backends() -> None:
 
 def list_renderers() -> Mapping[str, PluginStatus]:
     """Every renderer by name, with its state; imports none of them."""
-    return _renderers.list()
+    return _renderers.statuses()
 
 
 def get_renderer(name: str) -> Renderer:

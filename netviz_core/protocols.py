@@ -157,6 +157,19 @@ class Backend(Protocol):
         """
 
 
+class SupportsBuild(Protocol):
+    """Opt-in: a backend whose models may make layers and weights only when they first see an input."""
+
+    def build(self, model: Any, inputs: Any) -> None:
+        """Make what is not there yet, so that `Backend.layers` lists it; change nothing else.
+
+        Parameters
+        ----------
+        model, inputs
+            As for `Backend.run`.
+        """
+
+
 class SupportsDemo(Protocol):
     """Opt-in: a backend that takes part in ``netviz demo``."""
 

@@ -42,13 +42,14 @@ class Layout:
             return native
         from einops import rearrange
 
-        return rearrange(native, self.pattern, **self.sizes)
+        rearranged: np.ndarray[Any, Any] = rearrange(native, self.pattern, **self.sizes)
+        return rearranged
 
     def shape(self, native_shape: tuple[int, ...]) -> tuple[int, ...]:
         """The canonical shape of a native array of `native_shape`, which need not exist."""
         # One number stretched to any shape takes no memory, so nothing is copied here.
         stand_in = np.broadcast_to(np.zeros((), np.int8), native_shape)
-        return self.to_canonical(stand_in).shape
+        return tuple(self.to_canonical(stand_in).shape)
 
 
 def positional_layout(rank: int) -> Layout:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import torch
-from netviz_core.arrays import SPATIAL_AXES
 from torch import nn
+
+from netviz_core.arrays import SPATIAL_AXES
 
 Names = tuple[str | None, ...]
 """One name for each axis; None where it is not known."""
@@ -213,7 +214,7 @@ _RULES: dict[Any, Rule] = {
 }  # fmt: skip
 
 
-@lru_cache(maxsize=None)
+@cache
 def _rule_of(func: Any) -> Rule | None:
     rule = _RULES.get(func.overloadpacket)
     return _same_shape if rule is None and torch.Tag.pointwise in func.tags else rule

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
+
 from netviz_core.capture import Observation, Recorder
 from netviz_core.errors import NetvizError
 from netviz_core.structure import leaves
 from netviz_core.weights import Weight
-from torch import nn
 
 from .axes import DEFINING_KINDS, AxisFollower, defined_axes
 from .inputs import check_runnable, explain, prepare

@@ -6,8 +6,9 @@ import zipfile
 from pathlib import Path
 
 import torch
-from netviz_core.errors import FileFormatError
 from torch import nn
+
+from netviz_core.errors import FileFormatError
 
 
 def load_exported(path: Path, trust: bool = False) -> nn.Module:
@@ -27,7 +28,8 @@ def load_exported(path: Path, trust: bool = False) -> nn.Module:
     """
     if not zipfile.is_zipfile(path):
         raise FileFormatError(
-            f"{str(path)!r} is not an exported PyTorch program, which is a zip archive; was it written whole, by torch.export.save?"
+            f"{str(path)!r} is not an exported PyTorch program, which is a zip archive; "
+            f"was it written whole, by torch.export.save?"
         )
     if not trust:
         raise FileFormatError(

@@ -1,4 +1,4 @@
-"""Brings an input to the form that a PyTorch model takes, and says what is wrong with one that does not fit."""
+"""Brings an input to the form that a PyTorch model takes, and says what is wrong if it does not fit."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from netviz_core.arrays import AxisArray
-from netviz_core.errors import InputError, UnsupportedError
 from torch import nn
 from torch.nn.parameter import UninitializedTensorMixin
+
+from netviz_core.arrays import AxisArray
+from netviz_core.errors import InputError, UnsupportedError
 
 from .axes import AxisFollower
 from .modules import kind_of
@@ -29,11 +30,13 @@ def check_runnable(module: nn.Module) -> None:
     for name, tensor in (*module.named_parameters(), *module.named_buffers()):
         if isinstance(tensor, UninitializedTensorMixin):
             raise UnsupportedError(
-                f"{name!r} is not initialised yet; run the model once on an example input, which gives lazy modules their shapes"
+                f"{name!r} is not initialised yet; run the model once on an example input, "
+                f"which gives lazy modules their shapes"
             )
         if tensor.is_meta:
             raise UnsupportedError(
-                f"{name!r} is on the meta device and has no values; move the model with to_empty() and load its weights"
+                f"{name!r} is on the meta device and has no values; "
+                f"move the model with to_empty() and load its weights"
             )
 
 

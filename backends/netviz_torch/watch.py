@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -122,7 +122,7 @@ class Watch(TorchDispatchMode):
             self._before.append((owned, owned.detach().clone()))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _written_arguments(func: Any) -> tuple[tuple[str, int | None], ...]:
     """Name and position of the arguments that an operator writes to."""
     if not func._schema.is_mutable:

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import torch
-from netviz_core.errors import UnsupportedError
-from netviz_core.weights import Layout, Weight, positional_layout
 from torch import nn
 from torch.nn.parameter import UninitializedTensorMixin
+
+from netviz_core.errors import UnsupportedError
+from netviz_core.weights import Layout, Weight, positional_layout
 
 _SPATIAL = ("z", "y", "x")
 _GATES = {"lstm": 4, "gru": 3, "rnn": 1}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -23,7 +23,7 @@ class Op:
     """One layer: parameters by name, and what it does with an array."""
 
     kind = "other"
-    layouts: Mapping[str, Layout] = {}
+    layouts: ClassVar[Mapping[str, Layout]] = {}
     output_axes: tuple[str, ...] | None = None
 
     def __init__(self, **parameters: Array) -> None:
@@ -37,20 +37,24 @@ class Conv2d(Op):
     """A convolution without padding; ``kernel`` is (out, in, y, x)."""
 
     kind = "conv2d"
-    layouts = {"kernel": Layout(("out", "in", "y", "x")), "bias": Layout(("out",))}
+    layouts: ClassVar[Mapping[str, Layout]] = {
+        "kernel": Layout(("out", "in", "y", "x")),
+        "bias": Layout(("out",)),
+    }
     output_axes = ("batch", "channel", "y", "x")
 
     def __call__(self, x: Array) -> Array:
         kernel, bias = self.parameters["kernel"], self.parameters["bias"]
         windows = np.lib.stride_tricks.sliding_window_view(x, kernel.shape[2:], axis=(2, 3))
-        return np.einsum("bcyxij,ocij->boyx", windows, kernel) + bias[:, None, None]
+        output: Array = np.einsum("bcyxij,ocij->boyx", windows, kernel) + bias[:, None, None]
+        return output
 
 
 class Dense(Op):
     """A matrix product over flattened inputs; ``kernel`` is (out, in)."""
 
     kind = "dense"
-    layouts = {"kernel": Layout(("out", "in")), "bias": Layout(("out",))}
+    layouts: ClassVar[Mapping[str, Layout]] = {"kernel": Layout(("out", "in")), "bias": Layout(("out",))}
     output_axes = ("batch", "channel")
 
     def __call__(self, x: Array) -> Array:
@@ -126,10 +130,7 @@ class ReferenceBackend:
     def layers(self, model: Model) -> Iterable[ReferenceLayer]:
         yield ReferenceLayer("", "container", model)
         for name, op in model.layers.items():
-            weights = {
-                key: Weight(key, key, op.layouts[key], array.shape, str(array.dtype), True, lambda a=array: a)
-                for key, array in op.parameters.items()
-            }
+            weights = {key: _weight(key, op.layouts[key], array) for key, array in op.parameters.items()}
             yield ReferenceLayer(name, op.kind, op, weights, trainable=bool(weights))
 
     def run(self, model: Model, inputs: Any, recorder: Recorder | None = None) -> Any:
@@ -146,13 +147,19 @@ class ReferenceBackend:
     def record(self, model: Model, recorder: Recorder) -> Iterator[None]:
         def listen(path: str, output: Any) -> None:
             if path in recorder.paths:
-                recorder.add(path, [_observe(model.layers.get(path), *leaf) for leaf in leaves(output, _is_array)])
+                recorder.add(
+                    path, [_observe(model.layers.get(path), *leaf) for leaf in leaves(output, _is_array)]
+                )
 
         model.listeners.append(listen)
         try:
             yield
         finally:
             model.listeners.remove(listen)
+
+
+def _weight(name: str, layout: Layout, array: Array) -> Weight:
+    return Weight(name, name, layout, array.shape, str(array.dtype), True, lambda: array)
 
 
 def _is_array(value: object) -> bool:

@@ -99,9 +99,7 @@ def histogram_of(values: np.ndarray[Any, Any], title: str, value_label: str, bin
     counts = np.histogram(precise, edges)[0] if found else np.zeros(len(edges) - 1, np.int64)
     mean, std = _moments(precise)
     minimum, maximum = found or (float("nan"), float("nan"))
-    return Histogram(
-        title, counts, edges, mean, std, minimum, maximum, *nonfinite, value_label
-    )
+    return Histogram(title, counts, edges, mean, std, minimum, maximum, *nonfinite, value_label)
 
 
 def _edges(found: tuple[float, float] | None, bins: Any) -> np.ndarray[Any, Any]:

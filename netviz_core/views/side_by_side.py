@@ -62,7 +62,9 @@ def side_by_side(*views: View, titles: Sequence[str] | None = None) -> SideBySid
     """
     if not views or any(not isinstance(view, View) or isinstance(view, SideBySide) for view in views):
         given = ", ".join(type(view).__name__ for view in views) or "nothing"
-        raise InputError(f"side_by_side was given {given}; give views such as those of kernels() or histogram()")
+        raise InputError(
+            f"side_by_side was given {given}; give views such as those of kernels() or histogram()"
+        )
     kinds = {type(view) for view in views}
     if len(kinds) > 1:
         named = " and ".join(sorted(kind.__name__ for kind in kinds))

@@ -6,8 +6,9 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import netviz_core as nv
 import pytest
+
+import netviz_core as nv
 from netviz_core.plugins import loaders
 
 PLUGINS = Path(__file__).parent.parent / "plugins"
@@ -26,7 +27,9 @@ def plugins(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
     yield install
     monkeypatch.undo()
     for module in set(sys.modules) - modules:
-        if getattr(sys.modules[module], "__file__", None) and str(PLUGINS) in str(sys.modules[module].__file__):
+        if getattr(sys.modules[module], "__file__", None) and str(PLUGINS) in str(
+            sys.modules[module].__file__
+        ):
             del sys.modules[module]
     nv.refresh_backends()
     loaders.refresh()

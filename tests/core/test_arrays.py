@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import netviz_core as nv
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+import netviz_core as nv
 from netviz_core.arrays import canonical_axes, positional_axes
 
 
@@ -30,7 +31,11 @@ def test_select_drops_an_axis_for_a_number_and_keeps_it_for_a_slice():
 @pytest.mark.parametrize(
     ("call", "error", "text"),
     [
-        (lambda: nv.AxisArray(np.zeros((2, 3)), ("a",)), nv.AxisError, "one name for each of its 2 dimensions"),
+        (
+            lambda: nv.AxisArray(np.zeros((2, 3)), ("a",)),
+            nv.AxisError,
+            "one name for each of its 2 dimensions",
+        ),
         (lambda: nv.AxisArray(np.zeros((2, 3)), ("a", "a")), nv.AxisError, "not distinct"),
         (lambda: array().transpose("x", "y"), nv.AxisError, "name each of them once"),
         (lambda: array().select(why=0), nv.AxisError, "no axis 'why'"),

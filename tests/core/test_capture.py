@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import netviz_core as nv
 import numpy as np
 import pytest
+
+import netviz_core as nv
 from netviz_core.testing.reference import Conv2d, Dense, Model, Op, example_model
 
 

@@ -6,9 +6,10 @@ import subprocess
 import sys
 import types
 
-import netviz_core as nv
 import numpy as np
 import pytest
+
+import netviz_core as nv
 from netviz_core.testing import example_model
 
 
@@ -27,7 +28,9 @@ def test_a_healthy_plugin_is_found_and_used(plugins):
 def test_listing_imports_no_plugin(plugins):
     plugins("healthy", "broken", "twice_two", "missing")
     nv.list_backends()
-    assert not {"netviz_toyframe", "netviz_badframe", "netviz_twice_two", "netviz_absentframe"} & set(sys.modules)
+    assert not {"netviz_toyframe", "netviz_badframe", "netviz_twice_two", "netviz_absentframe"} & set(
+        sys.modules
+    )
 
 
 def test_a_broken_plugin_hurts_only_those_who_ask_for_it(plugins):
@@ -57,7 +60,9 @@ def test_a_plugin_whose_framework_is_missing_says_what_to_install(plugins):
         "missing dependency",
         'pip install "netviz-absentframe[absentframe]"',
     )
-    with pytest.raises(nv.BackendLoadError, match=r'pip install "netviz-absentframe\[absentframe\]"') as caught:
+    with pytest.raises(
+        nv.BackendLoadError, match=r'pip install "netviz-absentframe\[absentframe\]"'
+    ) as caught:
         nv.get_backend("absentframe")
     assert isinstance(caught.value.__cause__, ModuleNotFoundError)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import warnings
 
-import netviz_core as nv
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+
+import netviz_core as nv
 from netviz_core.testing.reference import Conv2d, Dense, Model, example_model
 from netviz_core.views.histogram import histogram_of
 from netviz_core.views.tiles import _squarest_grid
@@ -34,7 +35,9 @@ def test_kernels_are_out_major_slices():
     assert view.limits == (-abs(kernel).max(), abs(kernel).max())
     assert view.title == "conv · conv2d · 4 out × 2 in, 3 × 5"
     np.testing.assert_array_equal(nv.kernels(conv(kernel), "conv", channel=1).tiles, kernel[:, 1])
-    np.testing.assert_array_equal(nv.kernels(conv(kernel), "conv", limit=3).tiles, kernel.reshape(8, 3, 5)[:3])
+    np.testing.assert_array_equal(
+        nv.kernels(conv(kernel), "conv", limit=3).tiles, kernel.reshape(8, 3, 5)[:3]
+    )
 
 
 def test_three_input_channels_are_colours_unless_asked_otherwise():

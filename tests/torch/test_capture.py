@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import copy
 
-import netviz_core as nv
 import numpy as np
 import pytest
 import torch
 from torch import nn
+
+import netviz_core as nv
 
 from .models import X, small_cnn
 
@@ -81,7 +82,9 @@ def test_recording_keeps_the_users_gradients():
 
 
 def test_an_input_that_does_not_fit_says_what_would():
-    with pytest.raises(nv.InputError, match=r"\(2, 8, 8, 1\).*layer '0' \(conv2d\) takes \(batch, channel=1, y, x\)"):
+    with pytest.raises(
+        nv.InputError, match=r"\(2, 8, 8, 1\).*layer '0' \(conv2d\) takes \(batch, channel=1, y, x\)"
+    ):
         nv.capture(small_cnn(), X.permute(0, 2, 3, 1))
     with pytest.raises(RuntimeError) as caught:
         nv.capture(small_cnn(), torch.zeros(1, 1, 9, 20))

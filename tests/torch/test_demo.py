@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+
 from netviz_torch import TorchBackend
 
 
@@ -13,7 +14,9 @@ def test_the_demo_learns_without_touching_the_random_state():
     images = np.zeros((640, 8, 8, 1), np.float32)
     images[np.arange(640), labels % 8, labels // 2, 0] = 1
     before, steps = torch.get_rng_state(), []
-    untrained, trained = TorchBackend().demo(images, labels, lambda step, total, loss: steps.append((step, total)))
+    untrained, trained = TorchBackend().demo(
+        images, labels, lambda step, total, loss: steps.append((step, total))
+    )
     assert torch.equal(torch.get_rng_state(), before)
     assert steps[-1][0] == steps[-1][1] == len(steps)
 

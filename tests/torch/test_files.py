@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import warnings
 
-import netviz_core as nv
 import numpy as np
 import pytest
 import torch
+
+import netviz_core as nv
 
 from .models import X, small_cnn
 

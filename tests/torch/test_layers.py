@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import netviz_core as nv
 import numpy as np
 import pytest
 import torch
 from torch import nn
+
+import netviz_core as nv
 
 from .models import X, small_cnn
 
