@@ -95,7 +95,7 @@ def _mark_nonfinite(colours: Array, values: Array, channel_axis: int | None = No
         (POSITIVE_INFINITY_COLOUR, np.isposinf),
         (NAN_COLOUR, np.isnan),
     ):
-        mask = is_such(values)
-        if channel_axis is not None:
-            mask = mask.any(axis=channel_axis)
-        colours[mask] = np.round(to_rgba_array(colour)[0] * 255)
+        mask: Array = is_such(values)
+        colours[mask if channel_axis is None else mask.any(axis=channel_axis)] = np.round(
+            to_rgba_array(colour)[0] * 255
+        )

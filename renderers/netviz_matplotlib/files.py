@@ -39,7 +39,7 @@ def format_of(path: str | Path) -> str:
     if file_format not in _METADATA:
         given = f"the suffix {suffix!r}" if suffix else "no suffix"
         known = ", ".join(f".{name}" for name in _METADATA)
-        raise FileFormatError(f"cannot save a figure to {os.fspath(path)!r}, which has {given}; use one of {known}")
+        raise FileFormatError(f"cannot save {os.fspath(path)!r}, which has {given}; use one of {known}")
     return file_format
 
 

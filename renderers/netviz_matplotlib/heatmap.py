@@ -5,13 +5,15 @@ from __future__ import annotations
 from functools import partial
 
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.ticker import MaxNLocator
 
 from netviz_core.views.heatmap import Heatmap
 
 from .colours import ColourScale, nonfinite_entries, scale_for
+from .inches import width_of
 from .style import Style
-from .text import PLAIN, add_footer, say_empty, width_of
+from .text import PLAIN, add_footer, say_empty
 
 _WIDTH = 4.8
 _LEAST_HEIGHT, _MOST_HEIGHT = 1.6, 4.8
@@ -52,13 +54,20 @@ def draw(ax: Axes, view: Heatmap, style: Style) -> None:
     ax.grid(False)
     ax.minorticks_off()
     ax.tick_params(labelsize="small")
-    ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
-    ax.yaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
-    if rows == 1:
-        ax.set_yticks([])
-    else:
+    _number(ax.xaxis, columns)
+    if rows > 1:
+        _number(ax.yaxis, rows)
         ax.set_ylabel(_axis_label(view.row_axis, rows), **PLAIN)
+    else:
+        ax.set_yticks([])
     add_footer(ax, nonfinite_entries(view.values), width_of(ax))
+
+
+def _number(axis: Axis, count: int) -> None:
+    if count > 1:
+        axis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
+    else:
+        axis.set_ticks([0])
 
 
 def _axis_label(axis: str, count: int) -> str:

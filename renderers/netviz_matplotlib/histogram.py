@@ -12,11 +12,12 @@ from matplotlib.axes import Axes
 
 from netviz_core.views.histogram import Histogram
 
+from .inches import width_of
 from .style import Style
-from .text import PLAIN, add_footer, say_empty, width_of
-from .units import axis_exponent, axis_label
+from .text import PLAIN, add_footer, number, say_empty
+from .units import axis_exponent, axis_label, in_unit
 
-_BARS, _MEAN, _BAND = "C0", "C1", 0.2
+_BARS, _MEAN, _BAND = "C0", "C1", 0.25
 
 
 @dataclass(frozen=True)
@@ -47,14 +48,14 @@ class Frame:
         exponent = axis_exponent(low, high)
         density = any(not np.array_equal(view.edges, views[0].edges) for view in views)
         top = max(float(_heights(view, exponent, density).max(initial=0)) for view in views)
-        low, high = low / 10.0**exponent, high / 10.0**exponent
+        low, high = in_unit(low, exponent), in_unit(high, exponent)
         margin = 0.02 * (high - low)
         return cls(low - margin, high + margin, 1.06 * top or 1.0, exponent, density)
 
 
 def size(view: Histogram) -> tuple[float, float]:
     """Width and height in inches."""
-    return 4.6, 2.7
+    return 4.6, 2.6
 
 
 def scale(view: Histogram, style: Style) -> None:
@@ -73,7 +74,6 @@ def draw(ax: Axes, view: Histogram, style: Style) -> None:
 
 def draw_in(frame: Frame, ax: Axes, view: Histogram) -> None:
     """Draw a histogram in a frame that it may share with others."""
-    unit = 10.0**frame.exponent
     ax.set_xlim(frame.low, frame.high)
     ax.set_ylim(0, frame.top)
     ax.set_xlabel(axis_label(view.value_label, frame.exponent), **PLAIN)
@@ -82,12 +82,13 @@ def draw_in(frame: Frame, ax: Axes, view: Histogram) -> None:
     ax.locator_params(axis="x", nbins=5 if width_of(ax) < 2.5 else 8)
     ax.spines[["top", "right"]].set_visible(False)
     if view.counts.any():
-        ax.stairs(_heights(view, frame.exponent, frame.density), view.edges / unit, fill=True, color=_BARS)
+        heights = _heights(view, frame.exponent, frame.density)
+        ax.stairs(heights, in_unit(view.edges, frame.exponent), fill=True, color=_BARS)
     else:
         say_empty(ax, "no values within these bins" if math.isfinite(view.mean) else _why_empty(view))
     if math.isfinite(view.mean):
-        mean, std = view.mean / unit, view.std / unit
-        ax.axvspan(mean - std, mean + std, color=_MEAN, alpha=_BAND, linewidth=0)
+        mean, std = in_unit(view.mean, frame.exponent), in_unit(view.std, frame.exponent)
+        ax.axvspan(mean - std, mean + std, color=_MEAN, alpha=_BAND, linewidth=0, zorder=0)
         ax.axvline(mean, color=_MEAN, linewidth=1.2)
     add_footer(ax, _notes(view), width_of(ax))
 
@@ -95,8 +96,9 @@ def draw_in(frame: Frame, ax: Axes, view: Histogram) -> None:
 def _heights(view: Histogram, exponent: int, density: bool) -> np.ndarray[Any, Any]:
     if not density:
         return view.counts
-    widths = np.diff(view.edges / 10.0**exponent)
-    return view.counts / (max(int(view.counts.sum()), 1) * widths)
+    widths = np.diff(in_unit(view.edges, exponent))
+    densities: np.ndarray[Any, Any] = view.counts / (max(int(view.counts.sum()), 1) * widths)
+    return densities
 
 
 def _why_empty(view: Histogram) -> str:
@@ -106,8 +108,8 @@ def _why_empty(view: Histogram) -> str:
 def _notes(view: Histogram) -> list[tuple[Any, str]]:
     notes: list[tuple[Any, str]] = []
     if math.isfinite(view.mean):
-        notes += [(_MEAN, f"mean {view.mean:.3g}"), ((_MEAN, _BAND), f"std {view.std:.3g}")]
-        notes += [(None, f"min {view.minimum:.3g}"), (None, f"max {view.maximum:.3g}")]
+        notes += [(_MEAN, f"mean {number(view.mean)}"), ((_MEAN, _BAND), f"std {number(view.std)}")]
+        notes += [(None, f"min {number(view.minimum)}"), (None, f"max {number(view.maximum)}")]
     if view.nan_count:
         notes.append((None, f"{view.nan_count:,} NaN"))
     if view.inf_count:

@@ -43,11 +43,11 @@ class MosaicLayout:
     @classmethod
     def of(cls, count: int, height: int, width: int, grid_shape: tuple[int, int]) -> MosaicLayout:
         """Choose zoom and gap such that gaps are thin lines for tiles of any size."""
-        largest = max(height, width)
-        zoom = -(-_LEAST_TILE // largest)
+        shortest = min(height, width)
+        zoom = -(-_LEAST_TILE // shortest)
         if count * height * width * zoom**2 > _MOST_ENLARGED:
             zoom = 1
-        return cls(count, *grid_shape, height, width, zoom, gap=max(1, round(largest * zoom / 16)))
+        return cls(count, *grid_shape, height, width, zoom, gap=max(1, round(shortest * zoom / 14)))
 
     @property
     def pitch(self) -> tuple[int, int]:

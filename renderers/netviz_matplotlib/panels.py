@@ -34,18 +34,21 @@ class Panel:
         Gives the colour bar's label.
     draw : callable
         Draws everything but title and colour bar.
+    around : float
+        Inches above and below the Axes, for a title of one line and what stands below.
     """
 
     size: Callable[[Any], tuple[float, float]]
     scale: Callable[[Any, Style], ColourScale | None]
     label: Callable[[Any], str]
     draw: Callable[[Axes, Any, Style], None]
+    around: float
 
 
 _PANELS: Mapping[type[View], Panel] = {
-    TileGrid: Panel(tiles.size, tiles.scale, tiles.label, tiles.draw),
-    Heatmap: Panel(heatmap.size, heatmap.scale, heatmap.label, heatmap.draw),
-    Histogram: Panel(histogram.size, histogram.scale, histogram.label, histogram.draw),
+    TileGrid: Panel(tiles.size, tiles.scale, tiles.label, tiles.draw, around=0.65),
+    Heatmap: Panel(heatmap.size, heatmap.scale, heatmap.label, heatmap.draw, around=0.85),
+    Histogram: Panel(histogram.size, histogram.scale, histogram.label, histogram.draw, around=1.2),
 }
 
 

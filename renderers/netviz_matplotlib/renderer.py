@@ -66,7 +66,8 @@ class MatplotlibRenderer:
             return arrangement.draw_into(ax)
         import matplotlib.pyplot as plt
 
-        figure = plt.figure(figsize=look.figsize or arrangement.figure_size(), dpi=look.dpi, layout="constrained")
+        size = look.figsize or arrangement.figure_size()
+        figure = plt.figure(figsize=size, dpi=look.dpi, layout="constrained")
         try:
             return arrangement.draw_on(figure)
         except BaseException:

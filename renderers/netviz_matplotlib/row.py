@@ -15,16 +15,19 @@ from netviz_core.errors import InputError
 from netviz_core.views.histogram import Histogram
 from netviz_core.views.side_by_side import SideBySide
 
-from .colour_bar import add_colour_bar
+from .colour_bar import WIDTH, add_colour_bar, fill_colour_bar
+from .colours import ColourScale
 from .histogram import Frame, draw_in
+from .inches import height_of, width_of
 from .panels import Panel
-from .single import ABOVE, BELOW, LEFT, RIGHT
+from .single import LEFT, RIGHT
 from .style import Style
-from .text import height_of, set_figure_title, set_title, width_of
+from .text import set_figure_title, set_title
 
 _PAGE = 7.0
 _LEAST_PANEL, _MOST_PANEL = 2.0, 3.0
 _LONGEST_ROW = 4
+_TITLE = 0.4
 
 
 @dataclass(frozen=True)
@@ -38,29 +41,33 @@ class Row:
     def figure_size(self) -> tuple[float, float]:
         rows, columns = self._grid()
         width, height = self._panel_size()
-        title = ABOVE if self._title() else 0.0
-        return columns * (width + LEFT) + RIGHT, rows * (height + ABOVE + BELOW) + title
+        title = _TITLE if self._title() else 0.0
+        return columns * (width + LEFT) + RIGHT, rows * (height + self._around()) + title
 
     def draw_on(self, figure: Figure) -> Any:
         rows, columns = self._grid()
-        grid = figure.add_gridspec(rows, columns)
+        width, _ = self._panel_size()
+        scale = self._common_scale()
+        ratios = [width] * columns + [WIDTH] * (scale is not None)
+        grid = figure.add_gridspec(rows, len(ratios), width_ratios=ratios)
         axes = [figure.add_subplot(grid[divmod(i, columns)]) for i in range(len(self.panels))]
-        self._draw(axes, self._panel_size()[0] + LEFT / 2)
+        self._draw(axes, width + LEFT / 2)
+        if scale is not None:
+            fill_colour_bar(figure.add_subplot(grid[:, -1]), axes, scale, self._common_label())
+        else:
+            self._explain_each(axes)
         if self._title():
             set_figure_title(figure, self._title(), figure.get_figwidth() - LEFT)
         return np.array(axes, object)
 
     def draw_into(self, ax: Any) -> Any:
-        if isinstance(ax, Axes):
-            axes = self._divide(ax)
-        else:
-            axes = list(np.ravel(np.asarray(ax, object)))
-            if len(axes) != len(self.panels) or not all(isinstance(one, Axes) for one in axes):
-                given = f"{len(axes)} objects" if len(axes) != 1 else f"a {type(axes[0]).__name__}"
-                raise InputError(
-                    f"ax is {given}; give one matplotlib Axes to divide, or {len(self.panels)}: one for each view"
-                )
+        axes = self._divide(ax) if isinstance(ax, Axes) else self._one_for_each(ax)
         self._draw(axes, width_of(axes[0]))
+        scale = self._common_scale()
+        if scale is not None:
+            add_colour_bar(axes if isinstance(ax, Axes) else axes[-1:], scale, self._common_label())
+        else:
+            self._explain_each(axes)
         return np.array(axes, object)
 
     def _draw(self, axes: Sequence[Axes], title_width: float) -> None:
@@ -74,27 +81,28 @@ class Row:
                 panel.draw(ax, view, self.style)
         for ax, title in zip(axes, self.view.titles, strict=True):
             set_title(ax, title, title_width)
-        if self.style.colorbar:
-            self._add_colour_bars(axes)
+            ax.set_anchor("N")  # what is less high than its place leaves no gap above
 
-    def _add_colour_bars(self, axes: Sequence[Axes]) -> None:
-        """One for all where all have the same scale; else one for each."""
-        parts = list(zip(axes, self.panels, self.view.views, strict=True))
-        explained = [
-            (ax, scale, panel.label(view))
-            for ax, panel, view in parts
-            if (scale := panel.scale(view, self.style)) is not None
-        ]
-        if not explained:
-            return
-        first = explained[0][1]
-        same_figure = len({ax.get_figure(root=False) for ax in axes}) == 1
-        if same_figure and all(scale == first for _, scale, _ in explained):
-            labels = dict.fromkeys(label for *_, label in explained)
-            add_colour_bar(axes, first, " / ".join(labels))
-        else:
-            for ax, scale, label in explained:
-                add_colour_bar([ax], scale, label)
+    def _scales(self) -> list[ColourScale | None]:
+        if not self.style.colorbar:
+            return [None] * len(self.panels)
+        parts = zip(self.panels, self.view.views, strict=True)
+        return [panel.scale(view, self.style) for panel, view in parts]
+
+    def _common_scale(self) -> ColourScale | None:
+        """The scale of all views, if they have the same."""
+        scales = [scale for scale in self._scales() if scale is not None]
+        return scales[0] if scales and all(scale == scales[0] for scale in scales) else None
+
+    def _common_label(self) -> str:
+        labels = [panel.label(view) for panel, view in zip(self.panels, self.view.views, strict=True)]
+        return " / ".join(dict.fromkeys(labels))
+
+    def _explain_each(self, axes: Sequence[Axes]) -> None:
+        parts = zip(axes, self._scales(), self.panels, self.view.views, strict=True)
+        for ax, scale, panel, view in parts:
+            if scale is not None:
+                add_colour_bar([ax], scale, panel.label(view))
 
     def _title(self) -> str:
         return self.view.title if self.style.title is None else self.style.title
@@ -111,18 +119,29 @@ class Row:
         width = min(max(_PAGE / self._grid()[1] - LEFT, _LEAST_PANEL), _MOST_PANEL, widest)
         return width, max(height * width / own for own, height in sizes)
 
+    def _around(self) -> float:
+        return max(panel.around for panel in self.panels)
+
+    def _one_for_each(self, given: Any) -> list[Axes]:
+        axes = list(np.ravel(np.asarray(given, object)))
+        if len(axes) != len(self.panels) or not all(isinstance(ax, Axes) for ax in axes):
+            described = f"a {type(given).__name__}" + (f" of {len(axes)}" if len(axes) > 1 else "")
+            needed = f"one matplotlib Axes to divide, or a sequence of {len(self.panels)}, one for each view"
+            raise InputError(f"ax is {described}; give {needed}")
+        return axes
+
     def _divide(self, host: Axes) -> list[Axes]:
-        """Panels within one Axes that was given, whose own axes then give way."""
+        """Panels within one Axes, whose own axes give way."""
         rows, columns = self._grid()
         host.set_axis_off()
-        # Room for what stands around each panel, as far as the place given allows.
-        left = min(LEFT / width_of(host), 0.3 / columns)
-        above = min((ABOVE + BELOW) / height_of(host), 0.4 / rows)
-        width = (1 + left) / columns - left
-        height = 1 / rows - above
         if self._title():
             set_title(host, self._title(), width_of(host), "large")
+        # Room for what stands around each panel, as far as the place given allows.
+        left = min(LEFT / width_of(host), 0.3 / columns)
+        around = min(self._around() / height_of(host), 0.4 / rows)
+        width, height = (1 + left) / columns - left, 1 / rows - around
+        corners = [divmod(i, columns) for i in range(len(self.panels))]
         return [
-            host.inset_axes((column * (width + left), 1 - (row + 1) * (height + above) + above / 2, width, height))
-            for row, column in (divmod(i, columns) for i in range(len(self.panels)))
+            host.inset_axes((column * (width + left), 1 - (row + 1) / rows + around / 2, width, height))
+            for row, column in corners
         ]

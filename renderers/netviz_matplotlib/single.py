@@ -12,13 +12,14 @@ from netviz_core.errors import InputError
 from netviz_core.views.base import View
 
 from .colour_bar import add_colour_bar
+from .inches import width_of
 from .panels import Panel
 from .style import Style
-from .text import set_title, width_of
+from .text import set_title
 
-# Inches around the Axes: for tick labels on the left, the colour bar on the right, the title
-# above and the axis' label below. The figure's layout then finds what is really needed.
-LEFT, RIGHT, ABOVE, BELOW = 0.6, 0.8, 0.5, 0.6
+# Inches beside the Axes, for tick labels on the left and the colour bar on the right. The
+# figure's layout then finds what is really needed.
+LEFT, RIGHT = 0.6, 0.8
 
 
 @dataclass(frozen=True)
@@ -31,14 +32,14 @@ class Single:
 
     def figure_size(self) -> tuple[float, float]:
         width, height = self.panel.size(self.view)
-        return width + LEFT + RIGHT, height + ABOVE + BELOW
+        return width + LEFT + RIGHT, height + self.panel.around
 
     def draw_on(self, figure: Figure) -> Axes:
         return self._draw(figure.add_subplot(), figure.get_figwidth() - LEFT)
 
     def draw_into(self, ax: Any) -> Axes:
         if not isinstance(ax, Axes):
-            raise InputError(f"ax is a {type(ax).__name__}; give one matplotlib Axes, or none for a new figure")
+            raise InputError(f"ax is a {type(ax).__name__}; give a matplotlib Axes, or none for a new figure")
         return self._draw(ax, width_of(ax))
 
     def _draw(self, ax: Axes, title_width: float) -> Axes:

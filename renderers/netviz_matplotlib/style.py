@@ -70,7 +70,7 @@ class Style:
                 hint = nearest(self.cmap, matplotlib.colormaps)
                 raise InputError(f"matplotlib has no colormap {self.cmap!r}; {hint}")
         elif not isinstance(self.cmap, Colormap | None):
-            raise InputError(f"cmap={self.cmap!r} is neither the name of a matplotlib colormap nor a Colormap")
+            raise InputError(f"cmap={self.cmap!r} is neither a colormap nor the name of one")
         if self.title is not None and not isinstance(self.title, str):
             raise InputError(f"title={self.title!r} is not a string")
         if not isinstance(self.colorbar, bool):
@@ -78,7 +78,7 @@ class Style:
         if self.dpi is not None and not _is_positive(self.dpi):
             raise InputError(f"dpi={self.dpi!r} is not a positive number")
         if self.figsize is not None and not _is_size(self.figsize):
-            raise InputError(f"figsize={self.figsize!r} is not a width and a height in inches, such as (6, 4)")
+            raise InputError(f"figsize={self.figsize!r} is not a width and height in inches such as (6, 4)")
 
 
 def _is_positive(number: object) -> bool:

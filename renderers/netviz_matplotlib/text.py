@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import matplotlib
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
@@ -15,19 +17,9 @@ from matplotlib.patches import Rectangle
 from matplotlib.textpath import text_to_path
 
 _POINTS = 72.0
-_SWATCH = 7.0
+_SWATCH, _BESIDE, _BETWEEN = 7.0, 3.0, 10.0
 # Paths may hold dollars and underscores: they are shown, never read as formulas.
 PLAIN: dict[str, Any] = {"parse_math": False, "usetex": False}
-
-
-def width_of(ax: Axes) -> float:
-    """How wide an Axes is now, in inches."""
-    return float(ax.get_window_extent().width / ax.get_figure(root=True).dpi)
-
-
-def height_of(ax: Axes) -> float:
-    """How high an Axes is now, in inches."""
-    return float(ax.get_window_extent().height / ax.get_figure(root=True).dpi)
 
 
 def set_title(ax: Axes, title: str, width: float, size: str = "medium") -> None:
@@ -51,21 +43,21 @@ def add_footer(ax: Axes, entries: Sequence[tuple[Any, str]], width: float) -> No
     entries : sequence of (colour, text)
         With the colour as a small square before the text; None for no square.
     width : float
-        Inches, beyond which another line is begun.
+        Inches. What needs more is spread evenly over several lines.
     """
     if not entries:
         return
     font = FontProperties(size="small")
-    lines: list[list[OffsetBox]] = [[]]
-    used = 0.0
-    for colour, text in entries:
-        needed = _width(text, font) + (_SWATCH + 13) / _POINTS
-        if lines[-1] and used + needed > width:
-            lines.append([])
-            used = 0.0
-        lines[-1].append(_entry(colour, text, font))
-        used += needed
-    rows = [HPacker(children=line, align="center", pad=0, sep=10) for line in lines]
+    needed = sum(_entry_width(colour, text, font) for colour, text in entries)
+    lines = min(math.ceil(needed / width), len(entries))
+    each = math.ceil(len(entries) / lines)
+    rows: list[Artist] = [
+        HPacker(
+            children=[_entry(colour, text, font) for colour, text in entries[start : start + each]],
+            align="center", pad=0, sep=_BETWEEN,
+        )
+        for start in range(0, len(entries), each)
+    ]  # fmt: skip
     box = VPacker(children=rows, align="center", pad=0, sep=3)
     # The axis' label, even an empty one, lies below the tick labels wherever they end.
     below: Any = ax.xaxis.label
@@ -77,9 +69,19 @@ def add_footer(ax: Axes, entries: Sequence[tuple[Any, str]], width: float) -> No
     )  # fmt: skip
 
 
+def number(value: float) -> str:
+    """A number in three digits, with the minus sign that axes have."""
+    return f"{value:.3g}".replace("-", "\N{MINUS SIGN}")
+
+
 def say_empty(ax: Axes, text: str) -> None:
     """Write into an Axes why there is nothing to see."""
     ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", fontstyle="italic")
+
+
+def _entry_width(colour: Any, text: str, font: FontProperties) -> float:
+    square = _SWATCH + _BESIDE if colour is not None else 0.0
+    return _width(text, font) + (square + _BETWEEN) / _POINTS
 
 
 def _entry(colour: Any, text: str, font: FontProperties) -> OffsetBox:
@@ -88,7 +90,7 @@ def _entry(colour: Any, text: str, font: FontProperties) -> OffsetBox:
         return words
     square = DrawingArea(_SWATCH, _SWATCH)
     square.add_artist(Rectangle((0, 0), _SWATCH, _SWATCH, facecolor=colour, edgecolor="none"))
-    return HPacker(children=[square, words], align="center", pad=0, sep=3)
+    return HPacker(children=[square, words], align="center", pad=0, sep=_BESIDE)
 
 
 def _fitted(title: str, width: float, size: str, weight: str) -> tuple[str, FontProperties]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from functools import partial
 
 import matplotlib
@@ -10,21 +11,28 @@ from matplotlib.axes import Axes
 from netviz_core.views.tiles import TileGrid
 
 from .colours import ColourScale, nonfinite_entries, scale_for
+from .inches import height_of, width_of
 from .mosaic import MosaicLayout, mosaic
 from .style import Style
-from .text import PLAIN, add_footer, height_of, say_empty, width_of
+from .text import PLAIN, add_footer, say_empty
 
+_LONGEST_SIDE = 5.0
 _MOST_ELONGATED = 4.0
-_LEAST_SIDE = 0.8
+# Grey cannot be taken for a value near zero, which the diverging colours show as white.
+_BEHIND_SIGNED = "0.75"
 
 
 def size(view: TileGrid) -> tuple[float, float]:
     """Width and height in inches: larger for more tiles, in the picture's own proportions."""
     if view.tiles.size == 0:
         return 2.4, 2.4
-    longest = min(1.7 + 0.5 * max(view.grid_shape), 5.0)
-    high, wide = _layout(view).shape
-    return max(longest * min(1, wide / high), _LEAST_SIDE), max(longest * min(1, high / wide), _LEAST_SIDE)
+    layout = _layout(view)
+    high, wide = layout.shape
+    if not _keeps_aspect(layout):
+        other = min(0.6 + 0.2 * (layout.rows if wide > high else layout.columns), _LONGEST_SIDE)
+        return (_LONGEST_SIDE, other) if wide > high else (other, _LONGEST_SIDE)
+    longest = min(1.7 + 0.5 * max(view.grid_shape), _LONGEST_SIDE)
+    return longest * min(1, wide / high), longest * min(1, high / wide)
 
 
 def scale(view: TileGrid, style: Style) -> ColourScale | None:
@@ -51,18 +59,19 @@ def draw(ax: Axes, view: TileGrid, style: Style) -> None:
     layout = _layout(view)
     picture = mosaic(view.tiles, layout, colours.rgb_rgba if view.is_rgb else colours.rgba)
     high, wide = layout.shape
-    fits = 1 / _MOST_ELONGATED <= high / wide <= _MOST_ELONGATED
     image = ax.imshow(
         picture,
         extent=(0, wide, high, 0),
         origin="upper",
-        aspect="equal" if fits else "auto",
+        aspect="equal" if _keeps_aspect(layout) else "auto",
         interpolation="antialiased",
     )
     image.set_mouseover(False)
     ax.format_coord = partial(_describe, view, layout)  # type: ignore[method-assign]
     ax.grid(False)
     ax.spines[:].set_visible(False)
+    if view.limits[0] < 0 and not view.is_rgb:
+        ax.set_facecolor(_BEHIND_SIGNED)
     _label_tiles(ax, view.tile_label, layout)
     add_footer(ax, nonfinite_entries(view.tiles), width_of(ax))
 
@@ -70,6 +79,12 @@ def draw(ax: Axes, view: TileGrid, style: Style) -> None:
 def _layout(view: TileGrid) -> MosaicLayout:
     count, height, width = view.tiles.shape[:3]
     return MosaicLayout.of(count, height, width, view.grid_shape)
+
+
+def _keeps_aspect(layout: MosaicLayout) -> bool:
+    """Whether values can be square; a picture much longer than wide would be a mere line."""
+    high, wide = layout.shape
+    return 1 / _MOST_ELONGATED <= high / wide <= _MOST_ELONGATED
 
 
 def _label_tiles(ax: Axes, tile_label: str, layout: MosaicLayout) -> None:
@@ -96,10 +111,8 @@ def _label_tiles(ax: Axes, tile_label: str, layout: MosaicLayout) -> None:
 
 def _some(count: int, most: float) -> range:
     """Every, or every second, fifth, tenth …, of `count` numbers, so that at most `most` are left."""
-    step = next(
-        step for power in range(20) for step in (10**power, 2 * 10**power, 5 * 10**power) if count <= step * max(most, 2)
-    )
-    return range(0, count, step)
+    steps = (digit * 10**power for power in itertools.count() for digit in (1, 2, 5))
+    return range(0, count, next(step for step in steps if count <= step * max(most, 2)))
 
 
 def _describe(view: TileGrid, layout: MosaicLayout, x: float, y: float) -> str:
