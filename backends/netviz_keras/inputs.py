@@ -1,0 +1,112 @@
+"""Brings an input to the form that a Keras model takes, and says what is wrong with one that does not fit."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import keras
+from keras.src.models.functional import Functional
+
+from netviz_core.arrays import AxisArray
+from netviz_core.errors import InputError
+
+from .axes import AxisBook, laid_out
+from .layers import walk
+from .tensors import is_tensor, private
+
+Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+
+
+def graph_of(model: Any) -> Functional | None:
+    """The graph that a functional or a built sequential model runs; None for other models."""
+    if isinstance(model, keras.Sequential):
+        return model._functional
+    return model if isinstance(model, Functional) else None
+
+
+def prepare(model: Any, inputs: Any, book: AxisBook) -> Arguments:
+    """Positional and keyword arguments for the model; the axes of an `AxisArray` go into `book`.
+
+    Raises
+    ------
+    InputError
+        If the model declares its inputs and these are others.
+    """
+    graph = graph_of(model)
+    data_format = _data_format(model)
+
+    def convert(value: Any) -> Any:
+        if not isinstance(value, AxisArray):
+            return value
+        axes = laid_out(value.axes, data_format)
+        array = value.transpose(*axes) if set(axes) == set(value.axes) else value
+        tensor = keras.ops.convert_to_tensor(array.values.copy(), dtype=_dtype(graph, array))
+        book.note(tensor, array.axes)
+        return tensor
+
+    converted = private(keras.tree.map_structure(convert, inputs))
+    if graph is not None:
+        _check(graph, converted)
+        return (converted,), {}
+    return _spread(model, converted)
+
+
+def _data_format(model: Any) -> str:
+    """Where the model has its channels: as its first layer that says so, else as Keras is configured."""
+    said = (getattr(layer.native, "data_format", None) for layer in walk(model))
+    return next(filter(None, said), keras.config.image_data_format())
+
+
+def _dtype(graph: Functional | None, array: AxisArray) -> str | None:
+    if array.values.dtype.kind != "f":
+        return None
+    return str(graph.inputs[0].dtype) if graph is not None else str(keras.config.floatx())
+
+
+def _check(graph: Functional, inputs: Any) -> None:
+    declared = list(graph.inputs)
+    if isinstance(inputs, dict) and not isinstance(graph.input, dict):
+        missing = [tensor.name for tensor in declared if tensor.name not in inputs]
+        given = [inputs.get(tensor.name) for tensor in declared]
+    else:
+        missing = sorted(set(graph.input) - set(inputs)) if isinstance(inputs, dict) else []
+        given = keras.tree.flatten(inputs)
+    expected = ", ".join(f"{tensor.name!r} of shape {_shape(tensor)}" for tensor in declared)
+    if missing:
+        raise InputError(f"the inputs given are named {sorted(inputs)}; the model takes {expected}")
+    if not all(value is None or is_tensor(value) for value in given):
+        kind = next(type(value).__name__ for value in given if not is_tensor(value))
+        raise InputError(
+            f"a value of type {kind} was given as input; give an array: the model takes {expected}"
+        )
+    if len(given) != len(declared):
+        raise InputError(f"{len(given)} inputs were given; the model takes {len(declared)}: {expected}")
+    for value, tensor in zip(given, declared, strict=True):
+        if value is not None and not _fits(tuple(value.shape), tuple(tensor.shape)):
+            raise InputError(f"an input of shape {tuple(value.shape)} was given; the model takes {expected}")
+
+
+def _fits(given: tuple[int, ...], declared: tuple[int | None, ...]) -> bool:
+    """Whether Keras takes an array for a declared input; it adds or drops a last axis of one entry."""
+    if len(given) == len(declared) + 1 and given[-1] == 1:
+        given = given[:-1]
+    elif len(given) == len(declared) - 1 and declared[-1] == 1:
+        given = (*given, 1)
+    sizes = zip(given[1:], declared[1:], strict=False)
+    return len(given) == len(declared) and all(wanted in (None, size) for size, wanted in sizes)
+
+
+def _shape(tensor: Any) -> str:
+    return f"({', '.join('any' if size is None else str(size) for size in tensor.shape)})"
+
+
+def _spread(model: Any, inputs: Any) -> Arguments:
+    """Give a model whose ``call`` names several inputs each of them by itself."""
+    parameters = inspect.signature(model.call).parameters.values()
+    required = [p.name for p in parameters if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
+    if len(required) > 1 and isinstance(inputs, (tuple, list)):
+        return tuple(inputs), {}
+    if len(required) > 1 and isinstance(inputs, dict):
+        return (), inputs
+    return (inputs,), {}

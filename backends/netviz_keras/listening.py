@@ -1,0 +1,185 @@
+"""Hears what layers return, by standing in front of Keras' ``__call__`` for as long as somebody listens.
+
+Only the classes that every layer and operation stem from are changed, and put back when nobody
+listens any more: the models themselves are never touched. Who listens is known for each context,
+so that threads do not hear each other.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
+from typing import Any
+
+import keras
+from keras.src.backend.common.symbolic_scope import in_symbolic_scope
+from keras.src.models.functional import Functional
+
+from netviz_core.capture import Observation, Recorder
+from netviz_core.errors import NetvizError
+from netviz_core.structure import leaves
+
+from .axes import AxisBook
+from .kinds import keras_class
+from .layers import KerasLayer
+from .tensors import Held, dtype_name, is_symbolic, is_tensor, nbytes, private
+
+TRACED = (
+    "it ran inside a compiled or traced function, where there are no values yet; run it eagerly "
+    "(compile the model with run_eagerly=True, jit_compile=False) to see them"
+)
+_HIDDEN_BY = {
+    "RNN": "a recurrent cell works step by step inside its layer, whose output has what each step returned",
+    "TimeDistributed": "its wrapper applies it to each time step without calling it; see the wrapper's own output",
+    "MultiHeadAttention": "its attention layer computed this within one fused operation",
+    "GroupedQueryAttention": "its attention layer computed this within one fused operation",
+    "Bidirectional": "its wrapper ran both directions in one fused operation",
+}
+"""Why a layer within a layer of this class may not be seen."""
+
+_listeners: ContextVar[tuple[Listener, ...]] = ContextVar("netviz_keras_listeners", default=())
+
+
+class Listener:
+    """Reports to a recorder what the layers of one model return."""
+
+    def __init__(self, layers: Iterable[KerasLayer], recorder: Recorder, book: AxisBook) -> None:
+        self._paths = {id(layer.native): layer.path for layer in layers}
+        self._recorder = recorder
+        self._book = book
+
+    def calling(self, layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """A layer is about to run: the inputs of a functional graph, which no layer returns, are seen here."""
+        if not args or not isinstance(layer, Functional) or type(layer).call is not Functional.call:
+            return
+        inputs = [tensor._keras_history.operation for tensor in layer.inputs]
+        if any(self._paths.get(id(declared)) in self._recorder.paths for declared in inputs):
+            for declared, tensor in zip(inputs, layer._standardize_inputs(args[0]), strict=True):
+                self.returned(declared, (), {}, tensor)
+
+    def returned(self, layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+        """A layer has returned."""
+        path = self._paths.get(id(layer))
+        if path is None:
+            return
+        tensors = list(leaves(output, is_tensor))
+        if any(is_symbolic(tensor) for _, tensor in tensors):
+            self._recorder.miss(path, TRACED)
+            return
+        axes = [self._book.after(layer, (args, kwargs), tensor) for _, tensor in tensors]
+        if path in self._recorder.paths:
+            parts = [(leaf, tensor, names) for (leaf, tensor), names in zip(tensors, axes, strict=True)]
+            report(self._recorder, path, parts)
+
+
+def report(recorder: Recorder, path: str, parts: Iterable[tuple[str, Any, tuple[str, ...]]]) -> None:
+    """Tell the recorder of one call: the name, the tensor and the axes of each part of its output."""
+    parts = list(parts)
+    if any(dtype_name(tensor) == "string" or None in tensor.shape for _, tensor, _ in parts):
+        recorder.miss(
+            path, "it returned strings or a ragged tensor, which is no array of numbers", "unsupported"
+        )
+        return
+    sizes = [nbytes(tensor) for _, tensor, _ in parts]
+    recorder.require_room(path, sum(sizes))
+    recorder.add(
+        path,
+        [
+            Observation(leaf, Held(tensor), axes, dtype_name(tensor), size)
+            for (leaf, tensor, axes), size in zip(parts, sizes, strict=True)
+        ],
+    )
+
+
+def explain(layers: Iterable[KerasLayer], recorder: Recorder) -> None:
+    """Give the reason for the layers asked for that have not been heard."""
+    for layer in layers:
+        if layer.path in recorder.paths:
+            above = (keras_class(ancestor.native, _HIDDEN_BY) for ancestor in layer.ancestors)
+            hidden_by = next(filter(None, above), None)
+            if hidden_by is not None:
+                recorder.miss(layer.path, _HIDDEN_BY[hidden_by])
+
+
+@contextmanager
+def listening(listener: Listener) -> Iterator[None]:
+    """Let `listener` hear the layers that run in this context."""
+    before = _listeners.get()
+    with _ears:
+        _listeners.set((*before, listener))
+        try:
+            yield
+        finally:
+            _listeners.set(before)
+
+
+class _Ears:
+    """Keeps Keras' ``__call__`` wrapped while at least one context listens."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._originals: dict[type, Callable[..., Any]] = {}
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._users += 1
+            if self._users == 1:
+                for cls in (keras.Operation, keras.Layer):
+                    self._originals[cls] = cls.__call__
+                    cls.__call__ = _told(cls.__call__, cls)
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._users -= 1
+            if self._users == 0:
+                for cls, original in self._originals.items():
+                    cls.__call__ = original  # type: ignore[method-assign]
+
+
+_ears = _Ears()
+
+
+def _told(original: Callable[..., Any], cls: type) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
+        listeners = _listeners.get()
+        # A layer's call comes by here a second time, as the operation that it also is.
+        again = cls is keras.Operation and isinstance(self, keras.Layer)
+        if not listeners or again or in_symbolic_scope():
+            return original(self, *args, **kwargs)
+        args, kwargs = private((args, kwargs))
+        with _unaltered_errors():
+            for listener in listeners:
+                listener.calling(self, args, kwargs)
+        with _deaf() if keras_class(self, ("RNN",)) else nullcontext():
+            output = original(self, *args, **kwargs)
+        with _unaltered_errors():
+            for listener in listeners:
+                listener.returned(self, args, kwargs, output)
+        return output
+
+    return __call__
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Do not hear the cells that work inside a recurrent layer, once for each time step."""
+    token = _listeners.set(())
+    try:
+        yield
+    finally:
+        _listeners.reset(token)
+
+
+@contextmanager
+def _unaltered_errors() -> Iterator[None]:
+    """Keep Keras from writing the layer's arguments into netviz' own errors."""
+    try:
+        yield
+    except NetvizError as error:
+        error._keras_call_info_injected = True  # type: ignore[attr-defined]
+        raise

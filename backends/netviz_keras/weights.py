@@ -1,0 +1,162 @@
+"""The weights of Keras layers under canonical names and with canonical axes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from netviz_core.weights import Layout, Weight, positional_layout
+
+from .kinds import cells_of, keras_class
+from .tensors import as_numpy
+
+_OUT = Layout(("out",))
+_CHANNEL = Layout(("channel",))
+
+
+@dataclass(frozen=True)
+class _Gates(Layout):
+    """A layout whose first native axis after rearranging chooses a part, and whose gates come in another order."""
+
+    order: tuple[int, ...] = ()
+    part: int | None = None
+
+    def to_canonical(self, native: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        gates = super().to_canonical(native if self.part is None else native[self.part])
+        return gates[list(self.order)]
+
+
+Rules = dict[str, Mapping[int, Mapping[str, Layout]]]
+"""The canonical names and layouts that a variable gives, by its name and its rank."""
+
+
+def _convolution(axes: str, native: str, canonical: str) -> Layout:
+    return Layout(("out", "in", *axes.split()), f"{axes} {native} -> {canonical} {axes}")
+
+
+def _gates(order: tuple[int, ...]) -> Rules:
+    sizes = {"g": len(order)}
+    matrix = _Gates(("gate", "out", "in"), "i (g o) -> g o i", sizes, order)
+    vector = {part: _Gates(("gate", "out"), "(g o) -> g o", sizes, order, part) for part in (None, 0, 1)}
+    return {
+        "kernel": {2: {"input_kernel": matrix}},
+        "recurrent_kernel": {2: {"recurrent_kernel": matrix}},
+        "bias": {1: {"bias": vector[None]}, 2: {"bias": vector[0], "recurrent_bias": vector[1]}},
+    }
+
+
+def _norm(**names: str) -> Rules:
+    return {native: {1: {name: _CHANNEL}} for native, name in names.items()}
+
+
+def _plain(rank: int, kernel: Layout) -> Rules:
+    return {"kernel": {rank: {"kernel": kernel}}, "bias": {1: {"bias": _OUT}}}
+
+
+def _separable(rank: int, axes: str) -> Rules:
+    depthwise, pointwise = _convolution(axes, "i m", "(i m) 1"), _convolution(axes, "i o", "o i")
+    return {
+        "depthwise_kernel": {rank: {"depthwise_kernel": depthwise}},
+        "pointwise_kernel": {rank: {"pointwise_kernel": pointwise}},
+        "bias": {1: {"bias": _OUT}},
+    }
+
+
+_LAYOUTS: dict[str, Rules] = {
+    "Dense": _plain(2, Layout(("out", "in"), "i o -> o i")),
+    "Conv1D": _plain(3, _convolution("x", "i o", "o i")),
+    "Conv2D": _plain(4, _convolution("y x", "i o", "o i")),
+    "Conv3D": _plain(5, _convolution("z y x", "i o", "o i")),
+    "Conv1DTranspose": _plain(3, _convolution("x", "o i", "o i")),
+    "Conv2DTranspose": _plain(4, _convolution("y x", "o i", "o i")),
+    "Conv3DTranspose": _plain(5, _convolution("z y x", "o i", "o i")),
+    "DepthwiseConv1D": _plain(3, _convolution("x", "i m", "(i m) 1")),
+    "DepthwiseConv2D": _plain(4, _convolution("y x", "i m", "(i m) 1")),
+    "SeparableConv1D": _separable(3, "x"),
+    "SeparableConv2D": _separable(4, "y x"),
+    "Embedding": {"embeddings": {2: {"kernel": Layout(("token", "out"))}}},
+    "BatchNormalization": _norm(
+        gamma="scale", beta="bias", moving_mean="running_mean", moving_variance="running_variance"
+    ),
+    "LayerNormalization": _norm(gamma="scale", beta="bias"),
+    "GroupNormalization": _norm(gamma="scale", beta="bias"),
+    "RMSNormalization": _norm(scale="scale"),
+    "LSTMCell": _gates((0, 1, 2, 3)),
+    # Keras keeps update before reset.
+    "GRUCell": _gates((1, 0, 2)),
+    "SimpleRNNCell": _gates((0,)),
+}
+"""By the name of Keras' class."""
+
+_HEADS = {
+    "kernel": {3: Layout(("head", "head_dim", "in"), "i h d -> h d i")},
+    "bias": {2: Layout(("head", "head_dim"))},
+}
+_ATTENTION = {
+    "query": ("_query_dense", _HEADS),
+    "key": ("_key_dense", _HEADS),
+    "value": ("_value_dense", _HEADS),
+    "output": (
+        "_output_dense",
+        {"kernel": {3: Layout(("out", "head", "head_dim"), "h d o -> o h d")}, "bias": {1: _OUT}},
+    ),
+}
+"""The projections of an attention layer, the attributes that hold them, and their layouts by rank."""
+
+
+def own_variables(layer: Any) -> list[Any]:
+    """A layer's own variables, not its children's; none for an operation or an unbuilt layer."""
+    return [*getattr(layer, "_trainable_variables", ()), *getattr(layer, "_non_trainable_variables", ())]
+
+
+def weights_of(layer: Any) -> dict[str, Weight]:
+    """The layer's weights by canonical name; those that netviz does not know keep their own."""
+    if keras_class(layer, ("Bidirectional",)):
+        return _suffixed(layer.forward_layer, "") | _suffixed(layer.backward_layer, "_reverse")
+    if keras_class(layer, ("MultiHeadAttention", "GroupedQueryAttention")):
+        return {weight.name: weight for weight in _projections(layer)}
+    found = {weight.name: weight for weight in _own(layer)}
+    for index, cell in enumerate(cells_of(layer)):
+        found |= _suffixed(cell, f"_l{index}" if index else "")
+    return found
+
+
+def _suffixed(layer: Any, suffix: str) -> dict[str, Weight]:
+    return {
+        name + suffix: Weight(
+            name + suffix, w.native_name, w.layout, w.native_shape, w.dtype, w.trainable, w.read
+        )
+        for name, w in weights_of(layer).items()
+    }
+
+
+def _own(layer: Any) -> Iterator[Weight]:
+    layouts = _LAYOUTS.get(keras_class(layer, _LAYOUTS), {})
+    for variable in own_variables(layer):
+        unknown = {variable.name: positional_layout(len(variable.shape))}
+        canonical = layouts.get(variable.name, {}).get(len(variable.shape), unknown)
+        for name, layout in canonical.items():
+            yield _weight(name, variable, layout)
+
+
+def _projections(attention: Any) -> Iterator[Weight]:
+    for name, (attribute, layouts) in _ATTENTION.items():
+        for variable in own_variables(getattr(attention, attribute, None)):
+            rank = len(variable.shape)
+            layout = layouts[variable.name].get(rank, positional_layout(rank))
+            yield _weight(f"{name}_{variable.name}", variable, layout)
+
+
+def _weight(name: str, variable: Any, layout: Layout) -> Weight:
+    return Weight(
+        name,
+        variable.name,
+        layout,
+        tuple(variable.shape),
+        variable.dtype,
+        variable.trainable,
+        lambda: as_numpy(variable.value),
+    )
