@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -84,6 +83,8 @@ def nearest(name: str, candidates: Iterable[str], limit: int = 3) -> str:
     >>> nearest("cov1", ["conv1", "fc"])
     "did you mean 'conv1'?"
     """
+    import difflib  # here, as it is of use only when something has gone wrong
+
     names = list(candidates)
     folded: dict[str, str] = {}
     for candidate in names:

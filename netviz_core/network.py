@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Any
 
 from .errors import FileFormatError, InputError, LayerNotFoundError, UnsupportedError, nearest
@@ -140,11 +139,14 @@ def wrap(model: Any, *, trust: bool = False) -> Network:
     if isinstance(model, Network):
         return model
     if isinstance(model, (str, os.PathLike)):
-        model = _load(Path(model), trust)
+        model = _load(os.fspath(model), trust)
     return Network(backend_for(model), model)
 
 
-def _load(path: Path, trust: bool) -> Any:
+def _load(name: str, trust: bool) -> Any:
+    from pathlib import Path
+
+    path = Path(name)
     suffix = path.suffix.lower()
     if suffix not in loaders.names():
         known = ", ".join(loaders.names()) or "none"

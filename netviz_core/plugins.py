@@ -8,7 +8,6 @@ hurts nobody else.
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -253,6 +252,8 @@ class Registry:
 
 
 def _is_installed(root_module: str) -> bool:
+    import importlib.util
+
     try:
         return importlib.util.find_spec(root_module) is not None
     except (ImportError, ValueError):

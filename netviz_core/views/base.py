@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..plugins import get_renderer
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 DEFAULT_RENDERER = "matplotlib"
 
