@@ -47,19 +47,20 @@ def _network(shape: tuple[int, ...]) -> keras.Model:
     }
 
     def convolution(filters: int, name: str) -> keras.Layer:
-        return layers.Conv2D(
-            filters, 3, padding="same", activation="relu", kernel_initializer=random[name], name=name
-        )
+        return layers.Conv2D(filters, 3, padding="same", kernel_initializer=random[name], name=name)
 
     return keras.Sequential(
         [
             keras.Input(shape, name="image"),
             convolution(16, "conv1"),
+            layers.ReLU(name="relu1"),
             layers.MaxPooling2D(name="pool1"),
             convolution(32, "conv2"),
+            layers.ReLU(name="relu2"),
             layers.MaxPooling2D(name="pool2"),
             layers.Flatten(name="flatten"),
-            layers.Dense(64, activation="relu", kernel_initializer=random["dense1"], name="dense1"),
+            layers.Dense(64, kernel_initializer=random["dense1"], name="dense1"),
+            layers.ReLU(name="relu3"),
             layers.Dense(10, kernel_initializer=random["dense2"], name="dense2"),
         ],
         name="digits",

@@ -120,7 +120,7 @@ FOR_EACH = (
 TOGETHER = (
     Figure(
         "compared-kernels",
-        "The first layer's kernels",
+        "Side by side: the first layer",
         "The networks began with different random numbers, so the kernels are not the same. They are the "
         "same kind of thing, and one scale makes them comparable.",
         kernels_compared,
@@ -128,14 +128,14 @@ TOGETHER = (
     ),
     Figure(
         "compared-weights",
-        "The spread of the weights",
+        "Side by side: the spread of the weights",
         "dense1 of each network after training, on the same axes.",
         distributions_compared,
         wide=True,
     ),
     Figure(
         "compared-feature-maps",
-        "The same digit, seen by both",
+        "Side by side: the same digit",
         "The feature maps of conv2 for the digit at the top of this page. It went into each network as one "
         "array with named axes; each framework laid it out for itself.",
         feature_maps_compared,

@@ -75,7 +75,7 @@ def _lead(names: str, trained: Sequence[Trained]) -> str:
 def _result(run: Trained) -> str:
     tensors = [weight for layer in wrap(run.trained).layers.values() for weight in layer.weights.values()]
     parameters = sum(math.prod(weight.shape) for weight in tensors)
-    accuracy = f"{run.right} of {run.asked} ({run.right / run.asked:.1%})"
+    accuracy = f"{run.right / run.asked:.1%} of {run.asked}"
     cells = (run.framework, accuracy, f"{parameters:,}", f"{run.seconds:.1f} s")
     return "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"
 

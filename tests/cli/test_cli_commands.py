@@ -59,13 +59,19 @@ def test_layers_lists_paths_kinds_and_named_shapes(netviz: Netviz, folder: Path)
     assert "bias (out=10)" in ran.out
 
 
-def test_tables_are_plain_and_whole_when_piped_and_in_a_narrow_terminal(shell: Shell, folder: Path) -> None:
-    narrow = shell("layers", "mine:model", env={**os.environ, "COLUMNS": "24"})
-    assert narrow.returncode == 0
-    assert narrow.stderr == ""
-    assert "\x1b" not in narrow.stdout
-    assert "…" not in narrow.stdout
-    assert "kernel (out=4, in=1, y=3, x=3)" in narrow.stdout
+def test_tables_are_plain_and_whole_when_piped(shell: Shell, folder: Path) -> None:
+    piped = shell("layers", "mine:model", env={**os.environ, "COLUMNS": "24"})
+    assert (piped.returncode, piped.stderr) == (0, "")
+    assert "\x1b" not in piped.stdout
+    assert "kernel (out=4, in=1, y=3, x=3)" in piped.stdout
+
+
+def test_tables_are_folded_but_never_cut_in_a_narrow_terminal(shell: Shell, folder: Path) -> None:
+    terminal = shell("layers", "mine:model", env={**os.environ, "COLUMNS": "24", "FORCE_COLOR": "1"})
+    assert "\x1b" in terminal.stdout
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", terminal.stdout).splitlines()
+    assert max(map(len, lines)) <= 24
+    assert "…" not in terminal.stdout
 
 
 def test_markup_in_names_is_shown_as_it_stands(netviz: Netviz, folder: Path) -> None:
