@@ -13,6 +13,8 @@ from ..network import weight_of, wrap
 from .base import View
 from .scales import count_nonfinite, extent
 
+_LARGEST = float(np.finfo(np.float64).max)
+
 
 @dataclass(frozen=True, eq=False)
 class Histogram(View):
@@ -119,7 +121,8 @@ def _even_edges(low: float, high: float, bins: int) -> np.ndarray[Any, Any]:
     fractions = np.linspace(0.0, 1.0, bins + 1)
     margin = 0.5 if low == high else 0.0
     while True:
-        edges = (low - margin) * (1 - fractions) + (high + margin) * fractions
+        first, last = max(low - margin, -_LARGEST), min(high + margin, _LARGEST)
+        edges = first * (1 - fractions) + last * fractions
         if (np.diff(edges) > 0).all():
             return edges
         margin = 2 * margin or max(bins * float(np.spacing(max(abs(low), abs(high)))), 5e-324)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,8 @@ from .inches import width_of
 from .style import Style
 from .text import PLAIN, add_footer, number, say_empty
 from .units import axis_exponent, axis_label, in_unit
+
+Array = np.ndarray[Any, Any]
 
 _BARS, _MEAN, _BAND = "C0", "C1", 0.25
 
@@ -47,10 +49,25 @@ class Frame:
         low, high = min(float(v.edges[0]) for v in views), max(float(v.edges[-1]) for v in views)
         exponent = axis_exponent(low, high)
         density = any(not np.array_equal(view.edges, views[0].edges) for view in views)
-        top = max(float(_heights(view, exponent, density).max(initial=0)) for view in views)
         low, high = in_unit(low, exponent), in_unit(high, exponent)
         margin = 0.02 * (high - low)
-        return cls(low - margin, high + margin, 1.06 * top or 1.0, exponent, density)
+        frame = cls(low - margin, high + margin, 1.0, exponent, density)
+        top = max(float(frame.heights(view).max(initial=0)) for view in views)
+        return replace(frame, top=1.06 * top or 1.0)
+
+    def edges(self, view: Histogram) -> Array:
+        """The edges of the bins, in the unit of the x axis."""
+        edges: Array = in_unit(view.edges, self.exponent)
+        return edges
+
+    def heights(self, view: Histogram) -> Array:
+        """The heights of the bars: counts, or densities."""
+        if not self.density:
+            return view.counts
+        # A bin that is a mere point on this axis has no density to speak of.
+        widths = np.maximum(np.diff(self.edges(view)), 1e-6 * (self.high - self.low))
+        heights: Array = view.counts / (max(int(view.counts.sum()), 1) * widths)
+        return heights
 
 
 def size(view: Histogram) -> tuple[float, float]:
@@ -82,8 +99,7 @@ def draw_in(frame: Frame, ax: Axes, view: Histogram) -> None:
     ax.locator_params(axis="x", nbins=5 if width_of(ax) < 2.5 else 8)
     ax.spines[["top", "right"]].set_visible(False)
     if view.counts.any():
-        heights = _heights(view, frame.exponent, frame.density)
-        ax.stairs(heights, in_unit(view.edges, frame.exponent), fill=True, color=_BARS)
+        ax.stairs(frame.heights(view), frame.edges(view), fill=True, color=_BARS)
     else:
         say_empty(ax, "no values within these bins" if math.isfinite(view.mean) else _why_empty(view))
     if math.isfinite(view.mean):
@@ -91,14 +107,6 @@ def draw_in(frame: Frame, ax: Axes, view: Histogram) -> None:
         ax.axvspan(mean - std, mean + std, color=_MEAN, alpha=_BAND, linewidth=0, zorder=0)
         ax.axvline(mean, color=_MEAN, linewidth=1.2)
     add_footer(ax, _notes(view), width_of(ax))
-
-
-def _heights(view: Histogram, exponent: int, density: bool) -> np.ndarray[Any, Any]:
-    if not density:
-        return view.counts
-    widths = np.diff(in_unit(view.edges, exponent))
-    densities: np.ndarray[Any, Any] = view.counts / (max(int(view.counts.sum()), 1) * widths)
-    return densities
 
 
 def _why_empty(view: Histogram) -> str:
