@@ -19,7 +19,7 @@ def new_ax():
 
 
 def colour_bars(figure):
-    return [ax for ax in figure.findobj(lambda artist: getattr(artist, "_colorbar", None) is not None)]
+    return figure.findobj(lambda artist: getattr(artist, "_colorbar", None) is not None)
 
 
 def heights(ax):
