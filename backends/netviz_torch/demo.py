@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -50,7 +51,7 @@ def train(
     -------
     untrained, trained : torch.nn.Module
     """
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), _one_thread():
         torch.manual_seed(0)
         model = network()
         untrained = copy.deepcopy(model)
@@ -68,3 +69,14 @@ def train(
                 step += 1
                 progress(step, total, loss.item())
     return untrained.eval(), model.eval()
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute on one core: on two, torch's threads wait for those of another framework in the process."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

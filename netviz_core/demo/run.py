@@ -87,7 +87,7 @@ def _train_all(participants: Participants, learn: Digits, held_out: Digits, bars
         except Exception as error:
             del participants.backends[name]
             participants.failed.append(
-                f"{name} was left out: its training failed: {type(error).__name__}: {error}"
+                f"{name} was left out: it failed in the demo: {type(error).__name__}: {error}"
             )
     _require_one(participants)
     return trained
