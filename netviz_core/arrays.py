@@ -145,7 +145,7 @@ class AxisArray:
         ImportError
             If xarray is not installed.
         """
-        import xarray
+        import xarray  # type: ignore[import-not-found,unused-ignore]
 
         return xarray.DataArray(self.values, dims=self.axes)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -14,6 +14,9 @@ from .arrays import Activation, AxisArray
 from .errors import AmbiguousKeyError, AxisError, CaptureTooLargeError, LayerNotFoundError, nearest
 from .network import wrap
 from .protocols import Layer, LayerSelection
+
+Reduction = Callable[[Activation], "AxisArray | np.ndarray[Any, Any] | float"]
+"""Makes something smaller of an activation as soon as it is there."""
 
 DEFAULT_MAX_BYTES = 4 * 2**30
 """What a capture may hold unless told otherwise: 4 GiB."""
@@ -40,6 +43,17 @@ class HeldValue(Protocol):
 
     def numpy(self) -> np.ndarray[Any, Any]:
         """The value as the layer returned it, in memory that nothing else will write to."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ready:
+    """A `HeldValue` that needs no care: an array that nothing else writes to."""
+
+    values: np.ndarray[Any, Any]
+
+    def numpy(self) -> np.ndarray[Any, Any]:
+        """The array itself."""
+        return self.values
 
 
 class Observation(NamedTuple):
@@ -87,6 +101,8 @@ class Recorder:
         The user's own axis names, see `capture`.
     max_bytes : int
         How many bytes of values may be held.
+    reduce : callable, or mapping, optional
+        See `capture`.
     """
 
     def __init__(
@@ -94,10 +110,12 @@ class Recorder:
         layers: Iterable[Layer],
         axes: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
         max_bytes: int = DEFAULT_MAX_BYTES,
+        reduce: Reduction | Mapping[str, Reduction] | None = None,
     ) -> None:
         self._order = [layer.path for layer in layers]
         self.paths = frozenset(self._order)
         self._axes = {"*": axes} if isinstance(axes, Sequence) else dict(axes or {})
+        self._reduce = {"*": reduce} if callable(reduce) else dict(reduce or {})
         self._max_bytes = max_bytes
         self._bytes = 0
         self._slots: list[_Slot] = []
@@ -114,10 +132,10 @@ class Recorder:
         AxisError
             If the user's axis names do not fit.
         """
-        needed = sum(observed.nbytes for observed in observations)
-        self.require_room(path, needed)
         call = self._calls.get(path, 0)
-        slots = [_Slot(path, call, observed, self._axes_of(path, observed)) for observed in observations]
+        slots = [self._slot(path, call, observed) for observed in observations]
+        needed = sum(slot.observation.nbytes for slot in slots)
+        self.require_room(path, needed)
         self._bytes += needed
         self._calls[path] = call + 1
         self._slots.extend(slots)
@@ -146,6 +164,12 @@ class Recorder:
         """Say why a layer asked for is not captured; the first reason given stands."""
         self._misses.setdefault(path, Coverage(status, reason))
 
+    def withdraw(self, values: Container[HeldValue], reason: str) -> None:
+        """Take back values that have turned out not to be trusted."""
+        for slot in [slot for slot in self._slots if slot.observation.value in values]:
+            self._slots.remove(slot)
+            self.miss(slot.path, reason, "unsupported")
+
     @property
     def slots(self) -> Sequence[_Slot]:
         """What has been kept so far, in the order in which it was returned."""
@@ -159,6 +183,20 @@ class Recorder:
             path: Coverage("captured") if path in captured else self._misses.get(path, absent)
             for path in self._order
         }
+
+    def reduces(self, path: str) -> bool:
+        """Whether what the layer at `path` returns is made smaller at once."""
+        return any(fnmatchcase(path, pattern) for pattern in self._reduce)
+
+    def _slot(self, path: str, call: int, observed: Observation) -> _Slot:
+        slot = _Slot(path, call, observed, self._axes_of(path, observed))
+        reduce = next((found for pattern, found in self._reduce.items() if fnmatchcase(path, pattern)), None)
+        if reduce is None:
+            return slot
+        reduced = reduce(slot.get())
+        array = reduced if isinstance(reduced, AxisArray) else _positional(np.array(reduced))
+        small = observed._replace(value=Ready(array.values), nbytes=array.values.nbytes)
+        return _Slot(path, call, small, array.axes)
 
     def _axes_of(self, path: str, observed: Observation) -> tuple[str, ...]:
         for pattern, names in self._axes.items():
@@ -243,6 +281,10 @@ class Capture(Mapping[str, Activation]):
         return f"nothing was captured under {key!r}; {nearest(key, slots) or 'the capture is empty'}"
 
 
+def _positional(values: np.ndarray[Any, Any]) -> AxisArray:
+    return AxisArray(values, tuple(f"axis{position}" for position in range(values.ndim)))
+
+
 def _short_keys(path: str, call: int, leaf: str) -> set[str]:
     return {path, f"{path}:{call}", f"{path}#{leaf}"}
 
@@ -254,6 +296,7 @@ def capture(
     *,
     axes: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
     max_bytes: int = DEFAULT_MAX_BYTES,
+    reduce: Reduction | Mapping[str, Reduction] | None = None,
 ) -> Capture:
     """Run one forward pass and keep what the layers asked for returned.
 
@@ -274,6 +317,9 @@ def capture(
         glob to names.
     max_bytes : int
         How many bytes of values may be held.
+    reduce : callable, or mapping from path or glob to callable, optional
+        Given each `Activation` as soon as its layer has returned, it makes something smaller of
+        it, which is kept in its place: an `AxisArray`, an array or a number.
 
     Returns
     -------
@@ -301,7 +347,7 @@ def capture(
     network = wrap(model)
     if hasattr(network.backend, "build"):
         network.backend.build(network.native, x)
-    recorder = Recorder(network.select(layers), axes, max_bytes)
+    recorder = Recorder(network.select(layers), axes, max_bytes, reduce)
     network.backend.run(network.native, x, recorder)
     return Capture(network.backend.name, recorder)
 
@@ -313,6 +359,7 @@ def recording(
     *,
     axes: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
     max_bytes: int = DEFAULT_MAX_BYTES,
+    reduce: Reduction | Mapping[str, Reduction] | None = None,
 ) -> Iterator[Capture]:
     """Keep what the layers asked for return from whatever runs inside the context.
 
@@ -320,7 +367,7 @@ def recording(
 
     Parameters
     ----------
-    model, layers, axes, max_bytes
+    model, layers, axes, max_bytes, reduce
         As for `capture`.
 
     Yields
@@ -339,6 +386,6 @@ def recording(
     ['conv1:0', 'conv1:1']
     """
     network = wrap(model)
-    recorder = Recorder(network.select(layers), axes, max_bytes)
+    recorder = Recorder(network.select(layers), axes, max_bytes, reduce)
     with network.backend.record(network.native, recorder):
         yield Capture(network.backend.name, recorder)

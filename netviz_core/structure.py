@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 
-def leaves(output: Any, is_tensor: Callable[[Any], bool]) -> Iterator[tuple[str, Any]]:
+def leaves(
+    output: Any, is_tensor: Callable[[Any], bool], unfold: Callable[[Any], Any] = lambda part: part
+) -> Iterator[tuple[str, Any]]:
     """Yield every tensor within a structure and its name there.
 
     Parameters
@@ -16,6 +18,8 @@ def leaves(output: Any, is_tensor: Callable[[Any], bool]) -> Iterator[tuple[str,
         What a layer returned.
     is_tensor : callable
         Tells the framework's tensors from everything else.
+    unfold : callable, optional
+        Turns a structure of the framework's own into one of tuples, lists and mappings.
 
     Yields
     ------
@@ -29,11 +33,12 @@ def leaves(output: Any, is_tensor: Callable[[Any], bool]) -> Iterator[tuple[str,
     >>> [name for name, _ in leaves((1.0, {"h": [2.0, None]}), lambda x: isinstance(x, float))]
     ['0', '1.h.0']
     """
+    output = unfold(output)
     if is_tensor(output):
         yield "", output
         return
     for key, part in _parts(output):
-        for below, tensor in leaves(part, is_tensor):
+        for below, tensor in leaves(part, is_tensor, unfold):
             yield (f"{key}.{below}" if below else str(key)), tensor
 
 

@@ -31,11 +31,8 @@ class AxisFollower:
 
     def name(self, tensor: torch.Tensor, names: Names) -> None:
         """Say what a tensor's axes are."""
-        if any(names) and len(names) == tensor.ndim:
-            key = id(tensor)
-            self._known[key] = weakref.ref(tensor, lambda _: self._known.pop(key, None)), names
-        else:
-            self._known.pop(id(tensor), None)
+        key = id(tensor)
+        self._known[key] = weakref.ref(tensor, lambda _: self._known.pop(key, None)), names
 
     def get(self, tensor: Any) -> Names | None:
         """The names of a tensor's axes, as far as they are known."""
@@ -57,7 +54,7 @@ class AxisFollower:
         output = result[0] if isinstance(result, (tuple, list)) and result else result
         if isinstance(output, torch.Tensor):
             names = rule(self, args, output)
-            if names is not None:
+            if names is not None and len(names) == output.ndim:
                 self.name(output, names)
 
 
@@ -220,8 +217,10 @@ def _rule_of(func: Any) -> Rule | None:
     return _same_shape if rule is None and torch.Tag.pointwise in func.tags else rule
 
 
-def defined_axes(module: nn.Module, kind: str, names: Names | None, output: torch.Tensor) -> Names | None:
-    """The names that a module itself gives to its output, where operations alone do not tell.
+def defined_axes(
+    module: nn.Module, kind: str, names: Names | None, leaf: str, output: torch.Tensor
+) -> Names | None:
+    """The names that a module itself gives to a part of its output, where operations alone do not tell.
 
     Parameters
     ----------
@@ -229,8 +228,10 @@ def defined_axes(module: nn.Module, kind: str, names: Names | None, output: torc
     kind : str
     names : tuple of str or None
         Those of its first input, if known.
+    leaf : str
+        Which part of its output, see `netviz_core.structure.leaves`.
     output : torch.Tensor
-        Its output, or the first part of it.
+        That part.
     """
     rank = output.ndim
     if kind == "dense":
@@ -239,13 +240,28 @@ def defined_axes(module: nn.Module, kind: str, names: Names | None, output: torc
         )
         return (*leading, "channel")
     if kind == "embedding":
-        return ("batch", "time", "channel") if rank == 3 else (("batch", "channel") if rank == 2 else None)
-    if kind in ("lstm", "gru", "rnn") and rank == 3:
-        return ("batch", "time", "channel") if module.batch_first else ("time", "batch", "channel")
-    if kind == "attention" and rank == 3:
-        return ("batch", "time", "channel") if module.batch_first else ("time", "batch", "channel")
+        return {2: ("batch", "channel"), 3: ("batch", "time", "channel")}.get(rank)
+    if isinstance(module, nn.RNNCellBase):
+        return ("batch", "channel") if rank == 2 else ("channel",)
+    if isinstance(module, (nn.RNNBase, nn.MultiheadAttention)):
+        return _sequence_axes(module, leaf, rank)
     if isinstance(module, nn.Flatten) and module.start_dim == 1 and rank == 2:
         return ("batch", "channel")
+    return None
+
+
+def _sequence_axes(module: nn.RNNBase | nn.MultiheadAttention, leaf: str, rank: int) -> Names | None:
+    if leaf == "0":
+        leading = ("batch", "time") if module.batch_first else ("time", "batch")
+        return {3: (*leading, "channel"), 2: ("time", "channel")}.get(rank)
+    if leaf == "0.data":
+        return (None, "channel")
+    if isinstance(module, nn.MultiheadAttention):
+        return {4: ("batch", "head", "query", "key"), 3: ("batch", "query", "key"), 2: ("query", "key")}.get(
+            rank
+        )
+    if leaf.startswith("1"):
+        return {3: (None, "batch", "channel"), 2: (None, "channel")}.get(rank)
     return None
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,17 +14,17 @@ import numpy as np
 import torch
 from torch import nn
 
-from netviz_core.capture import Observation, Recorder
+from netviz_core.capture import Recorder
 from netviz_core.errors import NetvizError
-from netviz_core.structure import leaves
 from netviz_core.weights import Weight
 
-from .axes import DEFINING_KINDS, AxisFollower, defined_axes
+from .axes import AxisFollower
 from .inputs import check_runnable, explain, prepare
 from .modules import config_of, kind_of, native_class
+from .observe import observed
 from .state import unchanged
 from .watch import Watch
-from .weights import dtype_name, weights_of
+from .weights import weights_of
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,8 @@ class TorchBackend:
     name = "torch"
 
     def accepts(self, model: object) -> bool:
-        """Whether `model` is a module."""
-        return isinstance(model, nn.Module)
+        """Whether `model` is a module or an exported program."""
+        return isinstance(model, (nn.Module, *_loaded_class("torch.export", "ExportedProgram")))
 
     def layers(self, model: nn.Module) -> Iterator[TorchLayer]:
         """Yield the modules under their own names, see `torch.nn.Module.named_modules`."""
@@ -79,7 +81,7 @@ class TorchBackend:
             for argument in (*args, *kwargs.values()):
                 if isinstance(argument, torch.Tensor):
                     watch.own(argument)
-            with _observed(module, recorder, watch), torch.no_grad(), _no_fused_attention():
+            with observed(module, recorder, watch), torch.no_grad():
                 module.eval()
                 try:
                     return module(*args, **kwargs)
@@ -94,7 +96,7 @@ class TorchBackend:
     @contextmanager
     def record(self, model: nn.Module, recorder: Recorder) -> Iterator[None]:
         """Tell `recorder` of every call of the layers it wants while the context is open."""
-        with _observed(_unwrapped(model), recorder, Watch(AxisFollower())):
+        with observed(_unwrapped(model), recorder, Watch(AxisFollower())):
             yield
 
     def demo(
@@ -106,74 +108,25 @@ class TorchBackend:
         return train(images, labels, progress)
 
 
-def _unwrapped(model: nn.Module) -> nn.Module:
-    """The user's own module within ``torch.compile`` and data-parallel wrappers."""
+def _unwrapped(model: Any) -> nn.Module:
+    """The user's own module within ``torch.compile``, data-parallel wrappers and exported programs."""
     while True:
-        if isinstance(model, torch._dynamo.eval_frame.OptimizedModule):
+        if isinstance(model, _loaded_class("torch._dynamo.eval_frame", "OptimizedModule")):
             model = model._orig_mod
         elif isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
             model = model.module
+        elif isinstance(model, _loaded_class("torch.export", "ExportedProgram")):
+            if model not in _unflattened:
+                _unflattened[model] = torch.export.unflatten(model)
+            model = _unflattened[model]
         else:
             return model
 
 
-@contextmanager
-def _observed(module: nn.Module, recorder: Recorder | None, watch: Watch) -> Iterator[None]:
-    """Report what modules return to `recorder`, and keep it safe from later writes."""
-    hooks: list[torch.utils.hooks.RemovableHandle] = []
-    try:
-        if recorder is not None:
-            for path, child in module.named_modules():
-                kind = kind_of(child)
-                wanted = path in recorder.paths
-                if wanted or kind in DEFINING_KINDS:
-                    hook = _hook(path if wanted else None, kind, recorder, watch)
-                    hooks.append(child.register_forward_hook(hook))
-        with watch:
-            yield
-    finally:
-        for handle in hooks:
-            handle.remove()
-        watch.settle()
+def _loaded_class(module: str, name: str) -> tuple[type, ...]:
+    """A class that is slow to import, if it is imported: else nothing can be of it."""
+    return (getattr(sys.modules[module], name),) if module in sys.modules else ()
 
 
-def _hook(path: str | None, kind: str, recorder: Recorder, watch: Watch) -> Callable[..., None]:
-    follower = watch.follower
-
-    def after_call(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-        found = list(leaves(output, _is_tensor))
-        if kind in DEFINING_KINDS and found:
-            first = next((argument for argument in args if _is_tensor(argument)), None)
-            names = defined_axes(module, kind, follower.get(first), found[0][1])
-            if names is not None:
-                follower.name(found[0][1], names)
-        if path is not None:
-            recorder.add(path, [_observation(leaf, tensor, watch) for leaf, tensor in found])
-
-    return after_call
-
-
-def _observation(leaf: str, tensor: torch.Tensor, watch: Watch) -> Observation:
-    return Observation(
-        leaf, watch.hold(tensor), watch.follower.axes(tensor), dtype_name(tensor.dtype), _numpy_bytes(tensor)
-    )
-
-
-def _numpy_bytes(tensor: torch.Tensor) -> int:
-    narrow = tensor.is_floating_point() and tensor.element_size() < 4
-    return tensor.numel() * (4 if narrow else tensor.element_size())
-
-
-def _is_tensor(value: object) -> bool:
-    return isinstance(value, torch.Tensor)
-
-
-@contextmanager
-def _no_fused_attention() -> Iterator[None]:
-    """Let the layers inside a transformer encoder run one by one, so that they can be seen."""
-    before = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(before)
+_unflattened: weakref.WeakKeyDictionary[Any, nn.Module] = weakref.WeakKeyDictionary()
+"""An exported program is given its layers once."""

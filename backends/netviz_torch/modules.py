@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.instancenorm import _InstanceNorm
@@ -93,8 +94,12 @@ _ACTIVATION_NAMES = {
 
 
 def native_class(module: nn.Module) -> type[nn.Module]:
-    """The class of a module; for one from an exported program, that which it was exported from."""
-    home, _, name = getattr(module, "_ty", "").rpartition(".")
+    """The class of a module; for one that was exported or scripted, that which it was made from."""
+    if isinstance(module, torch.jit.RecursiveScriptModule):
+        full_name = module._c._type().qualified_name().removeprefix("__torch__.")
+    else:
+        full_name = getattr(module, "_ty", "")
+    home, _, name = full_name.rpartition(".")
     if home.startswith("torch.nn.modules."):
         original = getattr(importlib.import_module(home), name, None)
         if isinstance(original, type):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,25 +20,36 @@ def unchanged(module: nn.Module, watch: Watch) -> Iterator[None]:
 
     `watch` must not be active any more when this context closes.
     """
-    modules = list(module.modules())
-    attributes = [
-        (m, dict(vars(m)), dict(m._parameters), dict(m._buffers), dict(m._modules)) for m in modules
-    ]
-    for tensor in (*module.parameters(), *module.buffers()):
-        watch.own(tensor)
+    modes = [(child, child.training) for child in module.modules()]
+    attributes = [namespace for child, _ in modes for namespace in _namespaces(child)]
+    for _, before in attributes:
+        for value in before.values():
+            if isinstance(value, torch.Tensor):
+                watch.own(value)
     with _random_state():
         try:
             yield
         finally:
             watch.put_back()
-            for owner, own, parameters, buffers, children in attributes:
-                _restore(vars(owner), own)
-                _restore(owner._parameters, parameters)
-                _restore(owner._buffers, buffers)
-                _restore(owner._modules, children)
+            for namespace, before in attributes:
+                _restore(namespace, before)
+            for child, training in modes:
+                if child.training != training:
+                    child.training = training
 
 
-def _restore(present: dict, before: dict) -> None:
+def _namespaces(module: nn.Module) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Where a module keeps attributes, parameters, buffers and children, and what is there now."""
+    if isinstance(module, torch.jit.ScriptModule):
+        # It keeps them in C++; the tensors themselves are what can change.
+        tensors = dict((*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)))
+        yield tensors, dict(tensors)
+        return
+    for namespace in (vars(module), module._parameters, module._buffers, module._modules):
+        yield namespace, dict(namespace)
+
+
+def _restore(present: dict[str, Any], before: dict[str, Any]) -> None:
     for key in [key for key in present if key not in before]:
         del present[key]
     for key, value in before.items():

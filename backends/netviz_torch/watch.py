@@ -16,6 +16,8 @@ import numpy as np
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from netviz_core.errors import CaptureError
+
 from .axes import AxisFollower
 from .weights import to_numpy
 
@@ -23,36 +25,54 @@ from .weights import to_numpy
 class HeldTensor:
     """A tensor as it was when it was handed over, copied only when it must be."""
 
-    __slots__ = ("__weakref__", "_array", "_settled", "_tensor")
+    __slots__ = ("__weakref__", "_array", "_own", "_tensor")
 
     def __init__(self, tensor: torch.Tensor) -> None:
         self._tensor: torch.Tensor | None = tensor
         self._array: np.ndarray[Any, Any] | None = None
-        self._settled = False
+        self._own = False
+
+    @property
+    def shares_memory(self) -> bool:
+        """Whether somebody else might still write to the value."""
+        return self._tensor is not None and not self._own
+
+    @property
+    def storage(self) -> torch.UntypedStorage:
+        """The memory that holds the value."""
+        assert self._tensor is not None
+        return self._tensor.untyped_storage()
 
     def copy(self) -> None:
         """Move the value to memory of its own."""
-        if not self._settled and self._tensor is not None:
+        if self.shares_memory:
+            assert self._tensor is not None
             self._tensor = self._tensor.clone()
-            self._settled = True
+            self._own = True
 
-    def settle(self) -> None:
-        """Nothing will write to this memory any more."""
-        self._settled = True
+    def keep(self) -> None:
+        """Take the memory as the value's own: nobody else can write to it any more."""
+        self._own = True
+
+    def give_up(self) -> None:
+        """Forget the value: it may have been changed unseen."""
+        self._tensor = None
 
     def numpy(self) -> np.ndarray[Any, Any]:
         """The value, in memory that nothing else writes to."""
         if self._array is None:
+            if self._tensor is None:
+                raise CaptureError(f"this value is not to be trusted: {HANDED_TO_NUMPY}")
             self.copy()
-            assert self._tensor is not None
             self._array = to_numpy(self._tensor)
             self._tensor = None
         return self._array
 
-    @property
-    def storage(self) -> torch.UntypedStorage | None:
-        """The memory it shares with others; none once it has its own."""
-        return None if self._settled or self._tensor is None else self._tensor.untyped_storage()
+
+HANDED_TO_NUMPY = (
+    "its memory was handed to NumPy during the pass, which can change it unseen; "
+    "where the model or a hook calls .numpy(), call .clone().numpy()"
+)
 
 
 class Watch(TorchDispatchMode):
@@ -61,6 +81,10 @@ class Watch(TorchDispatchMode):
     def __init__(self, follower: AxisFollower) -> None:
         super().__init__()
         self.follower = follower
+        self.weights: dict[int, str] = {}
+        """The layer to which a parameter belongs, by the parameter's id."""
+        self.used: set[str] = set()
+        """The layers whose weights took part in some operation."""
         self._held: dict[int, list[weakref.ref[HeldTensor]]] = {}
         self._owned: dict[int, list[torch.Tensor]] = {}
         self._before: list[tuple[torch.Tensor, torch.Tensor]] = []
@@ -71,6 +95,11 @@ class Watch(TorchDispatchMode):
             written = kwargs.get(name) if position is None or position >= len(args) else args[position]
             for tensor in _tensors(written):
                 self._before_write(tensor)
+        if self.weights:
+            for argument in args:
+                owner = self.weights.get(id(argument))
+                if owner is not None:
+                    self.used.add(owner)
         result = func(*args, **kwargs)
         self.follower.after(func, args, result)
         return result
@@ -96,19 +125,32 @@ class Watch(TorchDispatchMode):
                 tensor.data.copy_(before)
         self._before.clear()
 
-    def settle(self) -> None:
-        """Copy what somebody else can still write to. Call it when the mode is no longer active."""
+    def settle(self) -> set[HeldTensor]:
+        """Copy what somebody else can still write to. Call it when the mode is no longer active.
+
+        Returns
+        -------
+        set of HeldTensor
+            Those whose values are lost, since their memory was handed to NumPy.
+        """
+        lost = set()
         for references in self._held.values():
-            alive = [held for reference in references if (held := reference()) and held.storage is not None]
+            alive = [held for reference in references if (held := reference()) and held.shares_memory]
             if not alive:
                 continue
             storage = alive[0].storage
-            assert storage is not None
             # Our aliases and the handle just taken are all that may refer to the memory.
             shared = torch._C._storage_Use_Count(storage._cdata) > len(alive) + 1
             for held in alive:
-                held.copy() if shared or not storage.resizable() else held.settle()
+                if not storage.resizable():
+                    held.give_up()
+                    lost.add(held)
+                elif shared:
+                    held.copy()
+                else:
+                    held.keep()
         self._held.clear()
+        return lost
 
     def _before_write(self, tensor: torch.Tensor) -> None:
         if tensor.layout != torch.strided:

@@ -30,9 +30,9 @@ def weights_of(module: nn.Module, kind: str) -> Mapping[str, Weight]:
 
 
 def _own_tensors(module: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
-    for tensors in (module._parameters, module._buffers):
-        for name, tensor in tensors.items():
-            if tensor is not None and name not in _NOT_WEIGHTS:
+    for tensors in (module.named_parameters, module.named_buffers):
+        for name, tensor in tensors(recurse=False, remove_duplicate=False):
+            if name not in _NOT_WEIGHTS:
                 yield name, tensor
 
 

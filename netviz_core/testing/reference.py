@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..arrays import AxisArray, positional_axes
-from ..capture import Observation, Recorder
+from ..capture import Observation, Ready, Recorder
 from ..errors import InputError
 from ..plugins import register_backend
 from ..structure import leaves
@@ -111,14 +111,6 @@ class ReferenceLayer:
         return type(self.native).__name__
 
 
-@dataclass(frozen=True)
-class _Copied:
-    values: Array
-
-    def numpy(self) -> Array:
-        return self.values
-
-
 class ReferenceBackend:
     """A `Backend` for `Model`."""
 
@@ -169,4 +161,4 @@ def _is_array(value: object) -> bool:
 def _observe(op: Op | None, leaf: str, output: Array) -> Observation:
     known = op.output_axes if op is not None else None
     axes = known if known and len(known) == output.ndim else positional_axes(output.ndim)
-    return Observation(leaf, _Copied(output.copy()), axes, str(output.dtype), output.nbytes)
+    return Observation(leaf, Ready(output.copy()), axes, str(output.dtype), output.nbytes)

@@ -1,0 +1,141 @@
+"""Listens to the calls of modules, and says why some could not be heard."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.utils.rnn import PackedSequence
+
+from netviz_core.capture import Observation, Recorder
+from netviz_core.structure import leaves
+
+from .axes import DEFINING_KINDS, AxisFollower, defined_axes
+from .modules import kind_of
+from .watch import HANDED_TO_NUMPY, Watch
+from .weights import dtype_name
+
+
+@contextmanager
+def observed(module: nn.Module, recorder: Recorder | None, watch: Watch) -> Iterator[None]:
+    """Report what modules return to `recorder`, and keep it safe from later writes."""
+    modules = dict(module.named_modules())
+    hooks: list[torch.utils.hooks.RemovableHandle] = []
+    try:
+        if recorder is not None:
+            for path, child in modules.items():
+                kind = kind_of(child)
+                wanted = path in recorder.paths
+                if (wanted or kind in DEFINING_KINDS) and not _is_inside_script(path, modules):
+                    hook = _hook(path if wanted else None, kind, recorder, watch)
+                    try:
+                        hooks.append(child.register_forward_hook(hook))
+                    except RuntimeError:
+                        recorder.miss(
+                            path,
+                            "a scripted module takes no hooks; capture the unscripted model",
+                            "unsupported",
+                        )
+                if wanted:
+                    watch.weights.update((id(weight), path) for weight in child.parameters(recurse=False))
+        with watch, _no_fused_attention():
+            yield
+    finally:
+        for handle in hooks:
+            handle.remove()
+        lost = watch.settle()
+        if recorder is not None:
+            recorder.withdraw(lost, HANDED_TO_NUMPY)
+            _explain_misses(modules, recorder, watch)
+
+
+def _hook(path: str | None, kind: str, recorder: Recorder, watch: Watch) -> Callable[..., None]:
+    follower, thread = watch.follower, threading.get_ident()
+
+    def after_call(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        if threading.get_ident() != thread:
+            return
+        found = list(leaves(output, _is_tensor, lambda part: _unfold(part, follower)))
+        if kind in DEFINING_KINDS:
+            first = next((argument for argument in args if _is_tensor(argument)), None)
+            for leaf, tensor in found:
+                names = defined_axes(module, kind, follower.get(first), leaf, tensor)
+                if names is not None:
+                    follower.name(tensor, names)
+        if path is not None:
+            if not recorder.reduces(path):
+                recorder.require_room(path, sum(_numpy_bytes(tensor) for _, tensor in found))
+            recorder.add(path, [_observation(leaf, tensor, watch) for leaf, tensor in found])
+
+    return after_call
+
+
+def _observation(leaf: str, tensor: torch.Tensor, watch: Watch) -> Observation:
+    return Observation(
+        leaf, watch.hold(tensor), watch.follower.axes(tensor), dtype_name(tensor.dtype), _numpy_bytes(tensor)
+    )
+
+
+def _numpy_bytes(tensor: torch.Tensor) -> int:
+    narrow = tensor.is_floating_point() and tensor.element_size() < 4
+    return tensor.numel() * (4 if narrow else tensor.element_size())
+
+
+def _is_tensor(value: object) -> bool:
+    return isinstance(value, torch.Tensor) and not value.is_nested
+
+
+def _unfold(part: Any, follower: AxisFollower) -> Any:
+    """Take ragged batches apart, whose parts have no batch axis."""
+    if isinstance(part, PackedSequence):
+        ragged = [tensor for tensor in part if tensor is not None]
+    elif isinstance(part, torch.Tensor) and part.is_nested:
+        part = ragged = list(part.unbind())
+    else:
+        return part
+    for tensor in ragged:
+        follower.name(tensor, (None,) * tensor.ndim)
+    return part
+
+
+def _is_inside_script(path: str, modules: Mapping[str, nn.Module]) -> bool:
+    """Whether a scripted module lies around the one at `path`: its own calls are made in C++."""
+    names = path.split(".") if path else []
+    parents = (modules.get(".".join(names[:depth])) for depth in range(len(names)))
+    return any(isinstance(parent, torch.jit.ScriptModule) for parent in parents)
+
+
+def _explain_misses(modules: Mapping[str, nn.Module], recorder: Recorder, watch: Watch) -> None:
+    """Say why layers were not seen, as far as it can be known."""
+    for path, entry in recorder.coverage().items():
+        child = modules.get(path)
+        if entry.status != "not_observed" or child is None:
+            continue
+        if _is_inside_script(path, modules):
+            recorder.miss(
+                path, "it runs inside TorchScript, which calls it unseen; capture the unscripted model"
+            )
+        elif isinstance(child, nn.modules.linear.NonDynamicallyQuantizableLinear):
+            recorder.miss(path, "its MultiheadAttention uses the weights itself and never calls it")
+        elif isinstance(child, (nn.ModuleList, nn.ModuleDict)):
+            recorder.miss(path, f"a {type(child).__name__} only holds modules and is never called")
+        elif path in watch.used:
+            recorder.miss(
+                path,
+                "its weights were used without a call of the layer: the model calls .forward or a function",
+            )
+
+
+@contextmanager
+def _no_fused_attention() -> Iterator[None]:
+    """Let the layers inside a transformer encoder run one by one, so that they can be seen."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
