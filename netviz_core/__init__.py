@@ -21,6 +21,7 @@ from .errors import (
     UnknownModelError,
     UnsupportedError,
 )
+from .files import load_capture
 from .network import Network, wrap
 from .plugins import (
     get_backend,
@@ -71,6 +72,7 @@ __all__ = [
     "kernels",
     "list_backends",
     "list_renderers",
+    "load_capture",
     "recording",
     "refresh_backends",
     "refresh_renderers",

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
+from ._version import __version__
 from .arrays import Activation, AxisArray
 from .errors import AmbiguousKeyError, AxisError, CaptureTooLargeError, LayerNotFoundError, nearest
 from .network import wrap
 from .protocols import Layer, LayerSelection
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Reduction = Callable[[Activation], "AxisArray | np.ndarray[Any, Any] | float"]
 """Makes something smaller of an activation as soon as it is there."""
@@ -71,7 +76,7 @@ class Observation(NamedTuple):
 
 
 @dataclass
-class _Slot:
+class Slot:
     """Where one observation waits until somebody looks at it."""
 
     path: str
@@ -118,7 +123,7 @@ class Recorder:
         self._reduce = {"*": reduce} if callable(reduce) else dict(reduce or {})
         self._max_bytes = max_bytes
         self._bytes = 0
-        self._slots: list[_Slot] = []
+        self._slots: list[Slot] = []
         self._calls: dict[str, int] = {}
         self._misses: dict[str, Coverage] = {}
 
@@ -171,7 +176,7 @@ class Recorder:
             self.miss(slot.path, reason, "unsupported")
 
     @property
-    def slots(self) -> Sequence[_Slot]:
+    def slots(self) -> Sequence[Slot]:
         """What has been kept so far, in the order in which it was returned."""
         return self._slots
 
@@ -188,15 +193,15 @@ class Recorder:
         """Whether what the layer at `path` returns is made smaller at once."""
         return any(fnmatchcase(path, pattern) for pattern in self._reduce)
 
-    def _slot(self, path: str, call: int, observed: Observation) -> _Slot:
-        slot = _Slot(path, call, observed, self._axes_of(path, observed))
+    def _slot(self, path: str, call: int, observed: Observation) -> Slot:
+        slot = Slot(path, call, observed, self._axes_of(path, observed))
         reduce = next((found for pattern, found in self._reduce.items() if fnmatchcase(path, pattern)), None)
         if reduce is None:
             return slot
         reduced = reduce(slot.get())
         array = reduced if isinstance(reduced, AxisArray) else _positional(np.array(reduced))
         small = observed._replace(value=Ready(array.values), nbytes=array.values.nbytes)
-        return _Slot(path, call, small, array.axes)
+        return Slot(path, call, small, array.axes)
 
     def _axes_of(self, path: str, observed: Observation) -> tuple[str, ...]:
         for pattern, names in self._axes.items():
@@ -211,6 +216,17 @@ class Recorder:
         return observed.axes
 
 
+class CaptureSource(Protocol):
+    """Where a `Capture` has its values from: a recorder, or a file."""
+
+    @property
+    def slots(self) -> Sequence[Slot]:
+        """The values, in the order in which they were returned."""
+
+    def coverage(self) -> Mapping[str, Coverage]:
+        """What became of every layer asked for."""
+
+
 class Capture(Mapping[str, Activation]):
     """A read-only mapping from key to `Activation`, in the order in which layers returned.
 
@@ -218,17 +234,21 @@ class Capture(Mapping[str, Activation]):
     it returned a structure. A shorter key works while it is unambiguous.
     """
 
-    def __init__(self, backend: str, recorder: Recorder) -> None:
+    def __init__(
+        self, backend: str, source: CaptureSource, versions: Mapping[str, str] | None = None
+    ) -> None:
         self.backend = backend
-        self._recorder = recorder
+        self.versions = dict(versions if versions is not None else _versions(backend))
+        """The versions of netviz and of the framework at the time of the capture."""
+        self._source = source
 
     @property
     def coverage(self) -> Mapping[str, Coverage]:
         """What became of every layer asked for, by path."""
-        return self._recorder.coverage()
+        return self._source.coverage()
 
     def __getitem__(self, key: str) -> Activation:
-        slots = self._keyed()
+        slots = self.slots()
         if key in slots:
             return slots[key].get()
         candidates = [
@@ -245,10 +265,10 @@ class Capture(Mapping[str, Activation]):
         return slots[candidates[0]].get()
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._keyed())
+        return iter(self.slots())
 
     def __len__(self) -> int:
-        return len(self._recorder.slots)
+        return len(self._source.slots)
 
     def __contains__(self, key: object) -> bool:
         try:
@@ -257,28 +277,54 @@ class Capture(Mapping[str, Activation]):
             return False
         return True
 
+    def save(self, path: str | Path) -> None:
+        """Write the capture to exactly `path`, in safetensors whatever the suffix.
+
+        It is written beside `path` first and moved into place when it is whole.
+
+        Parameters
+        ----------
+        path : str or path
+
+        Raises
+        ------
+        OSError
+            If it cannot be written; a file that was there stays as it was.
+        """
+        from .files import save_capture
+
+        save_capture(self, path)
+
     def __repr__(self) -> str:
         missed = sum(entry.status != "captured" for entry in self.coverage.values())
         note = f", {missed} layers not captured (see .coverage)" if missed else ""
         return f"<Capture of {len(self)} activations, {self.backend} backend{note}>"
 
-    def _keyed(self) -> dict[str, _Slot]:
-        slots = self._recorder.slots
+    def slots(self) -> Mapping[str, Slot]:
+        """Every value by its key, not yet read."""
+        found = self._source.slots
         calls: dict[str, int] = {}
-        for slot in slots:
+        for slot in found:
             calls[slot.path] = max(calls.get(slot.path, 0), slot.call)
         return {
             slot.path
             + (f":{slot.call}" if calls[slot.path] else "")
             + (f"#{slot.observation.leaf}" if slot.observation.leaf else ""): slot
-            for slot in slots
+            for slot in found
         }
 
-    def _absent(self, key: str, slots: Mapping[str, _Slot]) -> str:
+    def _absent(self, key: str, slots: Mapping[str, Slot]) -> str:
         entry = self.coverage.get(key)
         if entry is not None:
             return f"layer {key!r} was asked for but not captured: {entry.reason}"
         return f"nothing was captured under {key!r}; {nearest(key, slots) or 'the capture is empty'}"
+
+
+def _versions(backend: str) -> dict[str, str]:
+    framework = getattr(sys.modules.get(backend), "__version__", None)
+    return {"netviz": __version__} | (
+        {backend: str(framework)} if framework and backend != "netviz_core" else {}
+    )
 
 
 def _positional(values: np.ndarray[Any, Any]) -> AxisArray:
