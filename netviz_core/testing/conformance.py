@@ -1,0 +1,230 @@
+"""What every backend must do, as tests that the author of one subclasses.
+
+Needs pytest. A new backend is tested by::
+
+    class TestFlax(BackendConformance):
+        @pytest.fixture
+        def case(self):
+            return my_small_model(), np.ones((2, 8, 8, 1), "float32")
+
+The model should hold a convolution or another layer with weights, and give the same output for
+the same input in evaluation mode.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from .. import plugins
+from ..arrays import Activation
+from ..capture import Capture, capture, recording
+from ..errors import CaptureTooLargeError, LayerNotFoundError
+from ..files import load_capture
+from ..network import Network, wrap
+from ..protocols import KINDS
+
+STATUSES = {"captured", "not_observed", "unsupported"}
+
+
+class BackendConformance:
+    """Subclass it, and give it a fixture ``case``: a new model and an input for it, a batch of two or more."""
+
+    @pytest.fixture
+    def case(self) -> tuple[Any, Any]:
+        """A model and its input: to be overridden."""
+        raise NotImplementedError("override the fixture 'case': return a model and an input for it")
+
+    @pytest.fixture
+    def network(self, case: tuple[Any, Any]) -> Network:
+        """The model, wrapped."""
+        return wrap(case[0])
+
+    @pytest.fixture
+    def x(self, case: tuple[Any, Any]) -> Any:
+        """The input."""
+        return case[1]
+
+    @pytest.fixture
+    def weights_stay(self, network: Network) -> Iterator[None]:
+        """Fails the test if a weight is changed by it."""
+        before = _weights(network)
+        yield
+        after = _weights(network)
+        assert before.keys() == after.keys()
+        for name, values in before.items():
+            np.testing.assert_array_equal(values, after[name], err_msg=name)
+
+    def test_the_registry_finds_the_backend_by_the_model(self, network: Network) -> None:
+        assert plugins.backend_for(network.native) is network.backend
+        assert plugins.get_backend(network.backend.name) is network.backend
+        assert not network.backend.accepts(object())
+
+    def test_layers_have_unique_paths_and_known_kinds(self, network: Network) -> None:
+        layers = list(network.backend.layers(network.native))
+        assert layers[0].path == ""
+        assert len({layer.path for layer in layers}) == len(layers) > 1
+        for layer in layers:
+            assert layer.kind in KINDS
+            assert layer.type_name
+            assert isinstance(layer.config, Mapping)
+            assert isinstance(layer.trainable, bool)
+        assert [layer.path for layer in network.backend.layers(network.native)] == [
+            layer.path for layer in layers
+        ]
+
+    def test_weights_say_what_they_are_before_they_are_read(self, network: Network) -> None:
+        weights = [weight for layer in network.layers.values() for weight in layer.weights.items()]
+        assert weights
+        for name, weight in weights:
+            assert weight.name == name
+            assert weight.native_name
+            assert isinstance(weight.trainable, bool)
+            assert weight.dtype
+            values = weight.numpy()
+            assert values.shape == tuple(weight.shape)
+            assert len(set(weight.axes)) == len(weight.axes) == values.ndim
+            assert values.dtype not in (np.float16, np.object_)
+
+    def test_a_weight_that_was_read_belongs_to_the_reader(self, network: Network) -> None:
+        for layer in network.layers.values():
+            for weight in layer.weights.values():
+                first = weight.numpy()
+                assert first.flags.writeable
+                first[...] = 0
+                first[...] = 1
+                assert not np.shares_memory(first, weight.numpy())
+
+    @pytest.mark.usefixtures("weights_stay")
+    def test_every_layer_is_accounted_for(self, network: Network, x: Any) -> None:
+        captured = capture(network, x)
+        assert list(captured.coverage) == list(network.layers)
+        for path, entry in captured.coverage.items():
+            assert entry.status in STATUSES
+            assert bool(entry.reason) == (entry.status != "captured"), path
+        assert {activation.path for activation in captured.values()} == {
+            path for path, entry in captured.coverage.items() if entry.status == "captured"
+        }
+
+    def test_activations_say_what_they_are(self, network: Network, x: Any) -> None:
+        for key, activation in capture(network, x).items():
+            assert isinstance(activation, Activation)
+            assert key.startswith(activation.path)
+            assert len(activation.axes) == activation.values.ndim
+            assert activation.dtype
+            assert activation.values.dtype not in (np.float16, np.object_)
+
+    def test_a_pass_gives_the_same_each_time(self, network: Network, x: Any) -> None:
+        first, second = capture(network, x), capture(network, x)
+        _assert_same(first, second)
+
+    def test_one_layer_alone_is_as_it_is_among_all(self, network: Network, x: Any) -> None:
+        everything = capture(network, x)
+        for path, entry in everything.coverage.items():
+            if entry.status == "captured":
+                alone = capture(network, x, path)
+                assert {activation.path for activation in alone.values()} == {path}
+                for key, activation in alone.items():
+                    np.testing.assert_array_equal(activation.values, everything[key].values)
+
+    def test_values_do_not_change_afterwards(self, network: Network, x: Any) -> None:
+        captured = capture(network, x)
+        before = {key: activation.values.copy() for key, activation in captured.items()}
+        capture(network, _changed(x))
+        for key, values in before.items():
+            np.testing.assert_array_equal(captured[key].values, values)
+
+    def test_different_inputs_give_different_values(self, network: Network, x: Any) -> None:
+        first, second = capture(network, x), capture(network, _changed(x))
+        assert any(not np.array_equal(first[key].values, second[key].values) for key in first)
+
+    @pytest.mark.usefixtures("weights_stay")
+    def test_recording_numbers_the_calls(self, network: Network, x: Any) -> None:
+        once = capture(network, x)
+        with recording(network) as captured:
+            network.backend.run(network.native, x)
+            network.backend.run(network.native, x)
+        for key, activation in once.items():
+            if once.slots()[key].call == 0 and ":" not in key:
+                path, _, leaf = key.partition("#")
+                suffix = f"#{leaf}" if leaf else ""
+                for call in range(2):
+                    again = captured[f"{path}:{call}{suffix}"]
+                    np.testing.assert_allclose(again.values, activation.values, rtol=1e-5, atol=1e-6)
+
+    def test_nothing_listens_after_the_context(self, network: Network, x: Any) -> None:
+        with recording(network) as captured:
+            network.backend.run(network.native, x)
+        kept = list(captured)
+        network.backend.run(network.native, x)
+        assert list(captured) == kept
+
+    def test_nothing_listens_after_an_error(self, network: Network, x: Any) -> None:
+        class Interrupted(BaseException):
+            pass
+
+        with pytest.raises(Interrupted), recording(network) as captured:
+            raise Interrupted
+        network.backend.run(network.native, x)
+        assert len(captured) == 0
+
+    @pytest.mark.usefixtures("weights_stay")
+    def test_too_large_a_capture_is_refused_and_leaves_the_model_usable(
+        self, network: Network, x: Any
+    ) -> None:
+        whole = capture(network, x)
+        with pytest.raises(CaptureTooLargeError, match="max_bytes"):
+            capture(network, x, max_bytes=1)
+        _assert_same(whole, capture(network, x))
+
+    def test_a_reduction_is_kept_in_place_of_the_value(self, network: Network, x: Any) -> None:
+        whole = capture(network, x)
+        reduced = capture(network, x, reduce=lambda activation: float(activation.values.mean()))
+        assert list(reduced) == list(whole)
+        for key, activation in reduced.items():
+            assert activation.axes == ()
+            np.testing.assert_allclose(activation.values, whole[key].values.mean(), rtol=1e-5, atol=1e-6)
+
+    def test_a_capture_survives_a_file(self, network: Network, x: Any, tmp_path: Path) -> None:
+        captured = capture(network, x)
+        captured.save(tmp_path / "capture")
+        loaded = load_capture(tmp_path / "capture")
+        _assert_same(captured, loaded)
+        assert loaded.coverage == captured.coverage
+
+    def test_an_unknown_layer_names_others(self, network: Network, x: Any) -> None:
+        with pytest.raises(LayerNotFoundError, match="no layer 'no such layer'"):
+            capture(network, x, "no such layer")
+
+
+def _weights(network: Network) -> dict[str, np.ndarray[Any, Any]]:
+    return {
+        f"{layer.path}.{name}": weight.numpy()
+        for layer in network.layers.values()
+        for name, weight in layer.weights.items()
+    }
+
+
+def _assert_same(left: Capture, right: Capture) -> None:
+    assert list(left) == list(right)
+    for key, activation in left.items():
+        assert activation.axes == right[key].axes
+        np.testing.assert_array_equal(activation.values, right[key].values, err_msg=key)
+
+
+def _changed(x: Any) -> Any:
+    """Another input of the same form: its numbers in reverse order, or a little larger where that is the same."""
+    if isinstance(x, (tuple, list)):
+        return type(x)(_changed(part) for part in x)
+    if isinstance(x, dict):
+        return {key: _changed(part) for key, part in x.items()}
+    values = np.asarray(x)
+    turned = values.reshape(-1)[::-1].reshape(values.shape)
+    if np.array_equal(turned, values):
+        turned = values + np.ones((), values.dtype)
+    return copy.copy(turned)
