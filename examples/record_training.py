@@ -5,7 +5,9 @@ from torch import nn
 
 import netviz_core as nv
 
-model = nn.Sequential(nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8), nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(288, 10))
+model = nn.Sequential(
+    nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8), nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(288, 10)
+)
 optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
 images, labels = torch.rand(16, 1, 8, 8), torch.randint(10, (16,))
 

@@ -73,7 +73,9 @@ def figures(model: object) -> dict[str, nv.views.base.View]:
 
 
 def test_views_are_equal_field_by_field(models):
-    for ours, theirs in zip(figures(models["torch"]).values(), figures(models["keras"]).values(), strict=True):
+    for ours, theirs in zip(
+        figures(models["torch"]).values(), figures(models["keras"]).values(), strict=True
+    ):
         for field in dataclasses.fields(ours):
             left, right = getattr(ours, field.name), getattr(theirs, field.name)
             np.testing.assert_array_equal(left, right, err_msg=f"{ours.title}: {field.name}")
@@ -94,7 +96,9 @@ def test_pictures_are_equal_byte_by_byte(models, tmp_path):
 @pytest.mark.parametrize("layer", ["conv1", "pool1", "relu1", "conv2", "relu2"])
 def test_feature_maps_agree(models, layer):
     given = nv.images(PICTURES)
-    ours, theirs = (nv.feature_maps(models[framework], layer, given, sample=1) for framework in ("torch", "keras"))
+    ours, theirs = (
+        nv.feature_maps(models[framework], layer, given, sample=1) for framework in ("torch", "keras")
+    )
     np.testing.assert_allclose(ours.tiles, theirs.tiles, atol=1e-5)
     assert ours.title == theirs.title
     np.testing.assert_allclose(ours.limits, theirs.limits, atol=1e-5)

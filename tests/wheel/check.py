@@ -40,7 +40,9 @@ def check() -> int:
         ("torch", "keras"), "missing dependency"
     )
     assert states["torch"].install == 'pip install "netviz-core[torch]"'
-    command = subprocess.run([sys.executable, "-m", "netviz_core", "--version"], capture_output=True, text=True)
+    command = subprocess.run(
+        [sys.executable, "-m", "netviz_core", "--version"], capture_output=True, text=True
+    )
     assert command.stdout.strip().endswith(distribution.version), command
     return len(files)
 

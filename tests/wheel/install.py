@@ -7,4 +7,6 @@ import sys
 from pathlib import Path
 
 (wheel,) = Path(sys.argv[1]).glob("*.whl")
-subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--force-reinstall", str(wheel)], check=True)
+subprocess.run(
+    [sys.executable, "-m", "pip", "install", "--quiet", "--force-reinstall", str(wheel)], check=True
+)
