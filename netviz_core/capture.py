@@ -169,6 +169,22 @@ class Recorder:
         """Say why a layer asked for is not captured; the first reason given stands."""
         self._misses.setdefault(path, Coverage(status, reason))
 
+    def rearrange(self, start: int, order: Sequence[int]) -> None:
+        """Put the values from position `start` on into another order, and number the calls anew.
+
+        Parameters
+        ----------
+        start : int
+            How many values there were before those to be moved.
+        order : sequence of int
+            The positions that they have now, in the order in which they shall stand.
+        """
+        self._slots[start : start + len(order)] = [self._slots[position] for position in order]
+        numbers: dict[str, dict[int, int]] = {}
+        for slot in self._slots:
+            calls = numbers.setdefault(slot.path, {})
+            slot.call = calls.setdefault(slot.call, len(calls))
+
     def withdraw(self, values: Container[HeldValue], reason: str) -> None:
         """Take back values that have turned out not to be trusted."""
         for slot in [slot for slot in self._slots if slot.observation.value in values]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any
@@ -31,6 +31,8 @@ TRACED = (
     "it ran inside a compiled or traced function, where there are no values yet; run it eagerly "
     "(compile the model with run_eagerly=True, jit_compile=False) to see them"
 )
+NOT_RUN = "it did not run during the pass"
+NOT_CALLED = "it was not called, or only within a function that had been compiled before"
 _HIDDEN_BY = {
     "RNN": "a recurrent cell works step by step inside its layer, whose output has what each step returned",
     "TimeDistributed": "its wrapper applies it to each time step without calling it; see the wrapper's own output",
@@ -43,6 +45,10 @@ _HIDDEN_BY = {
 _listeners: ContextVar[tuple[Listener, ...]] = ContextVar("netviz_keras_listeners", default=())
 
 
+Call = tuple[Any, range]
+"""A layer or operation, and the positions in the recorder of what was kept while it ran."""
+
+
 class Listener:
     """Reports to a recorder what the layers of one model return."""
 
@@ -50,9 +56,14 @@ class Listener:
         self._paths = {id(layer.native): layer.path for layer in layers}
         self._recorder = recorder
         self._book = book
+        self._running: list[tuple[int, list[Call]]] = []
 
-    def calling(self, layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """A layer is about to run: the inputs of a functional graph, which no layer returns, are seen here."""
+    def entering(self) -> None:
+        """A layer is about to run."""
+        self._running.append((len(self._recorder.slots), []))
+
+    def given(self, layer: Any, args: tuple[Any, ...]) -> None:
+        """It has been given its arguments: the inputs of a functional graph, which no layer returns, are seen here."""
         if not args or not isinstance(layer, Functional) or type(layer).call is not Functional.call:
             return
         inputs = [tensor._keras_history.operation for tensor in layer.inputs]
@@ -61,7 +72,7 @@ class Listener:
                 self.returned(declared, (), {}, tensor)
 
     def returned(self, layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-        """A layer has returned."""
+        """It has returned."""
         path = self._paths.get(id(layer))
         if path is None:
             return
@@ -69,22 +80,55 @@ class Listener:
         if any(is_symbolic(tensor) for _, tensor in tensors):
             self._recorder.miss(path, TRACED)
             return
-        axes = [self._book.after(layer, (args, kwargs), tensor) for _, tensor in tensors]
+        parts = [(leaf, tensor, self._book.after(layer, (args, kwargs), tensor)) for leaf, tensor in tensors]
         if path in self._recorder.paths:
-            parts = [(leaf, tensor, names) for (leaf, tensor), names in zip(tensors, axes, strict=True)]
             report(self._recorder, path, parts)
 
+    def leaving(self, layer: Any) -> None:
+        """It has returned or failed."""
+        start, calls = self._running.pop()
+        if isinstance(layer, Functional):
+            self._as_written(layer, calls)
+        if self._running:
+            self._running[-1][1].append((layer, range(start, len(self._recorder.slots))))
 
-def report(recorder: Recorder, path: str, parts: Iterable[tuple[str, Any, tuple[str, ...]]]) -> None:
+    def _as_written(self, graph: Functional, calls: list[Call]) -> None:
+        """Put the calls of shared layers into the order in which the graph was written.
+
+        Keras runs the branches of a graph in an order of its own.
+        """
+        written: dict[int, list[int]] = {}
+        for node in nodes_in_order(graph):
+            written.setdefault(id(node.operation), []).append(node.outputs[0]._keras_history.node_index)
+        moved = list(calls)
+        for key, order in written.items():
+            places = [place for place, (layer, _) in enumerate(calls) if id(layer) == key]
+            if len(places) == len(order):
+                for place, source in zip(places, sorted(zip(order, places, strict=True)), strict=True):
+                    moved[place] = calls[source[1]]
+        if moved != calls:
+            order = [position for _, positions in moved for position in positions]
+            self._recorder.rearrange(min(order, default=0), order)
+
+
+def nodes_in_order(graph: Functional) -> Iterator[Any]:
+    """The nodes of a graph in the order in which Keras runs them, its inputs first."""
+    nodes = [
+        node for depth in sorted(graph._nodes_by_depth, reverse=True) for node in graph._nodes_by_depth[depth]
+    ]
+    yield from sorted(nodes, key=lambda node: not node.is_input)
+
+
+def report(recorder: Recorder, path: str, parts: Sequence[tuple[str, Any, tuple[str, ...]]]) -> None:
     """Tell the recorder of one call: the name, the tensor and the axes of each part of its output."""
-    parts = list(parts)
     if any(dtype_name(tensor) == "string" or None in tensor.shape for _, tensor, _ in parts):
         recorder.miss(
             path, "it returned strings or a ragged tensor, which is no array of numbers", "unsupported"
         )
         return
     sizes = [nbytes(tensor) for _, tensor, _ in parts]
-    recorder.require_room(path, sum(sizes))
+    if not recorder.reduces(path):
+        recorder.require_room(path, sum(sizes))
     recorder.add(
         path,
         [
@@ -94,14 +138,12 @@ def report(recorder: Recorder, path: str, parts: Iterable[tuple[str, Any, tuple[
     )
 
 
-def explain(layers: Iterable[KerasLayer], recorder: Recorder) -> None:
+def explain(layers: Iterable[KerasLayer], recorder: Recorder, otherwise: str = NOT_RUN) -> None:
     """Give the reason for the layers asked for that have not been heard."""
     for layer in layers:
         if layer.path in recorder.paths:
             above = (keras_class(ancestor.native, _HIDDEN_BY) for ancestor in layer.ancestors)
-            hidden_by = next(filter(None, above), None)
-            if hidden_by is not None:
-                recorder.miss(layer.path, _HIDDEN_BY[hidden_by])
+            recorder.miss(layer.path, next((_HIDDEN_BY[name] for name in above if name), otherwise))
 
 
 @contextmanager
@@ -152,15 +194,21 @@ def _told(original: Callable[..., Any], cls: type) -> Callable[..., Any]:
         if not listeners or again or in_symbolic_scope():
             return original(self, *args, **kwargs)
         args, kwargs = private((args, kwargs))
-        with _unaltered_errors():
+        for listener in listeners:
+            listener.entering()
+        try:
+            with _unaltered_errors():
+                for listener in listeners:
+                    listener.given(self, args)
+            with _deaf() if keras_class(self, ("RNN",)) else nullcontext():
+                output = original(self, *args, **kwargs)
+            with _unaltered_errors():
+                for listener in listeners:
+                    listener.returned(self, args, kwargs, output)
+            return output
+        finally:
             for listener in listeners:
-                listener.calling(self, args, kwargs)
-        with _deaf() if keras_class(self, ("RNN",)) else nullcontext():
-            output = original(self, *args, **kwargs)
-        with _unaltered_errors():
-            for listener in listeners:
-                listener.returned(self, args, kwargs, output)
-        return output
+                listener.leaving(self)
 
     return __call__
 

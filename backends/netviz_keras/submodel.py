@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from .axes import AxisBook
 from .inputs import graph_of
 from .kinds import keras_class
 from .layers import KerasLayer
-from .listening import report
+from .listening import nodes_in_order, report
 from .tensors import is_tensor, nbytes
 
 
@@ -44,7 +44,7 @@ class SubModel:
             output = output[0]
         names = {
             id(node): book.after(node.operation, node.input_tensors, node.outputs[0])
-            for node in _in_order(graph)
+            for node in nodes_in_order(graph)
         }
         for (path, node), value in zip(self.nodes, values, strict=True):
             report(recorder, path, [("", value, names[id(node)])])
@@ -64,30 +64,49 @@ _cache: weakref.WeakKeyDictionary[Any, SubModel] = weakref.WeakKeyDictionary()
 def sub_model(model: Any, layers: Sequence[KerasLayer], recorder: Recorder, inputs: Any) -> SubModel | None:
     """The sub-model for the layers that `recorder` wants; None where it would not be right.
 
-    It is not for a ``call`` of the user's own, for layers within layers, and for outputs of several
-    tensors, whose names the graph does not keep. torch's tensors can be written to before the
-    pass is over. What may not fit into `recorder` must not be computed all at once.
+    It is for flat graphs only, whose layers Keras itself calls, and which torch, whose tensors can
+    be written to before the pass is over, does not run.
     """
     graph = graph_of(model)
-    if graph is None or keras.backend.backend() == "torch" or _calls_its_own_way(model):
-        return None
-    wanted = {id(layer.native): layer.path for layer in layers if _is_wanted(layer, recorder)}
-    nodes = [(wanted[id(node.operation)], node) for node in _in_order(graph) if id(node.operation) in wanted]
-    if set(wanted.values()) != {path for path, _ in nodes} or any(
-        len(node.outputs) != 1 for _, node in nodes
+    if (
+        graph is None
+        or keras.backend.backend() == "torch"
+        or _calls_its_own_way(model)
+        or not _is_flat(layers)
     ):
         return None
-    sizes = [_expected_bytes(node.outputs[0], inputs) for _, node in nodes]
-    if not math.isfinite(sum(sizes)) or sum(sizes) > recorder.room:
+    wanted = {id(layer.native): layer.path for layer in layers if layer.path in recorder.paths}
+    nodes = [
+        (wanted[id(node.operation)], node) for node in nodes_in_order(graph) if id(node.operation) in wanted
+    ]
+    if not _has_one_output_each(nodes) or not _can_be_held_at_once(nodes, recorder, inputs):
         return None
     cached = _cache.get(model)
     if cached is None or cached.graph() is not graph or cached.wanted != recorder.paths:
         outputs = [graph.output, [node.outputs[0] for _, node in nodes]]
-        cached = SubModel(
-            weakref.ref(graph), recorder.paths, nodes, keras.Model(graph.inputs, outputs, name=model.name)
-        )
-        _cache[model] = cached
+        both = keras.Model(graph.inputs, outputs, name=model.name)
+        cached = _cache[model] = SubModel(weakref.ref(graph), recorder.paths, nodes, both)
     return cached
+
+
+def _is_flat(layers: Sequence[KerasLayer]) -> bool:
+    """Whether there are no layers within layers, but for the cells of recurrent ones, which cannot be seen."""
+    return all(
+        any(keras_class(above.native, ("RNN",)) for above in layer.ancestors)
+        for layer in layers
+        if layer.parent is not None and layer.parent.path
+    )
+
+
+def _has_one_output_each(nodes: Sequence[tuple[str, Any]]) -> bool:
+    """Whether each layer is called once; the graph does not keep the names of several outputs of a call."""
+    return len({path for path, _ in nodes}) == len(nodes) and all(len(node.outputs) == 1 for _, node in nodes)
+
+
+def _can_be_held_at_once(nodes: Sequence[tuple[str, Any]], recorder: Recorder, inputs: Any) -> bool:
+    """Whether it is sure that the recorder has room for all that the sub-model will return."""
+    sizes = (_expected_bytes(node.outputs[0], inputs) for _, node in nodes)
+    return not any(recorder.reduces(path) for path, _ in nodes) and sum(sizes) <= recorder.room
 
 
 def _calls_its_own_way(model: Any) -> bool:
@@ -96,20 +115,6 @@ def _calls_its_own_way(model: Any) -> bool:
         type(model).__call__ is keras.Layer.__call__,
     )
     return not all(standard) or "call" in vars(model)
-
-
-def _is_wanted(layer: KerasLayer, recorder: Recorder) -> bool:
-    """Whether a layer is to be seen; the model itself is anyway, the cells of recurrent layers cannot be."""
-    asked_for = bool(layer.path) and layer.path in recorder.paths
-    return asked_for and not any(keras_class(above.native, ("RNN",)) for above in layer.ancestors)
-
-
-def _in_order(graph: Functional) -> Iterator[Any]:
-    """The nodes of a graph in the order in which Keras runs them, its inputs first."""
-    nodes = [
-        node for depth in sorted(graph._nodes_by_depth, reverse=True) for node in graph._nodes_by_depth[depth]
-    ]
-    yield from sorted(nodes, key=lambda node: not node.is_input)
 
 
 def _expected_bytes(symbol: Any, inputs: Any) -> float:

@@ -14,7 +14,8 @@ from .kinds import cells_of, keras_class
 from .tensors import as_numpy
 
 _OUT = Layout(("out",))
-_CHANNEL = Layout(("channel",))
+_NORM = {1: Layout(("channel",))} | {rank: positional_layout(rank) for rank in (2, 3, 4, 5)}
+"""By rank: a norm over several axes has a weight with an axis for each of them."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,9 @@ def _gates(order: tuple[int, ...]) -> Rules:
 
 
 def _norm(**names: str) -> Rules:
-    return {native: {1: {name: _CHANNEL}} for native, name in names.items()}
+    return {
+        native: {rank: {name: layout} for rank, layout in _NORM.items()} for native, name in names.items()
+    }
 
 
 def _plain(rank: int, kernel: Layout) -> Rules:

@@ -1,0 +1,70 @@
+"""Hyperparameters in netviz' one vocabulary."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import netviz_core as nv
+
+from .conftest import L, array, native, small_cnn
+
+
+def config(layer: Any) -> dict[str, Any]:
+    return dict(nv.wrap(layer)[""].config)
+
+
+CASES = [
+    (
+        lambda: L.Conv2D(4, 3, strides=2, padding="same", activation="relu"),
+        {"stride": (2, 2), "padding": "same", "dilation": (1, 1), "groups": 1, "activation": "relu"},
+    ),
+    (lambda: L.Conv2D(4, 3, padding="same"), {"padding": ((1, 1), (1, 1)), "data_format": "channels_last"}),
+    (lambda: L.Conv2D(4, (2, 3), padding="same"), {"padding": ((0, 1), (1, 1)), "kernel_size": (2, 3)}),
+    (lambda: L.Conv2D(4, 3), {"padding": ((0, 0), (0, 0)), "activation": "linear"}),
+    (lambda: L.Conv1D(4, 3, padding="causal", dilation_rate=2), {"padding": ((4, 0),), "dilation": (2,)}),
+    (lambda: L.Conv2DTranspose(4, 3, padding="same"), {"padding": "same"}),
+    (lambda: L.MaxPooling2D(2), {"kernel_size": (2, 2), "stride": (2, 2)}),
+    (lambda: L.ZeroPadding2D(1), {}),
+    (L.BatchNormalization, {"epsilon": 1e-3, "momentum": 0.01, "axis": -1}),
+    (lambda: L.GroupNormalization(2), {"groups": 2, "epsilon": 1e-3}),
+    (lambda: L.LeakyReLU(0.2), {"negative_slope": 0.2, "activation": "leaky_relu"}),
+    (lambda: L.Activation("gelu"), {"activation": "gelu"}),
+    (L.Softmax, {"axis": -1, "activation": "softmax"}),
+    (lambda: L.Dropout(0.3), {"rate": 0.3}),
+    (lambda: L.Dense(2, activation=abs), {"activation": "abs", "units": 2}),
+    (lambda: L.LSTM(2, dropout=0.1), {"activation": "tanh", "recurrent_activation": "sigmoid", "rate": 0.1}),
+    (lambda: L.Bidirectional(L.GRU(2), merge_mode="sum"), {"merge_mode": "sum"}),
+    (lambda: L.MultiHeadAttention(2, 3), {"heads": 2, "head_dim": 3}),
+    (lambda: L.Concatenate(axis=1), {"axis": 1}),
+]
+
+
+@pytest.mark.parametrize(("make", "expected"), CASES)
+def test_config(make: Any, expected: dict[str, Any]) -> None:
+    found = config(make())
+    assert {name: found.get(name) for name in expected} == expected
+
+
+def test_padding_per_side_is_what_keras_adds() -> None:
+    layer, padded = L.Conv2D(1, (4, 5), padding="same"), L.Conv2D(1, (4, 5))
+    x = array(1, 7, 7, 1)
+    expected = layer(x)
+    padded.build((None, 10, 11, 1))
+    padded.set_weights(layer.get_weights())
+    by_hand = padded(np.pad(x, ((0, 0), *config(layer)["padding"], (0, 0))))
+    np.testing.assert_allclose(native(expected), native(by_hand), rtol=1e-4, atol=1e-5)
+
+
+def test_only_plain_values() -> None:
+    def plain(value: Any) -> bool:
+        return (
+            all(map(plain, value))
+            if isinstance(value, tuple)
+            else isinstance(value, (str, int, float, type(None)))
+        )
+
+    for layer in nv.wrap(small_cnn()).layers.values():
+        assert all(plain(value) for value in layer.config.values())
