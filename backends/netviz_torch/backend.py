@@ -77,21 +77,17 @@ class TorchBackend:
         follower = AxisFollower()
         args, kwargs = prepare(module, inputs, follower)
         watch = Watch(follower)
-        with unchanged(module, watch):
-            for argument in (*args, *kwargs.values()):
-                if isinstance(argument, torch.Tensor):
-                    watch.own(argument)
-            with observed(module, recorder, watch), torch.no_grad():
-                module.eval()
-                try:
-                    return module(*args, **kwargs)
-                except NetvizError:
-                    raise
-                except Exception as error:
-                    to_blame = explain(error, module, (*args, *kwargs.values()))
-                    if to_blame is not None:
-                        raise to_blame from error
-                    raise
+        with unchanged(watch, module, args, kwargs), observed(module, recorder, watch), torch.no_grad():
+            module.eval()
+            try:
+                return module(*args, **kwargs)
+            except NetvizError:
+                raise
+            except Exception as error:
+                to_blame = explain(error, module, (*args, *kwargs.values()))
+                if to_blame is not None:
+                    raise to_blame from error
+                raise
 
     @contextmanager
     def record(self, model: nn.Module, recorder: Recorder) -> Iterator[None]:

@@ -16,7 +16,7 @@ from netviz_core.structure import leaves
 
 from .axes import DEFINING_KINDS, AxisFollower, defined_axes
 from .modules import kind_of
-from .watch import HANDED_TO_NUMPY, Watch
+from .watch import CHANGED_UNSEEN, Exposures, Watch
 from .weights import dtype_name
 
 
@@ -42,14 +42,14 @@ def observed(module: nn.Module, recorder: Recorder | None, watch: Watch) -> Iter
                         )
                 if wanted:
                     watch.weights.update((id(weight), path) for weight in child.parameters(recurse=False))
-        with watch, _no_fused_attention():
+        with watch, Exposures(watch):
             yield
     finally:
         for handle in hooks:
             handle.remove()
         lost = watch.settle()
         if recorder is not None:
-            recorder.withdraw(lost, HANDED_TO_NUMPY)
+            recorder.withdraw(lost, CHANGED_UNSEEN)
             _explain_misses(modules, recorder, watch)
 
 
@@ -58,7 +58,13 @@ def _hook(path: str | None, kind: str, recorder: Recorder, watch: Watch) -> Call
 
     def after_call(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         if threading.get_ident() != thread:
+            if path is not None:
+                recorder.miss(path, "it ran in another thread than the one that captures")
             return
+        with torch._C.DisableTorchFunction():
+            report(module, args, output)
+
+    def report(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         found = list(leaves(output, _is_tensor, lambda part: _unfold(part, follower)))
         if kind in DEFINING_KINDS:
             first = next((argument for argument in args if _is_tensor(argument)), None)
@@ -66,7 +72,12 @@ def _hook(path: str | None, kind: str, recorder: Recorder, watch: Watch) -> Call
                 names = defined_axes(module, kind, follower.get(first), leaf, tensor)
                 if names is not None:
                     follower.name(tensor, names)
-        if path is not None:
+        if any(torch._C._functorch.is_functorch_wrapped_tensor(tensor) for _, tensor in found):
+            if path is not None:
+                recorder.miss(
+                    path, "it ran inside a torch.func transform, which hides its values", "unsupported"
+                )
+        elif path is not None:
             if not recorder.reduces(path):
                 recorder.require_room(path, sum(_numpy_bytes(tensor) for _, tensor in found))
             recorder.add(path, [_observation(leaf, tensor, watch) for leaf, tensor in found])
@@ -128,14 +139,3 @@ def _explain_misses(modules: Mapping[str, nn.Module], recorder: Recorder, watch:
                 path,
                 "its weights were used without a call of the layer: the model calls .forward or a function",
             )
-
-
-@contextmanager
-def _no_fused_attention() -> Iterator[None]:
-    """Let the layers inside a transformer encoder run one by one, so that they can be seen."""
-    before = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(before)

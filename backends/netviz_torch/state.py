@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -15,46 +19,112 @@ from .watch import Watch
 
 
 @contextmanager
-def unchanged(module: nn.Module, watch: Watch) -> Iterator[None]:
-    """Put back whatever changes inside: modes, attributes, buffers, parameters, random generators.
+def unchanged(watch: Watch, *roots: Any) -> Iterator[None]:
+    """Put back whatever changes inside: modes, attributes, tensors, gradients, random generators.
 
-    `watch` must not be active any more when this context closes.
+    Parameters
+    ----------
+    watch : Watch
+        It sees the writes to tensors, and must not be active any more when this context closes.
+    *roots : object
+        The model and its arguments; whatever they hold is looked after, to any depth.
     """
-    modes = [(child, child.training) for child in module.modules()]
-    attributes = [namespace for child, _ in modes for namespace in _namespaces(child)]
-    for _, before in attributes:
-        for value in before.values():
-            if isinstance(value, torch.Tensor):
-                watch.own(value)
+    undo = list(_undoing(watch, roots))
     with _random_state():
         try:
             yield
         finally:
             watch.put_back()
-            for namespace, before in attributes:
-                _restore(namespace, before)
-            for child, training in modes:
-                if child.training != training:
-                    child.training = training
+            for step in undo:
+                step()
 
 
-def _namespaces(module: nn.Module) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """Where a module keeps attributes, parameters, buffers and children, and what is there now."""
-    if isinstance(module, torch.jit.ScriptModule):
-        # It keeps them in C++; the tensors themselves are what can change.
-        tensors = dict((*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)))
-        yield tensors, dict(tensors)
-        return
-    for namespace in (vars(module), module._parameters, module._buffers, module._modules):
-        yield namespace, dict(namespace)
+_ATOMS = (bool, int, float, str, type(None), torch.dtype, torch.device)
 
 
-def _restore(present: dict[str, Any], before: dict[str, Any]) -> None:
-    for key in [key for key in present if key not in before]:
-        del present[key]
-    for key, value in before.items():
-        if present.get(key, present) is not value:
-            present[key] = value
+def _undoing(watch: Watch, roots: tuple[Any, ...]) -> Iterator[Callable[[], None]]:
+    """What to do to bring everything that can be reached from `roots` back to how it is now."""
+    waiting, seen = list(roots), set()
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, _ATOMS) or id(value) in seen:
+            continue
+        seen.add(id(value))
+        if isinstance(value, torch.Tensor):
+            yield from _tensor_undoing(watch, value)
+            waiting.append(value.grad if value.is_leaf else None)
+        elif isinstance(value, (list, deque)):
+            yield partial(_refill_list, value, list(value))
+            waiting.extend(value)
+        elif isinstance(value, set):
+            yield partial(_refill_set, value, set(value))
+        elif isinstance(value, tuple):
+            waiting.extend(value)
+        elif isinstance(value, np.ndarray) and value.flags.writeable:
+            yield partial(np.copyto, value, value.copy())
+        elif isinstance(value, torch.Generator):
+            yield partial(value.set_state, value.get_state())
+        elif isinstance(value, torch.jit.ScriptModule):
+            # It keeps its attributes in C++.
+            yield partial(value.train, value.training)
+            waiting.extend(
+                (*value.children(), *value.parameters(recurse=False), *value.buffers(recurse=False))
+            )
+        elif _is_namespace(value):
+            namespace = value if isinstance(value, dict) else vars(value)
+            yield partial(_refill_dict, namespace, dict(namespace))
+            waiting.extend(namespace.values())
+
+
+def _is_namespace(value: object) -> bool:
+    """Whether it is the model's own store of values, rather than a tool that the model happens to know."""
+    if isinstance(value, (dict, nn.Module)):
+        return True
+    if isinstance(value, type) or not hasattr(value, "__dict__"):
+        return False
+    return dataclasses.is_dataclass(value) or any(
+        isinstance(part, torch.Tensor) for part in vars(value).values()
+    )
+
+
+def _tensor_undoing(watch: Watch, tensor: torch.Tensor) -> Iterator[Callable[[], None]]:
+    memory = tensor.detach()
+    watch.own(memory)
+    yield partial(
+        _reset_tensor, tensor, memory, tensor.requires_grad, tensor.grad if tensor.is_leaf else None
+    )
+
+
+def _reset_tensor(
+    tensor: torch.Tensor, memory: torch.Tensor, requires_grad: bool, grad: torch.Tensor | None
+) -> None:
+    if tensor.layout == torch.strided and not tensor.is_meta and not tensor.is_set_to(memory):
+        tensor.data = memory
+    if tensor.is_leaf:
+        if tensor.requires_grad != requires_grad:
+            tensor.requires_grad_(requires_grad)
+        if tensor.grad is not grad:
+            tensor.grad = grad
+
+
+def _refill_list(present: Any, before: list[Any]) -> None:
+    if len(present) != len(before) or not all(map(is_, present, before)):
+        present.clear()
+        present.extend(before)
+
+
+def _refill_set(present: set[Any], before: set[Any]) -> None:
+    if present != before:
+        present.clear()
+        present.update(before)
+
+
+def _refill_dict(present: dict[Any, Any], before: dict[Any, Any]) -> None:
+    if len(present) != len(before) or not all(
+        map(is_, (*present, *present.values()), (*before, *before.values()))
+    ):
+        present.clear()
+        present.update(before)
 
 
 @contextmanager

@@ -8,12 +8,14 @@ way, what the model itself owns is remembered before it is overwritten and can b
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
 import numpy as np
 import torch
+from torch._ops import OpOverload
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from netviz_core.errors import CaptureError
@@ -25,58 +27,56 @@ from .weights import to_numpy
 class HeldTensor:
     """A tensor as it was when it was handed over, copied only when it must be."""
 
-    __slots__ = ("__weakref__", "_array", "_own", "_tensor")
+    __slots__ = ("__weakref__", "_array", "_own", "_tensor", "_version")
 
-    def __init__(self, tensor: torch.Tensor) -> None:
+    def __init__(self, tensor: torch.Tensor, own: bool = False) -> None:
         self._tensor: torch.Tensor | None = tensor
+        self._version = _version(tensor)
         self._array: np.ndarray[Any, Any] | None = None
-        self._own = False
+        self._own = own
 
     @property
-    def shares_memory(self) -> bool:
-        """Whether somebody else might still write to the value."""
-        return self._tensor is not None and not self._own
+    def borrowed(self) -> torch.Tensor | None:
+        """The tensor that holds the value, while others may use its memory too."""
+        return None if self._own else self._tensor
 
     @property
-    def storage(self) -> torch.UntypedStorage:
-        """The memory that holds the value."""
-        assert self._tensor is not None
-        return self._tensor.untyped_storage()
+    def lost(self) -> bool:
+        """Whether the value was changed before it could be copied."""
+        return self._tensor is None and self._array is None
 
-    def copy(self) -> None:
-        """Move the value to memory of its own."""
-        if self.shares_memory:
-            assert self._tensor is not None
-            self._tensor = self._tensor.clone()
-            self._own = True
-
-    def keep(self) -> None:
-        """Take the memory as the value's own: nobody else can write to it any more."""
-        self._own = True
-
-    def give_up(self) -> None:
-        """Forget the value: it may have been changed unseen."""
-        self._tensor = None
+    def secure(self, shared: bool) -> None:
+        """Copy the value if others share its memory; give it up if they changed it unseen."""
+        tensor = self.borrowed
+        if tensor is None:
+            return
+        if _version(tensor) != self._version or not _is_torchs_own(tensor):
+            self._tensor, self._own = None, True
+        elif shared:
+            self._tensor, self._own = tensor.clone(), True
 
     def numpy(self) -> np.ndarray[Any, Any]:
         """The value, in memory that nothing else writes to."""
         if self._array is None:
+            if self.borrowed is not None:
+                self.secure(shared=_users(self.borrowed) > 1)
             if self._tensor is None:
-                raise CaptureError(f"this value is not to be trusted: {HANDED_TO_NUMPY}")
-            self.copy()
+                raise CaptureError(f"this value is not to be trusted: {CHANGED_UNSEEN}")
             self._array = to_numpy(self._tensor)
-            self._tensor = None
+            self._tensor, self._own = None, True
         return self._array
 
 
-HANDED_TO_NUMPY = (
-    "its memory was handed to NumPy during the pass, which can change it unseen; "
-    "where the model or a hook calls .numpy(), call .clone().numpy()"
+CHANGED_UNSEEN = (
+    "its memory was changed during the pass in a way that netviz cannot see, such as from another thread; "
+    "where the model or a hook does that, let it work on a .clone()"
 )
 
 
 class Watch(TorchDispatchMode):
     """While active, copies what is held before it is overwritten, and follows the names of axes."""
+
+    supports_higher_order_operators = True
 
     def __init__(self, follower: AxisFollower) -> None:
         super().__init__()
@@ -88,13 +88,14 @@ class Watch(TorchDispatchMode):
         self._held: dict[int, list[weakref.ref[HeldTensor]]] = {}
         self._owned: dict[int, list[torch.Tensor]] = {}
         self._before: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self._exposed: set[int] = set()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        for name, position in _written_arguments(func):
-            written = kwargs.get(name) if position is None or position >= len(args) else args[position]
-            for tensor in _tensors(written):
-                self._before_write(tensor)
+        if not isinstance(func, OpOverload):
+            return func(*args, **kwargs)
+        for tensor in _written(func, args, kwargs):
+            self._before_write(tensor)
         if self.weights:
             for argument in args:
                 owner = self.weights.get(id(argument))
@@ -106,17 +107,30 @@ class Watch(TorchDispatchMode):
 
     def hold(self, tensor: torch.Tensor) -> HeldTensor:
         """Keep a tensor's present value."""
-        held = HeldTensor(tensor.detach())
-        if tensor.layout != torch.strided or not _is_torchs_own(tensor):
-            held.copy()
-        else:
-            self._held.setdefault(tensor.untyped_storage()._cdata, []).append(weakref.ref(held))
+        if not _is_plain(tensor):
+            return HeldTensor(tensor.detach().clone(), own=True)
+        key = _memory(tensor)
+        with torch._C._DisableTorchDispatch():
+            if key in self._exposed or not _is_torchs_own(tensor):
+                return HeldTensor(tensor.detach().clone(), own=True)
+            held = HeldTensor(tensor.detach())
+        self._held.setdefault(key, []).append(weakref.ref(held))
         return held
 
     def own(self, tensor: torch.Tensor) -> None:
         """Remember a tensor's value if it is written to, for `put_back`."""
-        if tensor.layout == torch.strided and not tensor.is_meta:
-            self._owned.setdefault(tensor.untyped_storage()._cdata, []).append(tensor)
+        if not _is_plain(tensor) or tensor.is_meta:
+            return
+        if _is_torchs_own(tensor):
+            self._owned.setdefault(_memory(tensor), []).append(tensor)
+        else:
+            self._before.append((tensor, tensor.detach().clone()))
+
+    def expose(self, tensor: torch.Tensor) -> None:
+        """Expect a tensor's memory to be written to unseen from now on."""
+        if _is_plain(tensor):
+            self._before_write(tensor)
+            self._exposed.add(_memory(tensor))
 
     def put_back(self) -> None:
         """Undo every write to an owned tensor. Call it when the mode is no longer active."""
@@ -124,6 +138,7 @@ class Watch(TorchDispatchMode):
             for tensor, before in reversed(self._before):
                 tensor.data.copy_(before)
         self._before.clear()
+        self._owned.clear()
 
     def settle(self) -> set[HeldTensor]:
         """Copy what somebody else can still write to. Call it when the mode is no longer active.
@@ -131,42 +146,75 @@ class Watch(TorchDispatchMode):
         Returns
         -------
         set of HeldTensor
-            Those whose values are lost, since their memory was handed to NumPy.
+            Those whose values are lost.
         """
         lost = set()
         for references in self._held.values():
-            alive = [held for reference in references if (held := reference()) and held.shares_memory]
-            if not alive:
-                continue
-            storage = alive[0].storage
-            # Our aliases and the handle just taken are all that may refer to the memory.
-            shared = torch._C._storage_Use_Count(storage._cdata) > len(alive) + 1
-            for held in alive:
-                if not storage.resizable():
-                    held.give_up()
-                    lost.add(held)
-                elif shared:
-                    held.copy()
-                else:
-                    held.keep()
+            held = [value for reference in references if (value := reference()) is not None]
+            borrowed = [value.borrowed for value in held if value.borrowed is not None]
+            shared = bool(borrowed) and _users(borrowed[0]) > len(borrowed)
+            for value in held:
+                value.secure(shared)
+            lost.update(value for value in held if value.lost)
         self._held.clear()
         return lost
 
     def _before_write(self, tensor: torch.Tensor) -> None:
-        if tensor.layout != torch.strided:
+        if not _is_plain(tensor):
             return
-        key = tensor.untyped_storage()._cdata
-        for reference in self._held.pop(key, ()):
+        key = _memory(tensor)
+        for reference in self._held.get(key, ()):
             held = reference()
             if held is not None:
-                held.copy()
+                held.secure(shared=True)
         for owned in self._owned.pop(key, ()):
             self._before.append((owned, owned.detach().clone()))
 
 
+class Exposures(TorchFunctionMode):
+    """While active, tells a `Watch` when memory is handed to somebody whose writes it cannot see."""
+
+    def __init__(self, watch: Watch) -> None:
+        super().__init__()
+        self._watch = watch
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in _EXPOSING:
+            self._watch.expose(args[0])
+        return func(*args, **(kwargs or {}))
+
+
+_EXPOSING = frozenset(
+    {
+        torch.Tensor.numpy,
+        torch.Tensor.__array__,
+        torch.Tensor.__dlpack__,
+        torch.Tensor.data_ptr,
+        torch.Tensor.storage,
+        torch.Tensor.untyped_storage,
+        torch.Tensor.share_memory_,
+    }
+)
+
+aten = torch.ops.aten
+
+_NORMS_THAT_TRAIN = frozenset(
+    {aten.native_batch_norm, aten.cudnn_batch_norm, aten.miopen_batch_norm, aten._batch_norm_impl_index}
+)
+"""Operators that write to their running statistics, arguments 3 and 4, if 5 says so. Their schemas do not."""
+
+
+def _written(func: OpOverload, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Iterator[torch.Tensor]:
+    """The tensors that a call of an operator is about to write to."""
+    for name, position in _written_arguments(func):
+        yield from _tensors(kwargs.get(name) if position is None or position >= len(args) else args[position])
+    if func.overloadpacket in _NORMS_THAT_TRAIN and args[5]:
+        yield from _tensors(args[3:5])
+
+
 @cache
-def _written_arguments(func: Any) -> tuple[tuple[str, int | None], ...]:
-    """Name and position of the arguments that an operator writes to."""
+def _written_arguments(func: OpOverload) -> tuple[tuple[str, int | None], ...]:
+    """Name and position of the arguments that an operator declares to write to."""
     if not func._schema.is_mutable:
         return ()
     return tuple(
@@ -184,6 +232,31 @@ def _tensors(value: Any) -> Iterator[torch.Tensor]:
             yield from _tensors(part)
 
 
+def _is_plain(tensor: torch.Tensor) -> bool:
+    """Whether a tensor has memory of its own, rather than wrapping others that have."""
+    return (
+        tensor.layout == torch.strided
+        and type(tensor).__torch_dispatch__ is torch.Tensor.__torch_dispatch__
+        and not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+    )
+
+
 def _is_torchs_own(tensor: torch.Tensor) -> bool:
     """Whether only torch writes to the memory; NumPy's, for one, is written unseen."""
     return tensor.untyped_storage().resizable()
+
+
+def _memory(tensor: torch.Tensor) -> int:
+    """What a tensor has in common with all others that share its memory."""
+    return tensor.untyped_storage()._cdata
+
+
+def _users(tensor: torch.Tensor) -> int:
+    """How many tensors, this one included, use its memory."""
+    storage = tensor.untyped_storage()
+    return torch._C._storage_Use_Count(storage._cdata) - 1  # the handle just taken is not a tensor
+
+
+def _version(tensor: torch.Tensor) -> int | None:
+    """A number that grows with most writes, also those of other threads and compiled kernels."""
+    return None if tensor.is_inference() else tensor._version
