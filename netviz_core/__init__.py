@@ -33,6 +33,7 @@ from .plugins import (
     register_backend,
     register_renderer,
 )
+from .transfer import WeightTransfer, copy_weights
 from .views.heatmap import Heatmap, heatmap
 from .views.histogram import Histogram, histogram
 from .views.side_by_side import SideBySide, side_by_side
@@ -61,8 +62,10 @@ __all__ = [
     "SideBySide",
     "UnknownModelError",
     "UnsupportedError",
+    "WeightTransfer",
     "__version__",
     "capture",
+    "copy_weights",
     "feature_maps",
     "get_backend",
     "get_renderer",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -228,3 +228,17 @@ def images(array: Any, axes: Sequence[str] = ("batch", "y", "x", "channel")) -> 
     if "batch" in names and values.ndim == len(names) - 1:
         values = np.expand_dims(values, names.index("batch"))
     return AxisArray(values, names)
+
+
+class Nonfinite(NamedTuple):
+    """How many values are not finite."""
+
+    nan_count: int
+    inf_count: int
+
+
+def count_nonfinite(values: np.ndarray[Any, Any]) -> Nonfinite:
+    """Count NaN and infinities; integers and booleans have none."""
+    if not np.issubdtype(values.dtype, np.inexact):
+        return Nonfinite(0, 0)
+    return Nonfinite(int(np.isnan(values).sum()), int(np.isinf(values).sum()))

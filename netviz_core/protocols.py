@@ -72,6 +72,12 @@ class WeightTensor(Protocol):
             If there are no values yet (lazy, unbuilt, or on the meta device).
         """
 
+    def assign(self, values: Any, *, allow_nonfinite: bool = False) -> None:
+        """Give the weight new values in canonical layout, in place; see `netviz_core.weights.Weight`."""
+
+    def check(self, values: Any, *, allow_nonfinite: bool = False) -> np.ndarray[Any, Any]:
+        """What `assign` would write, after all its checks; changes nothing."""
+
 
 class Layer(Protocol):
     """One layer, or one container of layers, of a model. Cheap to make: lists, copies nothing."""

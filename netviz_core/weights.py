@@ -11,10 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from .arrays import AxisArray, count_nonfinite
+from .errors import InputError, UnsupportedError
+
 
 @dataclass(frozen=True)
 class Layout:
-    """How a framework's array becomes a canonical one.
+    """How a framework's array becomes a canonical one, and back.
 
     Parameters
     ----------
@@ -24,6 +27,10 @@ class Layout:
         An einops pattern from the native to the canonical order; empty if they are the same.
     sizes : mapping, optional
         Lengths that `pattern` needs to take an axis apart.
+    order : tuple of int, optional
+        Which entries of the first axis, after `pattern`, come first, second, …: the gates.
+    part : int or slice, optional
+        The weight is only this part of the native array's first axis.
 
     Examples
     --------
@@ -35,21 +42,61 @@ class Layout:
     axes: tuple[str, ...]
     pattern: str = ""
     sizes: Mapping[str, int] = field(default_factory=dict)
+    order: tuple[int, ...] = ()
+    part: int | slice | None = None
 
     def to_canonical(self, native: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Rearrange a native array; a view where NumPy can make one."""
-        if not self.pattern:
-            return native
-        from einops import rearrange
+        arranged = self._arranged(native)
+        return arranged[list(self.order)] if self.order else arranged
 
-        rearranged: np.ndarray[Any, Any] = rearrange(native, self.pattern, **self.sizes)
-        return rearranged
+    def to_native(self, values: np.ndarray[Any, Any], native: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Undo `to_canonical`.
+
+        Parameters
+        ----------
+        values : numpy.ndarray
+            In canonical layout.
+        native : numpy.ndarray
+            The native array as it is now, for its shape, and for what `values` says nothing of.
+        """
+        if self.order:
+            values = values[np.argsort(self.order)]
+        if self.pattern:
+            from einops import rearrange
+
+            before, _, after = self.pattern.partition("->")
+            values = rearrange(values, f"{after} -> {before}", **self._lengths(self._cut(native).shape))
+        if self.part is None:
+            return values
+        whole = native.copy()
+        whole[self.part] = values
+        return whole
 
     def shape(self, native_shape: tuple[int, ...]) -> tuple[int, ...]:
         """The canonical shape of a native array of `native_shape`, which need not exist."""
         # One number stretched to any shape takes no memory, so nothing is copied here.
         stand_in = np.broadcast_to(np.zeros((), np.int8), native_shape)
-        return tuple(self.to_canonical(stand_in).shape)
+        return tuple(self._arranged(stand_in).shape)
+
+    def _arranged(self, native: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        cut = self._cut(native)
+        if not self.pattern:
+            return cut
+        from einops import rearrange
+
+        rearranged: np.ndarray[Any, Any] = rearrange(cut, self.pattern, **self.sizes)
+        return rearranged
+
+    def _cut(self, native: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        return native if self.part is None else native[self.part]
+
+    def _lengths(self, native_shape: tuple[int, ...]) -> dict[str, int]:
+        """The length of every axis that `pattern` names alone on the native side, and of those given."""
+        native_side = self.pattern.partition("->")[0]
+        if "(" in native_side:
+            return dict(self.sizes)
+        return {**self.sizes, **dict(zip(native_side.split(), native_shape, strict=True))}
 
 
 def positional_layout(rank: int) -> Layout:
@@ -59,7 +106,7 @@ def positional_layout(rank: int) -> Layout:
 
 @dataclass(frozen=True)
 class Weight:
-    """A `WeightTensor` made of a layout and a function that reads the framework's tensor.
+    """A `WeightTensor` made of a layout and functions that read and write the framework's tensor.
 
     Parameters
     ----------
@@ -72,6 +119,8 @@ class Weight:
     trainable : bool
     read : callable
         Returns the values as a NumPy array in native layout; it may share the framework's memory.
+    write : callable, optional
+        Takes an array in native layout into the framework's tensor. Without it the weight is read-only.
     """
 
     name: str
@@ -81,6 +130,7 @@ class Weight:
     dtype: str
     trainable: bool
     read: Callable[[], np.ndarray[Any, Any]] = field(repr=False)
+    write: Callable[[np.ndarray[Any, Any]], None] | None = field(default=None, repr=False)
 
     @property
     def axes(self) -> tuple[str, ...]:
@@ -95,6 +145,55 @@ class Weight:
     def numpy(self) -> np.ndarray[Any, Any]:
         """Copy the weight as it is now, in canonical layout."""
         return np.array(widened(self.layout.to_canonical(self.read())), order="C", copy=True)
+
+    def assign(self, values: Any, *, allow_nonfinite: bool = False) -> None:
+        """Give the weight new values, in place.
+
+        Parameters
+        ----------
+        values : array_like or AxisArray
+            In canonical layout; an `AxisArray` with these axes may have them in any order. The
+            numbers are rounded to the native dtype.
+        allow_nonfinite : bool
+            Take NaN and infinities too.
+
+        Raises
+        ------
+        InputError
+            If the shape or the dtype does not fit, or a value is not finite; the weight is unchanged.
+        UnsupportedError
+            If the weight is computed from others, so that it cannot be written.
+        """
+        checked = self.check(values, allow_nonfinite=allow_nonfinite)
+        assert self.write is not None
+        self.write(self.layout.to_native(checked, self.read()))
+
+    def check(self, values: Any, *, allow_nonfinite: bool = False) -> np.ndarray[Any, Any]:
+        """What `assign` would write, after all its checks; changes nothing."""
+        if self.write is None:
+            raise UnsupportedError(
+                f"weight {self.name!r} ({self.native_name}) is read-only: it is computed from other weights; "
+                f"remove the parametrization, or assign to what it is computed from"
+            )
+        if isinstance(values, AxisArray):
+            values = values.transpose(*self.axes).values
+        array = np.asarray(values)
+        if array.shape != self.shape:
+            raise InputError(
+                f"weight {self.name!r} was given the shape {array.shape}; it has {self.shape} for the axes "
+                f"{', '.join(self.axes)}"
+            )
+        if array.dtype.kind not in "fiub" and not array.dtype.name.startswith(("bfloat", "float8")):
+            raise InputError(f"weight {self.name!r} ({self.dtype}) was given values of dtype {array.dtype}")
+        nonfinite = 0 if allow_nonfinite else sum(count_nonfinite(widened(array)))
+        if nonfinite:
+            raise InputError(
+                f"weight {self.name!r} was given {nonfinite} values that are NaN or infinite; "
+                f"if that is meant, say allow_nonfinite=True"
+            )
+        if "int" in self.dtype and not np.array_equal(array, np.rint(array)):
+            raise InputError(f"weight {self.name!r} holds {self.dtype} and was given fractions")
+        return array
 
 
 def widened(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

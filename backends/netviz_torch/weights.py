@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import torch
@@ -40,10 +40,25 @@ def _canonical(module: nn.Module, kind: str, native_name: str, tensor: torch.Ten
     if isinstance(tensor, UninitializedTensorMixin):
         return
     if isinstance(module, nn.MultiheadAttention) and native_name in ("in_proj_weight", "in_proj_bias"):
-        yield from _packed_projections(module, native_name, tensor)
-        return
-    name, layout = _rule(module, kind, native_name, tensor.ndim)
-    yield _weight(name, native_name, layout, tensor, lambda: tensor)
+        rules = _packed_projections(module, tensor.ndim)
+    else:
+        rules = [_rule(module, kind, native_name, tensor.ndim)]
+    for name, layout in rules:
+        yield Weight(
+            name,
+            native_name,
+            layout,
+            tuple(tensor.shape),
+            dtype_name(tensor.dtype),
+            tensor.requires_grad,
+            lambda: to_numpy(tensor),
+            lambda values: _write(tensor, values),
+        )
+
+
+def _write(tensor: torch.Tensor, values: np.ndarray) -> None:
+    with torch.no_grad():
+        tensor.copy_(torch.from_numpy(np.ascontiguousarray(values)).reshape(tensor.shape))
 
 
 def _rule(module: nn.Module, kind: str, native_name: str, rank: int) -> Rule:
@@ -114,43 +129,18 @@ def _attention_rule(module: nn.MultiheadAttention, native_name: str) -> Rule | N
     return None
 
 
-def _packed_projections(module: nn.Module, native_name: str, tensor: torch.Tensor) -> Iterator[Weight]:
-    part = "kernel" if tensor.ndim == 2 else "bias"
-    axes, pattern = (
-        (("head", "head_dim", "in"), "(h d) i -> h d i")
-        if tensor.ndim == 2
-        else (("head", "head_dim"), "(h d) -> h d")
+def _packed_projections(module: nn.MultiheadAttention, rank: int) -> list[Rule]:
+    """Query, key and value, which lie behind one another in one tensor."""
+    part, axes, pattern = (
+        ("kernel", ("head", "head_dim", "in"), "(h d) i -> h d i")
+        if rank == 2
+        else ("bias", ("head", "head_dim"), "(h d) -> h d")
     )
-    layout = Layout(axes, pattern, {"h": module.num_heads})
-    for index, name in enumerate(("query", "key", "value")):
-        third = slice(index * module.embed_dim, (index + 1) * module.embed_dim)
-        yield _weight(
-            f"{name}_{part}",
-            native_name,
-            layout,
-            tensor,
-            lambda third=third: tensor[third],
-            tensor[third].shape,
-        )
-
-
-def _weight(
-    name: str,
-    native_name: str,
-    layout: Layout,
-    tensor: torch.Tensor,
-    part: Callable[[], torch.Tensor],
-    shape: tuple[int, ...] | None = None,
-) -> Weight:
-    return Weight(
-        name,
-        native_name,
-        layout,
-        tuple(tensor.shape if shape is None else shape),
-        dtype_name(tensor.dtype),
-        tensor.requires_grad,
-        lambda: to_numpy(part()),
-    )
+    size, heads = module.embed_dim, {"h": module.num_heads}
+    return [
+        (f"{name}_{part}", Layout(axes, pattern, heads, (), slice(index * size, (index + 1) * size)))
+        for index, name in enumerate(("query", "key", "value"))
+    ]
 
 
 def dtype_name(dtype: torch.dtype) -> str:

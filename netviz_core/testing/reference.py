@@ -151,7 +151,16 @@ class ReferenceBackend:
 
 
 def _weight(name: str, layout: Layout, array: Array) -> Weight:
-    return Weight(name, name, layout, array.shape, str(array.dtype), True, lambda: array)
+    return Weight(
+        name,
+        name,
+        layout,
+        array.shape,
+        str(array.dtype),
+        True,
+        lambda: array,
+        lambda new: np.copyto(array, new),
+    )
 
 
 def _is_array(value: object) -> bool:

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import count_nonfinite
 from ..network import weight_of, wrap
 from .base import View
-from .scales import Limits, count_nonfinite, signed_limits
+from .scales import Limits, signed_limits
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import count_nonfinite
 from ..capture import Capture
 from ..errors import InputError
 from ..network import weight_of, wrap
 from .base import View
-from .scales import count_nonfinite, extent
+from .scales import extent
 
 _LARGEST = float(np.finfo(np.float64).max)
 

@@ -3,25 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 Limits = tuple[float, float]
-
-
-class Nonfinite(NamedTuple):
-    """How many values are not finite."""
-
-    nan_count: int
-    inf_count: int
-
-
-def count_nonfinite(values: np.ndarray[Any, Any]) -> Nonfinite:
-    """Count NaN and infinities; integers and booleans have none."""
-    if not np.issubdtype(values.dtype, np.inexact):
-        return Nonfinite(0, 0)
-    return Nonfinite(int(np.isnan(values).sum()), int(np.isinf(values).sum()))
 
 
 def extent(values: np.ndarray[Any, Any]) -> Limits | None:

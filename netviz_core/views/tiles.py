@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import SPATIAL_AXES, AxisArray
+from ..arrays import SPATIAL_AXES, AxisArray, count_nonfinite
 from ..capture import Capture, capture
 from ..errors import AxisError, InputError, UnsupportedError
 from ..network import weight_of, wrap
 from ..protocols import Layer
 from .base import View
-from .scales import Limits, count_nonfinite, signed_limits, value_limits
+from .scales import Limits, signed_limits, value_limits
 
 
 @dataclass(frozen=True, eq=False)
