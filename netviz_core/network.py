@@ -198,6 +198,10 @@ def weight_of(network: Network, path: str, name: str) -> tuple[Layer, WeightTens
     if name in weights:
         return layer, weights[name]
     described = f"layer {layer.path!r} ({layer.kind}) has no weight {name!r}"
+    if layer.config.get("built") is False:
+        raise UnsupportedError(
+            f"{described}: it is not built yet; run the model once, which gives it its shapes"
+        )
     if weights:
         raise UnsupportedError(f"{described}; it has {', '.join(map(repr, weights))}")
     owners = [other for other in network.layers.values() if name in other.weights]

@@ -19,8 +19,9 @@ from netviz_core.errors import NetvizError
 from netviz_core.weights import Weight
 
 from .axes import AxisFollower
+from .config import config_of
 from .inputs import check_runnable, explain, prepare
-from .modules import config_of, kind_of, native_class
+from .modules import kind_of, native_class
 from .observe import observed
 from .state import unchanged
 from .watch import Watch

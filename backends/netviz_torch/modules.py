@@ -1,10 +1,8 @@
-"""What each PyTorch module is in netviz' words: its kind and its configuration."""
+"""What kind of layer each PyTorch module is."""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import nn
@@ -48,50 +46,6 @@ _KIND_OF_HOME = {
 
 _DEPTHWISE = {"conv1d": "depthwise_conv1d", "conv2d": "depthwise_conv2d"}
 
-_CONFIG_NAMES = {
-    "in_channels": "in_channels",
-    "out_channels": "out_channels",
-    "in_features": "in_channels",
-    "out_features": "out_channels",
-    "kernel_size": "kernel_size",
-    "stride": "stride",
-    "padding": "padding",
-    "output_padding": "output_padding",
-    "padding_mode": "padding_mode",
-    "dilation": "dilation",
-    "groups": "groups",
-    "num_groups": "groups",
-    "eps": "epsilon",
-    "momentum": "momentum",
-    "negative_slope": "negative_slope",
-    "alpha": "alpha",
-    "approximate": "approximate",
-    "p": "rate",
-    "dropout": "rate",
-    "dim": "axis",
-    "ceil_mode": "ceil_mode",
-    "count_include_pad": "count_include_pad",
-    "output_size": "output_size",
-    "hidden_size": "units",
-    "num_layers": "layers",
-    "bidirectional": "bidirectional",
-    "batch_first": "batch_first",
-    "num_heads": "heads",
-    "nonlinearity": "activation",
-}
-"""PyTorch's attribute names in netviz' vocabulary."""
-
-_ACTIVATION_NAMES = {
-    "SiLU": "silu",
-    "LeakyReLU": "leaky_relu",
-    "LogSoftmax": "log_softmax",
-    "Hardswish": "hard_silu",
-    "Hardsigmoid": "hard_sigmoid",
-    "Hardtanh": "hard_tanh",
-    "LogSigmoid": "log_sigmoid",
-    "Softmax2d": "softmax",
-}
-
 
 def native_class(module: nn.Module) -> type[nn.Module]:
     """The class of a module; for one that was exported or scripted, that which it was made from."""
@@ -120,21 +74,3 @@ def _refined(kind: str, module: nn.Module) -> str:
     if kind in _DEPTHWISE and 1 < getattr(module, "groups", 1) == module.in_channels:
         return _DEPTHWISE[kind]
     return kind
-
-
-def config_of(module: nn.Module, kind: str) -> Mapping[str, Any]:
-    """The hyperparameters of a module in netviz' vocabulary."""
-    if kind in ("container", "other"):
-        return {}
-    attributes = vars(module)
-    found = {
-        ours: _plain(attributes[theirs]) for theirs, ours in _CONFIG_NAMES.items() if theirs in attributes
-    }
-    if kind == "activation":
-        name = native_class(module).__name__
-        found["activation"] = _ACTIVATION_NAMES.get(name, name.lower())
-    return found
-
-
-def _plain(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -11,6 +12,8 @@ from torch.nn.parameter import UninitializedTensorMixin
 
 from netviz_core.errors import UnsupportedError
 from netviz_core.weights import Layout, Weight, positional_layout
+
+from .effective import Compute, computed_from, effective_tensors
 
 _SPATIAL = ("z", "y", "x")
 _GATES = {"lstm": 4, "gru": 3, "rnn": 1}
@@ -21,24 +24,43 @@ Rule = tuple[str, Layout]
 
 
 def weights_of(module: nn.Module, kind: str) -> Mapping[str, Weight]:
-    """The module's own weights, not its children's, by canonical name."""
-    found = {}
-    for native_name, tensor in _own_tensors(module):
-        for weight in _canonical(module, kind, native_name, tensor):
-            found[weight.name] = weight
+    """The module's own weights, not its children's, by canonical name.
+
+    What a parametrization computes is shown in place of what it is computed from. An attention layer
+    counts its output projection as its own.
+    """
+    found = {weight.name: weight for weight in _own_weights(module, kind)}
+    if isinstance(module, nn.MultiheadAttention):
+        for name, weight in weights_of(module.out_proj, "dense").items():
+            layout = _OUTPUT_PROJECTION[name](module.num_heads)
+            found[f"output_{name}"] = replace(weight, name=f"output_{name}", layout=layout)
     return found
 
 
-def _own_tensors(module: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+_OUTPUT_PROJECTION = {
+    "kernel": lambda heads: Layout(("out", "head", "head_dim"), "o (h d) -> o h d", {"h": heads}),
+    "bias": lambda heads: Layout(("out",)),
+}
+
+
+def _own_weights(module: nn.Module, kind: str) -> Iterator[Weight]:
+    for native_name, compute in effective_tensors(module):
+        yield from _canonical(module, kind, native_name, compute(), compute)
+    hidden = {*_NOT_WEIGHTS, *computed_from(module)}
     for tensors in (module.named_parameters, module.named_buffers):
-        for name, tensor in tensors(recurse=False, remove_duplicate=False):
-            if name not in _NOT_WEIGHTS:
-                yield name, tensor
+        for native_name, tensor in tensors(recurse=False, remove_duplicate=False):
+            if native_name not in hidden and not isinstance(tensor, UninitializedTensorMixin):
+                yield from _canonical(module, kind, native_name, tensor)
 
 
-def _canonical(module: nn.Module, kind: str, native_name: str, tensor: torch.Tensor) -> Iterator[Weight]:
-    if isinstance(tensor, UninitializedTensorMixin):
-        return
+def _canonical(
+    module: nn.Module,
+    kind: str,
+    native_name: str,
+    tensor: torch.Tensor,
+    compute: Compute | None = None,
+) -> Iterator[Weight]:
+    """The weights that lie in one tensor; read-only ones where it is computed."""
     if isinstance(module, nn.MultiheadAttention) and native_name in ("in_proj_weight", "in_proj_bias"):
         rules = _packed_projections(module, tensor.ndim)
     else:
@@ -50,9 +72,9 @@ def _canonical(module: nn.Module, kind: str, native_name: str, tensor: torch.Ten
             layout,
             tuple(tensor.shape),
             dtype_name(tensor.dtype),
-            tensor.requires_grad,
-            lambda: to_numpy(tensor),
-            lambda values: _write(tensor, values),
+            tensor.requires_grad or compute is not None,
+            lambda: to_numpy(tensor if compute is None else compute()),
+            (lambda values: _write(tensor, values)) if compute is None else None,
         )
 
 

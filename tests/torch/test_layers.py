@@ -156,7 +156,7 @@ def weight_dtype(dtype):
 def test_config_speaks_one_vocabulary():
     conv = nv.wrap(nn.Conv2d(2, 4, 3, stride=2, padding=1, dilation=2))[""].config
     assert conv["stride"] == (2, 2)
-    assert conv["padding"] == (1, 1)
+    assert conv["padding"] == ((1, 1), (1, 1))
     assert conv["dilation"] == (2, 2)
     assert nv.wrap(nn.BatchNorm2d(3, eps=1e-3))[""].config["epsilon"] == 1e-3
     assert nv.wrap(nn.LeakyReLU(0.3))[""].config == {"negative_slope": 0.3, "activation": "leaky_relu"}

@@ -1,0 +1,102 @@
+"""The hyperparameters of PyTorch modules in netviz' one vocabulary."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+from torch.nn.parameter import UninitializedTensorMixin
+
+from .modules import native_class
+
+_NAMES = {
+    "kernel_size": "kernel_size",
+    "stride": "stride",
+    "padding": "padding",
+    "output_padding": "output_padding",
+    "padding_mode": "padding_mode",
+    "dilation": "dilation",
+    "groups": "groups",
+    "num_groups": "groups",
+    "out_channels": "out_channels",
+    "out_features": "units",
+    "hidden_size": "units",
+    "eps": "epsilon",
+    "momentum": "momentum",
+    "negative_slope": "negative_slope",
+    "alpha": "alpha",
+    "p": "rate",
+    "dropout": "rate",
+    "dim": "axis",
+    "ceil_mode": "ceil_mode",
+    "count_include_pad": "count_include_pad",
+    "output_size": "output_size",
+    "num_layers": "layers",
+    "bidirectional": "bidirectional",
+    "batch_first": "batch_first",
+    "num_heads": "heads",
+    "nonlinearity": "activation",
+}
+"""PyTorch's attribute names in netviz' vocabulary."""
+
+_ACTIVATIONS = {
+    "LeakyReLU": "leaky_relu",
+    "LogSoftmax": "log_softmax",
+    "Hardswish": "hard_silu",
+    "Hardsigmoid": "hard_sigmoid",
+    "Hardtanh": "hard_tanh",
+    "LogSigmoid": "log_sigmoid",
+    "Softmax2d": "softmax",
+}
+"""Where lower case alone does not make netviz' name of a class."""
+
+_PER_AXIS = ("kernel_size", "stride", "dilation", "output_padding")
+
+
+def config_of(module: nn.Module, kind: str) -> Mapping[str, Any]:
+    """The hyperparameters of a module; none for containers and for modules that netviz does not know."""
+    if kind in ("container", "other"):
+        return {}
+    attributes = vars(module)
+    found = {ours: attributes[theirs] for theirs, ours in _NAMES.items() if theirs in attributes}
+    _spread_over_axes(found, _spatial_rank(module))
+    if kind == "activation":
+        name = native_class(module).__name__
+        found["activation"] = _ACTIVATIONS.get(name, name.lower())
+    if isinstance(module, nn.GELU):
+        found["approximate"] = module.approximate != "none"
+    if any(isinstance(weight, UninitializedTensorMixin) for weight in module.parameters(recurse=False)):
+        found["built"] = False
+    return found
+
+
+def _spatial_rank(module: nn.Module) -> int:
+    """How many spatial axes a module works on, as its class' name says: ``MaxPool2d``."""
+    name = native_class(module).__name__
+    return next((rank for rank in (1, 2, 3) if f"{rank}d" in name), 0)
+
+
+def _spread_over_axes(config: dict[str, Any], rank: int) -> None:
+    """Give sizes one number for each spatial axis, and padding a number for each side of it."""
+    if not rank or "kernel_size" not in config:
+        return
+    for name in _PER_AXIS:
+        if name in config:
+            config[name] = _tuple(config[name], rank)
+    if "padding" in config:
+        config["padding"] = _resolved(config["padding"], config, rank)
+
+
+def _resolved(padding: Any, config: Mapping[str, Any], rank: int) -> tuple[tuple[int, int], ...]:
+    if padding == "valid":
+        return ((0, 0),) * rank
+    if padding == "same":
+        dilation = config.get("dilation", (1,) * rank)
+        lost = [(size - 1) * step for size, step in zip(config["kernel_size"], dilation, strict=True)]
+        return tuple((total // 2, total - total // 2) for total in lost)
+    return tuple((side, side) for side in _tuple(padding, rank))
+
+
+def _tuple(value: Any, rank: int) -> tuple[Any, ...]:
+    return tuple(value) if isinstance(value, (tuple, list)) else (value,) * rank
