@@ -65,10 +65,9 @@ def _same_shape(follower: AxisFollower, args: tuple[Any, ...], output: torch.Ten
     """Elementwise operations: the names of whichever operand has the result's shape."""
     for operand in args:
         for tensor in operand if isinstance(operand, (list, tuple)) else (operand,):
-            if isinstance(tensor, torch.Tensor) and tensor.shape == output.shape:
-                names = follower.get(tensor)
-                if names is not None:
-                    return names
+            names = follower.get(tensor)
+            if names is not None and tensor.shape == output.shape:
+                return names
     return None
 
 

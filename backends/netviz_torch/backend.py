@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -79,7 +79,8 @@ class TorchBackend:
         args, kwargs = prepare(module, inputs, follower)
         watch = Watch(follower)
         with unchanged(watch, module, args, kwargs), observed(module, recorder, watch), torch.no_grad():
-            module.eval()
+            with suppress(NotImplementedError):  # an exported program has no modes
+                module.eval()
             try:
                 return module(*args, **kwargs)
             except NetvizError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from torch import nn
 from torch.nn.utils.rnn import PackedSequence
 
 from netviz_core.capture import Observation, Recorder
+from netviz_core.errors import UnsupportedError
 from netviz_core.structure import leaves
 
 from .axes import DEFINING_KINDS, AxisFollower, defined_axes
@@ -42,7 +44,7 @@ def observed(module: nn.Module, recorder: Recorder | None, watch: Watch) -> Iter
                         )
                 if wanted:
                     watch.weights.update((id(weight), path) for weight in child.parameters(recurse=False))
-        with watch, Exposures(watch):
+        with watch, Exposures(watch), _without_compiler():
             yield
     finally:
         for handle in hooks:
@@ -80,7 +82,13 @@ def _hook(path: str | None, kind: str, recorder: Recorder, watch: Watch) -> Call
         elif path is not None:
             if not recorder.reduces(path):
                 recorder.require_room(path, sum(_numpy_bytes(tensor) for _, tensor in found))
-            recorder.add(path, [_observation(leaf, tensor, watch) for leaf, tensor in found])
+            if not found:
+                returned = type(output).__name__
+                recorder.miss(path, f"it returned a {returned}, in which no tensor was found", "unsupported")
+            try:
+                recorder.add(path, [_observation(leaf, tensor, watch) for leaf, tensor in found])
+            except UnsupportedError as error:
+                recorder.miss(path, str(error), "unsupported")
 
     return after_call
 
@@ -132,10 +140,35 @@ def _explain_misses(modules: Mapping[str, nn.Module], recorder: Recorder, watch:
             )
         elif isinstance(child, nn.modules.linear.NonDynamicallyQuantizableLinear):
             recorder.miss(path, "its MultiheadAttention uses the weights itself and never calls it")
-        elif isinstance(child, (nn.ModuleList, nn.ModuleDict)):
-            recorder.miss(path, f"a {type(child).__name__} only holds modules and is never called")
+        elif type(child).forward is nn.Module.forward:
+            recorder.miss(path, f"a {type(child).__name__} only holds others and is never called")
         elif path in watch.used:
             recorder.miss(
                 path,
                 "its weights were used without a call of the layer: the model calls .forward or a function",
             )
+
+
+_COMPILERS = ("torch._dynamo", "torch.nn.attention.flex_attention")
+_stances: list[Any] = []
+_stances_lock = threading.Lock()
+
+
+@contextmanager
+def _without_compiler() -> Iterator[None]:
+    """Let compiled parts of a model run layer by layer, so that they can be seen.
+
+    How PyTorch compiles is set for the whole process: the last to leave puts it back.
+    """
+    if not any(name in sys.modules for name in _COMPILERS):
+        yield
+        return
+    with _stances_lock:
+        _stances.append(torch.compiler.set_stance("force_eager"))
+    try:
+        yield
+    finally:
+        with _stances_lock:
+            stance = _stances.pop()
+            if not _stances:
+                stance.__exit__(None, None, None)

@@ -16,8 +16,9 @@ import numpy as np
 import torch
 from torch._ops import OpOverload
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _pop_mode, _push_mode
 
+from netviz_core.capture import HeldValue, Ready
 from netviz_core.errors import CaptureError
 
 from .axes import AxisFollower
@@ -90,6 +91,19 @@ class Watch(TorchDispatchMode):
         self._before: list[tuple[torch.Tensor, torch.Tensor]] = []
         self._exposed: set[int] = set()
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # nothing compiles meanwhile, and the compiler takes a second to import
+
+    def __enter__(self) -> Watch:
+        # The mode proper belongs to a thread. `TorchDispatchMode` would set flags of the whole process too,
+        # which two threads leave behind set if they overlap.
+        _push_mode(self)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        _pop_mode()
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if not isinstance(func, OpOverload):
@@ -105,10 +119,10 @@ class Watch(TorchDispatchMode):
         self.follower.after(func, args, result)
         return result
 
-    def hold(self, tensor: torch.Tensor) -> HeldTensor:
+    def hold(self, tensor: torch.Tensor) -> HeldValue:
         """Keep a tensor's present value."""
         if not _is_plain(tensor):
-            return HeldTensor(tensor.detach().clone(), own=True)
+            return Ready(to_numpy(tensor.detach().clone()))
         key = _memory(tensor)
         with torch._C._DisableTorchDispatch():
             if key in self._exposed or not _is_torchs_own(tensor):

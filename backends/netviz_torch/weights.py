@@ -189,12 +189,16 @@ def to_numpy(tensor: torch.Tensor) -> np.ndarray:
         raise UnsupportedError(
             "the tensor is on the meta device and has no values; move the model with to_empty() and load its weights"
         )
-    if tensor.is_quantized:
-        tensor = tensor.dequantize()
-    if tensor.layout != torch.strided:
-        tensor = tensor.to_dense()
-    if tensor.dtype == torch.complex32:
-        tensor = tensor.to(torch.complex64)
-    elif tensor.dtype not in _NATIVE_TO_NUMPY:
-        tensor = tensor.to(torch.float32)
-    return tensor.cpu().resolve_conj().resolve_neg().numpy()
+    try:
+        if tensor.is_quantized:
+            tensor = tensor.dequantize()
+        if tensor.layout != torch.strided:
+            tensor = tensor.to_dense()
+        if tensor.dtype == torch.complex32:
+            tensor = tensor.to(torch.complex64)
+        elif tensor.dtype not in _NATIVE_TO_NUMPY:
+            tensor = tensor.to(torch.float32)
+        return tensor.cpu().resolve_conj().resolve_neg().numpy()
+    except (RuntimeError, TypeError) as error:
+        described = f"{type(tensor).__name__} of dtype {dtype_name(tensor.dtype)}"
+        raise UnsupportedError(f"a {described} cannot be brought to NumPy: {error}") from error
