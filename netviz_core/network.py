@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
+from .checkpoint import Checkpoint, CheckpointBackend, from_mapping
 from .errors import FileFormatError, InputError, LayerNotFoundError, UnsupportedError, nearest
-from .plugins import backend_for, loaders
+from .plugins import backend_for, loaders, tensor_to_numpy
 from .protocols import Backend, Layer, LayerSelection, WeightTensor
 
 
@@ -110,9 +111,9 @@ def wrap(model: Any, *, trust: bool = False) -> Network:
 
     Parameters
     ----------
-    model : native model, path, or Network
-        A path is that of a saved model, in a format that an installed backend reads.
-        A `Network` is returned as it is.
+    model : native model, state dict, path, or Network
+        A path is that of a saved model or of weights alone, in a format that an installed
+        backend reads. A `Network` is returned as it is.
     trust : bool
         Allow a file to run code while it is loaded, as unpickling does. Only for files that
         you made yourself.
@@ -140,6 +141,10 @@ def wrap(model: Any, *, trust: bool = False) -> Network:
         return model
     if isinstance(model, (str, os.PathLike)):
         model = _load(os.fspath(model), trust)
+    if isinstance(model, Mapping):
+        model = from_mapping(model, tensor_to_numpy) or model
+    if isinstance(model, Checkpoint):
+        return Network(CheckpointBackend(), model)
     return Network(backend_for(model), model)
 
 
@@ -147,8 +152,8 @@ def _load(name: str, trust: bool) -> Any:
     from pathlib import Path
 
     path = Path(name)
-    suffix = path.suffix.lower()
-    if suffix not in loaders.names():
+    suffix = max((known for known in loaders.names() if name.lower().endswith(known)), key=len, default="")
+    if not suffix:
         known = ", ".join(loaders.names()) or "none"
         raise FileFormatError(
             f"cannot tell from its suffix how to load {str(path)!r}; known suffixes: {known}"
@@ -195,8 +200,9 @@ def weight_of(network: Network, path: str, name: str) -> tuple[Layer, WeightTens
     """
     layer = network[path]
     weights = layer.weights
-    if name in weights:
-        return layer, weights[name]
+    for weight in weights.values():
+        if name in (weight.name, weight.native_name):
+            return layer, weight
     described = f"layer {layer.path!r} ({layer.kind}) has no weight {name!r}"
     if layer.config.get("built") is False:
         raise UnsupportedError(

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
+
 from .errors import BackendConflictError, BackendLoadError, InputError, UnknownModelError, nearest
 
 if TYPE_CHECKING:
@@ -323,6 +325,14 @@ def register_renderer(name: str, target: Any) -> None:
 def refresh_renderers() -> None:
     """Look for installed renderers again, and give those that failed another try."""
     _renderers.refresh()
+
+
+def tensor_to_numpy(tensor: Any) -> np.ndarray[Any, Any]:
+    """Bring a tensor of any framework to NumPy, through its backend where that knows how."""
+    root = type(tensor).__module__.partition(".")[0]
+    backend = get_backend(root) if root in _backends.names() else None
+    convert = getattr(backend, "to_numpy", np.asarray)
+    return cast("np.ndarray[Any, Any]", convert(tensor))
 
 
 def backend_for(model: object) -> Backend:

@@ -204,6 +204,13 @@ class SupportsDemo(Protocol):
         """
 
 
+class SupportsTensors(Protocol):
+    """Opt-in: a backend that brings its framework's tensors to NumPy, as those of a state dict."""
+
+    def to_numpy(self, tensor: Any) -> np.ndarray[Any, Any]:
+        """The tensor as NumPy, ``float32`` for narrower floats; it may share memory."""
+
+
 class Renderer(Protocol):
     """Draws views with one plotting library. The class takes no arguments."""
 

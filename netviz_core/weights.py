@@ -5,6 +5,7 @@ What backends build their `WeightTensor` from.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -72,6 +73,13 @@ class Layout:
         whole = native.copy()
         whole[self.part] = values
         return whole
+
+    @property
+    def native_rank(self) -> int:
+        """How many axes a native array has."""
+        native_side = self.pattern.partition("->")[0]
+        rank = len(re.findall(r"\([^)]*\)|\S+", native_side)) if self.pattern else len(self.axes)
+        return rank + isinstance(self.part, int)
 
     def shape(self, native_shape: tuple[int, ...]) -> tuple[int, ...]:
         """The canonical shape of a native array of `native_shape`, which need not exist."""

@@ -25,7 +25,7 @@ from .modules import kind_of, native_class
 from .observe import observed
 from .state import unchanged
 from .watch import Watch
-from .weights import weights_of
+from .weights import to_numpy, weights_of
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,10 @@ class TorchBackend:
         """Tell `recorder` of every call of the layers it wants while the context is open."""
         with observed(_unwrapped(model), recorder, Watch(AxisFollower())):
             yield
+
+    def to_numpy(self, tensor: torch.Tensor) -> np.ndarray:
+        """A tensor as NumPy, see `netviz_core.protocols.SupportsTensors`."""
+        return to_numpy(tensor)
 
     def demo(
         self, images: np.ndarray, labels: np.ndarray, progress: Callable[[int, int, float], None]

@@ -1,9 +1,11 @@
-"""Opens programs that ``torch.export`` saved."""
+"""Opens what ``torch.export.save`` and ``torch.save`` write."""
 
 from __future__ import annotations
 
+import pickle
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -42,3 +44,26 @@ def load_exported(path: Path, trust: bool = False) -> nn.Module:
         raise FileFormatError(
             f"{str(path)!r} could not be loaded as an exported PyTorch program: {error}"
         ) from error
+
+
+def load_saved(path: Path, trust: bool = False) -> Any:
+    """Load a ``.pt`` or ``.pth`` file: a state dict, or with `trust` whatever was saved.
+
+    Tensors are mapped into memory and read when they are looked at.
+
+    Raises
+    ------
+    FileFormatError
+        If the file is damaged, or holds more than tensors and `trust` is not given.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=not trust, mmap=zipfile.is_zipfile(path))
+    except pickle.UnpicklingError as error:
+        if trust:
+            raise FileFormatError(f"{str(path)!r} is not a whole file of torch.save: {error}") from error
+        raise FileFormatError(
+            f"{str(path)!r} holds more than tensors, or is damaged, and opening it could run code; save the "
+            f"state_dict() alone, or, if you trust where it comes from, say trust=True (--trust on the command line)"
+        ) from error
+    except (RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise FileFormatError(f"{str(path)!r} is not a whole file of torch.save: {error}") from error

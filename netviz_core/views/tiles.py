@@ -85,7 +85,7 @@ def kernels(
     layer : str
         Its path.
     weight : str
-        Which of its weights; it needs the axis ``out`` and an axis ``x``.
+        Which of its weights; it needs an axis ``x``.
     channel : int, optional
         Only the slices of this input channel.
     rgb : bool, optional
@@ -114,7 +114,7 @@ def kernels(
     (4, 3, 3)
     """
     found, tensor = weight_of(wrap(model), layer, weight)
-    if "x" not in tensor.axes or "out" not in tensor.axes:
+    if "x" not in tensor.axes:
         named = ", ".join(tensor.axes)
         raise UnsupportedError(
             f"weight {weight!r} of layer {found.path!r} ({found.kind}) has the axes {named} and no "
@@ -124,9 +124,10 @@ def kernels(
     if channel is not None:
         array = array.select(**{"in": slice(_within(array, "in", channel), channel % array.sizes["in"] + 1)})
     colour = _wants_colour(array, rgb, channel)
-    tiles = _tiles(array, ("out", "in", *SPATIAL_AXES), colour)[: _positive(limit)]
+    leading = [axis for axis in array.axes if axis not in SPATIAL_AXES]
+    tiles = _tiles(array, (*leading, *SPATIAL_AXES), colour)[: _positive(limit)]
     spatial = " × ".join(str(size) for axis, size in array.sizes.items() if axis in SPATIAL_AXES)
-    sliced = " × ".join(f"{array.sizes[axis]} {axis}" for axis in ("out", "in") if axis in array.axes)
+    sliced = " × ".join(f"{array.sizes[axis]} {axis}" for axis in leading)
     return KernelGrid(
         title=_title(found, f"{sliced}, {spatial}"),
         tiles=tiles,

@@ -60,3 +60,28 @@ def test_a_truncated_program_is_refused(exported, tmp_path):
         nv.wrap(path, trust=True)
     with pytest.raises(FileNotFoundError):
         nv.wrap(tmp_path / "missing.pt2")
+
+
+def test_a_state_dict_is_mapped_into_memory(tmp_path):
+    model = small_cnn()
+    torch.save({"epoch": 3, "model": model.state_dict()}, tmp_path / "state.pt")
+    network = nv.wrap(tmp_path / "state.pt")
+    assert network["model.0"].kind == "conv2d"
+    np.testing.assert_array_equal(
+        network["model.0"].weights["kernel"].numpy(), model[0].weight.detach().numpy()
+    )
+    half = nv.wrap(model.to(torch.bfloat16).state_dict())["6"].weights["kernel"]
+    assert (half.dtype, half.numpy().dtype) == ("bfloat16", np.float32)
+
+
+def test_a_pickled_model_needs_trust(tmp_path):
+    torch.save(small_cnn(), tmp_path / "model.pth")
+    with pytest.raises(nv.FileFormatError, match="--trust"):
+        nv.wrap(tmp_path / "model.pth")
+    assert nv.wrap(tmp_path / "model.pth", trust=True)["6"].kind == "dense"
+    whole = (tmp_path / "model.pth").read_bytes()
+    for content in (b"", b"nothing", whole[: len(whole) // 2]):
+        (tmp_path / "cut.pt").write_bytes(content)
+        for trust in (False, True):
+            with pytest.raises(nv.FileFormatError):
+                nv.wrap(tmp_path / "cut.pt", trust=trust)

@@ -15,6 +15,11 @@ ENTRY_POINTS = {
     ("netviz.loaders", ".keras", "netviz_keras.files:load_model"),
     ("netviz.loaders", ".h5", "netviz_keras.files:load_model"),
     ("netviz.loaders", ".pt2", "netviz_torch.files:load_exported"),
+    ("netviz.loaders", ".pt", "netviz_torch.files:load_saved"),
+    ("netviz.loaders", ".pth", "netviz_torch.files:load_saved"),
+    ("netviz.loaders", ".safetensors", "netviz_core.checkpoint_files:load_safetensors"),
+    ("netviz.loaders", ".npz", "netviz_core.checkpoint_files:load_npz"),
+    ("netviz.loaders", ".weights.h5", "netviz_core.checkpoint_files:load_weights_h5"),
     ("console_scripts", "netviz", "netviz_core.cli:main"),
 }
 
