@@ -35,7 +35,7 @@ from .plugins import (
 )
 from .transfer import WeightTransfer, copy_weights
 from .views.heatmap import Heatmap, heatmap
-from .views.histogram import Histogram, histogram
+from .views.histogram import Histogram, HistogramRows, histogram, histograms
 from .views.side_by_side import SideBySide, side_by_side
 from .views.tiles import FeatureMapGrid, KernelGrid, feature_maps, kernels
 
@@ -54,6 +54,7 @@ __all__ = [
     "FileFormatError",
     "Heatmap",
     "Histogram",
+    "HistogramRows",
     "InputError",
     "KernelGrid",
     "LayerNotFoundError",
@@ -71,6 +72,7 @@ __all__ = [
     "get_renderer",
     "heatmap",
     "histogram",
+    "histograms",
     "images",
     "kernels",
     "list_backends",

@@ -72,6 +72,9 @@ class WeightTensor(Protocol):
             If there are no values yet (lazy, unbuilt, or on the meta device).
         """
 
+    def peek(self) -> np.ndarray[Any, Any]:
+        """The same without a copy where there can be one; to be read at once, and never written to."""
+
     def assign(self, values: Any, *, allow_nonfinite: bool = False) -> None:
         """Give the weight new values in canonical layout, in place; see `netviz_core.weights.Weight`."""
 

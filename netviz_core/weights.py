@@ -150,9 +150,13 @@ class Weight:
         """The length of each of `axes`."""
         return self.layout.shape(self.native_shape)
 
+    def peek(self) -> np.ndarray[Any, Any]:
+        """The weight as it is now, in canonical layout, to be read at once: it may share the model's memory."""
+        return widened(self.layout.to_canonical(self.read()))
+
     def numpy(self) -> np.ndarray[Any, Any]:
         """Copy the weight as it is now, in canonical layout."""
-        return np.array(widened(self.layout.to_canonical(self.read())), order="C", copy=True)
+        return np.array(self.peek(), order="C", copy=True)
 
     def assign(self, values: Any, *, allow_nonfinite: bool = False) -> None:
         """Give the weight new values, in place.

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ..arrays import count_nonfinite
 from ..capture import Capture
-from ..errors import InputError
+from ..errors import InputError, LayerNotFoundError, UnsupportedError, nearest
 from ..network import weight_of, wrap
+from ..protocols import LayerSelection
 from .base import View
 from .scales import extent
 
@@ -136,3 +140,120 @@ def _moments(values: np.ndarray[Any, Any]) -> tuple[float, float]:
     scale = float(np.abs(values).max()) or 1.0
     scaled = values / scale
     return float(scaled.mean()) * scale, float(scaled.std()) * scale
+
+
+@dataclass(frozen=True, eq=False)
+class HistogramRows(View):
+    """Several histograms on the same edges, one row for each; made by `histograms`.
+
+    Parameters
+    ----------
+    title : str
+    labels : tuple of str
+        What each row is: a layer's path, and its weight where there are several.
+    counts : numpy.ndarray
+        ``(rows, bins)``, int64.
+    edges : numpy.ndarray
+        ``(bins + 1,)``, float64, finite and increasing.
+    nan_counts, inf_counts : numpy.ndarray
+        ``(rows,)``: how many values are not finite.
+    value_label : str
+        What the values are.
+    """
+
+    title: str
+    labels: tuple[str, ...]
+    counts: np.ndarray[Any, Any]
+    edges: np.ndarray[Any, Any]
+    nan_counts: np.ndarray[Any, Any]
+    inf_counts: np.ndarray[Any, Any]
+    value_label: str
+
+
+def histograms(
+    source: Any, layers: LayerSelection = "*", weight: str = "kernel", bins: Any = 50
+) -> HistogramRows:
+    """Count the values of many weights, or of all activations of a capture, on one scale.
+
+    Parameters
+    ----------
+    source : native model, state dict, path, Network, or Capture
+    layers : str, list of str, or callable
+        Which layers; for a capture a glob over its keys, or a list of them.
+    weight : str
+        Which weights of theirs; a glob does (``"*"`` for all). Layers without one are left out.
+    bins : int, or sequence of float
+        As for `histogram`, over all rows together.
+
+    Returns
+    -------
+    HistogramRows
+        One row for each weight, in the model's order. Each tensor is read twice, one at a time.
+
+    Raises
+    ------
+    LayerNotFoundError
+        If `layers` matches nothing.
+    UnsupportedError
+        If no layer chosen has such a weight.
+    InputError
+        If `bins` is neither a positive number nor increasing edges.
+
+    Examples
+    --------
+    >>> from netviz_core.testing import example_model
+    >>> histograms(example_model(), weight="*").labels
+    ('conv1 kernel', 'conv1 bias', 'dense1 kernel', 'dense1 bias')
+    """
+    rows = (
+        _rows_of_capture(source, layers) if isinstance(source, Capture) else _rows_of(source, layers, weight)
+    )
+    found = [limits for _, read in rows if (limits := extent(read())) is not None]
+    whole = (min(low for low, _ in found), max(high for _, high in found)) if found else None
+    edges = _edges(whole, bins)
+    counted = [histogram_of(read(), label, "", edges) for label, read in rows]
+    return HistogramRows(
+        title=f"{len(rows)} activations"
+        if isinstance(source, Capture)
+        else f"{weight} of {len(rows)} weights",
+        labels=tuple(label for label, _ in rows),
+        counts=np.stack([row.counts for row in counted]),
+        edges=edges,
+        nan_counts=np.array([row.nan_count for row in counted]),
+        inf_counts=np.array([row.inf_count for row in counted]),
+        value_label="activation" if isinstance(source, Capture) else weight.replace("*", "weight"),
+    )
+
+
+_Row = tuple[str, Callable[[], np.ndarray[Any, Any]]]
+
+
+def _rows_of(source: Any, layers: LayerSelection, weight: str) -> list[_Row]:
+    chosen = wrap(source).select(layers)
+    rows = [
+        (f"{layer.path} {name}" if weight != name else layer.path, tensor.numpy)
+        for layer in chosen
+        for name, tensor in layer.weights.items()
+        if fnmatchcase(name, weight)
+    ]
+    if not rows:
+        raise UnsupportedError(
+            f"none of the {len(chosen)} layers chosen has a weight {weight!r}; try weight='*'"
+        )
+    return rows
+
+
+def _rows_of_capture(captured: Capture, layers: LayerSelection) -> list[_Row]:
+    patterns = [layers] if isinstance(layers, str) else layers
+    if callable(patterns):
+        raise InputError(
+            "a capture has no layers to call a function with; give a key, a glob, or a list of them"
+        )
+    keys = [key for key in captured if any(key == p or fnmatchcase(key, p) for p in patterns)]
+    if not keys:
+        raise LayerNotFoundError(f"nothing was captured under {layers!r}; {nearest(str(layers), captured)}")
+    return [(key, partial(_values, captured, key)) for key in keys]
+
+
+def _values(captured: Capture, key: str) -> np.ndarray[Any, Any]:
+    return captured[key].values

@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from netviz_core.views.heatmap import Heatmap
 
-from .colours import ColourScale, nonfinite_entries, scale_for
+from .colours import NAN_COLOUR, POSITIVE_INFINITY_COLOUR, ColourScale, nonfinite_entries, scale_for
 from .inches import width_of
 from .style import Style
 from .text import PLAIN, add_footer, say_empty
@@ -18,11 +18,13 @@ from .text import PLAIN, add_footer, say_empty
 _WIDTH = 4.8
 _LEAST_HEIGHT, _MOST_HEIGHT = 1.6, 4.8
 _VECTOR_HEIGHT = 0.6
+_MOST_GROUP_LABELS = 8
+_BOUNDARY = "0.15"
 
 
 def size(view: Heatmap) -> tuple[float, float]:
     """Width and height in inches: square values where the shape allows, never a mere line."""
-    rows, columns = view.values.shape
+    rows, columns = view.full_shape
     if rows == 1:
         return _WIDTH, _VECTOR_HEIGHT
     return _WIDTH, min(max(_WIDTH * rows / max(columns, 1), _LEAST_HEIGHT), _MOST_HEIGHT)
@@ -40,7 +42,7 @@ def label(view: Heatmap) -> str:
 
 def draw(ax: Axes, view: Heatmap, style: Style) -> None:
     """Draw rows down and columns across."""
-    rows, columns = view.values.shape
+    rows, columns = view.full_shape
     ax.set_xlabel(_axis_label(view.column_axis, columns), **PLAIN)
     colours = scale(view, style)
     if colours is None:
@@ -48,26 +50,49 @@ def draw(ax: Axes, view: Heatmap, style: Style) -> None:
         say_empty(ax, f"no values: {rows} × {columns}")
         return
     picture = colours.rgba(view.values)
-    image = ax.imshow(picture, origin="upper", aspect="auto", interpolation="antialiased")
+    extent = (-0.5, columns - 0.5, rows - 0.5, -0.5)
+    image = ax.imshow(picture, extent=extent, origin="upper", aspect="auto", interpolation="antialiased")
     image.set_mouseover(False)
     ax.format_coord = partial(_describe, view)  # type: ignore[method-assign]
     ax.grid(False)
     ax.minorticks_off()
     ax.tick_params(labelsize="small")
-    _number(ax.xaxis, columns)
+    _number(ax.xaxis, columns, view.column_groups)
     if rows > 1:
-        _number(ax.yaxis, rows)
+        _number(ax.yaxis, rows, view.row_groups)
         ax.set_ylabel(_axis_label(view.row_axis, rows), **PLAIN)
     else:
         ax.set_yticks([])
-    add_footer(ax, nonfinite_entries(view.values), width_of(ax))
+    for edge in _boundaries(rows, view.row_groups):
+        ax.axhline(edge, color=_BOUNDARY, linewidth=0.8)
+    for edge in _boundaries(columns, view.column_groups):
+        ax.axvline(edge, color=_BOUNDARY, linewidth=0.8)
+    add_footer(ax, _nonfinite(view), width_of(ax))
 
 
-def _number(axis: Axis, count: int) -> None:
-    if count > 1:
+def _nonfinite(view: Heatmap) -> list[tuple[str, str]]:
+    """What is not finite, counted in the weight itself where blocks of it are shown."""
+    if view.shape is None:
+        return nonfinite_entries(view.values)
+    counts = ((NAN_COLOUR, view.nan_count, "NaN"), (POSITIVE_INFINITY_COLOUR, view.inf_count, "infinite"))
+    return [(colour, f"{count:,} {name}") for colour, count, name in counts if count]
+
+
+def _number(axis: Axis, count: int, groups: tuple[str, ...]) -> None:
+    """Name the groups, where there are some, else number the entries."""
+    if groups:
+        size, every = count / len(groups), -(-len(groups) // _MOST_GROUP_LABELS)
+        centres = [size * (index + 0.5) - 0.5 for index in range(len(groups))]
+        axis.set_ticks(centres[::every], groups[::every])
+    elif count > 1:
         axis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
     else:
         axis.set_ticks([0])
+
+
+def _boundaries(count: int, groups: tuple[str, ...]) -> list[float]:
+    """Where one group ends and the next begins."""
+    return [index * count / len(groups) - 0.5 for index in range(1, len(groups))]
 
 
 def _axis_label(axis: str, count: int) -> str:
@@ -76,8 +101,11 @@ def _axis_label(axis: str, count: int) -> str:
 
 def _describe(view: Heatmap, x: float, y: float) -> str:
     """What lies under the cursor."""
+    rows, columns = view.full_shape
     row, column = round(y), round(x)
-    if not (0 <= row < view.values.shape[0] and 0 <= column < view.values.shape[1]):
+    if not (0 <= row < rows and 0 <= column < columns):
         return ""
+    shown_rows, shown_columns = view.values.shape
+    value = view.values[row * shown_rows // rows, column * shown_columns // columns]
     place = f"{view.row_axis or 'row'} {row}, {view.column_axis or 'column'} {column}"
-    return f"{place}: {view.values[row, column]:.4g}"
+    return f"{place}: {value:.4g}" if view.shape is None else f"around {place}: {value:.4g}"

@@ -11,11 +11,11 @@ from matplotlib.axes import Axes
 from netviz_core.errors import UnsupportedError
 from netviz_core.views.base import View
 from netviz_core.views.heatmap import Heatmap
-from netviz_core.views.histogram import Histogram
+from netviz_core.views.histogram import Histogram, HistogramRows
 from netviz_core.views.side_by_side import SideBySide
 from netviz_core.views.tiles import TileGrid
 
-from . import heatmap, histogram, tiles
+from . import heatmap, histogram, histogram_rows, tiles
 from .colours import ColourScale
 from .style import Style
 
@@ -48,6 +48,9 @@ class Panel:
 _PANELS: Mapping[type[View], Panel] = {
     TileGrid: Panel(tiles.size, tiles.scale, tiles.label, tiles.draw, around=0.65),
     Heatmap: Panel(heatmap.size, heatmap.scale, heatmap.label, heatmap.draw, around=0.85),
+    HistogramRows: Panel(
+        histogram_rows.size, histogram_rows.scale, histogram_rows.label, histogram_rows.draw, around=0.85
+    ),
     Histogram: Panel(histogram.size, histogram.scale, histogram.label, histogram.draw, around=1.2),
 }
 

@@ -74,6 +74,11 @@ def number(value: float) -> str:
     return f"{value:.3g}".replace("-", "\N{MINUS SIGN}")
 
 
+def shortened(text: str, most: int) -> str:
+    """At most `most` characters of a text: of a long path the end, which tells most."""
+    return text if len(text) <= most else f"…{text[1 - most :]}"
+
+
 def say_empty(ax: Axes, text: str) -> None:
     """Write into an Axes why there is nothing to see."""
     ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", fontstyle="italic")

@@ -1,0 +1,80 @@
+"""Many histograms at once: a row for each, as dark as its share of the values."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from netviz_core.views.histogram import HistogramRows
+
+from .colours import NAN_COLOUR, POSITIVE_INFINITY_COLOUR, ColourScale
+from .inches import height_of, width_of
+from .style import Style
+from .text import PLAIN, add_footer, say_empty, shortened
+from .units import axis_exponent, axis_label, in_unit
+
+_WIDTH = 4.6
+_ROW_HEIGHT, _LEAST_HEIGHT, _MOST_HEIGHT = 0.2, 1.2, 7.0
+_LONGEST_LABEL = 40
+
+
+def size(view: HistogramRows) -> tuple[float, float]:
+    """Width and height in inches."""
+    return _WIDTH, min(max(_ROW_HEIGHT * len(view.labels), _LEAST_HEIGHT), _MOST_HEIGHT)
+
+
+def scale(view: HistogramRows, style: Style) -> ColourScale | None:
+    """The colours, from none of a row's values to the largest share that a bin has of any."""
+    shares = _shares(view)
+    if not shares.any():
+        return None
+    return ColourScale(0.0, float(np.sqrt(shares.max())), style.colormap("Blues"))
+
+
+def label(view: HistogramRows) -> str:
+    """What the colour bar is a scale of: a root, so that rare values show."""
+    return "square root of the share of a row"
+
+
+def draw(ax: Axes, view: HistogramRows, style: Style) -> None:
+    """Draw one row for each histogram, from the top."""
+    exponent = axis_exponent(float(view.edges[0]), float(view.edges[-1]))
+    ax.set_xlabel(axis_label(view.value_label, exponent), **PLAIN)
+    colours = scale(view, style)
+    if colours is None:
+        ax.set(xticks=[], yticks=[])
+        say_empty(ax, "no finite values")
+        return
+    edges = in_unit(view.edges, exponent)
+    rows = len(view.labels)
+    mesh = ax.pcolormesh(
+        edges, np.arange(rows + 1) - 0.5, colours.rgba(np.sqrt(_shares(view))), rasterized=True
+    )
+    mesh.set_mouseover(False)
+    ax.set_ylim(rows - 0.5, -0.5)
+    ax.grid(False)
+    ax.minorticks_off()
+    every = max(1, round(rows / max(height_of(ax) / 0.16, 1)))
+    ax.set_yticks(
+        range(0, rows, every), [shortened(text, _LONGEST_LABEL) for text in view.labels[::every]], **PLAIN
+    )
+    ax.tick_params(labelsize="small", axis="x")
+    ax.tick_params(labelsize="x-small", axis="y", length=0)
+    add_footer(ax, _nonfinite(view), width_of(ax))
+
+
+def _shares(view: HistogramRows) -> np.ndarray:
+    totals = view.counts.sum(axis=1, keepdims=True)
+    return view.counts / np.maximum(totals, 1)
+
+
+def _nonfinite(view: HistogramRows) -> list[tuple[str, str]]:
+    counted = (
+        (NAN_COLOUR, "NaN", view.nan_counts),
+        (POSITIVE_INFINITY_COLOUR, "infinite", view.inf_counts),
+    )
+    return [
+        (colour, f"{int(counts.sum()):,} {name} in {int((counts > 0).sum()):,} rows")
+        for colour, name, counts in counted
+        if counts.any()
+    ]
