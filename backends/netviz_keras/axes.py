@@ -25,7 +25,7 @@ _KEPT_BY_KIND = frozenset(
     "activation dropout batch_norm layer_norm group_norm instance_norm rms_norm merge pool".split()
 )
 _KEPT_BY_CLASS = frozenset(
-    """Identity Masking Rescaling Normalization ActivityRegularization UnitNormalization
+    """Identity LayerScale Masking Rescaling Normalization StochasticDepth ActivityRegularization UnitNormalization
     ZeroPadding1D Cropping1D UpSampling1D""".split()
 )
 _MIXED_BY = ("Dot", "Einsum", "Glu", "Matmul", "Stack")
