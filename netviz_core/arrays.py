@@ -37,6 +37,23 @@ def canonical_axes(axes: Sequence[str]) -> tuple[str, ...]:
     return tuple(axes)
 
 
+def require_known_axes(axes: Sequence[str]) -> None:
+    """Refuse names of an input's axes that tell no backend how to lay it out.
+
+    Raises
+    ------
+    AxisError
+    """
+    if isinstance(axes, str):
+        raise AxisError(
+            f"axes={axes!r} is one string; give a sequence of names, such as ('batch', 'y', 'x', 'channel')"
+        )
+    for axis in axes:
+        if axis not in _CANONICAL_ORDER:
+            hint = nearest(axis, _CANONICAL_ORDER, limit=len(_CANONICAL_ORDER))
+            raise AxisError(f"{axis!r} does not say how an input is laid out; {hint}")
+
+
 @dataclass(frozen=True, eq=False)
 class AxisArray:
     """A NumPy array and the names of its axes.
@@ -224,6 +241,7 @@ def images(array: Any, axes: Sequence[str] = ("batch", "y", "x", "channel")) -> 
     {'batch': 8, 'y': 28, 'x': 28, 'channel': 1}
     """
     values = np.asarray(array)
+    require_known_axes(axes)
     names = tuple(axes)
     if "batch" in names and values.ndim == len(names) - 1:
         values = np.expand_dims(values, names.index("batch"))

@@ -12,8 +12,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 
 from ._version import __version__
-from .arrays import Activation, AxisArray
-from .errors import AmbiguousKeyError, AxisError, CaptureTooLargeError, LayerNotFoundError, nearest
+from .arrays import Activation, AxisArray, require_known_axes
+from .errors import (
+    AmbiguousKeyError,
+    AxisError,
+    CaptureTooLargeError,
+    InputError,
+    LayerNotFoundError,
+    as_integer,
+    nearest,
+)
 from .network import wrap
 from .protocols import Layer, LayerSelection
 
@@ -119,9 +127,10 @@ class Recorder:
     ) -> None:
         self._order = [layer.path for layer in layers]
         self.paths = frozenset(self._order)
-        self._axes = {"*": axes} if isinstance(axes, Sequence) else dict(axes or {})
-        self._reduce = {"*": reduce} if callable(reduce) else dict(reduce or {})
-        self._max_bytes = max_bytes
+        self._axes = _by_pattern(axes, "axes", self._order, _is_axis_names)
+        self._unused_axes = set(self._axes)
+        self._reduce = _by_pattern(reduce, "reduce", self._order, callable)
+        self._max_bytes = as_integer(max_bytes, "max_bytes")
         self._bytes = 0
         self._slots: list[Slot] = []
         self._calls: dict[str, int] = {}
@@ -196,6 +205,21 @@ class Recorder:
         """What has been kept so far, in the order in which it was returned."""
         return self._slots
 
+    def require_axes_used(self) -> None:
+        """Refuse axis names that fitted nothing that was returned.
+
+        Raises
+        ------
+        AxisError
+        """
+        if self._unused_axes and self._slots:
+            names = tuple(self._axes[min(self._unused_axes)])
+            ranks = sorted({len(slot.axes) for slot in self._slots})
+            raise AxisError(
+                f"axes={names} were given and no output has {len(names)} axes; there are outputs with "
+                f"{' and '.join(map(str, ranks))}"
+            )
+
     def coverage(self) -> dict[str, Coverage]:
         """What became of every layer asked for, so far."""
         captured = {slot.path for slot in self._slots}
@@ -216,6 +240,10 @@ class Recorder:
             return slot
         reduced = reduce(slot.get())
         array = reduced if isinstance(reduced, AxisArray) else _positional(np.array(reduced))
+        if array.values.dtype.kind not in "biufc":
+            raise InputError(
+                f"reduce made {reduced!r} of layer {path!r}; it must return numbers or an AxisArray"
+            )
         small = observed._replace(value=Ready(array.values), nbytes=array.values.nbytes)
         return Slot(path, call, small, array.axes)
 
@@ -223,6 +251,7 @@ class Recorder:
         for pattern, names in self._axes.items():
             if path == pattern or fnmatchcase(path, pattern):
                 if len(names) == len(observed.axes):
+                    self._unused_axes.discard(pattern)
                     return tuple(names)
                 if pattern != "*":
                     raise AxisError(
@@ -264,6 +293,10 @@ class Capture(Mapping[str, Activation]):
         return self._source.coverage()
 
     def __getitem__(self, key: str) -> Activation:
+        if not isinstance(key, str):
+            raise InputError(
+                f"captured values are named by strings such as 'conv1' or 'conv1:0'; {key!r} was given"
+            )
         slots = self.slots()
         if key in slots:
             return slots[key].get()
@@ -347,6 +380,38 @@ def _positional(values: np.ndarray[Any, Any]) -> AxisArray:
     return AxisArray(values, tuple(f"axis{position}" for position in range(values.ndim)))
 
 
+def _by_pattern(
+    given: Any, name: str, paths: Sequence[str], is_valid: Callable[[Any], bool]
+) -> dict[str, Any]:
+    """An option for every layer, or one for each path or glob of a mapping, checked."""
+    by_pattern = dict(given) if isinstance(given, Mapping) else {} if given is None else {"*": given}
+    for pattern, value in by_pattern.items():
+        if not is_valid(value):
+            error = AxisError if name == "axes" else InputError
+            raise error(f"{name}={value!r} cannot be used; netviz_core.capture says what can")
+        if pattern != "*" and not any(path == pattern or fnmatchcase(path, pattern) for path in paths):
+            raise LayerNotFoundError(
+                f"{name}: no layer asked for is called {pattern!r}; {nearest(pattern, paths)}"
+            )
+    return by_pattern
+
+
+def _is_axis_names(value: Any) -> bool:
+    """Whether these are names for axes, each of them another."""
+    return (
+        isinstance(value, Sequence)
+        and not isinstance(value, str)
+        and all(isinstance(axis, str) for axis in value)
+        and len(set(value)) == len(value)
+    )
+
+
+def _require_known_layout(x: Any) -> None:
+    for part in x.values() if isinstance(x, Mapping) else x if isinstance(x, (tuple, list)) else (x,):
+        if isinstance(part, AxisArray):
+            require_known_axes(part.axes)
+
+
 def _short_keys(path: str, call: int, leaf: str) -> set[str]:
     return {path, f"{path}:{call}", f"{path}#{leaf}"}
 
@@ -410,7 +475,9 @@ def capture(
     if hasattr(network.backend, "build"):
         network.backend.build(network.native, x)
     recorder = Recorder(network.select(layers), axes, max_bytes, reduce)
+    _require_known_layout(x)
     network.backend.run(network.native, x, recorder)
+    recorder.require_axes_used()
     return Capture(network.backend.name, recorder)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable
 
 
@@ -85,7 +86,7 @@ def nearest(name: str, candidates: Iterable[str], limit: int = 3) -> str:
     """
     import difflib  # here, as it is of use only when something has gone wrong
 
-    names = list(candidates)
+    name, names = str(name), list(candidates)
     folded: dict[str, str] = {}
     for candidate in names:
         folded.setdefault(candidate.lower(), candidate)
@@ -96,3 +97,17 @@ def nearest(name: str, candidates: Iterable[str], limit: int = 3) -> str:
         return ""
     more = f", … ({len(names)} in all)" if len(names) > limit else ""
     return f"there is {', '.join(map(repr, names[:limit]))}{more}"
+
+
+def as_integer(value: object, name: str) -> int:
+    """A whole number given as an argument.
+
+    Raises
+    ------
+    InputError
+        If it is none; it names the argument.
+    """
+    try:
+        return operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise InputError(f"{name}={value!r} is not a whole number") from None

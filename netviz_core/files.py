@@ -7,8 +7,6 @@ header's ``netviz`` entry.
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ import numpy as np
 
 from .capture import Capture, Coverage, Observation, Slot
 from .errors import FileFormatError
+from .outputs import replace_file
 
 FORMAT = 1
 """Counts up when a file of today could not be read any more."""
@@ -50,16 +49,8 @@ def save_capture(capture: Capture, path: str | Path) -> None:
         "activations": entries,
         "coverage": {layer: asdict(entry) for layer, entry in capture.coverage.items()},
     }
-    target = Path(path)
-    handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    os.close(handle)
-    try:
-        save_file(tensors, temporary, metadata={"netviz": json.dumps(header)})
-        os.chmod(temporary, _usual_mode(target))
-        os.replace(temporary, target)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    metadata = {"netviz": json.dumps(header)}
+    replace_file(path, lambda unfinished: save_file(tensors, unfinished, metadata=metadata))
 
 
 def load_capture(path: str | Path) -> Capture:
@@ -176,12 +167,3 @@ def _storable(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     if values.dtype != np.complex128:
         return values
     return np.asarray(values, order="C")[..., np.newaxis].view(np.float64)
-
-
-def _usual_mode(target: Path) -> int:
-    """The permissions that a file written plainly would have; temporary ones are for their owner alone."""
-    if target.exists():
-        return target.stat().st_mode & 0o777
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask

@@ -46,6 +46,10 @@ class Network:
         LayerNotFoundError
             If there is none, naming the nearest, or if a glob fits several.
         """
+        if not isinstance(path, str):
+            raise InputError(
+                f"layers are named by their path, a string such as '0' or 'conv1'; {path!r} was given"
+            )
         layers = self.layers
         if path in layers:
             return layers[path]
@@ -91,6 +95,8 @@ class Network:
             patterns = _patterns(layers)
             wanted = {layer.path for pattern in patterns for layer in _matches(everything, pattern)}
             chosen = [layer for path, layer in everything.items() if path in wanted]
+        if kind is not None and not isinstance(kind, str):
+            raise InputError(f"kind={kind!r} is not a string such as 'conv2d'")
         if kind is not None:
             kinds = {layer.kind for layer in chosen}
             chosen = [layer for layer in chosen if fnmatchcase(layer.kind, kind)]
@@ -179,7 +185,8 @@ def _matches(layers: Mapping[str, Layer], pattern: str) -> list[Layer]:
         return [layers[pattern]]
     found = [layer for path, layer in layers.items() if fnmatchcase(path, pattern)]
     if not found:
-        raise LayerNotFoundError(f"there is no layer {pattern!r}; {nearest(pattern, filter(None, layers))}")
+        known = nearest(pattern, filter(None, layers)) or "the model has none, or is not built yet"
+        raise LayerNotFoundError(f"there is no layer {pattern!r}; {known}")
     return found
 
 
@@ -198,6 +205,8 @@ def weight_of(network: Network, path: str, name: str) -> tuple[Layer, WeightTens
     UnsupportedError
         If the layer has no such weight: says which it has, or which layers have one.
     """
+    if not isinstance(name, str):
+        raise InputError(f"weight={name!r} is not a string such as 'kernel'")
     layer = network[path]
     weights = layer.weights
     for weight in weights.values():

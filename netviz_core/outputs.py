@@ -1,24 +1,68 @@
-"""Finds out that a file cannot be written before anything expensive is done for it."""
+"""Files are written whole or not at all, and whether they can be is found out before anything expensive."""
 
 from __future__ import annotations
 
+import os
+import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 
-def check_writable(path: Path) -> None:
+def check_writable(path: str | Path) -> None:
     """Open a file for writing, and leave it as it was, or absent if it was.
-
-    Parameters
-    ----------
-    path : Path
 
     Raises
     ------
     OSError
         If it cannot be written.
     """
-    existed = path.exists()
-    with path.open("ab"):
-        pass
-    if not existed:
-        path.unlink()
+    target = _target(path)
+    existed = target.exists()
+    try:
+        with target.open("ab"):
+            pass
+        if not existed:
+            target.unlink()
+    except OSError as error:
+        raise _naming(path, error) from error
+
+
+def replace_file(path: str | Path, write: Callable[[Path], object]) -> None:
+    """Let `write` make a file beside `path`, then move it there; a file that exists stays whole until then.
+
+    A link stays a link: what it points to is replaced.
+
+    Parameters
+    ----------
+    path : str or path
+    write : callable
+        Given the path of the unfinished file.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written; it names `path`.
+    """
+    target = _target(path)
+    unfinished = target.with_name(f".{target.name[:100]}.{uuid.uuid4().hex}")
+    try:
+        try:
+            unfinished.touch()  # raises an OSError where nothing can be written, whatever `write` would raise
+            mode = unfinished.stat().st_mode
+            write(unfinished)
+            unfinished.chmod(mode)
+            os.replace(unfinished, target)
+        finally:
+            unfinished.unlink(missing_ok=True)
+    except OSError as error:
+        raise _naming(path, error) from error
+
+
+def _target(path: str | Path) -> Path:
+    if not os.fspath(path):
+        raise FileNotFoundError(2, "No file name was given", "")
+    return Path(os.path.realpath(path))
+
+
+def _naming(path: str | Path, error: OSError) -> OSError:
+    return OSError(error.errno, error.strerror, os.fspath(path))

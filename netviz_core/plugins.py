@@ -114,7 +114,7 @@ class Registry:
         """Forget what was discovered and loaded; what was registered stays."""
         self._discovered: dict[str, list[_Source]] | None = None
         self._loaded: dict[str, Any] = {}
-        self._failed: dict[str, Exception] = {}
+        self._failed: dict[str, BackendLoadError] = {}
 
     def register(self, name: str, target: Any) -> None:
         """Add a plugin for this process, ahead of an installed one of the same name.
@@ -126,6 +126,8 @@ class Registry:
         target : object, class or str
             The plugin, its class, or ``"module:attribute"``, which is imported only when needed.
         """
+        if not isinstance(name, str) or not name:
+            raise InputError(f"a {self.noun} cannot be called {name!r}; give its name as a string")
         if isinstance(target, str):
             module, separator, attribute = target.partition(":")
             if not (module and separator and attribute):
@@ -211,7 +213,7 @@ class Registry:
                 f"{where} could not be imported: {error}; to install what it needs: {command}",
                 name=error.name,
             ) from error
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise BackendLoadError(
                 f"{where} failed while it was loaded: {type(error).__name__}: {error}; "
                 f"repair or uninstall {source.distribution}"
@@ -264,7 +266,7 @@ def _is_installed(root_module: str) -> bool:
 
 
 _backends = Registry("netviz.backends", "backend", ("name", "accepts", "layers", "run", "record"))
-_renderers = Registry("netviz.renderers", "renderer", ("name", "plot", "save", "png"))
+_renderers = Registry("netviz.renderers", "renderer", ("name", "suffixes", "plot", "save", "png"))
 loaders = Registry("netviz.loaders", "loader")
 """What opens a saved model, by the file's suffix."""
 

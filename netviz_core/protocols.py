@@ -220,6 +220,9 @@ class Renderer(Protocol):
     name: str
     """The entry point's name."""
 
+    suffixes: tuple[str, ...]
+    """Those of the files that `save` writes, such as ``.png``."""
+
     def plot(self, view: View, ax: Any = None, **style: Any) -> Any:
         """Draw `view` into `ax`, or into a new figure that the library's own ``show`` will show.
 

@@ -37,9 +37,12 @@ def leaves(
     if is_tensor(output):
         yield "", output
         return
-    for key, part in _parts(output):
+    for name, part in _parts(output):
+        key = str(name)
+        if any(mark in key for mark in ".:#"):
+            key = repr(key)  # else two parts could have one name
         for below, tensor in leaves(part, is_tensor, unfold):
-            yield (f"{key}.{below}" if below else str(key)), tensor
+            yield (f"{key}.{below}" if below else key), tensor
 
 
 def _parts(structure: Any) -> Iterator[tuple[Any, Any]]:

@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 
 from .. import __version__, plugins
-from ..errors import BackendLoadError
+from ..errors import BackendLoadError, FileFormatError
 from ..outputs import check_writable
-from ..views.base import View
+from ..views.base import DEFAULT_RENDERER, View
 from ..views.heatmap import heatmap
 from ..views.histogram import histogram
 from ..views.tiles import feature_maps, kernels
@@ -98,7 +98,12 @@ def draw_kernels(
     weight: WeightName = "kernel",
     channel: Annotated[
         int | None,
-        typer.Option("--channel", metavar="N", help="Only this input channel, from 0.", show_default=False),
+        typer.Option(
+            "--channel",
+            metavar="N",
+            help="Only this input channel from 0, or from -1 backwards.",
+            show_default=False,
+        ),
     ] = None,
     rgb: Annotated[
         bool | None,
@@ -112,7 +117,7 @@ def draw_kernels(
     trust: Trust = False,
 ) -> None:
     """Draw the kernels of a convolution as small images."""
-    check_writable(output)
+    _check_output(output)
     network = open_model(model, trust=trust)
     _save(kernels(network, layer, weight=weight, channel=channel, rgb=rgb, limit=limit), output)
 
@@ -127,7 +132,7 @@ def draw_histogram(
     trust: Trust = False,
 ) -> None:
     """Draw how the values of a weight are distributed."""
-    check_writable(output)
+    _check_output(output)
     _save(histogram(open_model(model, trust=trust), layer, weight, bins), output)
 
 
@@ -136,7 +141,7 @@ def draw_heatmap(
     model: Model, layer: LayerPath, output: Output, weight: WeightName = "kernel", trust: Trust = False
 ) -> None:
     """Draw a weight as a matrix, every number in its place."""
-    check_writable(output)
+    _check_output(output)
     _save(heatmap(open_model(model, trust=trust), layer, weight), output)
 
 
@@ -167,13 +172,18 @@ def draw_feature_maps(
         ),
     ] = None,
     sample: Annotated[
-        int, typer.Option("--sample", metavar="N", help="Which sample of the batch, from 0.")
+        int,
+        typer.Option(
+            "--sample",
+            metavar="N",
+            help="Which sample of the batch from 0, or from -1 backwards.",
+        ),
     ] = 0,
     limit: Limit = None,
     trust: Trust = False,
 ) -> None:
     """Draw what a layer makes of one sample, by channel."""
-    check_writable(output)
+    _check_output(output)
     x = read_input(data, axes)
     network = open_model(model, trust=trust)
     with failures_located(network):
@@ -224,6 +234,16 @@ def make_demo(
     for note in (made := demo(folder)).notes:
         typer.echo(note)
     typer.echo(f"open {made.page}")
+
+
+def _check_output(output: Path) -> None:
+    """Find out before the work that a figure cannot be written."""
+    suffixes = plugins.get_renderer(DEFAULT_RENDERER).suffixes
+    if output.suffix.lower() not in suffixes:
+        raise FileFormatError(
+            f"cannot tell from {str(output)!r} what to draw; use one of {', '.join(suffixes)}"
+        )
+    check_writable(output)
 
 
 def _save(view: View, output: Path) -> None:

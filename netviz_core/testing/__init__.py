@@ -12,7 +12,12 @@ __all__ = ["BackendConformance", "ReferenceBackend", "example_model"]
 
 def __getattr__(name: str) -> Any:
     if name == "BackendConformance":
-        from .conformance import BackendConformance  # needs pytest, which only tests have
+        try:
+            from .conformance import BackendConformance
+        except ModuleNotFoundError as error:
+            raise ImportError(
+                "the conformance suite needs pytest; to install it: pip install pytest"
+            ) from error
 
         return BackendConformance
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from ..errors import InputError
 from ..plugins import get_renderer
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from ..protocols import Layer
 
 DEFAULT_RENDERER = "matplotlib"
 
@@ -19,6 +24,9 @@ class View:
     """
 
     title: str
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.title!r}>"
 
     def plot(self, ax: Any = None, *, renderer: str | None = None, **style: Any) -> Any:
         """Draw the view.
@@ -65,3 +73,21 @@ class View:
 
     def _repr_png_(self) -> bytes:
         return get_renderer(DEFAULT_RENDERER).png(self)
+
+
+def layer_title(layer: Layer, details: str) -> str:
+    """What a figure of a layer is called: never after its framework."""
+    return " · ".join(filter(None, (layer.path, layer.kind, details)))
+
+
+def require_real(values: np.ndarray[Any, Any], title: str) -> None:
+    """Refuse values that have no order, and so no place on a scale.
+
+    Raises
+    ------
+    InputError
+    """
+    if np.iscomplexobj(values):
+        raise InputError(
+            f"{title}: complex values have no order; take their absolute value or one part first"
+        )

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Nonfinite, count_nonfinite
-from ..errors import InputError
+from ..errors import InputError, as_integer
 from ..network import weight_of, wrap
 from ..protocols import Layer, WeightTensor
-from .base import View
+from .base import View, layer_title, require_real
 from .scales import Limits, signed_limits
 
-MOST_PIXELS = 1024
-"""How many rows, or columns, are shown before neighbours are taken together."""
+MOST_PIXELS = 480
+"""How many rows, or columns, are shown before neighbours are taken together: fewer than a figure has pixels."""
 
 _GATES = {"lstm": ("input", "forget", "cell", "output"), "gru": ("reset", "update", "new")}
 _GROUPING_AXES = ("gate", "head")
@@ -24,7 +24,7 @@ _GROUPING_AXES = ("gate", "head")
 Array = np.ndarray[Any, Any]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Heatmap(View):
     """A matrix on a colour scale; made by `heatmap`.
 
@@ -107,10 +107,11 @@ def heatmap(
     """
     if reduce not in _REDUCTIONS:
         raise InputError(f"reduce={reduce!r} is neither 'extreme' nor 'mean'")
-    if most < 1:
+    if as_integer(most, "most") < 1:
         raise InputError(f"most={most} leaves nothing to show; give a positive number")
     found, tensor = weight_of(wrap(model), layer, weight)
     matrix, row_axes, column_axes = _as_matrix(tensor)
+    require_real(matrix, f"layer {found.path!r}, weight {weight!r}")
     row_groups, column_groups = _groups(found, tensor, row_axes), _groups(found, tensor, column_axes)
     row_edges = _block_edges(matrix.shape[0], len(row_groups) or 1, most)
     column_edges = _block_edges(matrix.shape[1], len(column_groups) or 1, most)
@@ -200,8 +201,7 @@ _REDUCTIONS: Mapping[str, Reduction] = {"extreme": _extreme, "mean": _mean}
 def _title(
     layer: Layer, tensor: WeightTensor, whole: tuple[int, ...], shown: tuple[int, ...], reduce: str
 ) -> str:
-    size = " × ".join(map(str, tensor.shape))
-    title = f"{layer.path} · {layer.kind} · {tensor.name} {size}"
+    title = layer_title(layer, f"{tensor.name} {' × '.join(map(str, tensor.shape))}")
     if not reduce:
         return title
     block = " × ".join(str(-(-full // kept)) for full, kept in zip(whole, shown, strict=True))

@@ -15,13 +15,13 @@ from ..capture import Capture
 from ..errors import InputError, LayerNotFoundError, UnsupportedError, nearest
 from ..network import weight_of, wrap
 from ..protocols import LayerSelection
-from .base import View
+from .base import View, layer_title, require_real
 from .scales import extent
 
 _LARGEST = float(np.finfo(np.float64).max)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Histogram(View):
     """How often each value occurs; made by `histogram`.
 
@@ -38,6 +38,8 @@ class Histogram(View):
         How many values are not finite.
     value_label : str
         What the values are.
+    outside_count : int
+        How many finite values lie beyond the edges.
     """
 
     title: str
@@ -50,6 +52,7 @@ class Histogram(View):
     nan_count: int
     inf_count: int
     value_label: str
+    outside_count: int = 0
 
 
 def histogram(source: Any, layer: str, weight: str = "kernel", bins: Any = 50) -> Histogram:
@@ -89,14 +92,12 @@ def histogram(source: Any, layer: str, weight: str = "kernel", bins: Any = 50) -
         return histogram_of(activation.values, f"{layer} · {size}", label, bins)
     found, tensor = weight_of(wrap(source), layer, weight)
     size = " × ".join(map(str, tensor.shape))
-    title = f"{found.path} · {found.kind} · {weight} {size}"
-    return histogram_of(tensor.numpy(), title, weight, bins)
+    return histogram_of(tensor.peek(), layer_title(found, f"{tensor.name} {size}"), weight, bins)
 
 
 def histogram_of(values: np.ndarray[Any, Any], title: str, value_label: str, bins: Any = 50) -> Histogram:
     """The histogram of any real array; see `histogram`."""
-    if np.iscomplexobj(values):
-        raise InputError(f"{title}: complex values have no order; take their absolute value first")
+    require_real(values, title)
     found = extent(values)
     edges = _edges(found, bins)
     nonfinite = count_nonfinite(values)
@@ -106,12 +107,13 @@ def histogram_of(values: np.ndarray[Any, Any], title: str, value_label: str, bin
     counts = np.histogram(precise, edges)[0] if found else np.zeros(len(edges) - 1, np.int64)
     mean, std = _moments(precise)
     minimum, maximum = found or (float("nan"), float("nan"))
-    return Histogram(title, counts, edges, mean, std, minimum, maximum, *nonfinite, value_label)
+    outside = precise.size - int(counts.sum())
+    return Histogram(title, counts, edges, mean, std, minimum, maximum, *nonfinite, value_label, outside)
 
 
 def _edges(found: tuple[float, float] | None, bins: Any) -> np.ndarray[Any, Any]:
     if isinstance(bins, (int, np.integer)) and not isinstance(bins, bool) and bins > 0:
-        return _even_edges(*(found or (0.0, 1.0)), int(bins))
+        return even_edges(*(found or (0.0, 1.0)), int(bins))
     try:
         edges = np.asarray(bins, np.float64)
     except (TypeError, ValueError):
@@ -121,7 +123,7 @@ def _edges(found: tuple[float, float] | None, bins: Any) -> np.ndarray[Any, Any]
     return edges
 
 
-def _even_edges(low: float, high: float, bins: int) -> np.ndarray[Any, Any]:
+def even_edges(low: float, high: float, bins: int) -> np.ndarray[Any, Any]:
     """Edges of equal bins, widened where floats lie too far apart for so many within the range."""
     fractions = np.linspace(0.0, 1.0, bins + 1)
     margin = 0.5 if low == high else 0.0
@@ -142,7 +144,7 @@ def _moments(values: np.ndarray[Any, Any]) -> tuple[float, float]:
     return float(scaled.mean()) * scale, float(scaled.std()) * scale
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class HistogramRows(View):
     """Several histograms on the same edges, one row for each; made by `histograms`.
 
@@ -155,8 +157,8 @@ class HistogramRows(View):
         ``(rows, bins)``, int64.
     edges : numpy.ndarray
         ``(bins + 1,)``, float64, finite and increasing.
-    nan_counts, inf_counts : numpy.ndarray
-        ``(rows,)``: how many values are not finite.
+    nan_counts, inf_counts, outside_counts : numpy.ndarray
+        ``(rows,)``: how many values are not finite, or lie beyond the edges.
     value_label : str
         What the values are.
     """
@@ -167,6 +169,7 @@ class HistogramRows(View):
     edges: np.ndarray[Any, Any]
     nan_counts: np.ndarray[Any, Any]
     inf_counts: np.ndarray[Any, Any]
+    outside_counts: np.ndarray[Any, Any]
     value_label: str
 
 
@@ -213,14 +216,13 @@ def histograms(
     edges = _edges(whole, bins)
     counted = [histogram_of(read(), label, "", edges) for label, read in rows]
     return HistogramRows(
-        title=f"{len(rows)} activations"
-        if isinstance(source, Capture)
-        else f"{weight} of {len(rows)} weights",
+        title=f"{len(rows)} activations" if isinstance(source, Capture) else f"{len(rows)} weights",
         labels=tuple(label for label, _ in rows),
         counts=np.stack([row.counts for row in counted]),
         edges=edges,
         nan_counts=np.array([row.nan_count for row in counted]),
         inf_counts=np.array([row.inf_count for row in counted]),
+        outside_counts=np.array([row.outside_count for row in counted]),
         value_label="activation" if isinstance(source, Capture) else weight.replace("*", "weight"),
     )
 
@@ -231,7 +233,7 @@ _Row = tuple[str, Callable[[], np.ndarray[Any, Any]]]
 def _rows_of(source: Any, layers: LayerSelection, weight: str) -> list[_Row]:
     chosen = wrap(source).select(layers)
     rows = [
-        (f"{layer.path} {name}" if weight != name else layer.path, tensor.numpy)
+        (f"{layer.path} {name}".strip() if weight != name else layer.path or layer.kind, tensor.peek)
         for layer in chosen
         for name, tensor in layer.weights.items()
         if fnmatchcase(name, weight)

@@ -6,13 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
+import numpy as np
+
 from ..errors import InputError
 from .base import View
-from .histogram import Histogram
-from .scales import shared_limits
+from .heatmap import Heatmap
+from .histogram import Histogram, HistogramRows, even_edges
+from .scales import extent, shared_limits
+from .tiles import TileGrid
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SideBySide(View):
     """Views next to one another; made by `side_by_side`.
 
@@ -69,15 +73,46 @@ def side_by_side(*views: View, titles: Sequence[str] | None = None) -> SideBySid
     if len(kinds) > 1:
         named = " and ".join(sorted(kind.__name__ for kind in kinds))
         raise InputError(f"{named} have no scale in common; give views of one kind")
-    if titles is not None and (isinstance(titles, str) or len(titles) != len(views)):
+    if titles is not None and (not _are_titles(titles) or len(titles) != len(views)):
         raise InputError(f"{len(views)} views were given and titles={titles!r}; give one title for each view")
     own = [view.title for view in views]
     common = own[0] if titles is not None and len(set(own)) == 1 else ""
     return SideBySide(_on_one_scale(views), tuple(titles or own), common)
 
 
+def _are_titles(titles: object) -> bool:
+    return isinstance(titles, (list, tuple)) and all(isinstance(title, str) for title in titles)
+
+
 def _on_one_scale(views: tuple[View, ...]) -> tuple[View, ...]:
-    if isinstance(views[0], Histogram):
+    if isinstance(views[0], HistogramRows):
         return views
-    shared = shared_limits(cast(Any, view).limits for view in views)
-    return tuple(cast(View, replace(cast(Any, view), limits=shared)) for view in views)
+    if isinstance(views[0], Histogram):
+        return _with_common_bins(cast("tuple[Histogram, ...]", views))
+    scaled = cast("tuple[TileGrid | Heatmap, ...]", views)
+    # All zeros, or no finite value: such limits only stand in, and say nothing of a scale.
+    telling = [view.limits for view in scaled if extent(_values(view)) not in (None, (0.0, 0.0))]
+    shared = shared_limits(telling or [view.limits for view in scaled])
+    return tuple(replace(view, limits=shared) for view in scaled)
+
+
+def _values(view: TileGrid | Heatmap) -> np.ndarray[Any, Any]:
+    return view.tiles if isinstance(view, TileGrid) else view.values
+
+
+def _with_common_bins(views: tuple[Histogram, ...]) -> tuple[View, ...]:
+    """Give histograms of one single value bins on the others' scale, not on a stand-in of their own."""
+    varying = [view for view in views if view.minimum < view.maximum]
+    if not varying:
+        return views
+    known = [view for view in views if np.isfinite(view.minimum)]
+    low, high = min(view.minimum for view in known), max(view.maximum for view in known)
+    return tuple(
+        _of_one_value(view, low, high) if view.minimum == view.maximum and not view.outside_count else view
+        for view in views
+    )
+
+
+def _of_one_value(view: Histogram, low: float, high: float) -> Histogram:
+    edges = even_edges(low, high, len(view.counts))
+    return replace(view, edges=edges, counts=np.histogram([view.minimum], edges)[0] * view.counts.sum())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,14 +11,13 @@ import numpy as np
 
 from ..arrays import SPATIAL_AXES, AxisArray, count_nonfinite
 from ..capture import Capture, capture
-from ..errors import AxisError, InputError, UnsupportedError
+from ..errors import AxisError, InputError, UnsupportedError, as_integer
 from ..network import weight_of, wrap
-from ..protocols import Layer
-from .base import View
+from .base import View, layer_title, require_real
 from .scales import Limits, signed_limits, value_limits
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class TileGrid(View):
     """Many small images of one size, on one colour scale.
 
@@ -58,12 +58,12 @@ class TileGrid(View):
         return _squarest_grid(count, height, width)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class KernelGrid(TileGrid):
     """The kernels of a convolution; made by `kernels`."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FeatureMapGrid(TileGrid):
     """What a layer made of one sample, channel by channel; made by `feature_maps`."""
 
@@ -121,15 +121,17 @@ def kernels(
             f"images to show; see netviz_core.heatmap or netviz_core.histogram"
         )
     array = AxisArray(tensor.numpy(), tensor.axes)
+    require_real(array.values, f"layer {found.path!r}, weight {weight!r}")
     if channel is not None:
-        array = array.select(**{"in": slice(_within(array, "in", channel), channel % array.sizes["in"] + 1)})
+        first = _within(array, "in", channel)
+        array = array.select(**{"in": slice(first, first + 1)})
     colour = _wants_colour(array, rgb, channel)
     leading = [axis for axis in array.axes if axis not in SPATIAL_AXES]
     tiles = _tiles(array, (*leading, *SPATIAL_AXES), colour)[: _positive(limit)]
     spatial = " × ".join(str(size) for axis, size in array.sizes.items() if axis in SPATIAL_AXES)
     sliced = " × ".join(f"{array.sizes[axis]} {axis}" for axis in leading)
     return KernelGrid(
-        title=_title(found, f"{sliced}, {spatial}"),
+        title=layer_title(found, f"{sliced}, {spatial}"),
         tiles=tiles,
         limits=signed_limits(tiles),
         value_label=weight,
@@ -147,7 +149,7 @@ def feature_maps(
     ----------
     source : native model, path, Network, or Capture
     layer : str
-        The layer's path; for a capture any key of it.
+        The layer's path, or the key that its output has in a capture (``"lstm#0"``).
     x : array, native tensor, AxisArray, or a tuple or dict of them
         The model's input, a batch. Not with a capture.
     sample : int
@@ -175,7 +177,8 @@ def feature_maps(
     (4, 6, 6)
     """
     captured = _captured(source, layer, x)
-    activation = captured[layer] if isinstance(source, Capture) else captured[next(iter(captured))]
+    activation = captured[layer]
+    require_real(activation.values, f"layer {layer!r}")
     array = activation.select(batch=_within(activation, "batch", sample))
     spatial = [axis for axis in ("time", *SPATIAL_AXES) if axis in array.axes]
     if not spatial or not set(array.axes) <= {"channel", "time", *SPATIAL_AXES}:
@@ -205,20 +208,20 @@ def _captured(source: Any, layer: str, x: Any) -> Capture:
         return source
     if x is None:
         raise InputError("feature maps of a model need an input: feature_maps(model, layer, x)")
-    found = capture(source, x, wrap(source)[layer].path)
-    if len(found) != 1:
-        found[layer]  # says which keys there are, or why there is none
-    return found
+    network = wrap(source)
+    path = layer if layer in network else re.sub(r"(:\d+)?(#.*)?$", "", layer)
+    return capture(network, x, path)
 
 
 def _within(array: AxisArray, axis: str, index: int) -> int:
     """The index, counted from the front, after checking that it exists."""
+    index = as_integer(index, {"batch": "sample", "in": "channel"}[axis])
     array.select(**{axis: index})
     return index % array.sizes[axis]
 
 
 def _positive(limit: int | None) -> int | None:
-    if limit is not None and limit < 1:
+    if limit is not None and as_integer(limit, "limit") < 1:
         raise InputError(f"limit={limit} leaves nothing to show; give a positive number")
     return limit
 
@@ -239,10 +242,6 @@ def _tiles(array: AxisArray, order: tuple[str, ...], colour: bool) -> np.ndarray
         order = (*(axis for axis in order if axis != "in"), "in")
     values = array.transpose(*order).values
     return values.reshape(-1, *values.shape[-3 if colour else -2 :])
-
-
-def _title(layer: Layer, details: str) -> str:
-    return f"{layer.path} · {layer.kind} · {details}" if layer.path else f"{layer.kind} · {details}"
 
 
 def _squarest_grid(count: int, height: int, width: int) -> tuple[int, int]:

@@ -1,11 +1,10 @@
-"""Figures as bytes, and bytes as files."""
+"""Figures as bytes, in the format that a file's suffix names."""
 
 from __future__ import annotations
 
 import io
 import os
 import re
-import uuid
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,9 @@ _METADATA: dict[str, dict[str, Any]] = {
 }
 
 
+SUFFIXES = tuple(f".{name}" for name in _METADATA)
+
+
 def format_of(path: str | Path) -> str:
     """The format that the suffix of `path` names.
 
@@ -38,8 +40,9 @@ def format_of(path: str | Path) -> str:
     file_format = suffix.lower().removeprefix(".")
     if file_format not in _METADATA:
         given = f"the suffix {suffix!r}" if suffix else "no suffix"
-        known = ", ".join(f".{name}" for name in _METADATA)
-        raise FileFormatError(f"cannot save {os.fspath(path)!r}, which has {given}; use one of {known}")
+        raise FileFormatError(
+            f"cannot save {os.fspath(path)!r}, which has {given}; use one of {', '.join(SUFFIXES)}"
+        )
     return file_format
 
 
@@ -63,27 +66,6 @@ def encode(figure: Figure, file_format: str, dpi: float, *, trim: bool) -> bytes
     figure.savefig(buffer, format=file_format, dpi=dpi, metadata=metadata, bbox_inches=paper, pad_inches=0.08)
     data = buffer.getvalue()
     return _with_stable_ids(data) if file_format == "svg" else data
-
-
-def replace_file(path: str | Path, data: bytes) -> None:
-    """Write `data` to `path`; a file that exists stays whole until the new one is complete.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be written; it names `path`.
-    """
-    # A link stays a link: what it points to is replaced.
-    target = Path(os.path.realpath(path))
-    unfinished = target.with_name(f".{target.name[:100]}.{uuid.uuid4().hex}")
-    try:
-        try:
-            unfinished.write_bytes(data)
-            os.replace(unfinished, target)
-        finally:
-            unfinished.unlink(missing_ok=True)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, os.fspath(path)) from error
 
 
 def _with_stable_ids(svg: bytes) -> bytes:

@@ -122,4 +122,6 @@ def _notes(view: Histogram) -> list[tuple[Any, str]]:
         notes.append((None, f"{view.nan_count:,} NaN"))
     if view.inf_count:
         notes.append((None, f"{view.inf_count:,} infinite"))
+    if view.outside_count:
+        notes.append((None, f"{view.outside_count:,} beyond the edges"))
     return notes

@@ -68,10 +68,11 @@ def _shares(view: HistogramRows) -> np.ndarray:
     return view.counts / np.maximum(totals, 1)
 
 
-def _nonfinite(view: HistogramRows) -> list[tuple[str, str]]:
+def _nonfinite(view: HistogramRows) -> list[tuple[str | None, str]]:
     counted = (
         (NAN_COLOUR, "NaN", view.nan_counts),
         (POSITIVE_INFINITY_COLOUR, "infinite", view.inf_counts),
+        (None, "beyond the edges", view.outside_counts),
     )
     return [
         (colour, f"{int(counts.sum()):,} {name} in {int((counts > 0).sum()):,} rows")

@@ -8,10 +8,11 @@ from typing import Any
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from netviz_core.outputs import replace_file
 from netviz_core.views.base import View
 
 from .arrangements import Arrangement, arrange
-from .files import encode, format_of, replace_file
+from .files import SUFFIXES, encode, format_of
 from .style import Style
 
 NOTEBOOK_DPI = 110
@@ -33,6 +34,7 @@ class MatplotlibRenderer:
     """
 
     name = "matplotlib"
+    suffixes = SUFFIXES
 
     def plot(self, view: View, ax: Any = None, **style: Any) -> Any:
         """Draw `view` into `ax`, or into a new pyplot figure.
@@ -97,7 +99,8 @@ class MatplotlibRenderer:
         file_format = format_of(path)
         look = Style.from_options(style)
         figure = _unmanaged_figure(arrange(view, look), look)
-        replace_file(path, encode(figure, file_format, look.dpi or FILE_DPI, trim=look.figsize is None))
+        data = encode(figure, file_format, look.dpi or FILE_DPI, trim=look.figsize is None)
+        replace_file(path, lambda unfinished: unfinished.write_bytes(data))
 
     def png(self, view: View) -> bytes:
         """Draw `view` as a PNG for a notebook."""

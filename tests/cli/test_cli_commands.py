@@ -188,3 +188,10 @@ def test_a_reader_that_has_had_enough_gets_no_complaint(
 def test_ctrl_c_ends_with_130(netviz: Netviz, folder: Path) -> None:
     (folder / "slow.py").write_text("def build():\n    raise KeyboardInterrupt\n")
     assert netviz("layers", "slow:build") == (130, "", "netviz: interrupted\n")
+
+
+def test_a_link_stays_a_link(netviz: Netviz, folder: Path) -> None:
+    Path("link.png").symlink_to("figure.png")
+    assert netviz("kernels", "mine:model", "conv1", "-o", "link.png").status == 0
+    assert Path("link.png").is_symlink()
+    assert Path("figure.png").read_bytes().startswith(b"\x89PNG")

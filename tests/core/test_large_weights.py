@@ -43,10 +43,10 @@ def test_the_mean_is_that_of_the_area(rows, columns, most):
 def test_the_title_says_what_was_done():
     values = np.zeros((3000, 100))
     assert (
-        nv.heatmap(state(values), "fc").title == "fc · dense · kernel 3000 × 100, the extreme of each 3 × 1"
+        nv.heatmap(state(values), "fc").title == "fc · dense · kernel 3000 × 100, the extreme of each 7 × 1"
     )
-    assert nv.heatmap(state(values), "fc", reduce="mean").title.endswith("the mean of each 3 × 1")
-    assert nv.heatmap(state(values[:1000]), "fc").title == "fc · dense · kernel 1000 × 100"
+    assert nv.heatmap(state(values), "fc", reduce="mean").title.endswith("the mean of each 7 × 1")
+    assert nv.heatmap(state(values[:480]), "fc").title == "fc · dense · kernel 480 × 100"
 
 
 def test_nan_and_infinities_show_in_their_block_and_are_counted_in_the_weight():

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from netviz_core import FeatureMapGrid, Heatmap, Histogram, KernelGrid
+from netviz_core.arrays import count_nonfinite
 from netviz_core.views.histogram import histogram_of
-from netviz_core.views.scales import count_nonfinite, signed_limits, value_limits
+from netviz_core.views.scales import signed_limits, value_limits
 
 Array = np.ndarray[Any, Any]
 

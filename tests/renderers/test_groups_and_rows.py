@@ -57,7 +57,9 @@ def test_any_number_of_rows_is_drawn(rows, tmp_path):
     counts = np.random.default_rng(0).integers(0, 9, (rows, 50))
     labels = tuple(f"a.very.long.path.of.a.layer.in.a.deep.model.block.{index}.conv" for index in range(rows))
     none = np.zeros(rows, int)
-    view = HistogramRows("kernel of all", labels, counts, np.linspace(-1, 1, 51), none, none + 2, "kernel")
+    view = HistogramRows(
+        "kernel of all", labels, counts, np.linspace(-1, 1, 51), none, none + 2, none, "kernel"
+    )
     view.save(tmp_path / "rows.png")
     assert (tmp_path / "rows.png").stat().st_size > 1000
 
@@ -65,6 +67,13 @@ def test_any_number_of_rows_is_drawn(rows, tmp_path):
 def test_rows_without_a_finite_value_say_so():
     zero = np.zeros((2, 3), int)
     view = HistogramRows(
-        "k", ("a", "b"), zero, np.linspace(0, 1, 4), np.array([1, 2]), np.zeros(2, int), "kernel"
+        "k",
+        ("a", "b"),
+        zero,
+        np.linspace(0, 1, 4),
+        np.array([1, 2]),
+        np.zeros(2, int),
+        np.zeros(2, int),
+        "kernel",
     )
     assert "no finite values" in [text.get_text() for text in view.plot(axes()).texts]
