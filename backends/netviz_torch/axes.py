@@ -62,13 +62,17 @@ Rule = Callable[[AxisFollower, tuple[Any, ...], torch.Tensor], Names | None]
 
 
 def _same_shape(follower: AxisFollower, args: tuple[Any, ...], output: torch.Tensor) -> Names | None:
-    """Elementwise operations: the names of whichever operand has the result's shape."""
+    """Elementwise operations: the names on which all operands of the result's shape agree."""
+    agreed: Names | None = None
     for operand in args:
         for tensor in operand if isinstance(operand, (list, tuple)) else (operand,):
-            names = follower.get(tensor)
-            if names is not None and tensor.shape == output.shape:
-                return names
-    return None
+            if isinstance(tensor, torch.Tensor) and tensor.shape == output.shape:
+                names = follower.get(tensor)
+                if names is not None and agreed is not None:
+                    agreed = tuple(a if a == b else None for a, b in zip(agreed, names, strict=True))
+                else:
+                    agreed = agreed or names
+    return agreed
 
 
 def _same_rank(follower: AxisFollower, args: tuple[Any, ...], output: torch.Tensor) -> Names | None:
@@ -163,12 +167,6 @@ def _select(follower: AxisFollower, args: tuple[Any, ...], output: torch.Tensor)
     return (*names[:position], *names[position + 1 :])
 
 
-def _matrix(follower: AxisFollower, args: tuple[Any, ...], output: torch.Tensor) -> Names | None:
-    """A matrix product with a weight: the rows keep their name, the columns are channels."""
-    rows = follower.get(args[-2])
-    return (rows[0], "channel") if rows is not None and rows[-1] == "channel" and len(rows) == 2 else None
-
-
 _RULES: dict[Any, Rule] = {
     aten.convolution: _convolution,
     aten.permute: _permute,
@@ -185,8 +183,6 @@ _RULES: dict[Any, Rule] = {
     aten.amax: _reduction,
     aten.max: _reduction,
     aten.select: _select,
-    aten.addmm: _matrix,
-    aten.mm: _matrix,
     **dict.fromkeys(
         (
             aten.clone, aten.detach, aten.alias, aten._to_copy, aten.contiguous, aten.native_dropout,
@@ -233,13 +229,12 @@ def defined_axes(
         That part.
     """
     rank = output.ndim
+    if kind in _KEEPING_KINDS or type(module).__module__ in _KEEPING_HOMES:
+        return names if names is not None and len(names) == rank else None
     if kind == "dense":
-        leading = (
-            names[:-1] if names is not None and len(names) == rank else ("batch",) + (None,) * (rank - 2)
-        )
-        return (*leading, "channel")
+        return (*_leading(names, rank), "channel")
     if kind == "embedding":
-        return {2: ("batch", "channel"), 3: ("batch", "time", "channel")}.get(rank)
+        return (*(_leading(None, rank) if names is None else names), "channel")
     if isinstance(module, nn.RNNCellBase):
         return ("batch", "channel") if rank == 2 else ("channel",)
     if isinstance(module, (nn.RNNBase, nn.MultiheadAttention)):
@@ -264,5 +259,24 @@ def _sequence_axes(module: nn.RNNBase | nn.MultiheadAttention, leaf: str, rank: 
     return None
 
 
-DEFINING_KINDS = frozenset({"dense", "embedding", "lstm", "gru", "rnn", "attention", "reshape"})
-"""Kinds whose modules are asked for the axes of what they return."""
+def _leading(names: Names | None, rank: int) -> Names:
+    """All names but the last."""
+    if names is not None and len(names) == rank:
+        return names[:-1]
+    return (("batch",) + (None,) * (rank - 2)) if rank > 1 else ()
+
+
+_KEEPING_KINDS = frozenset(
+    {"batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm", "activation", "dropout", "pool"}
+)
+_KEEPING_HOMES = frozenset(
+    f"torch.nn.modules.{home}" for home in ("padding", "upsampling", "pixelshuffle", "channelshuffle")
+)
+"""Modules that give their output the axes of their input, whatever operations they are made of."""
+
+_DEFINING_KINDS = _KEEPING_KINDS | {"dense", "embedding", "lstm", "gru", "rnn", "attention", "reshape"}
+
+
+def defines_axes(module: nn.Module, kind: str) -> bool:
+    """Whether `defined_axes` may have something to say of what a module returns."""
+    return kind in _DEFINING_KINDS or type(module).__module__ in _KEEPING_HOMES
