@@ -77,13 +77,20 @@ class KerasBackend:
 
 
 def _build(model: Any, arguments: Arguments) -> None:
-    """Run the model once if it, or a layer of it, is not built; what else that changes is put back."""
+    """Run the model once if it, or a layer of it, is not built, and change nothing else."""
     if all(getattr(layer.native, "built", True) for layer in walk(model)):
         return
     args, kwargs = arguments
-    before = [(variable, as_numpy(variable.value).copy()) for variable in model.non_trainable_variables]
-    with no_gradients():
-        model(*args, **kwargs, training=False)
-    for variable, value in before:
-        variable.assign(value)
-    model._clear_losses()
+    try:
+        with keras.StatelessScope(), no_gradients():
+            model(*args, **kwargs, training=False)
+    except ValueError as error:
+        if "stateless scope" not in str(error):
+            raise
+        # A layer makes a variable of a ready value, for which Keras has to run in earnest.
+        before = [(variable, as_numpy(variable.value).copy()) for variable in model.non_trainable_variables]
+        with no_gradients():
+            model(*args, **kwargs, training=False)
+        for variable, value in before:
+            variable.assign(value)
+        model._clear_losses()

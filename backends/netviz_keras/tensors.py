@@ -49,8 +49,10 @@ def dtype_name(tensor: Any) -> str:
 
 
 def nbytes(tensor: Any) -> int:
-    """The size of the array that `Held` makes of a tensor."""
+    """The size of the array that `Held` makes of a tensor; none is made of strings."""
     name = dtype_name(tensor)
+    if name == "string":
+        return 0
     width = 4 if name == "float16" or name.startswith(("bfloat", "float8")) else np.dtype(name).itemsize
     return math.prod(tensor.shape) * width
 

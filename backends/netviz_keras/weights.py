@@ -3,31 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
-
-import numpy as np
 
 from netviz_core.weights import Layout, Weight, positional_layout
 
+from .effective import effective, serves_another
 from .kinds import cells_of, keras_class
 from .tensors import as_numpy
 
 _OUT = Layout(("out",))
 _NORM = {1: Layout(("channel",))} | {rank: positional_layout(rank) for rank in (2, 3, 4, 5)}
 """By rank: a norm over several axes has a weight with an axis for each of them."""
-
-
-@dataclass(frozen=True)
-class _Gates(Layout):
-    """A layout whose first native axis after rearranging chooses a part, and whose gates come in another order."""
-
-    order: tuple[int, ...] = ()
-    part: int | None = None
-
-    def to_canonical(self, native: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        gates = super().to_canonical(native if self.part is None else native[self.part])
-        return gates[list(self.order)]
 
 
 Rules = dict[str, Mapping[int, Mapping[str, Layout]]]
@@ -40,8 +27,8 @@ def _convolution(axes: str, native: str, canonical: str) -> Layout:
 
 def _gates(order: tuple[int, ...]) -> Rules:
     sizes = {"g": len(order)}
-    matrix = _Gates(("gate", "out", "in"), "i (g o) -> g o i", sizes, order)
-    vector = {part: _Gates(("gate", "out"), "(g o) -> g o", sizes, order, part) for part in (None, 0, 1)}
+    matrix = Layout(("gate", "out", "in"), "i (g o) -> g o i", sizes, order)
+    vector = {part: Layout(("gate", "out"), "(g o) -> g o", sizes, order, part) for part in (None, 0, 1)}
     return {
         "kernel": {2: {"input_kernel": matrix}},
         "recurrent_kernel": {2: {"recurrent_kernel": matrix}},
@@ -128,32 +115,29 @@ def weights_of(layer: Any) -> dict[str, Weight]:
 
 
 def _suffixed(layer: Any, suffix: str) -> dict[str, Weight]:
-    return {
-        name + suffix: Weight(
-            name + suffix, w.native_name, w.layout, w.native_shape, w.dtype, w.trainable, w.read
-        )
-        for name, w in weights_of(layer).items()
-    }
+    return {name + suffix: replace(w, name=name + suffix) for name, w in weights_of(layer).items()}
 
 
 def _own(layer: Any) -> Iterator[Weight]:
     layouts = _LAYOUTS.get(keras_class(layer, _LAYOUTS), {})
-    for variable in own_variables(layer):
+    for variable in _shown_variables(layer):
         unknown = {variable.name: positional_layout(len(variable.shape))}
         canonical = layouts.get(variable.name, {}).get(len(variable.shape), unknown)
         for name, layout in canonical.items():
-            yield _weight(name, variable, layout)
+            yield _weight(name, layer, variable, layout)
 
 
 def _projections(attention: Any) -> Iterator[Weight]:
     for name, (attribute, layouts) in _ATTENTION.items():
-        for variable in own_variables(getattr(attention, attribute, None)):
+        projection = getattr(attention, attribute, None)
+        for variable in _shown_variables(projection):
             rank = len(variable.shape)
             layout = layouts[variable.name].get(rank, positional_layout(rank))
-            yield _weight(f"{name}_{variable.name}", variable, layout)
+            yield _weight(f"{name}_{variable.name}", projection, variable, layout)
 
 
-def _weight(name: str, variable: Any, layout: Layout) -> Weight:
+def _weight(name: str, layer: Any, variable: Any, layout: Layout) -> Weight:
+    compute = effective(layer, variable)
     return Weight(
         name,
         variable.name,
@@ -161,5 +145,11 @@ def _weight(name: str, variable: Any, layout: Layout) -> Weight:
         tuple(variable.shape),
         variable.dtype,
         variable.trainable,
-        lambda: as_numpy(variable.value),
+        compute or (lambda: as_numpy(variable.value)),
+        None if compute else variable.assign,
     )
+
+
+def _shown_variables(layer: Any) -> list[Any]:
+    """A layer's own variables without those that only serve to compute an effective kernel."""
+    return [variable for variable in own_variables(layer) if not serves_another(layer, variable)]
