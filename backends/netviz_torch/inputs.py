@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from itertools import chain
 from types import TracebackType
 from typing import Any
 
@@ -27,7 +28,7 @@ def check_runnable(module: nn.Module) -> None:
     ------
     UnsupportedError
     """
-    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+    for name, tensor in chain(module.named_parameters(), module.named_buffers()):
         if isinstance(tensor, UninitializedTensorMixin):
             raise UnsupportedError(
                 f"{name!r} is not initialised yet; run the model once on an example input, "
@@ -45,7 +46,8 @@ def prepare(module: nn.Module, inputs: Any, follower: AxisFollower) -> tuple[tup
 
     NumPy arrays become tensors of the model's floating dtype on its device; tensors stay as they are.
     """
-    reference = next((p for p in (*module.parameters(), *module.buffers()) if p.is_floating_point()), None)
+    tensors = chain(module.parameters(), module.buffers())
+    reference = next((tensor for tensor in tensors if tensor.is_floating_point()), None)
 
     def convert(value: Any) -> Any:
         if isinstance(value, AxisArray):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,7 +16,7 @@ from netviz_core.capture import Observation, Recorder
 from netviz_core.errors import UnsupportedError
 from netviz_core.structure import leaves
 
-from .axes import DEFINING_KINDS, AxisFollower, defined_axes
+from .axes import AxisFollower, defined_axes, defines_axes
 from .modules import kind_of
 from .watch import CHANGED_UNSEEN, Exposures, Watch
 from .weights import dtype_name
@@ -26,13 +26,14 @@ from .weights import dtype_name
 def observed(module: nn.Module, recorder: Recorder | None, watch: Watch) -> Iterator[None]:
     """Report what modules return to `recorder`, and keep it safe from later writes."""
     modules = dict(module.named_modules())
+    scripts = [path for path, child in modules.items() if isinstance(child, torch.jit.ScriptModule)]
     hooks: list[torch.utils.hooks.RemovableHandle] = []
     try:
         if recorder is not None:
             for path, child in modules.items():
                 kind = kind_of(child)
                 wanted = path in recorder.paths
-                if (wanted or kind in DEFINING_KINDS) and not _is_inside_script(path, modules):
+                if (wanted or defines_axes(child, kind)) and not _is_inside(scripts, path):
                     hook = _hook(path if wanted else None, kind, recorder, watch)
                     try:
                         hooks.append(child.register_forward_hook(hook))
@@ -52,7 +53,7 @@ def observed(module: nn.Module, recorder: Recorder | None, watch: Watch) -> Iter
         lost = watch.settle()
         if recorder is not None:
             recorder.withdraw(lost, CHANGED_UNSEEN)
-            _explain_misses(modules, recorder, watch)
+            _explain_misses(modules, scripts, recorder, watch)
 
 
 def _hook(path: str | None, kind: str, recorder: Recorder, watch: Watch) -> Callable[..., None]:
@@ -68,11 +69,11 @@ def _hook(path: str | None, kind: str, recorder: Recorder, watch: Watch) -> Call
 
     def report(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         found = list(leaves(output, _is_tensor, lambda part: _unfold(part, follower)))
-        if kind in DEFINING_KINDS:
+        if defines_axes(module, kind):
             first = next((argument for argument in args if _is_tensor(argument)), None)
             for leaf, tensor in found:
                 names = defined_axes(module, kind, follower.get(first), leaf, tensor)
-                if names is not None:
+                if names is not None and len(names) == tensor.ndim:
                     follower.name(tensor, names)
         if any(torch._C._functorch.is_functorch_wrapped_tensor(tensor) for _, tensor in found):
             if path is not None:
@@ -121,20 +122,20 @@ def _unfold(part: Any, follower: AxisFollower) -> Any:
     return part
 
 
-def _is_inside_script(path: str, modules: Mapping[str, nn.Module]) -> bool:
+def _is_inside(scripts: Sequence[str], path: str) -> bool:
     """Whether a scripted module lies around the one at `path`: its own calls are made in C++."""
-    names = path.split(".") if path else []
-    parents = (modules.get(".".join(names[:depth])) for depth in range(len(names)))
-    return any(isinstance(parent, torch.jit.ScriptModule) for parent in parents)
+    return any(path != script and path.startswith(f"{script}." if script else "") for script in scripts)
 
 
-def _explain_misses(modules: Mapping[str, nn.Module], recorder: Recorder, watch: Watch) -> None:
+def _explain_misses(
+    modules: Mapping[str, nn.Module], scripts: Sequence[str], recorder: Recorder, watch: Watch
+) -> None:
     """Say why layers were not seen, as far as it can be known."""
     for path, entry in recorder.coverage().items():
         child = modules.get(path)
         if entry.status != "not_observed" or child is None:
             continue
-        if _is_inside_script(path, modules):
+        if _is_inside(scripts, path):
             recorder.miss(
                 path, "it runs inside TorchScript, which calls it unseen; capture the unscripted model"
             )

@@ -39,7 +39,8 @@ def unchanged(watch: Watch, *roots: Any) -> Iterator[None]:
                 step()
 
 
-_ATOMS = (bool, int, float, str, type(None), torch.dtype, torch.device)
+_ATOMS = frozenset({bool, int, float, str, type(None), type, torch.dtype, torch.device})
+_HOOKS = vars(nn.Module()).keys() - {"_parameters", "_buffers", "_modules"}
 
 
 def _undoing(watch: Watch, roots: tuple[Any, ...]) -> Iterator[Callable[[], None]]:
@@ -47,12 +48,23 @@ def _undoing(watch: Watch, roots: tuple[Any, ...]) -> Iterator[Callable[[], None
     waiting, seen = list(roots), set()
     while waiting:
         value = waiting.pop()
-        if isinstance(value, _ATOMS) or id(value) in seen:
+        if type(value) in _ATOMS or id(value) in seen:
             continue
         seen.add(id(value))
         if isinstance(value, torch.Tensor):
             yield from _tensor_undoing(watch, value)
             waiting.append(value.grad if value.is_leaf else None)
+        elif _is_namespace(value):
+            namespace = value if isinstance(value, dict) else vars(value)
+            before = dict(namespace)
+            yield partial(_refill_dict, namespace, before)
+            waiting.extend(part for name, part in before.items() if name not in _HOOKS)
+        elif isinstance(value, torch.jit.ScriptModule):
+            # It keeps its attributes in C++.
+            yield partial(value.train, value.training)
+            waiting.extend(
+                (*value.children(), *value.parameters(recurse=False), *value.buffers(recurse=False))
+            )
         elif isinstance(value, (list, deque)):
             yield partial(_refill_list, value, list(value))
             waiting.extend(value)
@@ -64,22 +76,12 @@ def _undoing(watch: Watch, roots: tuple[Any, ...]) -> Iterator[Callable[[], None
             yield partial(np.copyto, value, value.copy())
         elif isinstance(value, torch.Generator):
             yield partial(value.set_state, value.get_state())
-        elif isinstance(value, torch.jit.ScriptModule):
-            # It keeps its attributes in C++.
-            yield partial(value.train, value.training)
-            waiting.extend(
-                (*value.children(), *value.parameters(recurse=False), *value.buffers(recurse=False))
-            )
-        elif _is_namespace(value):
-            namespace = value if isinstance(value, dict) else vars(value)
-            yield partial(_refill_dict, namespace, dict(namespace))
-            waiting.extend(namespace.values())
 
 
 def _is_namespace(value: object) -> bool:
     """Whether it is the model's own store of values, rather than a tool that the model happens to know."""
     if isinstance(value, (dict, nn.Module)):
-        return True
+        return not isinstance(value, torch.jit.ScriptModule)
     if isinstance(value, type) or not hasattr(value, "__dict__"):
         return False
     return dataclasses.is_dataclass(value) or any(
