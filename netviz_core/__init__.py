@@ -4,6 +4,8 @@ Importing this package loads NumPy and nothing heavier. Frameworks and plotting 
 found when a model or a figure needs them.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from ._version import __version__
 from .arrays import Activation, AxisArray, images
 from .capture import Capture, Coverage, capture, recording
@@ -21,7 +23,6 @@ from .errors import (
     UnknownModelError,
     UnsupportedError,
 )
-from .files import load_capture
 from .network import Network, wrap
 from .plugins import (
     get_backend,
@@ -33,11 +34,14 @@ from .plugins import (
     register_backend,
     register_renderer,
 )
-from .transfer import WeightTransfer, copy_weights
 from .views.heatmap import Heatmap, heatmap
 from .views.histogram import Histogram, HistogramRows, histogram, histograms
 from .views.side_by_side import SideBySide, side_by_side
 from .views.tiles import FeatureMapGrid, KernelGrid, feature_maps, kernels
+
+if TYPE_CHECKING:
+    from .files import load_capture
+    from .transfer import WeightTransfer, copy_weights
 
 __all__ = [
     "Activation",
@@ -86,3 +90,21 @@ __all__ = [
     "side_by_side",
     "wrap",
 ]
+
+_IMPORTED_WHEN_USED = {
+    "load_capture": "netviz_core.files",
+    "copy_weights": "netviz_core.transfer",
+    "WeightTransfer": "netviz_core.transfer",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _IMPORTED_WHEN_USED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_IMPORTED_WHEN_USED[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

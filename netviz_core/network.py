@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-from .checkpoint import Checkpoint, CheckpointBackend, from_mapping
 from .errors import FileFormatError, InputError, LayerNotFoundError, UnsupportedError, nearest
 from .plugins import backend_for, loaders, tensor_to_numpy
 from .protocols import Backend, Layer, LayerSelection, WeightTensor
@@ -147,6 +146,9 @@ def wrap(model: Any, *, trust: bool = False) -> Network:
         return model
     if isinstance(model, (str, os.PathLike)):
         model = _load(os.fspath(model), trust)
+    # Here, since most models are none of these, and the import of netviz is to stay quick.
+    from .checkpoint import Checkpoint, CheckpointBackend, from_mapping
+
     if isinstance(model, Mapping):
         model = from_mapping(model, tensor_to_numpy) or model
     if isinstance(model, Checkpoint):

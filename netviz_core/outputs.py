@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,7 +43,7 @@ def replace_file(path: str | Path, write: Callable[[Path], object]) -> None:
         If the file cannot be written; it names `path`.
     """
     target = _target(path)
-    unfinished = target.with_name(f".{target.name[:100]}.{uuid.uuid4().hex}")
+    unfinished = target.with_name(f".{target.name[:100]}.{os.urandom(8).hex()}")
     try:
         try:
             unfinished.touch()  # raises an OSError where nothing can be written, whatever `write` would raise
