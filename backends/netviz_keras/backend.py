@@ -14,7 +14,7 @@ from netviz_core.capture import Recorder
 from .axes import AxisBook
 from .inputs import Arguments, prepare
 from .layers import KerasLayer, walk
-from .listening import NOT_CALLED, Listener, explain, listening
+from .listening import Listener, explain, listening
 from .submodel import sub_model
 from .tensors import as_numpy, no_gradients
 
@@ -62,7 +62,7 @@ class KerasBackend:
             with listening(Listener(layers, recorder, AxisBook())):
                 yield
         finally:
-            explain(layers, recorder, NOT_CALLED)
+            explain(layers, recorder)
 
     def demo(
         self,

@@ -31,7 +31,6 @@ TRACED = (
     "it ran inside a compiled or traced function, where there are no values yet; run it eagerly "
     "(compile the model with run_eagerly=True, jit_compile=False) to see them"
 )
-NOT_RUN = "it did not run during the pass"
 NOT_CALLED = "it was not called, or only within a function that had been compiled before"
 _HIDDEN_BY = {
     "RNN": "a recurrent cell works step by step inside its layer, whose output has what each step returned",
@@ -138,12 +137,12 @@ def report(recorder: Recorder, path: str, parts: Sequence[tuple[str, Any, tuple[
     )
 
 
-def explain(layers: Iterable[KerasLayer], recorder: Recorder, otherwise: str = NOT_RUN) -> None:
+def explain(layers: Iterable[KerasLayer], recorder: Recorder) -> None:
     """Give the reason for the layers asked for that have not been heard."""
     for layer in layers:
         if layer.path in recorder.paths:
             above = (keras_class(ancestor.native, _HIDDEN_BY) for ancestor in layer.ancestors)
-            recorder.miss(layer.path, next((_HIDDEN_BY[name] for name in above if name), otherwise))
+            recorder.miss(layer.path, next((_HIDDEN_BY[name] for name in above if name), NOT_CALLED))
 
 
 @contextmanager

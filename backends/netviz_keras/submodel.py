@@ -119,6 +119,6 @@ def _calls_its_own_way(model: Any) -> bool:
 
 def _expected_bytes(symbol: Any, inputs: Any) -> float:
     """The size of what a symbolic tensor stands for; infinite if only the pass itself will tell."""
-    batch = next((len(x) for x in keras.tree.flatten(inputs) if is_tensor(x)), None)
+    batch = next((x.shape[0] for x in keras.tree.flatten(inputs) if is_tensor(x) and len(x.shape)), None)
     shape = (batch if symbol.shape[0] is None else symbol.shape[0], *symbol.shape[1:]) if symbol.shape else ()
     return math.inf if None in shape else nbytes(keras.KerasTensor(shape, symbol.dtype))

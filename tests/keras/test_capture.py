@@ -13,6 +13,7 @@ import pytest
 import netviz_core as nv
 from netviz_core.capture import Recorder
 from netviz_keras import submodel
+from netviz_keras.listening import NOT_CALLED
 
 from .conftest import ENGINE, Block, L, Subclassed, array, native, small_cnn
 
@@ -367,7 +368,7 @@ def test_layers_that_do_not_run_or_return_no_tensor() -> None:
             return x
 
     coverage = nv.capture(Model(), array(1, 2)).coverage
-    assert coverage["unused"] == nv.Coverage("not_observed", "it did not run during the pass")
+    assert coverage["unused"] == nv.Coverage("not_observed", NOT_CALLED)
     assert coverage["odd"] == nv.Coverage("unsupported", "it returned no tensor")
     assert coverage[""].status == "captured"
 
@@ -397,6 +398,76 @@ def test_mixed_precision(policy: str) -> None:
         assert captured[prefix + "softmax"].dtype == "float32"
         assert captured[prefix + "softmax"].axes == ("batch", "channel")
         np.testing.assert_array_equal(captured[""].values, native(model(x)))
+
+
+def test_values_that_are_no_tensors() -> None:
+    class Own(L.Layer):
+        """Returns its variable itself, which the next call changes."""
+
+        def build(self, shape: Any) -> None:
+            self.w = self.add_weight(name="w", shape=(3,), initializer="zeros", trainable=False)
+
+        def call(self, x: Any) -> Any:
+            self.w.assign(self.w + 1)
+            return self.w
+
+    class Numpy(L.Layer):
+        def call(self, x: Any) -> Any:
+            return np.ones((2, 3))
+
+    class Model(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.own, self.numpy = Own(name="own"), Numpy(name="numpy")
+
+        def call(self, x: Any) -> Any:
+            self.own(x)
+            return self.numpy(x) + self.own(x)
+
+    captured = nv.capture(Model(), array(2, 3))
+    assert [captured[f"own:{call}"].values.tolist() for call in (0, 1)] == [[1.0] * 3, [2.0] * 3]
+    assert captured["numpy"].dtype == "float64"
+
+
+if ENGINE == "tensorflow":  # the only one that has such tensors
+
+    def test_strings_sparse_and_ragged_tensors() -> None:
+        import tensorflow as tf
+
+        words = keras.Input((), dtype="string", name="words")
+        model = keras.Model(words, L.StringLookup(vocabulary=["a", "b"], name="look_up")(words))
+        captured = nv.capture(model, tf.constant(["b", "z"]))
+        assert captured["look_up"].values.tolist() == [2, 0]
+        assert captured.coverage["words"].status == "unsupported"
+
+        x = keras.Input((4,), sparse=True, name="x")
+        captured = nv.capture(keras.Model(x, L.Dense(2, name="d")(x)), tf.sparse.eye(4))
+        np.testing.assert_array_equal(captured["x"].values, np.eye(4))
+
+        class Ragged(L.Layer):
+            def call(self, x: Any) -> Any:
+                return tf.ragged.constant([[1.0], [1.0, 2.0]])
+
+        assert nv.capture(Ragged(), array(1, 1)).coverage[""].status == "unsupported"
+
+    def test_a_function_compiled_within_a_model() -> None:
+        import tensorflow as tf
+
+        class Model(keras.Model):
+            def __init__(self) -> None:
+                super().__init__()
+                self.inside, self.outside = L.Dense(2, name="inside"), L.Dense(2, name="outside")
+
+            @tf.function
+            def fast(self, x: Any) -> Any:
+                return self.inside(x)
+
+            def call(self, x: Any) -> Any:
+                return self.outside(self.fast(x))
+
+        captured = nv.capture(Model(), array(2, 3))
+        assert list(captured) == ["outside", ""]
+        assert "compiled" in captured.coverage["inside"].reason
 
 
 def test_integers_and_booleans() -> None:

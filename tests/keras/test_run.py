@@ -218,6 +218,30 @@ def test_afterwards_a_model_pickles_saves_compiles_and_trains(
     assert any(not np.array_equal(a, b) for a, b in zip(state(model), before, strict=True))
 
 
+class ReadyMade(L.Layer):
+    """Makes a variable of a value, which Keras does not put off."""
+
+    def build(self, shape: Any) -> None:
+        self.table = keras.Variable(np.arange(3.0), trainable=False, dtype="float32")
+
+    def call(self, x: Any) -> Any:
+        return x + self.table
+
+
+def test_building_moves_no_variable() -> None:
+    for make in (ReadyMade, lambda: Stateful()):
+        model = keras.Sequential([make()])
+        seeded = keras.Sequential([Stateful()])
+        seeded(array(2, 3))
+        before = state(seeded)
+        model.add(seeded)
+        captured = nv.capture(model, array(2, 3))
+        assert all(entry.status == "captured" for entry in captured.coverage.values())
+        np.testing.assert_equal(state(seeded), before)
+    assert native(model.layers[0].count) == 0
+    assert model.losses == []
+
+
 def test_keyboard_interrupt() -> None:
     class Impatient(keras.Model):
         def call(self, x: Any) -> Any:
