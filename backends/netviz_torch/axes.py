@@ -48,6 +48,8 @@ class AxisFollower:
 
     def after(self, func: Any, args: tuple[Any, ...], result: Any) -> None:
         """Name the result of an operation, if its effect on axes is known."""
+        if torch.Tag.inplace_view in func.tags:
+            self._known.pop(id(result), None)
         rule = _rule_of(func)
         if rule is None:
             return
@@ -66,12 +68,9 @@ def _same_shape(follower: AxisFollower, args: tuple[Any, ...], output: torch.Ten
     agreed: Names | None = None
     for operand in args:
         for tensor in operand if isinstance(operand, (list, tuple)) else (operand,):
-            if isinstance(tensor, torch.Tensor) and tensor.shape == output.shape:
-                names = follower.get(tensor)
-                if names is not None and agreed is not None:
-                    agreed = tuple(a if a == b else None for a, b in zip(agreed, names, strict=True))
-                else:
-                    agreed = agreed or names
+            names = follower.get(tensor)
+            if names is not None and tensor.shape == output.shape:
+                agreed = tuple(a if a == b else None for a, b in zip(agreed or names, names, strict=True))
     return agreed
 
 

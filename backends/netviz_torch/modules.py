@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 
 import torch
 from torch import nn
@@ -50,7 +51,7 @@ _DEPTHWISE = {"conv1d": "depthwise_conv1d", "conv2d": "depthwise_conv2d"}
 def native_class(module: nn.Module) -> type[nn.Module]:
     """The class of a module; for one that was exported or scripted, that which it was made from."""
     if isinstance(module, torch.jit.RecursiveScriptModule):
-        full_name = module._c._type().qualified_name().removeprefix("__torch__.")
+        full_name = re.sub(r"__torch__\.|___torch_mangle_\d+\.", "", module._c._type().qualified_name())
     else:
         full_name = getattr(module, "_ty", "")
     home, _, name = full_name.rpartition(".")

@@ -339,9 +339,10 @@ def test_a_capture_within_a_recording_of_the_same_model():
 
 def test_two_threads_with_two_models():
     """They overlap, and the first to enter is the first to leave: whatever is global must survive that."""
-    entered, left = threading.Event(), threading.Event()
+    started, entered, left = threading.Event(), threading.Event(), threading.Event()
 
     def first(model, x):
+        started.set()
         entered.wait(10)
 
     def second(model, x):
@@ -361,6 +362,7 @@ def test_two_threads_with_two_models():
     torch.compile(nn.Linear(4, 4), backend="eager")(X)
     threads = [threading.Thread(target=work, args=(index,)) for index in range(2)]
     threads[0].start()
+    started.wait(10)
     threads[1].start()
     for thread in threads:
         thread.join()
