@@ -53,7 +53,7 @@ def native_class(module: nn.Module) -> type[nn.Module]:
     if isinstance(module, torch.jit.RecursiveScriptModule):
         full_name = re.sub(r"__torch__\.|___torch_mangle_\d+\.", "", module._c._type().qualified_name())
     else:
-        full_name = getattr(module, "_ty", "")
+        full_name = vars(module).get("_ty", "")
     home, _, name = full_name.rpartition(".")
     if home.startswith("torch.nn.modules."):
         original = getattr(importlib.import_module(home), name, None)

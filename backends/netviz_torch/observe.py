@@ -75,14 +75,9 @@ def _hook(path: str | None, kind: str, recorder: Recorder, watch: Watch) -> Call
                 names = defined_axes(module, kind, follower.get(first), leaf, tensor)
                 if names is not None and len(names) == tensor.ndim:
                     follower.name(tensor, names)
-        if any(torch._C._functorch.is_functorch_wrapped_tensor(tensor) for _, tensor in found):
-            if path is not None:
-                recorder.miss(
-                    path, "it ran inside a torch.func transform, which hides its values", "unsupported"
-                )
-        elif path is not None:
+        if path is not None:
             if not recorder.reduces(path):
-                recorder.require_room(path, sum(_numpy_bytes(tensor) for _, tensor in found))
+                recorder.require_room(path, sum([_numpy_bytes(tensor) for _, tensor in found]))
             if not found:
                 returned = type(output).__name__
                 recorder.miss(path, f"it returned a {returned}, in which no tensor was found", "unsupported")

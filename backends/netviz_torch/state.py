@@ -48,17 +48,21 @@ def _undoing(watch: Watch, roots: tuple[Any, ...]) -> Iterator[Callable[[], None
     waiting, seen = list(roots), set()
     while waiting:
         value = waiting.pop()
-        if type(value) in _ATOMS or id(value) in seen:
+        if value is None or id(value) in seen:
             continue
         seen.add(id(value))
         if isinstance(value, torch.Tensor):
-            yield from _tensor_undoing(watch, value)
-            waiting.append(value.grad if value.is_leaf else None)
+            memory, grad = value.detach(), value.grad if value.is_leaf else None
+            watch.own(memory)
+            yield partial(_reset_tensor, value, memory, value.requires_grad, grad)
+            waiting.append(grad)
         elif _is_namespace(value):
             namespace = value if isinstance(value, dict) else vars(value)
             before = dict(namespace)
             yield partial(_refill_dict, namespace, before)
-            waiting.extend(part for name, part in before.items() if name not in _HOOKS)
+            waiting += [
+                part for name, part in before.items() if type(part) not in _ATOMS and name not in _HOOKS
+            ]
         elif isinstance(value, torch.jit.ScriptModule):
             # It keeps its attributes in C++.
             yield partial(value.train, value.training)
@@ -80,20 +84,14 @@ def _undoing(watch: Watch, roots: tuple[Any, ...]) -> Iterator[Callable[[], None
 
 def _is_namespace(value: object) -> bool:
     """Whether it is the model's own store of values, rather than a tool that the model happens to know."""
-    if isinstance(value, (dict, nn.Module)):
+    if isinstance(value, dict):
+        return True
+    if isinstance(value, nn.Module):
         return not isinstance(value, torch.jit.ScriptModule)
     if isinstance(value, type) or not hasattr(value, "__dict__"):
         return False
     return dataclasses.is_dataclass(value) or any(
         isinstance(part, torch.Tensor) for part in vars(value).values()
-    )
-
-
-def _tensor_undoing(watch: Watch, tensor: torch.Tensor) -> Iterator[Callable[[], None]]:
-    memory = tensor.detach()
-    watch.own(memory)
-    yield partial(
-        _reset_tensor, tensor, memory, tensor.requires_grad, tensor.grad if tensor.is_leaf else None
     )
 
 
@@ -122,9 +120,7 @@ def _refill_set(present: set[Any], before: set[Any]) -> None:
 
 
 def _refill_dict(present: dict[Any, Any], before: dict[Any, Any]) -> None:
-    if len(present) != len(before) or not all(
-        map(is_, (*present, *present.values()), (*before, *before.values()))
-    ):
+    if present.keys() != before.keys() or not all(map(is_, present.values(), before.values())):
         present.clear()
         present.update(before)
 

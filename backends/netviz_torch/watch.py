@@ -19,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, _pop_mode, _push_mode
 
 from netviz_core.capture import HeldValue, Ready
-from netviz_core.errors import CaptureError
+from netviz_core.errors import CaptureError, UnsupportedError
 
 from .axes import AxisFollower
 from .weights import to_numpy
@@ -122,6 +122,8 @@ class Watch(TorchDispatchMode):
     def hold(self, tensor: torch.Tensor) -> HeldValue:
         """Keep a tensor's present value."""
         if not _is_plain(tensor):
+            if torch._C._functorch.is_functorch_wrapped_tensor(tensor):
+                raise UnsupportedError("it ran inside a torch.func transform, which hides its values")
             return Ready(to_numpy(tensor.detach().clone()))
         key = _memory(tensor)
         with torch._C._DisableTorchDispatch():
@@ -135,8 +137,9 @@ class Watch(TorchDispatchMode):
         """Remember a tensor's value if it is written to, for `put_back`."""
         if not _is_plain(tensor) or tensor.is_meta:
             return
-        if _is_torchs_own(tensor):
-            self._owned.setdefault(_memory(tensor), []).append(tensor)
+        storage = tensor.untyped_storage()
+        if storage.resizable():
+            self._owned.setdefault(storage._cdata, []).append(tensor)
         else:
             self._before.append((tensor, tensor.detach().clone()))
 
