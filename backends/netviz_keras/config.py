@@ -60,6 +60,8 @@ def config_of(layer: Any, kind: str) -> Mapping[str, Any]:
         for theirs, ours in _CONFIG_NAMES.items()
         if hasattr(layer, theirs)
     }
+    if not layer.built:
+        found["built"] = False
     if "padding" in found and "kernel_size" in found:
         found["padding"] = _resolved(kind, found)
     if kind == "batch_norm":

@@ -47,4 +47,6 @@ def _explained(path: Path, message: str) -> str:
             f"keras.saving.register_keras_serializable, before loading: {message.splitlines()[0]}"
         )
     reason = message.splitlines()[0] if message else "no reason given"
+    if reason.startswith("File not found"):  # what Keras says of a file that is no archive
+        reason = "it is no archive"
     return f"{str(path)!r} is not a whole Keras model saved as {path.suffix}: {reason}"

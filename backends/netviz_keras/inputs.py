@@ -6,6 +6,7 @@ import inspect
 from typing import Any
 
 import keras
+import numpy as np
 from keras.src.models.functional import Functional
 
 from netviz_core.arrays import AxisArray
@@ -35,6 +36,8 @@ def prepare(model: Any, inputs: Any, book: AxisBook) -> Arguments:
     """
     graph = graph_of(model)
     data_format = _data_format(model)
+    for value in keras.tree.flatten(inputs):
+        _require_numbers(value)
 
     def convert(value: Any) -> Any:
         if not isinstance(value, AxisArray):
@@ -50,6 +53,17 @@ def prepare(model: Any, inputs: Any, book: AxisBook) -> Arguments:
         _check(graph, converted)
         return (converted,), {}
     return _spread(model, converted)
+
+
+def _require_numbers(value: Any) -> None:
+    """Refuse arrays of which Keras' engines would make something else, or say something obscure."""
+    dtype = getattr(value.values if isinstance(value, AxisArray) else value, "dtype", None)
+    if (
+        isinstance(dtype, np.dtype)
+        and dtype.kind in "OUSMmcV"
+        and not dtype.name.startswith(("bfloat", "float8"))
+    ):
+        raise InputError(f"an array of dtype {dtype} was given as input; give integers, floats or booleans")
 
 
 def _data_format(model: Any) -> str:
