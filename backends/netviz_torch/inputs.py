@@ -61,22 +61,40 @@ def prepare(module: nn.Module, inputs: Any, follower: AxisFollower) -> tuple[tup
             return [convert(part) for part in value]
         return value
 
+    if inputs is None or isinstance(inputs, (str, bytes, int, float, complex)):
+        raise InputError(
+            f"{inputs!r} was given as input; give an array or a tensor, or a tuple or dict of them"
+        )
     if isinstance(inputs, dict):
         converted = {key: convert(value) for key, value in inputs.items()}
         return ((), converted) if _takes_keywords(module, converted) else ((converted,), {})
     if isinstance(inputs, tuple):
+        _require_places(module, len(inputs))
         return tuple(convert(part) for part in inputs), {}
     return (convert(inputs),), {}
 
 
 def _tensor(values: np.ndarray, reference: torch.Tensor | None) -> torch.Tensor:
-    if values.dtype.kind in "OUSMm":
-        raise InputError(f"an array of dtype {values.dtype} was given as input; give numbers")
-    # A copy, so that a model that works in place does not write into the caller's array.
-    tensor = torch.tensor(np.ascontiguousarray(values))
+    try:
+        # A copy, so that a model that works in place does not write into the caller's array.
+        tensor = torch.from_numpy(np.array(values, values.dtype.newbyteorder("="), order="C"))
+    except TypeError as error:
+        raise InputError(
+            f"an array of dtype {values.dtype} was given as input, which torch does not know"
+        ) from error
     if reference is None:
         return tensor
     return tensor.to(reference.device, reference.dtype if tensor.is_floating_point() else tensor.dtype)
+
+
+def _require_places(module: nn.Module, count: int) -> None:
+    try:
+        signature = inspect.signature(module.forward)
+        signature.bind(*range(count))
+    except TypeError:
+        raise InputError(f"{count} inputs were given; the model's forward takes {signature}") from None
+    except ValueError:
+        return  # a forward without a signature, as that of a scripted module
 
 
 def _takes_keywords(module: nn.Module, values: dict[Any, Any]) -> bool:
@@ -102,7 +120,8 @@ def explain(error: Exception, module: nn.Module, arguments: tuple[Any, ...]) -> 
     if kernel is not None and received is not None and any(received is argument for argument in arguments):
         expected = _expected(kernel.axes, kernel.shape, layer)
         if expected:
-            return InputError(f"the input is {_described(received)}; {where} takes {expected}")
+            reason = str(error).partition("\n")[0]
+            return InputError(f"the input is {_described(received)}; {where} takes {expected}: {reason}")
     given = f"received {_described(received)}; " if received is not None else ""
     error.add_note(f"netviz: raised in {where}, which {given}the model's input was {shapes or 'no tensor'}")
     return None

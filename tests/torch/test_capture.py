@@ -107,3 +107,22 @@ def test_several_inputs_are_a_tuple_or_a_dict():
     expected = X.numpy() * 3
     np.testing.assert_allclose(nv.capture(Add(), (X, X))[""].values, expected)
     np.testing.assert_allclose(nv.capture(Add(), {"right": X, "left": X.numpy()})[""].values, expected)
+
+
+@pytest.mark.parametrize("given", ["text", 3, None, (X, X), np.array(["a"]), np.zeros(3, [("a", "f4")])])
+def test_what_is_no_input_is_refused(given):
+    with pytest.raises(nv.InputError, match="given"):
+        nv.capture(small_cnn(), given)
+
+
+def test_arrays_of_any_layout_and_rank_are_taken_as_they_are():
+    assert nv.capture(nn.ReLU(), np.array(-3.0))[""].shape == ()
+    pictures = X.numpy()
+    expected = nv.capture(small_cnn(), pictures, "6")["6"].values
+    for same in (pictures.astype(">f4"), np.asfortranarray(pictures)):
+        np.testing.assert_array_equal(nv.capture(small_cnn(), same, "6")["6"].values, expected)
+
+
+def test_an_image_that_is_too_small_is_told_why():
+    with pytest.raises(nv.InputError, match=r"takes \(batch, channel=1, y, x\) float32: .*[Kk]ernel size"):
+        nv.capture(small_cnn(), torch.zeros(1, 1, 2, 2))
