@@ -113,6 +113,26 @@ def test_symbolic_calls_are_no_values() -> None:
     assert list(captured) == ["d", ""]
 
 
+def test_what_runs_only_to_build_the_model_is_not_recorded() -> None:
+    class Probing(L.Layer):
+        """Looks at numbers, which makes Keras build the model around it with a run on real ones where it can."""
+
+        def call(self, x: Any) -> Any:
+            return x * (2.0 if ENGINE == "torch" and float(x.detach().sum()) > 0 else 1.0)
+
+    class Model(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.d, self.probing = L.Dense(3, name="d"), Probing(name="probing")
+
+        def call(self, x: Any) -> Any:
+            return self.probing(self.d(x))
+
+    with nv.recording(model := Model()) as captured:
+        model(array(2, 4))
+    assert list(captured) == ["d", "probing", ""]
+
+
 def test_layers_mapped_over_an_axis_are_traced() -> None:
     class Mapped(keras.Model):
         def __init__(self) -> None:
