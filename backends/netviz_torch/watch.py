@@ -206,6 +206,7 @@ _EXPOSING = frozenset(
         torch.Tensor.numpy,
         torch.Tensor.__array__,
         torch.Tensor.__dlpack__,
+        torch.Tensor.__cuda_array_interface__.__get__,
         torch.Tensor.data_ptr,
         torch.Tensor.storage,
         torch.Tensor.untyped_storage,
