@@ -13,17 +13,11 @@ from netviz_core.arrays import AxisArray
 from netviz_core.errors import InputError
 
 from .axes import AxisBook, laid_out
+from .graph import graph_of
 from .layers import walk
 from .tensors import is_tensor, private
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
-
-
-def graph_of(model: Any) -> Functional | None:
-    """The graph that a functional or a built sequential model runs; None for other models."""
-    if isinstance(model, keras.Sequential):
-        return model._functional
-    return model if isinstance(model, Functional) else None
 
 
 def prepare(model: Any, inputs: Any, book: AxisBook) -> Arguments:

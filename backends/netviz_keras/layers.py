@@ -13,6 +13,7 @@ from keras.src.models.functional import Functional
 from netviz_core.weights import Weight
 
 from .config import config_of
+from .flattening import orders
 from .kinds import kind_of
 from .weights import own_variables, weights_of
 
@@ -39,7 +40,7 @@ class KerasLayer:
 
     @property
     def config(self) -> Mapping[str, Any]:
-        return config_of(self.native, self.kind)
+        return {**config_of(self.native, self.kind), **orders(self)}
 
     @property
     def trainable(self) -> bool:

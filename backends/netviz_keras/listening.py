@@ -99,12 +99,15 @@ class Listener:
         written: dict[int, list[int]] = {}
         for node in nodes_in_order(graph):
             written.setdefault(id(node.operation), []).append(node.outputs[0]._keras_history.node_index)
+        run: dict[int, list[int]] = {}
+        for place, (layer, _) in enumerate(calls):
+            run.setdefault(id(layer), []).append(place)
         moved = list(calls)
-        for key, order in written.items():
-            places = [place for place, (layer, _) in enumerate(calls) if id(layer) == key]
+        for key, places in run.items():
+            order = written.get(key, [])
             if len(places) == len(order):
-                for place, source in zip(places, sorted(zip(order, places, strict=True)), strict=True):
-                    moved[place] = calls[source[1]]
+                for place, (_, source) in zip(places, sorted(zip(order, places, strict=True)), strict=True):
+                    moved[place] = calls[source]
         if moved != calls:
             order = [position for _, positions in moved for position in positions]
             self._recorder.rearrange(min(order, default=0), order)

@@ -72,7 +72,7 @@ def sub_model(model: Any, layers: Sequence[KerasLayer], recorder: Recorder, inpu
         graph is None
         or keras.backend.backend() == "torch"
         or _calls_its_own_way(model)
-        or not _is_flat(layers)
+        or not _is_flat(graph)
     ):
         return None
     wanted = {id(layer.native): layer.path for layer in layers if layer.path in recorder.paths}
@@ -89,13 +89,9 @@ def sub_model(model: Any, layers: Sequence[KerasLayer], recorder: Recorder, inpu
     return cached
 
 
-def _is_flat(layers: Sequence[KerasLayer]) -> bool:
+def _is_flat(graph: Functional) -> bool:
     """Whether there are no layers within layers, but for the cells of recurrent ones, which cannot be seen."""
-    return all(
-        any(keras_class(above.native, ("RNN",)) for above in layer.ancestors)
-        for layer in layers
-        if layer.parent is not None and layer.parent.path
-    )
+    return all(keras_class(op, ("RNN",)) or not getattr(op, "_layers", ()) for op in graph.operations)
 
 
 def _has_one_output_each(nodes: Sequence[tuple[str, Any]]) -> bool:

@@ -260,6 +260,23 @@ def test_a_layer_in_two_models() -> None:
         np.testing.assert_array_equal(nv.capture(model, x, "shared")["shared"].values, native(wanted))
 
 
+def test_a_layer_beside_and_within_a_model_that_hides_it() -> None:
+    shared, x = L.Dense(4, name="shared"), keras.Input((4,), name="x")
+
+    class Hiding(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.part = shared
+
+        def call(self, x: Any) -> Any:
+            return self.part(x)
+
+    model, given = keras.Model(x, Hiding()(shared(x))), array(2, 4)
+    captured = nv.capture(model, given)
+    np.testing.assert_array_equal(captured["shared:0"].values, native(shared(given)))
+    np.testing.assert_array_equal(captured["shared:1"].values, native(shared(shared(given))))
+
+
 def test_several_inputs_and_outputs_and_states() -> None:
     words, image = keras.Input((5, 3), name="words"), keras.Input((4, 4, 1), name="image")
     sequence, h, c = L.LSTM(3, return_sequences=True, return_state=True, name="lstm")(words)
