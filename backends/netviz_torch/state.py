@@ -71,7 +71,7 @@ def _undoing(watch: Watch, roots: tuple[Any, ...]) -> Iterator[Callable[[], None
             )
         elif isinstance(value, (list, deque)):
             yield partial(_refill_list, value, list(value))
-            waiting.extend(value)
+            waiting += [part for part in value if type(part) not in _ATOMS]
         elif isinstance(value, set):
             yield partial(_refill_set, value, set(value))
         elif isinstance(value, tuple):
