@@ -90,8 +90,16 @@ def sub_model(model: Any, layers: Sequence[KerasLayer], recorder: Recorder, inpu
 
 
 def _is_flat(graph: Functional) -> bool:
-    """Whether there are no layers within layers, but for the cells of recurrent ones, which cannot be seen."""
-    return all(keras_class(op, ("RNN",)) or not getattr(op, "_layers", ()) for op in graph.operations)
+    """Whether no layer calls others, but for the cells of recurrent ones, which cannot be seen.
+
+    A layer that Keras does not define, and a function within a ``Lambda``, may call anything.
+    """
+    return all(
+        keras_class(op, (type(op).__name__,))
+        and not keras_class(op, ("Lambda",))
+        and (keras_class(op, ("RNN",)) or not getattr(op, "_layers", ()))
+        for op in graph.operations
+    )
 
 
 def _has_one_output_each(nodes: Sequence[tuple[str, Any]]) -> bool:

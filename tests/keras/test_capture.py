@@ -271,10 +271,11 @@ def test_a_layer_beside_and_within_a_model_that_hides_it() -> None:
         def call(self, x: Any) -> Any:
             return self.part(x)
 
-    model, given = keras.Model(x, Hiding()(shared(x))), array(2, 4)
-    captured = nv.capture(model, given)
-    np.testing.assert_array_equal(captured["shared:0"].values, native(shared(given)))
-    np.testing.assert_array_equal(captured["shared:1"].values, native(shared(shared(given))))
+    given = array(2, 4)
+    for hiding in (Hiding(), L.Lambda(lambda x: shared(x), output_shape=(4,))):
+        captured = nv.capture(keras.Model(x, hiding(shared(x))), given)
+        np.testing.assert_array_equal(captured["shared:0"].values, native(shared(given)))
+        np.testing.assert_array_equal(captured["shared:1"].values, native(shared(shared(given))))
 
 
 def test_several_inputs_and_outputs_and_states() -> None:
