@@ -6,7 +6,7 @@ with ``isinstance`` afterwards: that would run properties of users' objects.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -57,6 +57,10 @@ class WeightTensor(Protocol):
     @property
     def trainable(self) -> bool:
         """Whether the optimizer is meant to change it."""
+
+    @property
+    def identity(self) -> Hashable:
+        """Equal for weights that are one and the same in the framework: tied, or shown by parent and child."""
 
     def numpy(self) -> np.ndarray[Any, Any]:
         """Copy the weight as it is now to an array that the caller owns.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from .alignment import LayerMapping, LayerMatch, align
 from .errors import InputError, NetvizError
+from .flattening import reordered
 from .network import wrap
 from .protocols import Layer, WeightTensor
 
@@ -17,8 +18,6 @@ _NEUTRAL = {
     "bias": 0.0,
     "recurrent_bias": 0.0,
     "scale": 1.0,
-    "running_mean": 0.0,
-    "running_variance": 1.0,
 }
 """What a weight would be where it makes no difference, by the name up to its suffix."""
 
@@ -70,6 +69,7 @@ class WeightTransfer:
 
 
 class _Write(NamedTuple):
+    path: str
     weight: WeightTensor
     values: np.ndarray[Any, Any]
 
@@ -77,8 +77,9 @@ class _Write(NamedTuple):
 def copy_weights(source: Any, target: Any, mapping: LayerMapping | None = None) -> WeightTransfer:
     """Give one model the weights of another, across frameworks.
 
-    Layers are paired by `mapping`, by equal paths, and in order of equal kind and shapes. All values
-    are checked before the first is written; if a write fails, what was written is put back.
+    Layers are paired by `mapping`, by equal paths, and in order of equal kind and shapes. Where the two
+    see flattened features in different orders, kernels are permuted to match, which the report tells.
+    All values are checked before the first is written; if a write fails, what was written is put back.
 
     Parameters
     ----------
@@ -109,24 +110,42 @@ def copy_weights(source: Any, target: Any, mapping: LayerMapping | None = None) 
       dense1 → dense1: kernel (by name)
       dense1 → dense1: bias (by name)
     """
-    ours, theirs = (
-        [layer for layer in wrap(model).layers.values() if layer.weights] for model in (source, target)
+    networks = wrap(source), wrap(target)
+    ours, theirs = ([layer for layer in network.layers.values() if layer.weights] for network in networks)
+    inner = {id(layer) for layers in (ours, theirs) for layer in _shown_above(layers)}
+    matches = align(
+        ours, theirs, lambda layer: object() if id(layer) in inner else _signature(layer), mapping
     )
-    matches = align(ours, theirs, _signature, mapping)
     if not matches:
         raise InputError(
             f"no layer of the one model corresponds to one of the other: {_listed(ours)} against {_listed(theirs)}; "
             f"pair them with mapping={{…}}"
         )
-    copied: list[CopiedWeight] = []
-    skipped: list[SkippedWeight] = []
-    writes: list[_Write] = []
+    plan = _Plan(across=networks[0].backend.name != networks[1].backend.name)
     for match in matches:
-        _plan(match, writes, copied, skipped)
-    skipped += _unmatched("source", ours, {match.source.path for match in matches})
-    skipped += _unmatched("target", theirs, {match.target.path for match in matches})
-    _write_all(writes)
-    return WeightTransfer(tuple(copied), tuple(skipped))
+        plan.add(match)
+    skipped = [
+        *plan.skipped,
+        *_unmatched("source", ours, [match.source for match in matches]),
+        *_unmatched("target", theirs, [match.target for match in matches]),
+    ]
+    _write_all(list(plan.writes.values()))
+    return WeightTransfer(tuple(plan.copied), tuple(skipped))
+
+
+def _shown_above(layers: Sequence[Layer]) -> Iterator[Layer]:
+    """Layers whose weights a layer that they stand in shows already, as attention does its projections'."""
+    shown: dict[Hashable, list[str]] = {}
+    for layer in layers:
+        holders = [shown.get(weight.identity, []) for weight in layer.weights.values()]
+        if all(any(_stands_in(layer.path, path) for path in paths) for paths in holders):
+            yield layer
+        for weight in layer.weights.values():
+            shown.setdefault(weight.identity, []).append(layer.path)
+
+
+def _stands_in(path: str, other: str) -> bool:
+    return path != other and (not other or path.startswith((f"{other}.", f"{other}/")))
 
 
 def _signature(layer: Layer) -> tuple[Any, ...]:
@@ -144,36 +163,72 @@ def _neutral(name: str) -> float | None:
     )
 
 
-def _plan(
-    match: LayerMatch, writes: list[_Write], copied: list[CopiedWeight], skipped: list[SkippedWeight]
-) -> None:
-    """Find what each weight of the target shall be, and check it."""
-    source, target = match.source, match.target
-    values = {name: weight.numpy() for name, weight in source.weights.items()}
-    merged = _merge_recurrent_biases(target, values)
-    for name, weight in target.weights.items():
-        neutral, note = _neutral(name), ""
-        if name in values:
-            new = values.pop(name)
-            note = merged.get(name, "")
-        elif neutral is not None:
-            new = np.full(weight.shape, neutral, np.float32)
-            note = f"the source has none, which is the same as {neutral:g}"
-        else:
-            skipped.append(SkippedWeight("target", target.path, name, f"{source.path!r} has no such weight"))
-            continue
-        try:
-            writes.append(_Write(weight, weight.check(new)))
-        except NetvizError as error:
-            if match.evidence == "given":
-                raise InputError(f"{source.path!r} cannot be copied to {target.path!r}: {error}") from error
-            skipped.append(SkippedWeight("target", target.path, name, str(error)))
-        else:
-            copied.append(CopiedWeight(source.path, target.path, name, match.evidence, note))
-    for name, rest in values.items():
-        neutral = _neutral(name)
-        if neutral is None or not (rest == neutral).all():
-            skipped.append(SkippedWeight("source", source.path, name, f"{target.path!r} has no such weight"))
+class _Plan:
+    """What is to be written, by the identity and the name of the weight, and what is to be told of it."""
+
+    def __init__(self, across: bool) -> None:
+        self._across = across
+        self.writes: dict[Hashable, _Write] = {}
+        self.copied: list[CopiedWeight] = []
+        self.skipped: list[SkippedWeight] = []
+
+    def add(self, match: LayerMatch) -> None:
+        """Find what each weight of the target shall be, and check it."""
+        source, target, evidence = match
+        values = {name: weight.numpy() for name, weight in source.weights.items()}
+        merged = _merge_recurrent_biases(target, values)
+        for name, weight in target.weights.items():
+            try:
+                new, note = self._new_value(name, weight, values, match)
+                tied = self._write(target, weight, weight.check(new))
+            except NetvizError as error:
+                if evidence == "given":
+                    raise InputError(
+                        f"{source.path!r} cannot be copied to {target.path!r}: {error}"
+                    ) from error
+                self.skipped.append(SkippedWeight("target", target.path, name, str(error)))
+            else:
+                notes = ", ".join(filter(None, (merged.get(name, ""), note, tied)))
+                self.copied.append(CopiedWeight(source.path, target.path, name, evidence, notes))
+        for name, rest in values.items():
+            neutral = _neutral(name)
+            lost = name not in target.weights and (neutral is None or not (rest == neutral).all())
+            if lost:
+                reason = f"{target.path!r} has no such weight"
+                self.skipped.append(SkippedWeight("source", source.path, name, reason))
+
+    def _new_value(
+        self, name: str, weight: WeightTensor, values: Mapping[str, np.ndarray[Any, Any]], match: LayerMatch
+    ) -> tuple[np.ndarray[Any, Any], str]:
+        source, target, evidence = match
+        reset_after = [layer.config.get("reset_after") for layer in (source, target)]
+        if reset_after[0] != reset_after[1]:
+            raise InputError(
+                f"{source.path!r} has reset_after={reset_after[0]} and {target.path!r} reset_after={reset_after[1]}: "
+                f"the same weights would compute something else"
+            )
+        if name not in values:
+            neutral = _neutral(name)
+            if neutral is None:
+                raise InputError(f"{source.path!r} has no such weight")
+            return np.full(
+                weight.shape, neutral, np.float32
+            ), f"the source has none, which is the same as {neutral:g}"
+        if self._across and evidence != "given" and len(weight.axes) > 1 and "axis0" in weight.axes:
+            raise InputError(
+                f"its axes have no names, so that their order in the other framework is not known; "
+                f"if it is the same, say mapping={{{source.path!r}: {target.path!r}}}"
+            )
+        return reordered(values[name], weight.axes, source, target)
+
+    def _write(self, layer: Layer, weight: WeightTensor, values: np.ndarray[Any, Any]) -> str:
+        """Write a tied weight once; layers that share it must agree on what it shall be."""
+        planned = self.writes.setdefault(weight.identity, _Write(layer.path, weight, values))
+        if planned.weight is weight:
+            return ""
+        if not np.array_equal(planned.values.ravel(), values.ravel()):
+            raise InputError(f"it is tied to that of {planned.path!r}, which is given other values")
+        return f"written once, since it is tied to that of {planned.path!r}"
 
 
 def _merge_recurrent_biases(target: Layer, values: dict[str, np.ndarray[Any, Any]]) -> dict[str, str]:
@@ -188,24 +243,27 @@ def _merge_recurrent_biases(target: Layer, values: dict[str, np.ndarray[Any, Any
     return merged
 
 
-def _unmatched(side: str, layers: Sequence[Layer], matched: set[str]) -> Iterator[SkippedWeight]:
+def _unmatched(side: str, layers: Sequence[Layer], matched: Sequence[Layer]) -> Iterator[SkippedWeight]:
+    """What no pair has, under this name or another."""
+    told = {weight.identity for layer in matched for weight in layer.weights.values()}
     for layer in layers:
-        if layer.path not in matched:
-            for name in layer.weights:
+        for name, weight in layer.weights.items():
+            if weight.identity not in told:
+                told.add(weight.identity)
                 yield SkippedWeight(side, layer.path, name, "no layer of the other model corresponds")
 
 
 def _write_all(writes: Sequence[_Write]) -> None:
     """Write everything; if that fails half-way, put back what was there."""
-    before = [weight.numpy() for weight, _ in writes]
+    before = [write.weight.numpy() for write in writes]
     done = 0
     try:
-        for weight, values in writes:
+        for _, weight, values in writes:
             done += 1
             weight.assign(values)
     except BaseException:
-        for (weight, _), old in list(zip(writes, before, strict=True))[:done]:
-            weight.assign(old, allow_nonfinite=True)
+        for write, old in list(zip(writes, before, strict=True))[:done]:
+            write.weight.assign(old, allow_nonfinite=True)
         raise
 
 

@@ -6,7 +6,7 @@ What backends build their `WeightTensor` from.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -129,6 +129,9 @@ class Weight:
         Returns the values as a NumPy array in native layout; it may share the framework's memory.
     write : callable, optional
         Takes an array in native layout into the framework's tensor. Without it the weight is read-only.
+    identity : hashable, optional
+        Equal for weights that are one and the same in the framework: tied ones, or a child's that its
+        parent shows too. Without it the weight is like no other.
     """
 
     name: str
@@ -139,6 +142,7 @@ class Weight:
     trainable: bool
     read: Callable[[], np.ndarray[Any, Any]] = field(repr=False)
     write: Callable[[np.ndarray[Any, Any]], None] | None = field(default=None, repr=False)
+    identity: Hashable = field(default_factory=object, repr=False)
 
     @property
     def axes(self) -> tuple[str, ...]:
@@ -189,7 +193,7 @@ class Weight:
             )
         if isinstance(values, AxisArray):
             values = values.transpose(*self.axes).values
-        array = np.asarray(values)
+        array = self._as_array(values)
         if array.shape != self.shape:
             raise InputError(
                 f"weight {self.name!r} was given the shape {array.shape}; it has {self.shape} for the axes "
@@ -203,9 +207,34 @@ class Weight:
                 f"weight {self.name!r} was given {nonfinite} values that are NaN or infinite; "
                 f"if that is meant, say allow_nonfinite=True"
             )
+        if _overflows(array, self.dtype):
+            raise InputError(f"weight {self.name!r} was given numbers that are too large for {self.dtype}")
         if "int" in self.dtype and not np.array_equal(array, np.rint(array)):
             raise InputError(f"weight {self.name!r} holds {self.dtype} and was given fractions")
         return array
+
+    def _as_array(self, values: Any) -> np.ndarray[Any, Any]:
+        try:
+            array = np.asarray(values)
+        except Exception as error:
+            raise InputError(
+                f"weight {self.name!r} was given a {type(values).__name__} that NumPy cannot read ({error}); "
+                f"give an array"
+            ) from error
+        if array.dtype == object:
+            raise InputError(
+                f"weight {self.name!r} was given a {type(values).__name__}, which is no array of numbers; "
+                f"of another weight give its numpy()"
+            )
+        return array
+
+
+def _overflows(array: np.ndarray[Any, Any], dtype: str) -> bool:
+    """Whether finite numbers would become infinite in a narrower `dtype`."""
+    if dtype not in ("float16", "float32") or array.dtype.itemsize <= np.dtype(dtype).itemsize:
+        return False
+    with np.errstate(over="ignore"):
+        return bool((np.isinf(array.astype(dtype)) & np.isfinite(array)).any())
 
 
 def widened(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import keras
+
+from .kinds import cells_of, keras_class
 
 _CONFIG_NAMES = {
     "kernel_size": "kernel_size",
@@ -30,7 +35,12 @@ _CONFIG_NAMES = {
     "units": "units",
     "filters": "out_channels",
     "num_heads": "heads",
+    "num_query_heads": "heads",
+    "num_key_value_heads": "key_value_heads",
     "key_dim": "head_dim",
+    "head_dim": "head_dim",
+    "input_dim": "tokens",
+    "output_dim": "units",
     "equation": "equation",
     "return_sequences": "return_sequences",
     "go_backwards": "go_backwards",
@@ -51,33 +61,95 @@ _ACTIVATION_OF_CLASS = {
 }
 
 
+_OF_ACTIVATIONS = ("negative_slope", "alpha", "approximate")
+"""What activation functions take besides the values."""
+
+
+_CELLS = ("LSTMCell", "GRUCell", "SimpleRNNCell")
+
+
 def config_of(layer: Any, kind: str) -> Mapping[str, Any]:
-    """The hyperparameters of a layer; none for containers and for layers that netviz does not know."""
-    if kind in ("container", "other", "input") or not isinstance(layer, keras.Layer):
+    """The hyperparameters of a layer; none for containers and for layers that netviz does not know.
+
+    Padding is what is added before and after each spatial axis; in a transposed convolution, what is cut off.
+    """
+    if kind in ("container", "other", "input"):
         return {}
+    if not isinstance(layer, keras.Layer):
+        return _of_operation(layer, kind)
+    if keras_class(layer, ("Bidirectional",)):
+        directions = {"bidirectional": True, "merge_mode": layer.merge_mode}
+        return {**config_of(layer.forward_layer, kind), **directions}
     found = {
         ours: _plain(getattr(layer, theirs))
         for theirs, ours in _CONFIG_NAMES.items()
         if hasattr(layer, theirs)
     }
-    if not layer.built:
-        found["built"] = False
-    if "padding" in found and "kernel_size" in found:
-        found["padding"] = _resolved(kind, found)
+    if kind in ("lstm", "gru", "rnn"):
+        found |= _of_cells(cells_of(layer))
+    if kind.endswith("_transpose"):
+        found["padding"] = _cut(found, found.pop("output_padding", None))
+    elif "padding" in found and "kernel_size" in found:
+        found["padding"] = _resolved(found)
+    if kind.startswith("depthwise_") and layer.built:
+        found |= _of_depthwise(layer)
+    if kind == "instance_norm":
+        del found["groups"]
     if kind == "batch_norm":
         # Keras counts what is kept of the old statistics; netviz, as PyTorch, what is taken from the new ones.
         found["momentum"] = round(1 - layer.momentum, 12)
     for name in ("activation", "recurrent_activation"):
         if callable(getattr(layer, name, None)):
-            found[name] = _name_of(getattr(layer, name))
+            found |= _of_function(getattr(layer, name), name)
     if kind == "activation":
-        found.setdefault(
-            "activation", _ACTIVATION_OF_CLASS.get(type(layer).__name__, type(layer).__name__.lower())
-        )
+        found.setdefault("activation", _of_class(layer, found))
     return found
 
 
-def _resolved(kind: str, config: Mapping[str, Any]) -> Any:
+def _of_operation(operation: Any, kind: str) -> Mapping[str, Any]:
+    """An activation that was written as a function in a functional graph."""
+    if kind != "activation":
+        return {}
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(operation).__name__).lower()
+    own = {name: getattr(operation, name) for name in (*_OF_ACTIVATIONS, "axis") if hasattr(operation, name)}
+    return {"activation": name, **own}
+
+
+def _of_cells(cells: list[Any]) -> dict[str, Any]:
+    """A recurrent layer is made like its first cell."""
+    own = {"layers": len(cells)}
+    known = cells and keras_class(cells[0], _CELLS)
+    return {**config_of(cells[0], "cell"), **own} if known else own
+
+
+def _of_depthwise(layer: Any) -> dict[str, Any]:
+    """The numbers of a depthwise convolution as those of the grouped one that it is."""
+    if hasattr(layer, "depth_multiplier"):
+        groups, multiplier = layer.kernel.shape[-2:]
+        return {"groups": groups, "out_channels": groups * multiplier}
+    return {"depth_multiplier": layer.filters // layer.groups}
+
+
+def _of_class(layer: Any, config: Mapping[str, Any]) -> str:
+    if config.get("max_value") == 6 and not (config["negative_slope"] or config["threshold"]):
+        return "relu6"
+    name = keras_class(layer, _ACTIVATION_OF_CLASS)
+    return _ACTIVATION_OF_CLASS.get(name, type(layer).__name__.lower())
+
+
+def _of_function(function: Any, role: str) -> dict[str, Any]:
+    """A function's name, and what it takes besides the values: as bound, else by default."""
+    bound: dict[str, Any] = {}
+    if isinstance(function, partial):
+        function, bound = function.func, function.keywords
+    found = {role: _name_of(function)}
+    if role == "activation" and getattr(keras.activations, found[role], None) is function:
+        defaults = {name: p.default for name, p in inspect.signature(function).parameters.items()}
+        found |= {name: value for name, value in {**defaults, **bound}.items() if name in _OF_ACTIVATIONS}
+    return found
+
+
+def _resolved(config: Mapping[str, Any]) -> Any:
     """Padding as (before, after) along each axis, where that does not depend on the input's size."""
     padding, sizes = config["padding"], config["kernel_size"]
     if padding == "valid":
@@ -86,9 +158,25 @@ def _resolved(kind: str, config: Mapping[str, Any]) -> Any:
     lost = [(size - 1) * dilation for size, dilation in zip(sizes, dilations, strict=True)]
     if padding == "causal":
         return tuple((total, 0) for total in lost)
-    if set(config["stride"]) == {1} and not kind.endswith("_transpose"):
+    if set(config["stride"]) == {1}:
         return tuple((total // 2, total - total // 2) for total in lost)
     return padding
+
+
+def _cut(config: Mapping[str, Any], output_padding: Any) -> tuple[tuple[int, int], ...]:
+    """What a transposed convolution cuts from both ends of all that it computes; less than nothing is added."""
+    sizes, strides, dilations = (config[name] for name in ("kernel_size", "stride", "dilation"))
+    added = output_padding if isinstance(output_padding, tuple) else (output_padding,) * len(sizes)
+    cuts = []
+    for size, stride, dilation, more in zip(sizes, strides, dilations, added, strict=True):
+        reach = (size - 1) * dilation
+        if config["padding"] == "valid":
+            cuts.append((0, -(max(stride - 1 - reach, 0) if more is None else more)))
+            continue
+        kept = reach + stride - 1 if more is None else reach + (reach + 1) % 2 - 1 + more
+        before = min(kept // 2 + kept % 2, reach)
+        cuts.append((reach - before, reach - (kept - before)))
+    return tuple(cuts)
 
 
 def _name_of(function: Any) -> str:

@@ -6,43 +6,61 @@ Only what layers say of the axes counts: nothing is guessed from sizes in a grap
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
 
-from netviz_core.arrays import SPATIAL_AXES, positional_axes
+from netviz_core.arrays import SPATIAL_AXES, canonical_axes, positional_axes
 
 from .axes import Axes, laid_out, output_axes
-from .graph import Place, consumers, graph_of, made_by, origin
+from .graph import Place, calls_in, consumers, graph_of, made_by, origin
 from .kinds import keras_class, kind_of
 
 if TYPE_CHECKING:
     from .layers import KerasLayer
 
-Order = tuple[dict[str, int], ...]
-"""Features, part by part: the axes that a part was flattened from, the slowest first, with their sizes."""
+Part = tuple[tuple[str, int], ...]
+"""The axes that features were flattened from, the slowest first, with their sizes."""
+Order = tuple[Part, ...]
+"""Features, part by part, as they were concatenated."""
+
+_UNKNOWN: Order = ()
 
 
-def orders(layer: KerasLayer) -> dict[str, Order | None]:
-    """What `layer.config` says of flattened features: ``flattened`` of those that the layer takes, ``unflattened`` of
-    those that a dense layer makes; None where their order cannot be known, and nothing where they are plain.
+def orders(layer: KerasLayer) -> dict[str, tuple[dict[str, int], ...] | None]:
+    """What `layer.config` says of flattened features.
+
+    ``flattened`` is the order of those that the layer takes, ``unflattened`` of those that a dense layer makes: part
+    by part, the axes with their sizes; None where it cannot be known. They are absent where the order is
+    netviz' own.
     """
     if layer.kind != "dense" and not layer.kind.endswith("_norm"):
         return {}
-    calls = [
-        (node, place)
-        for place in _places(layer.parent)
-        for node in layer.native._inbound_nodes
-        if node in place.graph._nodes
-    ]
+    calls = [(node, place) for place in _places(layer.parent) for node in calls_in(place.graph, layer.native)]
     if not calls:
-        return _beside(layer)
-    found = {"flattened": [_order(node.input_tensors[0], place) for node, place in calls]}
+        return _told({"flattened": _order_beside(layer)})
+    found = {"flattened": _agreed([_order(node.input_tensors[0], place) for node, place in calls])}
+    if found["flattened"] == _as_given(calls[0][0].input_tensors[0].shape):
+        found["flattened"] = _order_beside(layer)
     if layer.kind == "dense":
-        found["unflattened"] = [_order(node.outputs[0], place) for node, place in calls]
-    agreed = {name: _agreed(several) for name, several in found.items()}
-    return {name: order for name, order in agreed.items() if order is None or _matters(order)}
+        found["unflattened"] = _agreed([_order(node.outputs[0], place) for node, place in calls])
+    return _told(found)
+
+
+def _told(found: dict[str, Order]) -> dict[str, tuple[dict[str, int], ...] | None]:
+    told = {name: order for name, order in found.items() if order == _UNKNOWN or any(map(_matters, order))}
+    return {name: tuple(map(dict, order)) or None for name, order in told.items()}
+
+
+def _matters(part: Part) -> bool:
+    """Whether features in this order are not in netviz' own, or may not be."""
+    axes = tuple(axis for axis, size in part if size > 1)
+    return len(axes) > 1 and (_unnamed(axes) or axes != canonical_axes(axes))
+
+
+def _unnamed(axes: Iterable[str]) -> bool:
+    return any(axis.startswith("axis") for axis in axes)
 
 
 def _places(holder: KerasLayer | None) -> list[Place]:
@@ -53,32 +71,32 @@ def _places(holder: KerasLayer | None) -> list[Place]:
     within = [
         Place(graph, node, around)
         for around in _places(holder.parent)
-        for node in holder.native._inbound_nodes
-        if node in around.graph._nodes
+        for node in calls_in(around.graph, holder.native)
     ]
     return within or [Place(graph)]
 
 
-def _order(tensor: Any, place: Place) -> Order | None:
+def _plain(size: int) -> Order:
+    return ((("channel", size),),)
+
+
+def _as_given(shape: Sequence[int]) -> Order:
+    """Features in the order in which the model is given them."""
+    return ((("input", shape[-1]),),)
+
+
+def _order(tensor: Any, place: Place) -> Order:
     """The order of a vector's features."""
-    if len(tensor.shape) != 2:
-        return ()
-    said = list(_said(tensor, place, _order_made, _order_taken))
-    return _agreed(said) if said else ({"channel": tensor.shape[-1]},)
+    said = list(_said(tensor, place, _order_made, _order_taken)) if len(tensor.shape) == 2 else []
+    return _agreed(said) if said else _plain(tensor.shape[-1])
 
 
-def _agreed(orders: list[Order | None]) -> Order | None:
-    return orders[0] if all(order == orders[0] for order in orders) else None
+def _agreed(orders: list[Order]) -> Order:
+    return orders[0] if all(order == orders[0] for order in orders) else _UNKNOWN
 
 
-def _matters(order: Order) -> bool:
-    return any(sum(size > 1 for size in part.values()) > 1 for part in order)
-
-
-def _said(
-    tensor: Any, place: Place, made: Callable[..., Any], taken: Callable[..., Any]
-) -> Iterator[Any]:
-    """What is said of a tensor by what makes and takes it, and those that only pass through layers that keep its axes."""
+def _said(tensor: Any, place: Place, made: Callable[..., Any], taken: Callable[..., Any]) -> Iterator[Any]:
+    """What is said of a tensor by what makes and takes it, past layers that leave each axis what it is."""
     waiting, seen = [origin(tensor, place)], set()
     while waiting:
         tensor, place = waiting.pop()
@@ -113,23 +131,29 @@ def _keeps(operation: Any, output: Any) -> bool:
 
 
 def _order_made(operation: Any, inputs: list[Any], output: Any, place: Place) -> Order | None:
+    if isinstance(operation, keras.layers.InputLayer):
+        return _as_given(output.shape)
     if keras_class(operation, ("Concatenate",)):
-        parts = [_order(given, place) for given in inputs]
-        return None if None in parts else tuple(part for order in parts for part in order or ())
-    if keras_class(operation, ("Flatten", "Reshape")) and len(inputs[0].shape) > 2:
-        axes = _axes(inputs[0], place) or positional_axes(len(inputs[0].shape))
-        sizes = list(zip(axes, inputs[0].shape, strict=True))[1:]
-        if getattr(operation, "data_format", "") == "channels_first":
-            sizes = [*sizes[1:], sizes[0]]
-        return (dict(sizes),)
-    return None
+        orders = [_order(given, place) for given in inputs]
+        return _UNKNOWN if _UNKNOWN in orders else tuple(part for order in orders for part in order)
+    if not keras_class(operation, ("Flatten", "Reshape")) or len(inputs[0].shape) == 2:
+        return None
+    part = _part(inputs[0].shape, _axes(inputs[0], place), operation)
+    return (part,) if _matters(part) else None
 
 
 def _order_taken(operation: Any, output: Any, rank: int, place: Place) -> Order | None:
-    if not keras_class(operation, ("Reshape",)) or len(output.shape) < 3:
+    if not keras_class(operation, ("Reshape",)) or len(output.shape) == 2:
         return None
-    axes = _axes(output, place) or positional_axes(len(output.shape))
-    return (dict(list(zip(axes, output.shape, strict=True))[1:]),)
+    part = _part(output.shape, _axes(output, place), operation)
+    return (part,) if _matters(part) else None
+
+
+def _part(shape: Sequence[int], axes: Axes | None, operation: Any) -> Part:
+    """What `operation` makes one vector of, or a vector into; ``Flatten`` puts the channels last before it does."""
+    sizes = list(zip(axes or positional_axes(len(shape)), shape, strict=True))[1:]
+    first = getattr(operation, "data_format", "") == "channels_first"
+    return tuple([*sizes[1:], sizes[0]] if first else sizes)
 
 
 def _axes(tensor: Any, place: Place) -> Axes | None:
@@ -155,8 +179,7 @@ def _axes_taken(operation: Any, output: Any, rank: int, place: Place) -> Axes | 
 
 
 def _complete(axes: Axes | None, rank: int) -> Axes | None:
-    named = axes is not None and len(axes) == rank and not any(axis.startswith("axis") for axis in axes)
-    return axes if named else None
+    return axes if axes is not None and len(axes) == rank and not _unnamed(axes) else None
 
 
 def _axes_of_flatten(flatten: Any, rank: int) -> Axes | None:
@@ -166,40 +189,33 @@ def _axes_of_flatten(flatten: Any, rank: int) -> Axes | None:
     return laid_out(("batch", "channel", *SPATIAL_AXES[5 - rank :]), flatten.data_format)
 
 
-def _beside(layer: KerasLayer) -> dict[str, Order | None]:
-    """Where there is no graph: a layer that alone can take what the ``Flatten`` layers beside it make."""
-    holder = next((above for above in layer.ancestors if graph_of(above.native) is None), None)
-    if holder is None:
-        return {}
-    beside = list(holder.native._flatten_layers())
+def _order_beside(layer: KerasLayer) -> Order:
+    """Where there is no graph: that of ``Flatten``, if the layer alone can take what ``Flatten`` beside it makes."""
     size = _features(layer.native)
-    found = [
-        order
-        for flatten in beside
-        if isinstance(flatten, keras.layers.Flatten)
-        for order in [_order_of_built(flatten)]
-        if order is not None and _matters(order) and math.prod(order[0].values()) == size
-    ]
-    if size is None or not found:
-        return {}
-    several = sum(_features(other) == size for other in beside) > 1
-    unnamed = any(axis.startswith("axis") for axis in found[0][0])
-    return {"flattened": None if several or unnamed else _agreed(found)}
+    holder = next((above for above in layer.ancestors if graph_of(above.native) is None), None)
+    if holder is None or size is None:
+        return _plain(size or 0)
+    beside = list(holder.native._flatten_layers())
+    parts = {_part_of_built(other) for other in beside if isinstance(other, keras.layers.Flatten)}
+    fitting = [part for part in parts if _matters(part) and math.prod(dict(part).values()) == size]
+    if not fitting:
+        return _plain(size)
+    alone = len(fitting) == 1 and sum(_features(other) == size for other in beside) == 1
+    return (fitting[0],) if alone and not _unnamed(dict(fitting[0])) else _UNKNOWN
 
 
 def _features(layer: Any) -> int | None:
     """How many features a dense layer or a norm takes of a vector, once it is built."""
-    shape = getattr(layer, "_build_shapes_dict", None) or {}
-    given = shape.get("input_shape")
+    shape = _built_for(layer)
     kind = kind_of(layer)
-    takes_vectors = (kind == "dense" or kind.endswith("_norm")) and given is not None and len(given) == 2
-    return given[-1] if takes_vectors else None
+    return shape[-1] if len(shape) == 2 and (kind == "dense" or kind.endswith("_norm")) else None
 
 
-def _order_of_built(flatten: Any) -> Order | None:
-    given = (getattr(flatten, "_build_shapes_dict", None) or {}).get("input_shape")
-    if given is None or None in given[1:]:
-        return None
-    axes = _axes_of_flatten(flatten, len(given)) or positional_axes(len(given))
-    sizes = list(zip(axes, given, strict=True))[1:]
-    return (dict([*sizes[1:], sizes[0]] if flatten.data_format == "channels_first" else sizes),)
+def _part_of_built(flatten: Any) -> Part:
+    shape = _built_for(flatten)
+    return _part(shape, _axes_of_flatten(flatten, len(shape)), flatten) if None not in shape[1:] else ()
+
+
+def _built_for(layer: Any) -> tuple[Any, ...]:
+    """The shape of the input that a layer was built for; empty if it was not."""
+    return tuple((getattr(layer, "_build_shapes_dict", None) or {}).get("input_shape") or ())

@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 from keras.src.models.functional import Functional
+from keras.src.ops.function import make_node_key
 
 
 def graph_of(model: Any) -> Functional | None:
@@ -24,6 +25,12 @@ class Place:
     graph: Functional
     node: Any = None
     around: Place | None = None
+
+
+def calls_in(graph: Functional, operation: Any) -> list[Any]:
+    """The nodes of a layer or operation that belong to a graph; the layer may stand in others too."""
+    nodes = enumerate(operation._inbound_nodes)
+    return [node for index, node in nodes if make_node_key(operation, index) in graph._nodes]
 
 
 def origin(tensor: Any, place: Place) -> tuple[Any, Place]:
@@ -54,7 +61,8 @@ def consumers(tensor: Any, place: Place) -> Iterator[tuple[Any, Any, Place]]:
             if inner is tensor:
                 yield from consumers(outer, place.around)
     for node in tensor._keras_history.operation._outbound_nodes:
-        if node not in place.graph._nodes or not any(given is tensor for given in node.input_tensors):
+        takes = any(given is tensor for given in node.input_tensors)
+        if not takes or node not in calls_in(place.graph, node.operation):
             continue
         within = _seen_through(node.operation)
         if within is None:

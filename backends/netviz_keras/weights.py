@@ -89,6 +89,7 @@ _ATTENTION = {
     "query": ("_query_dense", _HEADS),
     "key": ("_key_dense", _HEADS),
     "value": ("_value_dense", _HEADS),
+    "gate": ("_gate_dense", _HEADS),
     "output": (
         "_output_dense",
         {"kernel": {3: Layout(("out", "head", "head_dim"), "h d o -> o h d")}, "bias": {1: _OUT}},
@@ -147,6 +148,7 @@ def _weight(name: str, layer: Any, variable: Any, layout: Layout) -> Weight:
         variable.trainable,
         compute or (lambda: as_numpy(variable.value)),
         None if compute else variable.assign,
+        (id(variable), str(layout.part)),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import nn
 from torch.nn.parameter import UninitializedTensorMixin
 
@@ -36,6 +37,9 @@ _NAMES = {
     "bidirectional": "bidirectional",
     "batch_first": "batch_first",
     "num_heads": "heads",
+    "head_dim": "head_dim",
+    "num_embeddings": "tokens",
+    "embedding_dim": "units",
     "nonlinearity": "activation",
 }
 """PyTorch's attribute names in netviz' vocabulary."""
@@ -48,19 +52,43 @@ _ACTIVATIONS = {
     "Hardtanh": "hard_tanh",
     "LogSigmoid": "log_sigmoid",
     "Softmax2d": "softmax",
+    "Hardshrink": "hard_shrink",
+    "Softshrink": "soft_shrink",
+    "Tanhshrink": "tanh_shrink",
 }
 """Where lower case alone does not make netviz' name of a class."""
+
+_RECURRENT = {
+    "lstm": {"activation": "tanh", "recurrent_activation": "sigmoid"},
+    "gru": {"activation": "tanh", "recurrent_activation": "sigmoid", "reset_after": True},
+}
+"""What PyTorch's recurrent layers are without saying so."""
 
 _PER_AXIS = ("kernel_size", "stride", "dilation", "output_padding")
 
 
 def config_of(module: nn.Module, kind: str) -> Mapping[str, Any]:
-    """The hyperparameters of a module; none for containers and for modules that netviz does not know."""
+    """The hyperparameters of a module; none for containers and for modules that netviz does not know.
+
+    Padding is what is added before and after each spatial axis; in a transposed convolution, what is cut off.
+    """
     if kind in ("container", "other"):
         return {}
     attributes = vars(module)
     found = {ours: attributes[theirs] for theirs, ours in _NAMES.items() if theirs in attributes}
+    found |= _RECURRENT.get(kind, {})
     _spread_over_axes(found, _spatial_rank(module))
+    if kind.endswith("_transpose"):
+        added = found.pop("output_padding")
+        found["padding"] = tuple(
+            (cut, cut - more) for (cut, _), more in zip(found["padding"], added, strict=True)
+        )
+    if kind.startswith("depthwise_"):
+        found["depth_multiplier"] = module.out_channels // module.groups
+    if isinstance(module, nn.RMSNorm) and module.eps is None:
+        found["epsilon"] = torch.finfo(
+            torch.get_default_dtype() if module.weight is None else module.weight.dtype
+        ).eps
     if kind == "activation":
         name = native_class(module).__name__
         found["activation"] = _ACTIVATIONS.get(name, name.lower())

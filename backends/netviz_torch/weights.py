@@ -75,6 +75,7 @@ def _canonical(
             tensor.requires_grad or compute is not None,
             lambda: to_numpy(tensor if compute is None else compute()),
             (lambda values: _write(tensor, values)) if compute is None else None,
+            (id(tensor) if compute is None else (id(module), native_name), str(layout.part)),
         )
 
 

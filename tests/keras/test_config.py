@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 
@@ -25,18 +27,30 @@ CASES = [
     (lambda: L.Conv2D(4, (2, 3), padding="same"), {"padding": ((0, 1), (1, 1)), "kernel_size": (2, 3)}),
     (lambda: L.Conv2D(4, 3), {"padding": ((0, 0), (0, 0)), "activation": "linear"}),
     (lambda: L.Conv1D(4, 3, padding="causal", dilation_rate=2), {"padding": ((4, 0),), "dilation": (2,)}),
-    (lambda: L.Conv2DTranspose(4, 3, padding="same"), {"padding": "same"}),
+    (lambda: L.Conv2DTranspose(4, 3, padding="same"), {"padding": ((1, 1), (1, 1))}),
+    (lambda: L.Conv1DTranspose(4, 3, strides=2, padding="same"), {"padding": ((0, 1),)}),
+    (lambda: L.Conv1DTranspose(4, 2, strides=3), {"padding": ((0, -1),)}),
     (lambda: L.MaxPooling2D(2), {"kernel_size": (2, 2), "stride": (2, 2)}),
     (lambda: L.ZeroPadding2D(1), {}),
     (L.BatchNormalization, {"epsilon": 1e-3, "momentum": 0.01, "axis": -1}),
     (lambda: L.GroupNormalization(2), {"groups": 2, "epsilon": 1e-3}),
     (lambda: L.LeakyReLU(0.2), {"negative_slope": 0.2, "activation": "leaky_relu"}),
-    (lambda: L.Activation("gelu"), {"activation": "gelu"}),
+    (lambda: L.Activation("gelu"), {"activation": "gelu", "approximate": False}),
+    (
+        lambda: L.Dense(2, activation=partial(keras.activations.gelu, approximate=True)),
+        {"activation": "gelu", "approximate": True},
+    ),
+    (lambda: L.Dense(2, activation="leaky_relu"), {"activation": "leaky_relu", "negative_slope": 0.2}),
+    (lambda: L.ReLU(6), {"activation": "relu6"}),
     (L.Softmax, {"axis": -1, "activation": "softmax"}),
     (lambda: L.Dropout(0.3), {"rate": 0.3}),
     (lambda: L.Dense(2, activation=abs), {"activation": "abs", "units": 2}),
     (lambda: L.LSTM(2, dropout=0.1), {"activation": "tanh", "recurrent_activation": "sigmoid", "rate": 0.1}),
-    (lambda: L.Bidirectional(L.GRU(2), merge_mode="sum"), {"merge_mode": "sum"}),
+    (
+        lambda: L.Bidirectional(L.GRU(2), merge_mode="sum"),
+        {"merge_mode": "sum", "units": 2, "reset_after": True},
+    ),
+    (lambda: L.RNN([L.GRUCell(2), L.GRUCell(2)]), {"layers": 2, "units": 2, "activation": "tanh"}),
     (lambda: L.MultiHeadAttention(2, 3), {"heads": 2, "head_dim": 3}),
     (lambda: L.Concatenate(axis=1), {"axis": 1}),
 ]
@@ -63,6 +77,8 @@ def test_only_plain_values() -> None:
         return (
             all(map(plain, value))
             if isinstance(value, tuple)
+            else all(map(plain, (*value, *value.values())))
+            if isinstance(value, dict)
             else isinstance(value, (str, int, float, type(None)))
         )
 
