@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._version import __version__
 from .arrays import Activation, AxisArray, images
-from .capture import Capture, Coverage, capture, recording
+from .capture import Capture, capture, recording
 from .errors import (
     AmbiguousKeyError,
     AxisError,
@@ -34,6 +34,7 @@ from .plugins import (
     register_backend,
     register_renderer,
 )
+from .recorder import Coverage
 from .views.heatmap import Heatmap, heatmap
 from .views.histogram import Histogram, HistogramRows, histogram, histograms
 from .views.side_by_side import SideBySide, side_by_side

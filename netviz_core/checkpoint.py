@@ -19,7 +19,7 @@ from .errors import UnsupportedError
 from .weights import Layout, Weight, positional_layout
 
 if TYPE_CHECKING:
-    from .capture import Recorder
+    from .recorder import Recorder
 
 
 @dataclass(frozen=True)

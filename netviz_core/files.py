@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from .capture import Capture, Coverage, Observation, Slot
+from .capture import Capture
 from .errors import FileFormatError
 from .outputs import replace_file
+from .recorder import Coverage, Observation, Slot
 
 FORMAT = 1
 """Counts up when a file of today could not be read any more."""

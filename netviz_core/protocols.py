@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from .arrays import Activation
-    from .capture import Coverage, Recorder
+    from .recorder import Coverage, Recorder
     from .views.base import View
 
 KINDS = frozenset(

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from netviz_core.capture import Recorder
+from netviz_core.recorder import Recorder
 
 from .axes import AxisBook
 from .inputs import Arguments, prepare

@@ -18,8 +18,8 @@ import keras
 from keras.src.backend.common.symbolic_scope import in_symbolic_scope
 from keras.src.models.functional import Functional
 
-from netviz_core.capture import Observation, Recorder
 from netviz_core.errors import NetvizError
+from netviz_core.recorder import Observation, Recorder
 from netviz_core.structure import leaves
 
 from .axes import AxisBook

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 from keras.src.models.functional import Functional
 
-from netviz_core.capture import Recorder
+from netviz_core.recorder import Recorder
 from netviz_core.structure import leaves
 
 from .axes import AxisBook

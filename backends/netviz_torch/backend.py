@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from netviz_core.capture import Recorder
 from netviz_core.errors import NetvizError
+from netviz_core.recorder import Recorder
 from netviz_core.weights import Weight
 
 from .axes import AxisFollower

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import PackedSequence
 
-from netviz_core.capture import Observation, Recorder
 from netviz_core.errors import UnsupportedError
+from netviz_core.recorder import Observation, Recorder
 from netviz_core.structure import leaves
 
 from .axes import AxisFollower, defined_axes, defines_axes

@@ -18,8 +18,8 @@ from torch._ops import OpOverload
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, _pop_mode, _push_mode
 
-from netviz_core.capture import HeldValue, Ready
 from netviz_core.errors import CaptureError, UnsupportedError
+from netviz_core.recorder import HeldValue, Ready
 
 from .axes import AxisFollower
 from .weights import to_numpy

@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..arrays import AxisArray, positional_axes
-from ..capture import Observation, Ready, Recorder
 from ..errors import InputError
 from ..plugins import register_backend
+from ..recorder import Observation, Ready, Recorder
 from ..structure import leaves
 from ..weights import Layout, Weight
 

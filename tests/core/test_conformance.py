@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import netviz_core as nv
-from netviz_core.capture import Observation, Ready
+from netviz_core.recorder import Observation, Ready
 from netviz_core.testing import BackendConformance, ReferenceBackend, example_model
 
 

@@ -15,7 +15,8 @@ from hypothesis.extra import numpy as hnp
 from safetensors.numpy import load_file, save_file
 
 import netviz_core as nv
-from netviz_core.capture import Capture, Observation, Ready, Recorder
+from netviz_core.capture import Capture
+from netviz_core.recorder import Observation, Ready, Recorder
 from netviz_core.testing import example_model
 
 

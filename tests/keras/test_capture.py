@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import netviz_core as nv
-from netviz_core.capture import Recorder
+from netviz_core.recorder import Recorder
 from netviz_keras import submodel
 from netviz_keras.listening import NOT_CALLED
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import netviz_core as nv
-from netviz_core.capture import Recorder
+from netviz_core.recorder import Recorder
 
 from .conftest import Block, L, Subclassed, array, native, small_cnn
 

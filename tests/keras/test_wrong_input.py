@@ -13,7 +13,11 @@ def model():
     return keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, name="dense")])
 
 
-@pytest.mark.parametrize("dtype", ["U3", "O", "complex64", "M8[s]"])
+# TensorFlow alone has models that take strings, and judges for itself which do.
+REFUSED = ["complex64", "M8[s]"] + (["U3", "O"] if keras.backend.backend() != "tensorflow" else [])
+
+
+@pytest.mark.parametrize("dtype", REFUSED)
 def test_values_that_are_no_real_numbers_are_refused(dtype):
     with pytest.raises(nv.InputError, match="dtype"):
         nv.capture(model(), np.zeros((2, 4)).astype(dtype))
