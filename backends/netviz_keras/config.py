@@ -85,6 +85,8 @@ def config_of(layer: Any, kind: str) -> Mapping[str, Any]:
         for theirs, ours in _CONFIG_NAMES.items()
         if hasattr(layer, theirs)
     }
+    if not layer.built:
+        found["built"] = False
     if kind in ("lstm", "gru", "rnn"):
         found |= _of_cells(cells_of(layer))
     if kind.endswith("_transpose"):
