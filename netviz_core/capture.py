@@ -193,6 +193,7 @@ def capture(
 
     Examples
     --------
+    >>> import numpy as np
     >>> from netviz_core.testing import example_model
     >>> captured = capture(example_model(), np.zeros((2, 1, 8, 8), "float32"), "conv1")
     >>> captured["conv1"].axes
@@ -233,6 +234,7 @@ def recording(
 
     Examples
     --------
+    >>> import numpy as np
     >>> from netviz_core.testing import example_model
     >>> model = example_model()
     >>> with recording(model, "conv1") as captured:
