@@ -45,6 +45,11 @@ def reordered(
             indices, note = _indices(ours.get(key, ()), theirs.get(key, ()), values.shape[position])
         except InputError as error:
             raise InputError(f"{key} features of {source.path!r} and {target.path!r}: {error}") from None
+        if source.kind == "group_norm" and note:
+            raise InputError(
+                f"{source.path!r} and {target.path!r} would put different features into one group, since they are "
+                f"flattened in different orders"
+            )
         values = values.take(indices, axis=position)
         notes += [f"{key} features {note}"] * bool(note)
     return values, ", ".join(notes)

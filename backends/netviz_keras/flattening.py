@@ -108,21 +108,21 @@ def _said(tensor: Any, place: Place, made: Callable[..., Any], taken: Callable[.
         statement = made(operation, inputs, tensor, place)
         if statement is not None:
             yield statement
-        elif _keeps(operation, tensor):
-            waiting += [origin(given, place) for given in inputs if given.shape[1:] == tensor.shape[1:]]
+        else:
+            waiting += [origin(given, place) for given in inputs if _kept(given, operation, tensor)]
         for operation, node, where in consumers(tensor, place):
             output = node.outputs[0]
             statement = taken(operation, output, len(tensor.shape), where)
             if statement is not None:
                 yield statement
-            elif _keeps(operation, output) and output.shape[1:] == tensor.shape[1:]:
+            elif _kept(tensor, operation, output):
                 waiting.append((output, where))
 
 
-def _keeps(operation: Any, output: Any) -> bool:
-    """Whether an operation leaves each axis what it is."""
+def _kept(given: Any, operation: Any, output: Any) -> bool:
+    """Whether an operation leaves each axis what it is, and a vector's features in their places."""
     rank = len(output.shape)
-    if keras_class(operation, ("Concatenate",)):
+    if len(given.shape) != rank or (rank == 2 and given.shape[1] != output.shape[1]):
         return False
     if keras_class(operation, ("Flatten", "Reshape")):
         return rank == 2
