@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import benchmarks.torchvision_models  # noqa: F401  Makes torchvision load beside every build of PyTorch.
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 
