@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+import re
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-from .errors import LayerNotFoundError, nearest
+from .errors import InputError, LayerNotFoundError, nearest
 from .protocols import Layer
 
 LayerMapping = Mapping[str, str] | Callable[[Layer], "str | None"]
@@ -26,6 +28,7 @@ def align(
     targets: Sequence[Layer],
     signature: Callable[[Layer], Hashable],
     mapping: LayerMapping | None = None,
+    ordered: bool = True,
 ) -> list[LayerMatch]:
     """Pair the layers of two models.
 
@@ -37,6 +40,8 @@ def align(
         What must be equal for two layers to be paired by their order.
     mapping : mapping or callable, optional
         Pairs that are given; the rest is found as usual.
+    ordered : bool
+        Whether the order of both means something; else only names do.
 
     Returns
     -------
@@ -47,24 +52,31 @@ def align(
     ------
     LayerNotFoundError
         If `mapping` names a layer that is not there.
+    InputError
+        If it is no mapping, or maps two layers to one.
     """
     by_path = {layer.path: layer for layer in targets}
     found: dict[str, LayerMatch] = {}
     for source, path in _given(sources, by_path, mapping):
         found[source.path] = LayerMatch(source, by_path[path], "given")
     taken = {match.target.path for match in found.values()}
+    same_names = {layer.path for layer in sources} == set(by_path)
     for source in sources:
         target = by_path.get(source.path)
         if source.path in found or target is None or target.path in taken:
             continue
-        if signature(source) == signature(target):
+        if (same_names or _is_telling(source.path)) and signature(source) == signature(target):
             found[source.path] = LayerMatch(source, target, "name")
             taken.add(target.path)
-    rest = [layer for layer in sources if layer.path not in found]
-    free = [layer for layer in targets if layer.path not in taken]
-    for source, target in _in_order(rest, free, signature):
-        found[source.path] = LayerMatch(source, target, "order")
+    if ordered:
+        for source, target in _in_order(sources, targets, signature, found):
+            found[source.path] = LayerMatch(source, target, "order")
     return [found[layer.path] for layer in sources if layer.path in found]
+
+
+def _is_telling(path: str) -> bool:
+    """Whether a path says more than a place: that both models have a layer ``2`` means little."""
+    return not re.split(r"[./]", path)[-1].isdigit()
 
 
 def _given(
@@ -73,6 +85,8 @@ def _given(
     if mapping is None:
         return []
     pairs = []
+    if not callable(mapping) and not isinstance(mapping, Mapping):
+        raise InputError(f"mapping={mapping!r} is neither a mapping {{path: path}} nor a function of a layer")
     if callable(mapping):
         pairs = [(layer, path) for layer in sources if (path := mapping(layer)) is not None]
     else:
@@ -82,6 +96,10 @@ def _given(
                 known = [layer.path for layer in sources]
                 raise LayerNotFoundError(f"mapping: there is no layer {pattern!r}; {nearest(pattern, known)}")
             pairs += [(layer, _substituted(layer.path, pattern, wanted)) for layer in matched]
+    twice = [path for path, count in Counter(path for _, path in pairs).items() if count > 1]
+    if twice:
+        given = [layer.path for layer, path in pairs if path == twice[0]]
+        raise InputError(f"mapping: {', '.join(map(repr, given))} are all mapped to {twice[0]!r}; choose one")
     for _, path in pairs:
         if path not in targets:
             raise LayerNotFoundError(
@@ -97,15 +115,34 @@ def _substituted(path: str, pattern: str, wanted: str) -> str:
 
 
 def _in_order(
+    sources: Sequence[Layer],
+    targets: Sequence[Layer],
+    signature: Callable[[Layer], Hashable],
+    found: Mapping[str, LayerMatch],
+) -> Iterator[tuple[Layer, Layer]]:
+    """Pair what lies between the pairs that are known: equal signatures, in the same order on both sides."""
+    places = {layer.path: place for place, layer in enumerate(targets)}
+    taken = {match.target.path for match in found.values()}
+    start = reached = 0
+    for place, source in enumerate([*sources, None]):
+        match = found.get(source.path) if source is not None else None
+        if source is not None and match is None:
+            continue
+        end = places[match.target.path] if match is not None else len(targets)
+        if end < reached:
+            continue  # a pair that goes back parts nothing
+        left = [layer for layer in sources[start:place] if layer.path not in found]
+        right = [layer for layer in targets[reached:end] if layer.path not in taken]
+        yield from _longest_run(left, right, signature)
+        start, reached = place + 1, end + 1
+
+
+def _longest_run(
     sources: Sequence[Layer], targets: Sequence[Layer], signature: Callable[[Layer], Hashable]
-) -> list[tuple[Layer, Layer]]:
-    """The longest run of equal signatures in the same order on both sides."""
+) -> Iterator[tuple[Layer, Layer]]:
     from difflib import SequenceMatcher
 
     left, right = [signature(layer) for layer in sources], [signature(layer) for layer in targets]
-    blocks = SequenceMatcher(None, left, right, autojunk=False).get_matching_blocks()
-    return [
-        (sources[block.a + offset], targets[block.b + offset])
-        for block in blocks
-        for offset in range(block.size)
-    ]
+    for block in SequenceMatcher(None, left, right, autojunk=False).get_matching_blocks():
+        for offset in range(block.size):
+            yield sources[block.a + offset], targets[block.b + offset]

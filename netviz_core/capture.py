@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -113,7 +114,7 @@ class Capture(Mapping[str, Activation]):
         for slot in found:
             calls[slot.path] = max(calls.get(slot.path, 0), slot.call)
         return {
-            slot.path
+            _unmistakable(slot.path)
             + (f":{slot.call}" if calls[slot.path] else "")
             + (f"#{slot.observation.leaf}" if slot.observation.leaf else ""): slot
             for slot in found
@@ -124,6 +125,11 @@ class Capture(Mapping[str, Activation]):
         if entry is not None:
             return f"layer {key!r} was asked for but not captured: {entry.reason}"
         return f"nothing was captured under {key!r}; {nearest(key, slots) or 'the capture is empty'}"
+
+
+def _unmistakable(path: str) -> str:
+    """A path that looks like a key with a call or a part is put in quotes."""
+    return repr(path) if re.search(r"#|:\d+$", path) else path
 
 
 def _versions(backend: str) -> dict[str, str]:

@@ -7,7 +7,7 @@ where they can: PyTorch's names (``layer1.0.conv1.weight``) and those of Keras' 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
@@ -38,10 +38,13 @@ class Checkpoint:
     ----------
     tensors : mapping
         From native name to `StoredTensor`.
+    ordered : bool
+        Whether their order is that of the model, rather than the alphabet's.
     """
 
-    def __init__(self, tensors: Mapping[str, StoredTensor]) -> None:
+    def __init__(self, tensors: Mapping[str, StoredTensor], ordered: bool = True) -> None:
         self.tensors = dict(tensors)
+        self.ordered = ordered
 
 
 def from_mapping(state: Mapping[str, Any], read: Callable[[Any], np.ndarray[Any, Any]]) -> Checkpoint | None:
@@ -77,7 +80,7 @@ class StoredLayer:
     kind: str
     weights: Mapping[str, Weight]
     native: Mapping[str, StoredTensor]
-    type_name: str = "checkpoint"
+    type_name: str = "state dict"
     trainable: bool = False
     config: Mapping[str, Any] = field(default_factory=dict)
 
@@ -100,9 +103,9 @@ class CheckpointBackend:
         following = [*list(groups.values())[1:], {}]
         for (path, tensors), after in zip(groups.items(), following, strict=True):
             kind, rules = _recognised(path, tensors, after)
-            yield StoredLayer(
-                path, "container" if not path else kind, _weights(path, tensors, rules), dict(tensors)
-            )
+            weights = _weights(tensors, rules)
+            made_by = FILE_OF_KERAS if _is_of_keras(tensors) else "state dict"
+            yield StoredLayer(path, kind if path else "container", weights, dict(tensors), made_by)
 
     def run(self, model: Checkpoint, inputs: Any, recorder: Recorder | None = None) -> NoReturn:
         """Refuse: there is nothing to run."""
@@ -111,6 +114,14 @@ class CheckpointBackend:
     def record(self, model: Checkpoint, recorder: Recorder) -> AbstractContextManager[None]:
         """Refuse: there is nothing to run."""
         self.run(model, None)
+
+
+FILE_OF_KERAS = "weights of Keras"
+"""The type of layers whose weights are numbered, as in Keras' own files."""
+
+
+def _is_of_keras(tensors: Mapping[str, StoredTensor]) -> bool:
+    return "0" in tensors
 
 
 Rules = Mapping[str, tuple[str, Layout]]
@@ -134,7 +145,7 @@ def _split(name: str) -> tuple[str, str, str]:
     return path.removesuffix("/vars"), separator, last
 
 
-def _weights(path: str, tensors: Mapping[str, StoredTensor], rules: Rules) -> dict[str, Weight]:
+def _weights(tensors: Mapping[str, StoredTensor], rules: Rules) -> dict[str, Weight]:
     found = {}
     for native, tensor in tensors.items():
         name, layout = rules.get(native, (native, positional_layout(len(tensor.shape))))
@@ -148,8 +159,8 @@ def _recognised(
     path: str, tensors: Mapping[str, StoredTensor], following: Mapping[str, StoredTensor]
 ) -> tuple[str, Rules]:
     """A kind and the rules that go with it, as far as names and shapes tell."""
-    if "0" in tensors:
-        return _keras_layer(path)
+    if _is_of_keras(tensors):
+        return _keras_layer(path, list(tensors.values()))
     if "weight_ih_l0" in tensors and "weight_hh_l0" in tensors:
         return _torch_recurrent(tensors)
     if "running_mean" in tensors:
@@ -158,31 +169,44 @@ def _recognised(
     rank = len(weight.shape) if weight is not None else 0
     if weight is not None and rank in _SPATIAL:
         return _torch_convolution(weight, tensors, following)
-    if rank == 2 and re.search(r"embed|wte|wpe|token", path.lower()):
-        return "embedding", {"weight": ("kernel", Layout(("token", "out")))}
-    if rank == 2:
+    if weight is None or rank < 2:
+        return "other", {}
+    unnamed = {"weight": ("kernel", positional_layout(rank))}
+    if rank != 2:
+        return "other", unnamed
+    bias = tensors.get("bias")
+    if bias is not None and bias.shape == weight.shape[:1]:
         return "dense", {"weight": ("kernel", Layout(("out", "in"))), "bias": _OUT}
-    return "other", {}
+    if bias is None and re.search(r"(^|[._])(\w*embeddings?|embed\w*|emb|wte|wpe|lut)$", path.lower()):
+        return "embedding", {"weight": ("kernel", Layout(("token", "out")))}
+    return "other", unnamed
 
 
 def _torch_convolution(
     weight: StoredTensor, tensors: Mapping[str, StoredTensor], following: Mapping[str, StoredTensor]
 ) -> tuple[str, Rules]:
-    """A transposed convolution stores (in, out, …): the length of its bias, or of the norm behind it, tells.
+    """A transposed convolution stores (in, out, …): the length of its bias tells, which is that of the outputs.
 
-    Where that does not, it counts as a plain convolution, but the first two axes stay without a name.
+    A norm behind it can only confirm a plain convolution, since it need not belong to this layer. Where
+    nothing tells, it counts as a plain convolution, but the first two axes stay without a name.
     """
     rank = len(weight.shape)
-    witness = tensors.get("bias") or following.get("running_mean")
-    outputs = witness.shape[0] if witness is not None else None
     kind, axes = f"conv{rank - 2}d", _SPATIAL[rank]
-    if outputs is None or weight.shape[0] == weight.shape[1]:
-        return kind, {"weight": ("kernel", Layout(("axis0", "axis1", *axes))), "bias": _OUT}
-    if outputs == weight.shape[1]:
+    first, second = weight.shape[:2]
+    bias, norm = tensors.get("bias"), following.get("running_mean")
+    unnamed = {"weight": ("kernel", Layout(("axis0", "axis1", *axes))), "bias": _OUT}
+    if bias is not None and bias.shape[0] not in (first, second):
+        return "other", {"weight": ("kernel", positional_layout(rank))}
+    plain = kind, {"weight": ("kernel", Layout(("out", "in", *axes))), "bias": _OUT}
+    if first == second:
+        return kind, unnamed
+    if bias is not None:
+        if bias.shape[0] == first:
+            return plain
         spatial = " ".join(axes)
         layout = Layout(("out", "in", *axes), f"i o {spatial} -> o i {spatial}")
         return f"{kind}_transpose", {"weight": ("kernel", layout), "bias": _OUT}
-    return kind, {"weight": ("kernel", Layout(("out", "in", *axes))), "bias": _OUT}
+    return plain if norm is not None and norm.shape[0] == first else (kind, unnamed)
 
 
 def _torch_recurrent(tensors: Mapping[str, StoredTensor]) -> tuple[str, Rules]:
@@ -211,17 +235,24 @@ _KERAS_KERNELS = {
     "conv3d": ("conv3d", Layout(("out", "in", "z", "y", "x"), "z y x i o -> o i z y x")),
     "embedding": ("embedding", Layout(("token", "out"))),
 }
-_KERAS_NORMS = {"batch_normalization": "batch_norm", "layer_normalization": "layer_norm"}
+_KERAS_NORMS = {"batch_normalization": ("batch_norm", 4), "layer_normalization": ("layer_norm", 2)}
+"""Their kinds, and how many weights they have if none is left out."""
 
 
-def _keras_layer(path: str) -> tuple[str, Rules]:
-    """Keras names a layer's group after its class, and numbers its weights."""
-    group = re.sub(r"_\d+$", "", path.rpartition("/")[2])
-    if group in _KERAS_KERNELS:
+def _keras_layer(path: str, tensors: Sequence[StoredTensor]) -> tuple[str, Rules]:
+    """Keras names the groups below ``layers`` after their class, and numbers the weights of each.
+
+    Other groups have the names of a user's attributes. Weights left out, added or quantized move the numbers.
+    """
+    parents, _, last = path.rpartition("/")
+    group = re.sub(r"_\d+$", "", last)
+    if parents.rpartition("/")[2] != "layers" or any("float" not in tensor.dtype for tensor in tensors):
+        return "other", {}
+    if group in _KERAS_KERNELS and len(tensors) <= 2 and len(tensors[-1].shape) in (1, len(tensors[0].shape)):
         kind, layout = _KERAS_KERNELS[group]
         return kind, {"0": ("kernel", layout), "1": _OUT}
-    if group in _KERAS_NORMS:
+    if group in _KERAS_NORMS and len(tensors) == _KERAS_NORMS[group][1]:
         names = ("scale", "bias", "running_mean", "running_variance")
         channel = Layout(("channel",))
-        return _KERAS_NORMS[group], {str(number): (name, channel) for number, name in enumerate(names)}
+        return _KERAS_NORMS[group][0], {str(number): (name, channel) for number, name in enumerate(names)}
     return "other", {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 import zipfile
 from functools import partial
@@ -47,7 +48,7 @@ def load_safetensors(path: Path, trust: bool = False) -> Checkpoint:
         start = 8 + length + entry["data_offsets"][0]
         shape = tuple(entry["shape"])
         tensors[name] = StoredTensor(shape, dtype, partial(_mapped, path, dtype, start, shape))
-    return Checkpoint(tensors)
+    return Checkpoint(dict(sorted(tensors.items(), key=_natural)), ordered=False)
 
 
 def _mapped(path: Path, dtype: str, start: int, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
@@ -133,7 +134,7 @@ def load_weights_h5(path: Path, trust: bool = False) -> Checkpoint:
         if not path.is_file():
             raise
         raise FileFormatError(f"{str(path)!r} is not a whole HDF5 file: {error}; save it again") from error
-    return Checkpoint(tensors)
+    return Checkpoint(dict(sorted(tensors.items(), key=_natural)), ordered=False)
 
 
 def _from_h5(path: Path, name: str) -> np.ndarray[Any, Any]:
@@ -142,3 +143,8 @@ def _from_h5(path: Path, name: str) -> np.ndarray[Any, Any]:
     with h5py.File(path, "r") as file:
         values: np.ndarray[Any, Any] = file[name][()]
     return values
+
+
+def _natural(entry: tuple[str, StoredTensor]) -> list[tuple[int, str]]:
+    """Sorts ``conv2`` before ``conv10``; such files list their tensors by the alphabet."""
+    return [(int(part or 0), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", entry[0])]

@@ -31,10 +31,11 @@ def save_capture(capture: Capture, path: str | Path) -> None:
     for key, slot in capture.slots().items():
         activation = slot.get()
         # safetensors writes an array's memory as it lies there, whatever its strides say.
-        tensors[key] = np.asarray(_storable(activation.values), order="C")
+        name = repr(key) if key == "__metadata__" else key  # which safetensors keeps for itself
+        tensors[name] = np.asarray(_storable(activation.values), order="C")
         entries.append(
             {
-                "key": key,
+                "key": name,
                 "path": activation.path,
                 "call": activation.call,
                 "leaf": activation.leaf,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .alignment import LayerMapping, LayerMatch, align
+from .checkpoint import FILE_OF_KERAS, Checkpoint
 from .errors import InputError, NetvizError
 from .flattening import reordered
 from .network import wrap
@@ -114,7 +116,11 @@ def copy_weights(source: Any, target: Any, mapping: LayerMapping | None = None) 
     ours, theirs = ([layer for layer in network.layers.values() if layer.weights] for network in networks)
     inner = {id(layer) for layers in (ours, theirs) for layer in _shown_above(layers)}
     matches = align(
-        ours, theirs, lambda layer: object() if id(layer) in inner else _signature(layer), mapping
+        ours,
+        theirs,
+        lambda layer: object() if id(layer) in inner else _signature(layer),
+        mapping,
+        ordered=all(_has_order(network.native) for network in networks),
     )
     if not matches:
         raise InputError(
@@ -129,8 +135,13 @@ def copy_weights(source: Any, target: Any, mapping: LayerMapping | None = None) 
         *_unmatched("source", ours, [match.source for match in matches]),
         *_unmatched("target", theirs, [match.target for match in matches]),
     ]
-    _write_all(list(plan.writes.values()))
+    _write_all(plan.writes.values())
     return WeightTransfer(tuple(plan.copied), tuple(skipped))
+
+
+def _has_order(model: Any) -> bool:
+    """Files that list their tensors by name do not tell which layer comes first."""
+    return not isinstance(model, Checkpoint) or model.ordered
 
 
 def _shown_above(layers: Sequence[Layer]) -> Iterator[Layer]:
@@ -177,6 +188,7 @@ class _Plan:
         source, target, evidence = match
         values = {name: weight.numpy() for name, weight in source.weights.items()}
         merged = _merge_recurrent_biases(target, values)
+        differs = _difference(source, target)
         for name, weight in target.weights.items():
             try:
                 new, note = self._new_value(name, weight, values, match)
@@ -188,7 +200,7 @@ class _Plan:
                     ) from error
                 self.skipped.append(SkippedWeight("target", target.path, name, str(error)))
             else:
-                notes = ", ".join(filter(None, (merged.get(name, ""), note, tied)))
+                notes = ", ".join(filter(None, (merged.get(name, ""), note, tied, differs)))
                 self.copied.append(CopiedWeight(source.path, target.path, name, evidence, notes))
         for name, rest in values.items():
             neutral = _neutral(name)
@@ -219,6 +231,11 @@ class _Plan:
                 f"its axes have no names, so that their order in the other framework is not known; "
                 f"if it is the same, say mapping={{{source.path!r}: {target.path!r}}}"
             )
+        if "flattened" in target.config and source.type_name == FILE_OF_KERAS:
+            raise InputError(
+                "the file does not tell in which order its features were flattened; "
+                "load it with Keras' own load_weights"
+            )
         return reordered(values[name], weight.axes, source, target)
 
     def _write(self, layer: Layer, weight: WeightTensor, values: np.ndarray[Any, Any]) -> str:
@@ -229,6 +246,18 @@ class _Plan:
         if not np.array_equal(planned.values.ravel(), values.ravel()):
             raise InputError(f"it is tied to that of {planned.path!r}, which is given other values")
         return f"written once, since it is tied to that of {planned.path!r}"
+
+
+def _difference(source: Layer, target: Layer) -> str:
+    """What makes two recurrent layers of the same weights compute something else."""
+    if target.kind not in ("lstm", "gru", "rnn"):
+        return ""
+    told = []
+    for name, usual in (("activation", None), ("recurrent_activation", None), ("go_backwards", False)):
+        left, right = source.config.get(name, usual), target.config.get(name, usual)
+        if left != right and None not in (left, right):
+            told.append(f"though {name} is {left} there and {right} here")
+    return ", ".join(told)
 
 
 def _merge_recurrent_biases(target: Layer, values: dict[str, np.ndarray[Any, Any]]) -> dict[str, str]:
@@ -253,17 +282,17 @@ def _unmatched(side: str, layers: Sequence[Layer], matched: Sequence[Layer]) -> 
                 yield SkippedWeight(side, layer.path, name, "no layer of the other model corresponds")
 
 
-def _write_all(writes: Sequence[_Write]) -> None:
+def _write_all(writes: Iterable[_Write]) -> None:
     """Write everything; if that fails half-way, put back what was there."""
-    before = [write.weight.numpy() for write in writes]
-    done = 0
+    before: list[tuple[WeightTensor, np.ndarray[Any, Any]]] = []
     try:
         for _, weight, values in writes:
-            done += 1
+            before.append((weight, weight.numpy()))
             weight.assign(values)
     except BaseException:
-        for write, old in list(zip(writes, before, strict=True))[:done]:
-            write.weight.assign(old, allow_nonfinite=True)
+        for weight, old in before:
+            with suppress(Exception):  # that which cannot be written has not changed
+                weight.assign(old, allow_nonfinite=True)
         raise
 
 

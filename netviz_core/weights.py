@@ -6,8 +6,8 @@ What backends build their `WeightTensor` from.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -107,6 +107,18 @@ class Layout:
         return {**self.sizes, **dict(zip(native_side.split(), native_shape, strict=True))}
 
 
+def by_name(weights: Iterable[Weight]) -> dict[str, Weight]:
+    """Weights by their names; a name that comes again is told apart by a number, so that none is lost."""
+    found: dict[str, Weight] = {}
+    for weight in weights:
+        name, number = weight.name, 0
+        while name in found:
+            number += 1
+            name = f"{weight.name}_{number}"
+        found[name] = weight if name == weight.name else replace(weight, name=name)
+    return found
+
+
 def positional_layout(rank: int) -> Layout:
     """The layout of a weight of which nothing is known: ``axis0, axis1, …``."""
     return Layout(tuple(f"axis{i}" for i in range(rank)))
@@ -188,8 +200,8 @@ class Weight:
         """What `assign` would write, after all its checks; changes nothing."""
         if self.write is None:
             raise UnsupportedError(
-                f"weight {self.name!r} ({self.native_name}) is read-only: it is computed from other weights; "
-                f"remove the parametrization, or assign to what it is computed from"
+                f"weight {self.name!r} ({self.native_name}) is read-only: it is computed from other weights "
+                f"(remove the parametrization, or assign to what it is computed from), or stands in a checkpoint"
             )
         if isinstance(values, AxisArray):
             values = values.transpose(*self.axes).values

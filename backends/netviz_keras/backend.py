@@ -41,7 +41,7 @@ class KerasBackend:
         book = AxisBook()
         args, kwargs = prepare(model, inputs, book)
         _build(model, (args, kwargs))
-        with keras.StatelessScope(), no_gradients():
+        with _losses_kept(model), keras.StatelessScope(), no_gradients():
             if recorder is None:
                 return model(*args, **kwargs, training=False)
             layers = list(walk(model))
@@ -74,6 +74,19 @@ class KerasBackend:
         from .demo import train
 
         return train(images, labels, progress)
+
+
+@contextmanager
+def _losses_kept(model: Any) -> Iterator[None]:
+    """Put back what the last call of the user's own added to ``model.losses``."""
+    layers = [layer.native for layer in walk(model) if isinstance(layer.native, keras.Layer)]
+    before = [(layer, list(layer._losses)) for layer in layers]
+    try:
+        yield
+    finally:
+        for layer, losses in before:
+            layer._losses.clear()
+            layer._losses.extend(losses)
 
 
 def _build(model: Any, arguments: Arguments) -> None:

@@ -151,13 +151,13 @@ def explain(layers: Iterable[KerasLayer], recorder: Recorder) -> None:
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
     """Let `listener` hear the layers that run in this context."""
-    before = _listeners.get()
     with _ears:
-        _listeners.set((*before, listener))
+        _listeners.set((*_listeners.get(), listener))
         try:
             yield
         finally:
-            _listeners.set(before)
+            # Others may have come or gone meanwhile: recordings need not be nested.
+            _listeners.set(tuple(other for other in _listeners.get() if other is not listener))
 
 
 class _Ears:

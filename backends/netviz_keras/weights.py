@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from netviz_core.weights import Layout, Weight, positional_layout
+from netviz_core.weights import Layout, Weight, by_name, positional_layout
 
 from .effective import effective, serves_another
 from .kinds import cells_of, keras_class
@@ -108,8 +108,8 @@ def weights_of(layer: Any) -> dict[str, Weight]:
     if keras_class(layer, ("Bidirectional",)):
         return _suffixed(layer.forward_layer, "") | _suffixed(layer.backward_layer, "_reverse")
     if keras_class(layer, ("MultiHeadAttention", "GroupedQueryAttention")):
-        return {weight.name: weight for weight in _projections(layer)}
-    found = {weight.name: weight for weight in _own(layer)}
+        return by_name(_projections(layer))
+    found = by_name(_own(layer))
     for index, cell in enumerate(cells_of(layer)):
         found |= _suffixed(cell, f"_l{index}" if index else "")
     return found
@@ -133,7 +133,7 @@ def _projections(attention: Any) -> Iterator[Weight]:
         projection = getattr(attention, attribute, None)
         for variable in _shown_variables(projection):
             rank = len(variable.shape)
-            layout = layouts[variable.name].get(rank, positional_layout(rank))
+            layout = layouts.get(variable.name, {}).get(rank, positional_layout(rank))
             yield _weight(f"{name}_{variable.name}", projection, variable, layout)
 
 

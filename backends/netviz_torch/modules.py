@@ -74,4 +74,6 @@ def kind_of(module: nn.Module) -> str:
 def _refined(kind: str, module: nn.Module) -> str:
     if kind in _DEPTHWISE and 1 < getattr(module, "groups", 1) == module.in_channels:
         return _DEPTHWISE[kind]
+    if kind == "group_norm" and module.num_groups == module.num_channels:
+        return "instance_norm"
     return kind

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn.parameter import UninitializedTensorMixin
 
 from netviz_core.errors import UnsupportedError
-from netviz_core.weights import Layout, Weight, positional_layout
+from netviz_core.weights import Layout, Weight, by_name, positional_layout
 
 from .effective import Compute, computed_from, effective_tensors
 
@@ -29,7 +29,7 @@ def weights_of(module: nn.Module, kind: str) -> Mapping[str, Weight]:
     What a parametrization computes is shown in place of what it is computed from. An attention layer
     counts its output projection as its own.
     """
-    found = {weight.name: weight for weight in _own_weights(module, kind)}
+    found = by_name(_own_weights(module, kind))
     if isinstance(module, nn.MultiheadAttention):
         for name, weight in weights_of(module.out_proj, "dense").items():
             layout = _OUTPUT_PROJECTION[name](module.num_heads)

@@ -42,8 +42,10 @@ class BackendConformance:
 
     @pytest.fixture
     def network(self, case: tuple[Any, Any]) -> Network:
-        """The model, wrapped."""
-        return wrap(case[0])
+        """The model, wrapped, and built if it makes its layers only when it first sees an input."""
+        network = wrap(case[0])
+        network.backend.run(network.native, case[1])
+        return network
 
     @pytest.fixture
     def x(self, case: tuple[Any, Any]) -> Any:

@@ -33,7 +33,7 @@ def scale(view: HistogramRows, style: Style) -> ColourScale | None:
 
 def label(view: HistogramRows) -> str:
     """What the colour bar is a scale of: a root, so that rare values show."""
-    return "square root of the share of a row"
+    return "√ share of row"
 
 
 def draw(ax: Axes, view: HistogramRows, style: Style) -> None:
@@ -75,7 +75,11 @@ def _nonfinite(view: HistogramRows) -> list[tuple[str | None, str]]:
         (None, "beyond the edges", view.outside_counts),
     )
     return [
-        (colour, f"{int(counts.sum()):,} {name} in {int((counts > 0).sum()):,} rows")
+        (colour, f"{int(counts.sum()):,} {name} in {_rows(int((counts > 0).sum()))}")
         for colour, name, counts in counted
         if counts.any()
     ]
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count:,} rows"

@@ -66,3 +66,39 @@ def test_eight_bit_integers_are_scaled_back(name):
     assert kernel.dtype == "int8"
     np.testing.assert_allclose(kernel.numpy(), before, atol=np.abs(before).max() / 100)
     assert "kernel_scale" not in nv.wrap(layer)[""].weights
+
+
+def test_two_variables_of_one_name_are_both_shown():
+    class Twice(keras.layers.Layer):
+        def build(self, shape):
+            self.first = self.add_weight(shape=(shape[-1], 3), name="w")
+            self.second = self.add_weight(shape=(3,), name="w")
+
+    layer = Twice()
+    layer.build((2, 4))
+    assert {name: weight.shape for name, weight in nv.wrap(layer)[""].weights.items()} == {
+        "w": (4, 3),
+        "w_1": (3,),
+    }
+
+
+def test_a_packed_kernel_is_refused_rather_than_shown():
+    layer = keras.layers.Dense(6, name="packed")
+    layer.build((2, 8))
+    layer.quantize("int4")
+    weights = nv.wrap(layer)[""].weights
+    assert set(weights) == {"kernel", "bias"}
+    with pytest.raises(nv.UnsupportedError, match="int4"):
+        weights["kernel"].numpy()
+    with pytest.raises(nv.UnsupportedError, match="read-only"):
+        weights["kernel"].assign(np.zeros((6, 8)))
+
+
+def test_eight_bit_projections_of_attention_are_scaled_back():
+    layer = keras.layers.MultiHeadAttention(2, 4)
+    x = np.random.default_rng(0).normal(size=(2, 3, 8)).astype(np.float32)
+    layer(x, x)
+    before = {name: weight.numpy() for name, weight in nv.wrap(layer)[""].weights.items()}
+    layer._query_dense.quantize("int8")
+    after = nv.wrap(layer)[""].weights["query_kernel"].numpy()
+    np.testing.assert_allclose(after, before["query_kernel"], atol=np.abs(before["query_kernel"]).max() / 50)

@@ -171,3 +171,26 @@ def test_too_much_is_refused_at_the_layer_that_brings_it() -> None:
         with pytest.raises(nv.CaptureTooLargeError, match="layer 'd'"):
             model(array(2, 6))
     assert list(captured) == ["d", "drop", "o", ""]
+
+
+def test_recordings_need_not_be_nested():
+    first, second = (keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, name="d")]) for _ in range(2))
+    x = np.ones((2, 4), np.float32)
+    outer, inner = nv.recording(first), nv.recording(second)
+    heard_first, heard_second = outer.__enter__(), inner.__enter__()
+    outer.__exit__(None, None, None)
+    first(x)
+    second(x)
+    inner.__exit__(None, None, None)
+    second(x)
+    assert (len(heard_first), list(heard_second)) == (0, ["d", ""])
+
+
+def test_losses_of_the_users_last_call_stay():
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activity_regularizer="l2")])
+    x = np.ones((2, 4), np.float32)
+    model(x)
+    before = [float(keras.ops.convert_to_numpy(loss)) for loss in model.losses]
+    nv.capture(model, 2 * x)
+    assert [float(keras.ops.convert_to_numpy(loss)) for loss in model.losses] == before
+    assert len(before) == 1

@@ -148,3 +148,17 @@ def test_many_layers_are_listed_without_a_copy():
 def test_config(layer, expected):
     found = nv.wrap(layer)[""].config
     assert {name: found[name] for name in expected} == expected
+
+
+def test_a_parameter_of_the_users_own_hides_none():
+    class Mine(nn.Linear):
+        def __init__(self) -> None:
+            super().__init__(3, 2)
+            self.kernel = nn.Parameter(torch.zeros(5))
+
+    weights = nv.wrap(Mine())[""].weights
+    assert {name: weight.shape for name, weight in weights.items()} == {
+        "kernel": (2, 3),
+        "bias": (2,),
+        "kernel_1": (5,),
+    }
