@@ -107,7 +107,13 @@ class Layer(Protocol):
 
     @property
     def config(self) -> Mapping[str, Any]:
-        """Hyperparameters, in netviz' one vocabulary: ``stride padding dilation groups …``."""
+        """Hyperparameters, in netviz' one vocabulary: ``stride padding dilation groups …``.
+
+        A layer that takes flattened features, or makes such as will be unflattened, in another order
+        than netviz' own says so under ``flattened`` and ``unflattened``: a tuple with a mapping from axis to
+        size for each part that was concatenated, the slowest axis first, such as
+        ``({"y": 7, "x": 7, "channel": 512},)``; None where the order cannot be known.
+        """
 
     @property
     def trainable(self) -> bool:

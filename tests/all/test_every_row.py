@@ -206,6 +206,13 @@ ROWS = {
         (2, 4, 3, 5),
         NORM,
     ),
+    "instance_norm as a group norm": Row(
+        "instance_norm",
+        lambda: nn.GroupNorm(4, 4, eps=1e-3),
+        lambda: L.GroupNormalization(4),
+        (2, 4, 3, 5),
+        NORM,
+    ),
     "rms_norm": Row("rms_norm", lambda: nn.RMSNorm(4, eps=1e-6), lambda: L.RMSNormalization(), (2, 4), NORM),
     **{
         f"{name.lower()}{label}": recurrent(name, said, layers, both_ways)
