@@ -35,14 +35,14 @@ from .plugins import (
     register_renderer,
 )
 from .recorder import Coverage
-from .views.heatmap import Heatmap, heatmap
-from .views.histogram import Histogram, HistogramRows, histogram, histograms
-from .views.side_by_side import SideBySide, side_by_side
-from .views.tiles import FeatureMapGrid, KernelGrid, feature_maps, kernels
 
 if TYPE_CHECKING:
     from .files import load_capture
     from .transfer import WeightTransfer, copy_weights
+    from .views.heatmap import Heatmap, heatmap
+    from .views.histogram import Histogram, HistogramRows, histogram, histograms
+    from .views.side_by_side import SideBySide, side_by_side
+    from .views.tiles import FeatureMapGrid, KernelGrid, feature_maps, kernels
 
 __all__ = [
     "Activation",
@@ -92,10 +92,23 @@ __all__ = [
     "wrap",
 ]
 
+# `capture` cannot be among them: its module has the same name, and would take its place.
 _IMPORTED_WHEN_USED = {
     "load_capture": "netviz_core.files",
     "copy_weights": "netviz_core.transfer",
     "WeightTransfer": "netviz_core.transfer",
+    "Heatmap": "netviz_core.views.heatmap",
+    "heatmap": "netviz_core.views.heatmap",
+    "Histogram": "netviz_core.views.histogram",
+    "HistogramRows": "netviz_core.views.histogram",
+    "histogram": "netviz_core.views.histogram",
+    "histograms": "netviz_core.views.histogram",
+    "SideBySide": "netviz_core.views.side_by_side",
+    "side_by_side": "netviz_core.views.side_by_side",
+    "FeatureMapGrid": "netviz_core.views.tiles",
+    "KernelGrid": "netviz_core.views.tiles",
+    "feature_maps": "netviz_core.views.tiles",
+    "kernels": "netviz_core.views.tiles",
 }
 
 
