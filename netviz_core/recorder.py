@@ -29,7 +29,7 @@ class Coverage:
     status : str
         ``captured``, ``not_observed`` (it did not run, or could not be seen) or ``unsupported``.
     reason : str
-        Why it was not captured; empty if it was.
+        Why it was not captured, or not every call of it; empty if all were.
     """
 
     status: str
@@ -120,6 +120,7 @@ class Recorder:
         self._slots: list[Slot] = []
         self._calls: dict[str, int] = {}
         self._misses: dict[str, Coverage] = {}
+        self._withdrawn: dict[str, str] = {}
 
     def add(self, path: str, observations: Sequence[Observation]) -> None:
         """Keep what the layer at `path` returned from one call.
@@ -183,6 +184,7 @@ class Recorder:
         """Take back values that have turned out not to be trusted."""
         for slot in [slot for slot in self._slots if slot.observation.value in values]:
             self._slots.remove(slot)
+            self._withdrawn[slot.path] = reason
             self.miss(slot.path, reason, "unsupported")
 
     @property
@@ -209,18 +211,21 @@ class Recorder:
         """What became of every layer asked for, so far."""
         captured = {slot.path for slot in self._slots}
         absent = Coverage("not_observed", "it did not run during the pass")
+        # A layer of which some calls were taken back is captured, and still says why those are not.
         return {
-            path: Coverage("captured") if path in captured else self._misses.get(path, absent)
+            path: Coverage("captured", self._withdrawn.get(path, ""))
+            if path in captured
+            else self._misses.get(path, absent)
             for path in self._order
         }
 
     def reduces(self, path: str) -> bool:
         """Whether what the layer at `path` returns is made smaller at once."""
-        return any(fnmatchcase(path, pattern) for pattern in self._reduce)
+        return any(_fits(path, pattern) for pattern in self._reduce)
 
     def _slot(self, path: str, call: int, observed: Observation) -> Slot:
         slot = Slot(path, call, observed, self._axes_of(path, observed))
-        reduce = next((found for pattern, found in self._reduce.items() if fnmatchcase(path, pattern)), None)
+        reduce = next((found for pattern, found in self._reduce.items() if _fits(path, pattern)), None)
         if reduce is None:
             return slot
         reduced = reduce(slot.get())
@@ -234,7 +239,7 @@ class Recorder:
 
     def _axes_of(self, path: str, observed: Observation) -> tuple[str, ...]:
         for pattern, names in self._axes.items():
-            if path == pattern or fnmatchcase(path, pattern):
+            if _fits(path, pattern):
                 if len(names) == len(observed.axes):
                     self._unused_axes.discard(pattern)
                     return tuple(names)
@@ -259,11 +264,16 @@ def _by_pattern(
         if not is_valid(value):
             error = AxisError if name == "axes" else InputError
             raise error(f"{name}={value!r} cannot be used; netviz_core.capture says what can")
-        if pattern != "*" and not any(path == pattern or fnmatchcase(path, pattern) for path in paths):
+        if pattern != "*" and not any(_fits(path, pattern) for path in paths):
             raise LayerNotFoundError(
                 f"{name}: no layer asked for is called {pattern!r}; {nearest(pattern, paths)}"
             )
     return by_pattern
+
+
+def _fits(path: str, pattern: str) -> bool:
+    """Whether a path is the one named, or one that a glob describes."""
+    return path == pattern or fnmatchcase(path, pattern)
 
 
 def _is_axis_names(value: Any) -> bool:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import netviz_core as nv
+from netviz_core.recorder import Observation, Ready, Recorder
 from netviz_core.testing.reference import Conv2d, Dense, Model, Op, example_model
 
 
@@ -145,3 +146,26 @@ def test_a_network_sees_what_is_changed_on_the_model():
     network.native.layers["dense2"] = Dense(kernel=np.ones((2, 10)), bias=np.zeros(2))
     assert "dense2" in network
     assert len(network) == 4
+
+
+def test_a_call_that_is_taken_back_is_told():
+    network = nv.wrap(example_model())
+    recorder = Recorder(network.select("conv1"))
+    kept, lost = (Observation("", Ready(np.ones(1)), ("batch",), "float64", 8) for _ in range(2))
+    recorder.add("conv1", [kept])
+    recorder.add("conv1", [lost])
+    recorder.withdraw({lost.value}, "it was changed unseen")
+    assert recorder.coverage()["conv1"] == nv.Coverage("captured", "it was changed unseen")
+
+
+def test_a_path_is_taken_as_it_is_before_it_is_taken_as_a_glob():
+    class Plus(Op):
+        def __call__(self, x):
+            return x + 1
+
+    example_model()
+    model = Model(**{"blocks[0]": Plus()})
+    reduced = nv.capture(
+        model, X, "blocks[0]", reduce={"blocks[0]": np.mean}, axes={"blocks[0]": ("batch", "f")}
+    )
+    assert reduced["blocks[0]"].shape == ()
