@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .arrays import Activation
+    from .arrays import Activation, AxisArray
     from .recorder import Coverage, Recorder
     from .views.base import View
 
@@ -224,6 +224,128 @@ class SupportsTensors(Protocol):
         """The tensor as NumPy, ``float32`` for narrower floats; it may share memory."""
 
 
+class SupportsGradients(Protocol):
+    """Opt-in: a backend that can pull what is asked of a model's output back to what its layers returned."""
+
+    def gradients(
+        self, model: Any, inputs: Any, seed: Seed, activations: Recorder, gradients: Recorder
+    ) -> None:
+        """Make one forward pass in evaluation mode, and one backward pass from its output.
+
+        Parameters
+        ----------
+        model, inputs
+            As for `Backend.run`; the model is left exactly as it came, its gradients included.
+        seed : callable
+            Given the parts of the model's output by leaf (``""`` for a single tensor), with their
+            axes in the framework's own order, it returns the derivative of what is asked with
+            respect to them: arrays of the same shapes; a leaf left out counts as zero.
+        activations, gradients : Recorder
+            Both want the same layers. The one is told what they returned, as in `Backend.run`; the
+            other, under the same calls, leaves and axes, of the derivative with respect to that value
+            as it was when the layer returned it (what an in-place layer does later is part of
+            the pass). Zero where the output does not depend on it; missed with a reason where the
+            value can have none, such as integers.
+
+        Raises
+        ------
+        UnsupportedError
+            If nothing in the model's output can be differentiated.
+        InputError, Exception
+            As for `Backend.run`.
+        """
+
+
+class SupportsWeightGradients(Protocol):
+    """Opt-in: a backend whose weights carry their gradients after a backward pass of the user's own."""
+
+    def weight_gradients(self, model: Any) -> Iterator[tuple[str, str, np.ndarray[Any, Any]]]:
+        """Yield path, weight name and gradient, in the weight's canonical layout, where there is one.
+
+        A tied weight comes once, under the layer that `Backend.layers` yields first.
+        """
+
+
+class SupportsAttention(Protocol):
+    """Opt-in: a backend that sees the weights with which attention layers look from query to key."""
+
+    def attention(self, model: Any, inputs: Any, recorder: Recorder) -> None:
+        """Make one pass as `Backend.run` does, and tell the recorder of attention weights.
+
+        Each goes, after the softmax and before any dropout, under the path of the innermost layer that
+        computed it, with the axes ``("batch", "head", "query", "key")``. Recomputed from query
+        and key where the framework does not return them.
+        """
+
+
+class SupportsImages(Protocol):
+    """Opt-in: a backend that can tell which part of an input is images."""
+
+    def images(self, model: Any, inputs: Any) -> AxisArray | None:
+        """The batch of images in `inputs`, in their own numbers unless the backend knows how to decode them.
+
+        Returns
+        -------
+        AxisArray or None
+            With the axes batch, y, x and channel in any order; None where there are no images.
+        """
+
+
+class LossReading(NamedTuple):
+    """The loss of each sample, and how the loss reads the model's output.
+
+    ``reads`` is one of ``logits``, ``log_probabilities``, ``probabilities`` (of classes that exclude
+    each other, along the axis ``channel``), ``binary_logits``, ``binary_probabilities`` (each for
+    itself) and ``values`` (anything else).
+    """
+
+    values: np.ndarray[Any, Any]
+    reads: str
+
+
+class SupportsLosses(Protocol):
+    """Opt-in: a backend that can take its framework's losses sample by sample."""
+
+    def losses(self, model: Any, loss: Any, output: Any, targets: Any) -> LossReading:
+        """The loss of each sample of a batch; values of shape ``(batch,)``.
+
+        Parameters
+        ----------
+        model : native model
+        loss : native loss, or None
+            None for the one that the model was given by its framework, if there is such a thing.
+        output, targets : native
+            What the model returned, and what it should have; targets may be NumPy arrays.
+
+        Raises
+        ------
+        InputError
+            If there is no loss, or it cannot be taken sample by sample.
+        """
+
+
+class SupportsOwnData(Protocol):
+    """Opt-in: a backend whose models come with their data, their loss and the names of their classes."""
+
+    def example(self, model: Any) -> Any:
+        """The inputs of one batch of the model's own validation data, as `Backend.run` takes them.
+
+        Raises
+        ------
+        InputError
+            If the model has no data.
+        """
+
+    def examples(self, model: Any) -> Iterable[tuple[Any, Any]]:
+        """The whole of the validation data in order, as pairs of inputs and targets."""
+
+    def class_names(self, model: Any) -> Sequence[str] | None:
+        """The names of the classes by index, where the model tells classes apart."""
+
+    def describe(self, model: Any, inputs: Any) -> Sequence[str] | None:
+        """One line for each sample that is no image: a text, or the columns of a row."""
+
+
 class Renderer(Protocol):
     """Draws views with one plotting library. The class takes no arguments."""
 
@@ -278,3 +400,6 @@ class ActivationCapture(Protocol):
 
 LayerSelection = str | Sequence[str] | Callable[[Layer], bool]
 """A path, a glob (``*`` crosses separators), a list of them, or a function of a `Layer`."""
+
+Seed = Callable[[Mapping[str, "AxisArray"]], Mapping[str, "np.ndarray[Any, Any]"]]
+"""From the parts of a model's output to the derivative of what is asked with respect to them."""
