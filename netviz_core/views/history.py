@@ -1,0 +1,62 @@
+"""Training over time: what each layer did from step to step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .base import View
+from .scales import Limits
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class HistoryHeatmap(View):
+    """Layers by time; made by `netviz_core.training.TrainingHistory.heatmap`.
+
+    Parameters
+    ----------
+    title : str
+    values : numpy.ndarray
+        ``(layers, steps)``; NaN where nothing was seen.
+    layers : tuple of str
+        The path of each row, in the model's order.
+    steps : numpy.ndarray
+        The step of each column, int.
+    limits : tuple of float
+        Of the colour scale: finite, increasing, centred on zero where the sign means something.
+    value_label : str
+        What the values are.
+    """
+
+    title: str
+    values: np.ndarray[Any, Any]
+    layers: tuple[str, ...]
+    steps: np.ndarray[Any, Any]
+    limits: Limits
+    value_label: str
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class HistoryHistogram(View):
+    """One layer's histogram over time; made by `netviz_core.training.TrainingHistory.histogram`.
+
+    Parameters
+    ----------
+    title : str
+    counts : numpy.ndarray
+        ``(bins, steps)``, int.
+    edges : numpy.ndarray
+        ``(bins + 1,)``, increasing, unevenly spaced: fine around zero.
+    steps : numpy.ndarray
+        The step of each column, int.
+    value_label : str
+        What the numbers are.
+    """
+
+    title: str
+    counts: np.ndarray[Any, Any]
+    edges: np.ndarray[Any, Any]
+    steps: np.ndarray[Any, Any]
+    value_label: str

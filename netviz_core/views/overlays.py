@@ -1,0 +1,101 @@
+"""Pictures with what a model made of them lying over them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..arrays import AxisArray
+from ..errors import AxisError
+from .base import View
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Overlays(View):
+    """Pictures in their own colours, each with a caption and, where there is one, a map of heat over it.
+
+    Parameters
+    ----------
+    title : str
+    images : numpy.ndarray or None
+        ``(batch, y, x, 3)``, float32 in [0, 1]; None where the input is no picture, and
+        the heat stands alone.
+    heat : numpy.ndarray or None
+        ``(batch, y, x)`` in [0, 1], of the size of the images; None for pictures alone.
+    captions : tuple of str
+        One for each picture; may have several lines.
+    value_label : str
+        What the heat is.
+    """
+
+    title: str
+    images: Array | None
+    heat: Array | None
+    captions: tuple[str, ...]
+    value_label: str
+
+
+def displayed(images: AxisArray) -> Array:
+    """Bring a batch of images to ``(batch, y, x, 3)`` in [0, 1], as they are to be shown.
+
+    Integers are taken for 0 … 255. Floats are taken as they are if they lie in [0, 1], and for
+    0 … 255 if they lie in there and go beyond 1. Anything else was normalised in a way that is
+    not known: then each image is stretched from its lowest to its highest value.
+    One channel is shown grey, of more than three the first three.
+    """
+    if not {"y", "x"} <= set(images.axes) or not set(images.axes) <= {"batch", "y", "x", "channel"}:
+        raise AxisError(f"the axes {', '.join(images.axes)} are not those of images: batch, y, x and channel")
+    for axis in ("batch", "channel"):
+        if axis not in images.axes:
+            images = AxisArray(images.values[np.newaxis], (axis, *images.axes))
+    values = images.transpose("batch", "y", "x", "channel").values
+    from_integers = values.dtype.kind in "iub"
+    is_boolean = values.dtype.kind == "b"
+    values = values[..., :3] if values.shape[-1] >= 3 else np.repeat(values[..., :1], 3, axis=-1)
+    shown: Array = np.nan_to_num(values.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+    low, high = (float(shown.min()), float(shown.max())) if shown.size else (0.0, 1.0)
+    if low >= 0 and high <= 255 and ((from_integers and not is_boolean) or high > 1):
+        return shown / 255
+    if low >= 0 and high <= 1:
+        return shown
+    lowest, highest = (bound(shown, axis=(1, 2, 3), keepdims=True) for bound in (np.min, np.max))
+    stretched: Array = (shown - lowest) / np.maximum(highest - lowest, np.finfo(np.float32).tiny)
+    return stretched
+
+
+def resized(maps: Array, height: int, width: int) -> Array:
+    """Enlarge or shrink maps ``(batch, y, x)`` to ``(batch, height, width)``, linearly between the middles of pixels.
+
+    The same as ``align_corners=False`` in PyTorch, ``half_pixel_centers`` in TensorFlow and
+    OpenCV's ``INTER_LINEAR``.
+
+    Examples
+    --------
+    >>> resized(np.array([[[0.0, 1.0]]]), 1, 4).tolist()
+    [[[0.0, 0.25, 0.75, 1.0]]]
+    """
+    for axis, length in ((1, height), (2, width)):
+        before = maps.shape[axis]
+        place = np.clip((np.arange(length) + 0.5) * (before / length) - 0.5, 0, before - 1)
+        left = np.floor(place).astype(np.intp)
+        right = np.minimum(left + 1, before - 1)
+        share = (place - left).reshape([-1 if position == axis else 1 for position in range(3)])
+        maps = maps.take(left, axis) * (1 - share) + maps.take(right, axis) * share
+    return maps
+
+
+def scaled_to_unit(maps: Array) -> Array:
+    """Stretch each map from its lowest to its highest value to [0, 1]; one without any contrast becomes zero."""
+    lowest, highest = (bound(maps, axis=(1, 2), keepdims=True) for bound in (np.min, np.max))
+    span = highest - lowest
+    return np.divide(maps - lowest, span, out=np.zeros_like(maps), where=span > 0)
+
+
+def named_class(index: int, names: Sequence[str] | None) -> str:
+    """The name of a class, or its number."""
+    return str(names[index]) if names is not None and index < len(names) else str(index)
