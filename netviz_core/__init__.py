@@ -39,6 +39,8 @@ from .recorder import Coverage
 if TYPE_CHECKING:
     from .files import load_capture
     from .transfer import WeightTransfer, copy_weights
+    from .views.attention import AttentionMaps, attention
+    from .views.cam import CamOverlay, cam
     from .views.heatmap import Heatmap, heatmap
     from .views.histogram import Histogram, HistogramRows, histogram, histograms
     from .views.side_by_side import SideBySide, side_by_side
@@ -47,10 +49,12 @@ if TYPE_CHECKING:
 __all__ = [
     "Activation",
     "AmbiguousKeyError",
+    "AttentionMaps",
     "AxisArray",
     "AxisError",
     "BackendConflictError",
     "BackendLoadError",
+    "CamOverlay",
     "Capture",
     "CaptureError",
     "CaptureTooLargeError",
@@ -70,6 +74,8 @@ __all__ = [
     "UnsupportedError",
     "WeightTransfer",
     "__version__",
+    "attention",
+    "cam",
     "capture",
     "copy_weights",
     "feature_maps",
@@ -97,6 +103,10 @@ _IMPORTED_WHEN_USED = {
     "load_capture": "netviz_core.files",
     "copy_weights": "netviz_core.transfer",
     "WeightTransfer": "netviz_core.transfer",
+    "AttentionMaps": "netviz_core.views.attention",
+    "attention": "netviz_core.views.attention",
+    "CamOverlay": "netviz_core.views.cam",
+    "cam": "netviz_core.views.cam",
     "Heatmap": "netviz_core.views.heatmap",
     "heatmap": "netviz_core.views.heatmap",
     "Histogram": "netviz_core.views.histogram",

@@ -151,7 +151,7 @@ def _short_keys(path: str, call: int, leaf: str) -> set[str]:
 
 def capture(
     model: Any,
-    x: Any,
+    x: Any = None,
     layers: LayerSelection = "*",
     *,
     axes: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
@@ -166,9 +166,10 @@ def capture(
     Parameters
     ----------
     model : native model, path, or Network
-    x : array, native tensor, AxisArray, or a tuple or dict of them
+    x : array, native tensor, AxisArray, or a tuple or dict of them, optional
         The input. An `AxisArray` (see `images`) is laid out for the model's own convention;
-        anything else goes to the model as it is.
+        anything else goes to the model as it is. By default a batch of the model's own data,
+        where it comes with some (a fastai Learner does).
     layers : str, list of str, or callable
         A path, a glob, a list of them, or a function of a `Layer`.
     axes : sequence of str, or mapping, optional
@@ -206,6 +207,7 @@ def capture(
     ('batch', 'channel', 'y', 'x')
     """
     network = wrap(model)
+    x = network.input_or_example(x)
     if hasattr(network.backend, "build"):
         network.backend.build(network.native, x)
     recorder = Recorder(network.select(layers), axes, max_bytes, reduce)

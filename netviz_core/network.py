@@ -107,6 +107,22 @@ class Network:
             raise LayerNotFoundError(f"the function given chose none of the {len(everything)} layers")
         return chosen
 
+    def input_or_example(self, x: Any) -> Any:
+        """The input given, or, if it is None, one of the model's own data.
+
+        Raises
+        ------
+        InputError
+            If there is neither.
+        """
+        if x is not None:
+            return x
+        if not hasattr(self.backend, "example"):
+            raise InputError(
+                "no input was given, and the model comes with no data of its own; give x, a batch"
+            )
+        return self.backend.example(self.native)
+
     def __repr__(self) -> str:
         return f"<Network {type(self.native).__name__}, {self.backend.name} backend>"
 

@@ -10,8 +10,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..arrays import AxisArray, positional_axes
-from ..errors import InputError
+from ..errors import InputError, UnsupportedError
 from ..plugins import register_backend
+from ..protocols import Seed
 from ..recorder import Observation, Ready, Recorder
 from ..structure import leaves
 from ..weights import Layout, Weight
@@ -32,6 +33,10 @@ class Op:
     def __call__(self, x: Array) -> Any:
         raise NotImplementedError
 
+    def pull_back(self, gradient: Array, x: Array) -> Array:
+        """From the derivative with respect to the output to that with respect to the input `x`."""
+        raise UnsupportedError(f"a {type(self).__name__} has no derivative")
+
 
 class Conv2d(Op):
     """A convolution without padding; ``kernel`` is (out, in, y, x)."""
@@ -41,13 +46,22 @@ class Conv2d(Op):
         "kernel": Layout(("out", "in", "y", "x")),
         "bias": Layout(("out",)),
     }
-    output_axes = ("batch", "channel", "y", "x")
+    output_axes: tuple[str, ...] = ("batch", "channel", "y", "x")
 
     def __call__(self, x: Array) -> Array:
         kernel, bias = self.parameters["kernel"], self.parameters["bias"]
         windows = np.lib.stride_tricks.sliding_window_view(x, kernel.shape[2:], axis=(2, 3))
         output: Array = np.einsum("bcyxij,ocij->boyx", windows, kernel) + bias[:, None, None]
         return output
+
+    def pull_back(self, gradient: Array, x: Array) -> Array:
+        kernel = self.parameters["kernel"]
+        height, width = gradient.shape[2:]
+        result = np.zeros(x.shape)
+        for i, j in np.ndindex(kernel.shape[2:]):
+            spread = np.einsum("boyx,oc->bcyx", gradient, kernel[:, :, i, j])
+            result[:, :, i : i + height, j : j + width] += spread
+        return result
 
 
 class Dense(Op):
@@ -59,6 +73,9 @@ class Dense(Op):
 
     def __call__(self, x: Array) -> Array:
         return x.reshape(len(x), -1) @ self.parameters["kernel"].T + self.parameters["bias"]
+
+    def pull_back(self, gradient: Array, x: Array) -> Array:
+        return (gradient @ self.parameters["kernel"]).reshape(x.shape)
 
 
 class Model:
@@ -148,6 +165,31 @@ class ReferenceBackend:
             yield
         finally:
             model.listeners.remove(listen)
+
+    def gradients(
+        self, model: Model, inputs: Any, seed: Seed, activations: Recorder, gradients: Recorder
+    ) -> None:
+        """See `netviz_core.protocols.SupportsGradients`."""
+        x = inputs.canonical().values if isinstance(inputs, AxisArray) else np.asarray(inputs)
+        received: dict[str, Array] = {}
+        with self.record(model, activations):
+            for name, layer in model.layers.items():
+                received[name] = x
+                x = model._tell(name, layer(x))
+            model._tell("", x)
+        gradient = seed({"": AxisArray(x, positional_axes(x.ndim))}).get("", np.zeros_like(x))
+        pulled = {"": gradient}
+        for name, layer in reversed(model.layers.items()):
+            pulled[name] = gradient
+            gradient = layer.pull_back(gradient, received[name])
+        for slot in activations.slots:
+            gradients.add(slot.path, [_observe(model.layers.get(slot.path), "", pulled[slot.path])])
+
+    def images(self, model: Model, inputs: Any) -> AxisArray | None:
+        """See `netviz_core.protocols.SupportsImages`."""
+        if isinstance(inputs, AxisArray):
+            return inputs
+        return AxisArray(inputs, Conv2d.output_axes) if np.ndim(inputs) == 4 else None
 
 
 def _weight(name: str, layout: Layout, array: Array) -> Weight:

@@ -93,7 +93,8 @@ def scaled_to_unit(maps: Array) -> Array:
     """Stretch each map from its lowest to its highest value to [0, 1]; one without any contrast becomes zero."""
     lowest, highest = (bound(maps, axis=(1, 2), keepdims=True) for bound in (np.min, np.max))
     span = highest - lowest
-    return np.divide(maps - lowest, span, out=np.zeros_like(maps), where=span > 0)
+    scaled: Array = np.divide(maps - lowest, span, out=np.zeros_like(maps), where=span > 0)
+    return scaled
 
 
 def named_class(index: int, names: Sequence[str] | None) -> str:

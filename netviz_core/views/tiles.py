@@ -150,8 +150,9 @@ def feature_maps(
     source : native model, path, Network, or Capture
     layer : str
         The layer's path, or the key that its output has in a capture (``"lstm#0"``).
-    x : array, native tensor, AxisArray, or a tuple or dict of them
-        The model's input, a batch. Not with a capture.
+    x : array, native tensor, AxisArray, or a tuple or dict of them, optional
+        The model's input, a batch; by default one of the model's own data, where it comes with
+        some. Not with a capture.
     sample : int
         Which sample of the batch.
     limit : int, optional
@@ -206,8 +207,6 @@ def _captured(source: Any, layer: str, x: Any) -> Capture:
         if x is not None:
             raise InputError("a capture already holds its values; give x only with a model")
         return source
-    if x is None:
-        raise InputError("feature maps of a model need an input: feature_maps(model, layer, x)")
     network = wrap(source)
     path = layer if layer in network else re.sub(r"(:\d+)?(#.*)?$", "", layer)
     return capture(network, x, path)

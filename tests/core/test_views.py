@@ -83,7 +83,7 @@ def test_feature_maps_show_one_sample_channel_by_channel():
         (lambda m: nv.histogram(m, "conv1", bins=0), nv.InputError, "bins=0"),
         (lambda m: nv.histogram(m, "conv1", bins=[1, 0]), nv.InputError, "increasing"),
         (lambda m: nv.histogram(m, "conv1", bins="many"), nv.InputError, "many"),
-        (lambda m: nv.feature_maps(m, "conv1"), nv.InputError, "need an input"),
+        (lambda m: nv.feature_maps(m, "conv1"), nv.InputError, "no input was given"),
         (lambda m: nv.feature_maps(m, "conv1", np.ones((1, 1, 8, 8)), sample=3), nv.InputError, "1 entries"),
         (lambda m: nv.feature_maps(m, "dense1", np.ones((1, 1, 8, 8))), nv.AxisError, "no images"),
         (lambda m: nv.side_by_side(), nv.InputError, "nothing"),
