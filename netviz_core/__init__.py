@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from .views.histogram import Histogram, HistogramRows, histogram, histograms
     from .views.side_by_side import SideBySide, side_by_side
     from .views.tiles import FeatureMapGrid, KernelGrid, feature_maps, kernels
+    from .views.top_losses import TopLosses, top_losses
 
 __all__ = [
     "Activation",
@@ -70,6 +71,7 @@ __all__ = [
     "NetvizError",
     "Network",
     "SideBySide",
+    "TopLosses",
     "UnknownModelError",
     "UnsupportedError",
     "WeightTransfer",
@@ -95,6 +97,7 @@ __all__ = [
     "register_backend",
     "register_renderer",
     "side_by_side",
+    "top_losses",
     "wrap",
 ]
 
@@ -119,6 +122,8 @@ _IMPORTED_WHEN_USED = {
     "KernelGrid": "netviz_core.views.tiles",
     "feature_maps": "netviz_core.views.tiles",
     "kernels": "netviz_core.views.tiles",
+    "TopLosses": "netviz_core.views.top_losses",
+    "top_losses": "netviz_core.views.top_losses",
 }
 
 

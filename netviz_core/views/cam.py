@@ -49,6 +49,7 @@ class CamOverlay(Overlays):
     method : str
     """
 
+    heat: Array
     maps: Array
     target: tuple[int, ...]
     layer: str
@@ -166,18 +167,32 @@ def cam(
     >>> view.heat.shape, view.maps.shape, view.layer, view.target
     ((2, 8, 8), (2, 6, 6), 'conv1', (3, 3))
     """
+    network = wrap(model)
+    ask = Question(target, mask, output, class_names(network))
+    return activation_map(network, network.input_or_example(x), layer, ask, method, axes)
+
+
+_TITLES = {
+    "cam": "CAM",
+    "grad-cam": "Grad-CAM",
+    "grad-cam++": "Grad-CAM++",
+    "layer-cam": "Layer-CAM",
+    "eigen-cam": "Eigen-CAM",
+}
+
+
+def activation_map(
+    network: Network, x: Any, layer: str | None, ask: Question, method: str, axes: Any = None
+) -> CamOverlay:
+    """What `cam` returns, for a question."""
     if method not in METHODS:
         raise InputError(f"method={method!r} is not known; {nearest(method, METHODS, limit=len(METHODS))}")
-    network = wrap(model)
     if method in _WITH_GRADIENTS and not hasattr(network.backend, "gradients"):
         raise UnsupportedError(
             f"the {network.backend.name} backend has no gradients; method='eigen-cam' and 'cam' need none"
         )
-    x = network.input_or_example(x)
     places = _Places(forms(network, x, axes), axes)
     paths = [network[layer].path] if layer is not None else places.last()
-    names = class_names(network)
-    ask = _Question(target, mask, output, names)
     if method in _WITH_GRADIENTS:
         found = _by_gradients(network, x, paths, places, ask, _WITH_GRADIENTS[method], layer is not None)
     else:
@@ -185,6 +200,7 @@ def cam(
     maps = np.maximum(found.maps, 0).astype(np.float32)
     images = input_images(network, x)
     size = images.shape[1:3] if images is not None else maps.shape[1:]
+    names = class_names(network)
     return CamOverlay(
         title=f"{_TITLES[method]} · {found.path or 'output'}",
         images=images[found.samples] if images is not None else None,
@@ -196,15 +212,6 @@ def cam(
         layer=found.path,
         method=method,
     )
-
-
-_TITLES = {
-    "cam": "CAM",
-    "grad-cam": "Grad-CAM",
-    "grad-cam++": "Grad-CAM++",
-    "layer-cam": "Layer-CAM",
-    "eigen-cam": "Eigen-CAM",
-}
 
 
 def class_names(network: Network) -> Sequence[str] | None:
@@ -276,7 +283,7 @@ class _Found(NamedTuple):
     targets: list[int]
 
 
-class _Question:
+class Question:
     """What is asked of the model's output."""
 
     def __init__(
@@ -285,8 +292,10 @@ class _Question:
         mask: Any,
         output: str | None,
         names: Sequence[str] | None,
+        sign: int = 1,
     ) -> None:
         self._target, self._mask, self._output, self._names = target, mask, output, names
+        self._sign = sign
 
     def score_of(self, parts: Mapping[str, AxisArray]) -> tuple[str, AxisArray]:
         """The part of the output that has the scores of the classes."""
@@ -327,9 +336,9 @@ class _Question:
         seeds = np.zeros(values.shape, np.float32)
         rows = np.arange(len(values))
         if values.ndim == 2:
-            seeds[rows, chosen] = 1
+            seeds[rows, chosen] = self._sign
         else:
-            seeds[rows, chosen] = self._pixels(values, chosen)
+            seeds[rows, chosen] = self._sign * self._pixels(values, chosen)
         return _as_given(seeds, scores)
 
     def _pixels(self, values: Array, chosen: Sequence[int]) -> Array:
@@ -387,7 +396,7 @@ def _by_gradients(
     x: Any,
     paths: Sequence[str],
     places: _Places,
-    ask: _Question,
+    ask: Question,
     combine: Callable[[Array, Array], Array],
     is_given: bool,
 ) -> _Found:
@@ -472,7 +481,7 @@ def _one(captured: Capture, path: str, places: _Places) -> Array:
 
 
 def _without_gradients(
-    network: Network, x: Any, path: str, places: _Places, ask: _Question, method: str
+    network: Network, x: Any, path: str, places: _Places, ask: Question, method: str
 ) -> _Found:
     dense = [layer.path for layer in network.select() if layer.kind == "dense"] if method == "cam" else []
     captured = capture(network, x, ["", path, *dense], axes=_axes_for(places.axes, path))

@@ -89,6 +89,18 @@ def resized(maps: Array, height: int, width: int) -> Array:
     return maps
 
 
+def padded(pictures: Sequence[Array], fill: float) -> Array:
+    """Join pictures ``(batch, y, x, …)`` of any size, each in the middle of a frame that holds the largest."""
+    height, width = (max(picture.shape[axis] for picture in pictures) for axis in (1, 2))
+    framed = []
+    for picture in pictures:
+        missing = height - picture.shape[1], width - picture.shape[2]
+        margins = [(lack // 2, lack - lack // 2) for lack in missing]
+        widths = [(0, 0), *margins, *[(0, 0)] * (picture.ndim - 3)]
+        framed.append(np.pad(picture, widths, constant_values=fill))
+    return np.concatenate(framed)
+
+
 def scaled_to_unit(maps: Array) -> Array:
     """Stretch each map from its lowest to its highest value to [0, 1]; one without any contrast becomes zero."""
     lowest, highest = (bound(maps, axis=(1, 2), keepdims=True) for bound in (np.min, np.max))
