@@ -16,7 +16,7 @@ _TARGET_NAMES = ("labels", "label", "targets", "target", "y")
 
 def is_array(value: object) -> bool:
     """Whether `value` is an array or tensor of any framework."""
-    return hasattr(value, "shape") and hasattr(value, "dtype")
+    return isinstance(value, AxisArray) or (hasattr(value, "shape") and hasattr(value, "dtype"))
 
 
 def batches_of(data: Any, *, progress: bool = False, what: str = "batches") -> Iterator[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -234,7 +235,7 @@ def load_history(path: str | Path) -> TrainingHistory:
             for number, key in enumerate(header["keys"]):
                 rows = arrays[f"moments{number}"]
                 history._rows[tuple(key)] = {int(row[0]): Moments.unpack(row[1:]) for row in rows}
-    except (ValueError, KeyError, EOFError, TypeError) as error:
+    except (ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
         raise FileFormatError(f"{str(path)!r} is no training history that netviz wrote: {error}") from error
     return history
 

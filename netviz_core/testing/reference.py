@@ -177,7 +177,8 @@ class ReferenceBackend:
                 received[name] = x
                 x = model._tell(name, layer(x))
             model._tell("", x)
-        gradient = seed({"": AxisArray(x, positional_axes(x.ndim))}).get("", np.zeros_like(x))
+        returned = _observe(list(model.layers.values())[-1], "", x)
+        gradient = seed({"": AxisArray(x, returned.axes)}).get("", np.zeros_like(x))
         pulled = {"": gradient}
         for name, layer in reversed(model.layers.items()):
             pulled[name] = gradient

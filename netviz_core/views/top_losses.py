@@ -16,8 +16,9 @@ from ..batches import as_numbers, batches_of, is_array, kept, labelled, part, si
 from ..errors import AmbiguousKeyError, InputError, NetvizError, as_integer, nearest
 from ..losses import Verdict, losses_of, verdicts
 from ..network import Network, wrap
+from ..questions import Question
 from ..structure import leaves
-from .cam import Question, activation_map, class_names, input_images
+from .cam import activation_map, class_names, input_images
 from .overlays import Overlays, padded
 
 Array = np.ndarray[Any, Any]

@@ -1,0 +1,126 @@
+"""What is asked of a model's output: which part of it, which classes, which pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .arrays import AxisArray
+from .errors import AmbiguousKeyError, AxisError, InputError, as_integer, nearest
+
+Array = np.ndarray[Any, Any]
+
+
+class Question:
+    """What is asked of the model's output."""
+
+    def __init__(
+        self,
+        target: int | str | Sequence[Any] | None,
+        mask: Any,
+        output: str | None,
+        names: Sequence[str] | None,
+        sign: int = 1,
+    ) -> None:
+        self._target, self._mask, self._output, self._names = target, mask, output, names
+        self._sign = sign
+
+    def score_of(self, parts: Mapping[str, AxisArray]) -> tuple[str, AxisArray]:
+        """The part of the output that has the scores of the classes."""
+        leaf = self._output
+        if leaf is None:
+            known = [name for name in ("", "logits", "out") if name in parts]
+            if not known and len(parts) != 1:
+                raise AmbiguousKeyError(
+                    f"the model returned {', '.join(map(repr, parts)) or 'no tensor'}; "
+                    f"say with output= which part has the scores"
+                )
+            leaf = known[0] if known else next(iter(parts))
+        if leaf not in parts:
+            raise InputError(f"the model returned no part {leaf!r}; {nearest(leaf, parts)}")
+        return leaf, parts[leaf]
+
+    def targets(self, scores: AxisArray) -> list[list[int]]:
+        """The classes asked about, for each sample."""
+        values = _class_scores(scores)
+        count, classes = values.shape[:2]
+        if self._target is None:
+            totals = values.reshape(count, classes, -1).sum(axis=2) if values.ndim > 2 else values
+            return [[int(best)] for best in totals.argmax(axis=1)]
+        given = _several(self._target)
+        if given is None:
+            return [[self._index(self._target, classes)]] * count
+        if len(given) == count:
+            return [
+                [self._index(t, classes) for t in ([part] if _several(part) is None else part)]
+                for part in given
+            ]
+        if count == 1 and given:
+            return [[self._index(t, classes) for t in given]]
+        raise InputError(f"{len(given)} targets were given for {count} samples; give one, or one for each")
+
+    def seed(self, scores: AxisArray, chosen: Sequence[int]) -> Array:
+        """The derivative of the scores asked about with respect to the output."""
+        values = _class_scores(scores)
+        seeds = np.zeros(values.shape, np.float32)
+        rows = np.arange(len(values))
+        if values.ndim == 2:
+            seeds[rows, chosen] = self._sign
+        else:
+            seeds[rows, chosen] = self._sign * self._pixels(values, chosen)
+        return _as_given(seeds, scores)
+
+    def _pixels(self, values: Array, chosen: Sequence[int]) -> Array:
+        if self._mask is None:
+            highest = values.argmax(axis=1)
+            return np.stack([found == wanted for found, wanted in zip(highest, chosen, strict=True)])
+        mask = np.asarray(self._mask)
+        if mask.shape not in (values.shape[2:], (len(values), *values.shape[2:])):
+            raise InputError(
+                f"a mask of shape {mask.shape} was given; the output has {values.shape[2:]} pixels"
+            )
+        return np.broadcast_to(mask, (len(values), *values.shape[2:]))
+
+    def _index(self, target: Any, classes: int) -> int:
+        if isinstance(target, str):
+            names = list(map(str, self._names or ()))
+            if target not in names:
+                known = nearest(target, names) or "the model knows no names: give an index"
+                raise InputError(f"there is no class {target!r}; {known}")
+            return names.index(target)
+        index = as_integer(target, "target")
+        if not 0 <= index < classes:
+            raise InputError(f"target={index} is no class of the model, whose classes are 0 … {classes - 1}")
+        return index
+
+
+def _several(target: Any) -> list[Any] | None:
+    """The parts of a sequence of targets; None for a single one."""
+    is_sequence = (
+        isinstance(target, Iterable) and not isinstance(target, str) and getattr(target, "shape", None) != ()
+    )
+    return list(target) if is_sequence else None
+
+
+def _class_scores(scores: AxisArray) -> Array:
+    """Scores as ``(batch, class)`` or ``(batch, class, y, x)``."""
+    values = scores.values
+    if values.ndim == 1:
+        return values[:, np.newaxis]
+    if values.ndim == 2:
+        return values
+    if set(scores.axes) == {"batch", "channel", "y", "x"}:
+        return scores.transpose("batch", "channel", "y", "x").values
+    raise AxisError(
+        f"the model's output has the axes {', '.join(scores.axes)}; a score for each class needs batch and "
+        f"class, or batch, channel, y and x"
+    )
+
+
+def _as_given(seeds: Array, scores: AxisArray) -> Array:
+    """The seed in the axes of the model's own output."""
+    if scores.values.ndim == 4:
+        return AxisArray(seeds, ("batch", "channel", "y", "x")).transpose(*scores.axes).values
+    return seeds.reshape(scores.values.shape)
