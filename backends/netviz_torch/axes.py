@@ -121,12 +121,18 @@ def _reshaped(before: tuple[int, ...], names: Names, after: tuple[int, ...]) -> 
         front += 1
     if front == len(before) == len(after):
         return names
-    back = 0
-    while back < min(len(before), len(after)) - front and before[-1 - back] == after[-1 - back]:
-        back += 1
-    kept = names[len(names) - back :] if back else ()
-    middle = len(after) - front - back
-    if names[0] == "batch" and front == 1 and middle == 1 and back == 0 and None not in names:
+    old, new = len(before), len(after)
+    kept: list[str | None] = []
+    while old > front and new > front:
+        if before[old - 1] == after[new - 1]:
+            kept.insert(0, names[old - 1])
+            old, new = old - 1, new - 1
+        elif before[old - 1] == 1:
+            old -= 1  # an axis of length one moves nothing when it goes
+        else:
+            break
+    middle = new - front
+    if names[0] == "batch" and front == 1 and middle == 1 and not kept and None not in names:
         return ("batch", "channel")
     return (*names[:front], *(None,) * middle, *kept)
 

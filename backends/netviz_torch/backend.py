@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-import weakref
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,16 +12,18 @@ import numpy as np
 import torch
 from torch import nn
 
-from netviz_core.errors import NetvizError
+from netviz_core.protocols import Seed
 from netviz_core.recorder import Recorder
 from netviz_core.weights import Weight
 
+from .attention import record_attention
 from .axes import AxisFollower
 from .config import config_of
-from .inputs import check_runnable, explain, prepare
+from .gradients import pull_back, weight_gradients
 from .modules import kind_of, native_class
 from .observe import observed
-from .state import unchanged
+from .passes import evaluation
+from .unwrap import loaded_class, unwrapped
 from .watch import Watch
 from .weights import to_numpy, weights_of
 
@@ -64,42 +64,46 @@ class TorchBackend:
 
     def accepts(self, model: object) -> bool:
         """Whether `model` is a module or an exported program."""
-        return isinstance(model, (nn.Module, *_loaded_class("torch.export", "ExportedProgram")))
+        return isinstance(model, (nn.Module, *loaded_class("torch.export", "ExportedProgram")))
 
     def layers(self, model: nn.Module) -> Iterator[TorchLayer]:
         """Yield the modules under their own names, see `torch.nn.Module.named_modules`."""
-        for path, module in _unwrapped(model).named_modules():
+        for path, module in unwrapped(model).named_modules():
             yield TorchLayer(path, module)
 
     def run(self, model: nn.Module, inputs: Any, recorder: Recorder | None = None) -> Any:
         """Make one forward pass with ``eval()`` and ``no_grad()``, and leave everything as it was."""
-        module = _unwrapped(model)
-        check_runnable(module)
-        follower = AxisFollower()
-        args, kwargs = prepare(module, inputs, follower)
-        watch = Watch(follower)
-        with unchanged(watch, module, args, kwargs), observed(module, recorder, watch), torch.no_grad():
-            with suppress(NotImplementedError):  # an exported program has no modes
-                module.eval()
-            try:
-                return module(*args, **kwargs)
-            except NetvizError:
-                raise
-            except Exception as error:
-                to_blame = explain(error, module, (*args, *kwargs.values()))
-                if to_blame is not None:
-                    raise to_blame from error
-                raise
+        watch = Watch(AxisFollower())
+        with (
+            evaluation(model, inputs, watch) as (module, forward),
+            observed(module, recorder, watch),
+            torch.no_grad(),
+        ):
+            return forward()
 
     @contextmanager
     def record(self, model: nn.Module, recorder: Recorder) -> Iterator[None]:
         """Tell `recorder` of every call of the layers it wants while the context is open."""
-        with observed(_unwrapped(model), recorder, Watch(AxisFollower())):
+        with observed(unwrapped(model), recorder, Watch(AxisFollower())):
             yield
 
     def to_numpy(self, tensor: torch.Tensor) -> np.ndarray:
         """A tensor as NumPy, see `netviz_core.protocols.SupportsTensors`."""
         return to_numpy(tensor)
+
+    def gradients(
+        self, model: nn.Module, inputs: Any, seed: Seed, activations: Recorder, gradients: Recorder
+    ) -> None:
+        """Make a pass forward and one back, see `netviz_core.protocols.SupportsGradients`."""
+        pull_back(model, inputs, seed, activations, gradients)
+
+    def weight_gradients(self, model: nn.Module) -> Iterator[tuple[str, str, np.ndarray]]:
+        """What a backward pass left, see `netviz_core.protocols.SupportsWeightGradients`."""
+        return weight_gradients(model)
+
+    def attention(self, model: nn.Module, inputs: Any, recorder: Recorder) -> None:
+        """Tell of attention weights, see `netviz_core.protocols.SupportsAttention`."""
+        record_attention(model, inputs, recorder)
 
     def demo(
         self, images: np.ndarray, labels: np.ndarray, progress: Callable[[int, int, float], None]
@@ -108,27 +112,3 @@ class TorchBackend:
         from .demo import train
 
         return train(images, labels, progress)
-
-
-def _unwrapped(model: Any) -> nn.Module:
-    """The user's own module within ``torch.compile``, data-parallel wrappers and exported programs."""
-    while True:
-        if isinstance(model, _loaded_class("torch._dynamo.eval_frame", "OptimizedModule")):
-            model = model._orig_mod
-        elif isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
-            model = model.module
-        elif isinstance(model, _loaded_class("torch.export", "ExportedProgram")):
-            if model not in _unflattened:
-                _unflattened[model] = torch.export.unflatten(model)
-            model = _unflattened[model]
-        else:
-            return model
-
-
-def _loaded_class(module: str, name: str) -> tuple[type, ...]:
-    """A class that is slow to import, if it is imported: else nothing can be of it."""
-    return (getattr(sys.modules[module], name),) if module in sys.modules else ()
-
-
-_unflattened: weakref.WeakKeyDictionary[Any, nn.Module] = weakref.WeakKeyDictionary()
-"""An exported program is given its layers once."""

@@ -45,15 +45,25 @@ def observed(module: nn.Module, recorder: Recorder | None, watch: Watch) -> Iter
                         )
                 if wanted:
                     watch.weights.update((id(weight), path) for weight in child.parameters(recurse=False))
-        with watch, Exposures(watch), _without_compiler():
+        with watching(watch, recorder):
             yield
     finally:
         for handle in hooks:
             handle.remove()
+        if recorder is not None:
+            _explain_misses(modules, scripts, recorder, watch)
+
+
+@contextmanager
+def watching(watch: Watch, recorder: Recorder | None = None) -> Iterator[None]:
+    """Keep what is held safe from later writes; nothing runs compiled meanwhile, so that all is seen."""
+    try:
+        with watch, Exposures(watch), _without_compiler():
+            yield
+    finally:
         lost = watch.settle()
         if recorder is not None:
             recorder.withdraw(lost, CHANGED_UNSEEN)
-            _explain_misses(modules, scripts, recorder, watch)
 
 
 def _hook(path: str | None, kind: str, recorder: Recorder, watch: Watch) -> Callable[..., None]:
@@ -68,16 +78,16 @@ def _hook(path: str | None, kind: str, recorder: Recorder, watch: Watch) -> Call
             report(module, args, output)
 
     def report(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-        found = list(leaves(output, _is_tensor, lambda part: _unfold(part, follower)))
+        found = list(leaves(output, is_tensor, lambda part: unfold(part, follower)))
         if defines_axes(module, kind):
-            first = next((argument for argument in args if _is_tensor(argument)), None)
+            first = next((argument for argument in args if is_tensor(argument)), None)
             for leaf, tensor in found:
                 names = defined_axes(module, kind, follower.get(first), leaf, tensor)
                 if names is not None and len(names) == tensor.ndim:
                     follower.name(tensor, names)
         if path is not None:
             if not recorder.reduces(path):
-                recorder.require_room(path, sum([_numpy_bytes(tensor) for _, tensor in found]))
+                recorder.require_room(path, sum([numpy_bytes(tensor) for _, tensor in found]))
             if not found:
                 returned = type(output).__name__
                 recorder.miss(path, f"it returned a {returned}, in which no tensor was found", "unsupported")
@@ -91,20 +101,20 @@ def _hook(path: str | None, kind: str, recorder: Recorder, watch: Watch) -> Call
 
 def _observation(leaf: str, tensor: torch.Tensor, watch: Watch) -> Observation:
     return Observation(
-        leaf, watch.hold(tensor), watch.follower.axes(tensor), dtype_name(tensor.dtype), _numpy_bytes(tensor)
+        leaf, watch.hold(tensor), watch.follower.axes(tensor), dtype_name(tensor.dtype), numpy_bytes(tensor)
     )
 
 
-def _numpy_bytes(tensor: torch.Tensor) -> int:
+def numpy_bytes(tensor: torch.Tensor) -> int:
     narrow = tensor.is_floating_point() and tensor.element_size() < 4
     return tensor.numel() * (4 if narrow else tensor.element_size())
 
 
-def _is_tensor(value: object) -> bool:
+def is_tensor(value: object) -> bool:
     return isinstance(value, torch.Tensor) and not value.is_nested
 
 
-def _unfold(part: Any, follower: AxisFollower) -> Any:
+def unfold(part: Any, follower: AxisFollower) -> Any:
     """Take ragged batches apart, whose parts have no batch axis."""
     if isinstance(part, PackedSequence):
         ragged = [tensor for tensor in part if tensor is not None]

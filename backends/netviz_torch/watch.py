@@ -125,7 +125,7 @@ class Watch(TorchDispatchMode):
             if torch._C._functorch.is_functorch_wrapped_tensor(tensor):
                 raise UnsupportedError("it ran inside a torch.func transform, which hides its values")
             return Ready(to_numpy(tensor.detach().clone()))
-        key = _memory(tensor)
+        key = memory_of(tensor)
         with torch._C._DisableTorchDispatch():
             if key in self._exposed or not _is_torchs_own(tensor):
                 return HeldTensor(tensor.detach().clone(), own=True)
@@ -147,7 +147,7 @@ class Watch(TorchDispatchMode):
         """Expect a tensor's memory to be written to unseen from now on."""
         if _is_plain(tensor):
             self._before_write(tensor)
-            self._exposed.add(_memory(tensor))
+            self._exposed.add(memory_of(tensor))
 
     def put_back(self) -> None:
         """Undo every write to an owned tensor. Call it when the mode is no longer active."""
@@ -179,7 +179,7 @@ class Watch(TorchDispatchMode):
     def _before_write(self, tensor: torch.Tensor) -> None:
         if not _is_plain(tensor):
             return
-        key = _memory(tensor)
+        key = memory_of(tensor)
         for reference in self._held.get(key, ()):
             held = reference()
             if held is not None:
@@ -264,7 +264,7 @@ def _is_torchs_own(tensor: torch.Tensor) -> bool:
     return tensor.untyped_storage().resizable()
 
 
-def _memory(tensor: torch.Tensor) -> int:
+def memory_of(tensor: torch.Tensor) -> int:
     """What a tensor has in common with all others that share its memory."""
     return tensor.untyped_storage()._cdata
 

@@ -1,0 +1,264 @@
+"""Pulls what is asked of a model's output back to what its layers returned."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.autograd.graph import GradientEdge, get_gradient_edge
+
+from netviz_core.arrays import AxisArray
+from netviz_core.errors import InputError, UnsupportedError
+from netviz_core.protocols import Seed
+from netviz_core.recorder import Observation, Ready, Recorder
+from netviz_core.structure import leaves
+from netviz_core.weights import widened
+
+from .axes import AxisFollower
+from .modules import kind_of
+from .observe import is_tensor, numpy_bytes, observed, unfold
+from .passes import evaluation
+from .unwrap import unwrapped
+from .watch import Watch
+from .weights import dtype_name, to_numpy, weights_of
+
+
+def pull_back(model: Any, inputs: Any, seed: Seed, activations: Recorder, gradients: Recorder) -> None:
+    """See `netviz_core.protocols.SupportsGradients`."""
+    watch = Watch(AxisFollower())
+    with evaluation(model, inputs, watch) as (module, forward):
+        _refuse_inference_tensors(module)
+        with (
+            observed(module, activations, watch),
+            tapped(module, gradients, watch) as taps,
+            torch.enable_grad(),
+        ):
+            output = forward()
+        starts, derivatives = _started(output, seed, watch.follower)
+        edges = [leaf.edge for tap in taps for leaf in tap.leaves]
+        pulled: Iterator[torch.Tensor | None] = iter(
+            torch.autograd.grad(starts, edges, derivatives, allow_unused=True)
+            if starts and edges
+            else [None] * len(edges)
+        )
+        for tap in taps:
+            _report(tap, [(leaf, next(pulled)) for leaf in tap.leaves], gradients)
+    for path, entry in activations.coverage().items():
+        if entry.status != "captured":
+            gradients.miss(path, entry.reason, entry.status)
+
+
+@dataclass(frozen=True)
+class TappedLeaf:
+    """One tensor that a layer returned, as a place in the graph of the pass."""
+
+    name: str
+    edge: GradientEdge
+    axes: tuple[str, ...]
+    shape: tuple[int, ...]
+    dtype: str
+    nbytes: int
+
+
+@dataclass(frozen=True)
+class Tap:
+    """One call of a layer."""
+
+    path: str
+    leaves: list[TappedLeaf]
+    in_no_grad: bool
+
+
+@contextmanager
+def tapped(module: nn.Module, recorder: Recorder, watch: Watch) -> Iterator[list[Tap]]:
+    """Make what the layers wanted return differentiable, and note where in the graph it stands."""
+    taps: list[Tap] = []
+    hooks: list[torch.utils.hooks.RemovableHandle] = []
+    try:
+        for path, child in module.named_modules():
+            if isinstance(child, torch.jit.ScriptModule):
+                continue
+            if isinstance(child, nn.RNNBase):
+                hooks.append(child.register_forward_pre_hook(_let_cudnn_go_back))
+            if path in recorder.paths:
+                hooks.append(child.register_forward_hook(_tap(path, taps, watch.follower)))
+        yield taps
+    finally:
+        for handle in hooks:
+            handle.remove()
+
+
+def _tap(path: str, taps: list[Tap], follower: AxisFollower) -> Callable[..., Any]:
+    thread = threading.get_ident()
+
+    def after_call(module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
+        if threading.get_ident() != thread:
+            return output
+        in_no_grad = not torch.is_grad_enabled()
+        tapped_leaves: list[TappedLeaf] = []
+        passed_on: list[torch.Tensor] = []
+        for name, tensor in leaves(output, is_tensor):
+            if _can_have_gradient(tensor):
+                leaf, tensor = _tapped_leaf(name, tensor, follower)
+                tapped_leaves.append(leaf)
+            passed_on.append(tensor)
+        taps.append(Tap(path, tapped_leaves, in_no_grad))
+        return _refilled(output, iter(passed_on)) if tapped_leaves else output
+
+    return after_call
+
+
+def _tapped_leaf(name: str, tensor: torch.Tensor, follower: AxisFollower) -> tuple[TappedLeaf, torch.Tensor]:
+    """The leaf, and an equal tensor to be passed on in its place.
+
+    That tensor stands for this call alone: a layer that returns its own input shares it with others. And
+    the graph knows it as it is now, whatever is written to it later.
+    """
+    with torch.inference_mode(False), torch.enable_grad():
+        if tensor.is_inference():
+            tensor = tensor.clone()
+        if not tensor.requires_grad:
+            tensor = tensor.detach().requires_grad_()
+        passed_on = tensor.clone()
+        leaf = TappedLeaf(
+            name,
+            get_gradient_edge(passed_on),
+            follower.axes(tensor),
+            tuple(tensor.shape),
+            dtype_name(tensor.dtype),
+            numpy_bytes(tensor),
+        )
+    return leaf, passed_on
+
+
+def _can_have_gradient(tensor: torch.Tensor) -> bool:
+    return (
+        tensor.is_floating_point() or tensor.is_complex()
+    ) and not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+
+
+def _refilled(structure: Any, tensors: Iterator[torch.Tensor]) -> Any:
+    """A copy of what a layer returned with other tensors in it, in the order of `leaves`."""
+    if is_tensor(structure):
+        return next(tensors)
+    if isinstance(structure, Mapping):
+        refilled = copy.copy(structure)
+        for key, part in structure.items():
+            refilled[key] = _refilled(part, tensors)
+        return refilled
+    if dataclasses.is_dataclass(structure) and not isinstance(structure, type):
+        refilled = copy.copy(structure)
+        for field in dataclasses.fields(structure):
+            part = _refilled(getattr(structure, field.name, None), tensors)
+            object.__setattr__(refilled, field.name, part)
+        return refilled
+    if isinstance(structure, (tuple, list)):
+        parts = [_refilled(part, tensors) for part in structure]
+        return type(structure)(*parts) if hasattr(structure, "_fields") else type(structure)(parts)
+    return structure
+
+
+def _let_cudnn_go_back(module: nn.RNNBase, args: tuple[Any, ...]) -> None:
+    """On a GPU, cuDNN keeps what its backward pass needs only in training mode; without dropout they agree."""
+    if next(module.parameters()).is_cuda:
+        module.training, module.dropout = True, 0.0
+
+
+def _refuse_inference_tensors(module: nn.Module) -> None:
+    for name, tensor in chain(module.named_parameters(), module.named_buffers()):
+        if tensor.is_inference():
+            raise UnsupportedError(
+                f"{name!r} was made under torch.inference_mode(), so that nothing can be differentiated "
+                f"through it; build or load the model outside of that"
+            )
+
+
+def _started(
+    output: Any, seed: Seed, follower: AxisFollower
+) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    """The parts of the output from which to go back, and the derivatives to start with."""
+    parts = dict(leaves(output, is_tensor, lambda part: unfold(part, follower)))
+    if not any(tensor.requires_grad for tensor in parts.values()):
+        raise UnsupportedError(_why_not_differentiable(output, parts))
+    wanted = seed(
+        {name: AxisArray(to_numpy(tensor), follower.axes(tensor)) for name, tensor in parts.items()}
+    )
+    starts, derivatives = [], []
+    for name, derivative in wanted.items():
+        tensor = parts[name]
+        if not tensor.requires_grad:
+            raise UnsupportedError(_why_not_differentiable(output, {name: tensor}))
+        if np.shape(derivative) != tuple(tensor.shape):
+            raise InputError(
+                f"a derivative of shape {np.shape(derivative)} was given for the model's output of "
+                f"shape {tuple(tensor.shape)}"
+            )
+        starts.append(tensor)
+        derivatives.append(torch.tensor(np.asarray(derivative)).to(tensor.device, tensor.dtype))
+    return starts, derivatives
+
+
+def _why_not_differentiable(output: Any, parts: Mapping[str, torch.Tensor]) -> str:
+    if not parts:
+        return f"the model returned a {type(output).__name__}, in which no tensor was found to differentiate"
+    numbers = [tensor for tensor in parts.values() if tensor.is_floating_point() or tensor.is_complex()]
+    if not numbers:
+        dtypes = ", ".join(sorted({dtype_name(tensor.dtype) for tensor in parts.values()}))
+        return f"the model's output is {dtypes}, which cannot be differentiated; let it return scores instead"
+    return (
+        "the model's output cannot be differentiated: it does not depend on the layers asked for, or is computed "
+        "under torch.no_grad(), after .detach() or by an operation without a derivative, such as a quantized one"
+    )
+
+
+def _report(tap: Tap, pulled: list[tuple[TappedLeaf, torch.Tensor | None]], recorder: Recorder) -> None:
+    if tap.in_no_grad and all(gradient is None for _, gradient in pulled):
+        recorder.miss(
+            tap.path, "it ran inside the model's own torch.no_grad(), which ends its gradient", "unsupported"
+        )
+        recorder.add(tap.path, [])
+        return
+    if not pulled:
+        recorder.miss(
+            tap.path,
+            "what it returned can have no gradient: it is ragged, or not of a floating dtype",
+            "unsupported",
+        )
+    recorder.add(tap.path, [_observation(leaf, gradient) for leaf, gradient in pulled])
+
+
+def _observation(leaf: TappedLeaf, gradient: torch.Tensor | None) -> Observation:
+    if gradient is None:
+        values = to_numpy(torch.zeros(leaf.shape, dtype=getattr(torch, leaf.dtype)))
+    else:
+        values = to_numpy(gradient)
+    return Observation(leaf.name, Ready(values), leaf.axes, leaf.dtype, leaf.nbytes)
+
+
+def weight_gradients(model: Any) -> Iterator[tuple[str, str, np.ndarray[Any, Any]]]:
+    """See `netviz_core.protocols.SupportsWeightGradients`.
+
+    A weight that is computed from others has no gradient of its own: the parameters that it is computed
+    from have, and none of them is a weight.
+    """
+    module = unwrapped(model)
+    parameters = {id(parameter): parameter for parameter in module.parameters()}
+    seen = set()
+    for path, child in module.named_modules():
+        for name, weight in weights_of(child, kind_of(child)).items():
+            native, _ = weight.identity
+            parameter = parameters.get(native)
+            if parameter is None or parameter.grad is None or weight.identity in seen:
+                continue
+            seen.add(weight.identity)
+            gradient = weight.layout.to_canonical(to_numpy(parameter.grad))
+            yield path, name, np.array(widened(gradient), order="C")
