@@ -7,16 +7,18 @@ import subprocess
 import sys
 from pathlib import PurePosixPath
 
-PACKAGES = {"netviz_core", "netviz_torch", "netviz_keras", "netviz_matplotlib"}
+PACKAGES = {"netviz_core", "netviz_torch", "netviz_keras", "netviz_fastai", "netviz_matplotlib"}
 ENTRY_POINTS = {
     ("netviz.backends", "torch", "netviz_torch:TorchBackend"),
     ("netviz.backends", "keras", "netviz_keras:KerasBackend"),
+    ("netviz.backends", "fastai", "netviz_fastai:FastaiBackend"),
     ("netviz.renderers", "matplotlib", "netviz_matplotlib:MatplotlibRenderer"),
     ("netviz.loaders", ".keras", "netviz_keras.files:load_model"),
     ("netviz.loaders", ".h5", "netviz_keras.files:load_model"),
     ("netviz.loaders", ".pt2", "netviz_torch.files:load_exported"),
     ("netviz.loaders", ".pt", "netviz_torch.files:load_saved"),
     ("netviz.loaders", ".pth", "netviz_torch.files:load_saved"),
+    ("netviz.loaders", ".pkl", "netviz_fastai.files:load_learner"),
     ("netviz.loaders", ".safetensors", "netviz_core.checkpoint_files:load_safetensors"),
     ("netviz.loaders", ".npz", "netviz_core.checkpoint_files:load_npz"),
     ("netviz.loaders", ".weights.h5", "netviz_core.checkpoint_files:load_weights_h5"),
@@ -42,7 +44,7 @@ def check() -> int:
     assert netviz_core.get_renderer("matplotlib").name == "matplotlib"
     states = netviz_core.list_backends()
     assert {name: state.status for name, state in states.items()} == dict.fromkeys(
-        ("torch", "keras"), "missing dependency"
+        ("torch", "keras", "fastai"), "missing dependency"
     )
     assert states["torch"].install == 'pip install "netviz-core[torch]"'
     command = subprocess.run(

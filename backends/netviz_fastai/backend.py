@@ -1,0 +1,102 @@
+"""The `Backend` of fastai: a Learner is its model, seen by the torch backend, and its data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy as np
+from fastai.learner import Learner
+
+from netviz_core import get_backend
+from netviz_core.arrays import AxisArray
+from netviz_core.errors import InputError
+from netviz_core.protocols import Layer, LossReading, Seed
+from netviz_core.recorder import Recorder
+
+from . import data, display
+from .items import through_transforms
+from .losses import is_fastais, losses, prediction
+from .tensors import on_device, plain
+
+
+class FastaiBackend:
+    """Speaks netviz' words for every ``fastai.learner.Learner``.
+
+    Inputs may also be items: whatever the Learner's own transforms take, see `items.through_transforms`.
+    """
+
+    name = "fastai"
+
+    def __init__(self) -> None:
+        self._torch: Any = get_backend("torch")
+
+    def accepts(self, model: object) -> bool:
+        """Whether `model` is a Learner; a module that fastai defines is torch's."""
+        return isinstance(model, Learner)
+
+    def layers(self, model: Learner) -> Iterable[Layer]:
+        """Yield the modules of the Learner's model."""
+        return self._torch.layers(model.model)
+
+    def run(self, model: Learner, inputs: Any, recorder: Recorder | None = None) -> Any:
+        """Make one forward pass; returns what the Learner's loss would see of the output."""
+        return prediction(model, self._torch.run(model.model, _arguments(model, inputs), recorder))
+
+    def record(self, model: Learner, recorder: Recorder) -> AbstractContextManager[None]:
+        """Tell `recorder` of every call of the model's layers while the context is open."""
+        return self._torch.record(model.model, recorder)
+
+    def to_numpy(self, tensor: Any) -> np.ndarray:
+        """A tensor of one of fastai's types as NumPy."""
+        return self._torch.to_numpy(plain(tensor))
+
+    def gradients(
+        self, model: Learner, inputs: Any, seed: Seed, activations: Recorder, gradients: Recorder
+    ) -> None:
+        """Make a pass forward and one back, see `netviz_core.protocols.SupportsGradients`."""
+        self._torch.gradients(model.model, _arguments(model, inputs), seed, activations, gradients)
+
+    def weight_gradients(self, model: Learner) -> Iterator[tuple[str, str, np.ndarray]]:
+        """What a backward pass left, see `netviz_core.protocols.SupportsWeightGradients`."""
+        return self._torch.weight_gradients(model.model)
+
+    def attention(self, model: Learner, inputs: Any, recorder: Recorder) -> None:
+        """Tell of attention weights, see `netviz_core.protocols.SupportsAttention`."""
+        self._torch.attention(model.model, _arguments(model, inputs), recorder)
+
+    def images(self, model: Learner, inputs: Any) -> AxisArray | None:
+        """The images among the inputs as people know them, in [0, 1]."""
+        return display.images(model, through_transforms(model, inputs))
+
+    def losses(self, model: Learner, loss: Any, output: Any, targets: Any) -> LossReading:
+        """The loss of each sample; by default the Learner's own."""
+        loss = model.loss_func if loss is None else loss
+        if loss is None:
+            raise InputError("this Learner has no loss function; give loss=, or set learner.loss_func")
+        scores = plain(prediction(model, output))
+        if is_fastais(loss):
+            return losses(loss, scores, targets)
+        return self._torch.losses(model.model, loss, scores, plain(targets))
+
+    def example(self, model: Learner) -> Any:
+        """The inputs of the first validation batch; of the first of training data where there is none."""
+        return data.example(model)
+
+    def examples(self, model: Learner) -> Iterator[tuple[Any, Any]]:
+        """The validation data as pairs of inputs and targets."""
+        return data.examples(model)
+
+    def class_names(self, model: Learner) -> Sequence[str] | None:
+        """The vocabulary of the targets, where they are classes."""
+        return display.class_names(model)
+
+    def describe(self, model: Learner, inputs: Any) -> Sequence[str] | None:
+        """One line for each text or row of a table."""
+        return display.describe(model, through_transforms(model, inputs))
+
+
+def _arguments(learner: Learner, inputs: Any) -> Any:
+    """The inputs as the torch backend takes them, on the model's device."""
+    return on_device(plain(through_transforms(learner, inputs)), data.device_of(learner))

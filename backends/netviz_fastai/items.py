@@ -1,0 +1,98 @@
+"""What people have at hand, a path, an image, a row or a text, put through a Learner's own transforms."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+from fastai.learner import Learner
+from PIL.Image import Image
+
+from netviz_core.errors import InputError
+
+from .data import inputs_of, loaders_of
+from .kinds import is_language_model, is_tabular
+from .untouched import untouched
+
+
+def through_transforms(learner: Learner, inputs: Any) -> Any:
+    """Make a batch of items; whatever is no item is returned as it is.
+
+    Parameters
+    ----------
+    learner : Learner
+    inputs : object
+        An item is a path or string, an image of Pillow, or a row (a ``pandas.Series`` or a mapping from
+        column to value); several are a list or a ``pandas.DataFrame``. Texts come out in the order in which
+        the Learner batches them, the longest first.
+
+    Raises
+    ------
+    InputError
+        If the items are none that this Learner takes.
+    """
+    if isinstance(inputs, pd.DataFrame):
+        return _batch(learner, [row for _, row in inputs.iterrows()])
+    if _is_item(inputs):
+        return _batch(learner, [inputs])
+    if isinstance(inputs, list) and inputs and all(map(_is_item, inputs)):
+        return _batch(learner, inputs)
+    return inputs
+
+
+def _is_item(value: object) -> bool:
+    if isinstance(value, Mapping):
+        return bool(value) and all(getattr(part, "shape", ()) == () for part in value.values())
+    return isinstance(value, (str, bytes, os.PathLike, Image, pd.Series))
+
+
+def _batch(learner: Learner, items: Sequence[Any]) -> Any:
+    loaders_of(learner)
+    if not hasattr(learner.dls, "test_dl"):
+        raise InputError(
+            "this Learner's DataLoaders have no transforms for new items; give a batch of tensors"
+        )
+    with untouched(learner.dls):
+        if is_language_model(learner):
+            return inputs_of(learner, (_sentence(learner, items),))
+        loader = _test_loader(learner, items, bs=len(items))
+        for batch in list(loader):
+            return inputs_of(learner, batch)
+    raise InputError(f"this Learner's transforms left nothing of {_described(items)}; give other items")
+
+
+def _sentence(learner: Learner, items: Sequence[Any]) -> Any:
+    """A text whole, where the loader would cut it up."""
+    if len(items) > 1:
+        raise InputError(
+            f"{len(items)} texts were given; a language model goes on with one, give them one by one"
+        )
+    return _test_loader(learner, items, bs=1).items[0][None]
+
+
+def _test_loader(learner: Learner, items: Sequence[Any], **options: Any) -> Any:
+    try:
+        return learner.dls.test_dl(_as_fastai_takes_them(learner, items), num_workers=0, **options)
+    except (AssertionError, KeyError, NotImplementedError) as error:
+        raise InputError(
+            f"{_described(items)} cannot go through this Learner's transforms: {error}"
+        ) from error
+
+
+def _as_fastai_takes_them(learner: Learner, items: Sequence[Any]) -> Any:
+    if not is_tabular(learner):
+        return [pd.Series(item) if isinstance(item, Mapping) else item for item in items]
+    if not all(isinstance(item, (pd.Series, Mapping)) for item in items):
+        raise InputError(
+            f"{_described(items)} was given to a Learner of tables; give a row: a pandas.Series, or a "
+            f"mapping from column to value"
+        )
+    return pd.DataFrame([dict(item) for item in items])
+
+
+def _described(items: Sequence[Any]) -> str:
+    first = items[0]
+    shown = repr(first) if isinstance(first, (str, os.PathLike)) else f"a {type(first).__name__}"
+    return shown if len(items) == 1 else f"a list of {len(items)} items, the first {shown},"
