@@ -9,14 +9,37 @@ import numpy as np
 
 Array = np.ndarray[Any, Any]
 
-_FINEST = 1e-3
-_BINS_PER_UNIT = 4
-_HALF = 64
-BIN_EDGES: Array = _FINEST * np.sinh(np.arange(-_HALF, _HALF + 1) / _BINS_PER_UNIT)
-"""Edges that need no range to be known beforehand: even around zero, then growing by 1.28 from bin to bin.
+_SMALLEST, _LARGEST = -30, 16
+"""Powers of two between which bins lie; what is closer to zero, or farther, goes into the next bin."""
 
-They reach to ±4,443; what lies beyond is counted in the outermost bins.
-"""
+
+def bin_edges(detail: int) -> Array:
+    """Edges that need no range to be known beforehand, growing with the numbers from 1e-9 to 65,536.
+
+    Parameters
+    ----------
+    detail : int
+        Each power of two is cut into ``2**detail`` bins of equal width.
+
+    Returns
+    -------
+    numpy.ndarray
+        Float64, increasing, symmetric; the bin in the middle holds what is closer to zero than 2⁻³⁰.
+
+    Examples
+    --------
+    >>> bin_edges(1)[93:98].round(12).tolist()
+    [9.31e-10, 1.397e-09, 1.863e-09, 2.794e-09, 3.725e-09]
+    """
+    steps = np.arange((_LARGEST - _SMALLEST << detail) + 1)
+    octave, place = np.divmod(steps, 1 << detail)
+    positive = 2.0 ** (octave + _SMALLEST) * (1 + place / (1 << detail))
+    return np.concatenate([-positive[::-1], positive])
+
+
+HISTORY_DETAIL = 1
+BIN_EDGES: Array = bin_edges(HISTORY_DETAIL)
+"""The edges of `Moments.histogram` as a training history has it."""
 
 _SCALARS = 7
 
@@ -38,7 +61,7 @@ class Moments:
     nonfinite_count : int
         How many were NaN or infinite.
     histogram : numpy.ndarray
-        How many lay in each bin of `BIN_EDGES`, int64.
+        How many lay in each bin, see `bin_edges`; int32 or wider.
 
     Examples
     --------
@@ -73,8 +96,8 @@ class Moments:
         return float(np.sqrt(self.variance + self.mean**2))
 
     @classmethod
-    def of(cls, values: Array) -> Moments:
-        """Read an array of any shape once."""
+    def of(cls, values: Array, detail: int = HISTORY_DETAIL) -> Moments:
+        """Read an array of any shape once; `detail` is that of `bin_edges`."""
         numbers = np.asarray(values).reshape(-1)
         finite = numbers
         if numbers.dtype.kind in "fc":
@@ -84,7 +107,7 @@ class Moments:
             finite = np.abs(finite)
         if not finite.size:
             nothing = float("nan")
-            empty = np.zeros(len(BIN_EDGES) - 1, np.int64)
+            empty = _counts(np.zeros(0, np.float32), detail)
             return cls(0, nothing, nothing, nothing, nothing, 0, numbers.size, empty)
         return cls(
             count=finite.size,
@@ -94,7 +117,7 @@ class Moments:
             maximum=float(finite.max()),
             zero_count=finite.size - int(np.count_nonzero(finite)),
             nonfinite_count=numbers.size - finite.size,
-            histogram=_counts(finite),
+            histogram=_counts(finite, detail),
         )
 
     def merge(self, other: Moments) -> Moments:
@@ -138,9 +161,17 @@ class Moments:
         return cls(int(count), mean, variance, minimum, maximum, int(zeros), int(nonfinite), histogram)
 
 
-def _counts(finite: Array) -> Array:
-    """How many numbers lie in each bin of `BIN_EDGES`."""
-    scaled = np.arcsinh(finite * (1 / _FINEST))
-    scaled *= _BINS_PER_UNIT
-    bins = np.clip(np.floor(scaled, out=scaled), -_HALF, _HALF - 1, out=scaled).astype(np.intp)
-    return np.bincount(bins + _HALF, minlength=2 * _HALF)
+def _counts(finite: Array, detail: int) -> Array:
+    """How many numbers lie in each bin.
+
+    The leading bits of a float are its bin: the exponent, and so many of the mantissa.
+    """
+    bits = finite.astype(np.float32, copy=False).view(np.int32)
+    first, last = 127 + _SMALLEST << detail, 127 + _LARGEST << detail
+    place = np.bitwise_and(bits, 0x7FFFFFFF)
+    place >>= 23 - detail
+    np.clip(place, first - 1, last - 1, out=place)
+    place -= first - 1
+    np.negative(place, out=place, where=bits < 0)
+    place += last - first
+    return np.bincount(place, minlength=2 * (last - first) + 1)

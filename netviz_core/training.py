@@ -14,7 +14,7 @@ import numpy as np
 from .arrays import Activation
 from .capture import Capture, recording
 from .errors import FileFormatError, InputError, LayerNotFoundError, UnsupportedError, as_integer, nearest
-from .moments import BIN_EDGES, Moments
+from .moments import BIN_EDGES, HISTORY_DETAIL, Moments
 from .network import wrap
 from .outputs import replace_file
 from .protocols import Layer, LayerSelection
@@ -36,6 +36,9 @@ _MEASURES: Mapping[str, Callable[[Moments], float]] = {
     "nonfinite_count": lambda moments: moments.nonfinite_count,
     "root_mean_square": lambda moments: moments.root_mean_square,
 }
+_SHOWN_OCTAVES = 12
+"""How many powers of two of a histogram are shown on either side of zero."""
+
 _RATIO = "gradient_to_weight"
 _FORMAT = "netviz training history 1"
 
@@ -170,9 +173,7 @@ class TrainingHistory:
             As for `moments`.
         """
         seen = self.moments(quantity, layer, weight)
-        counts = np.stack([seen[step].histogram for step in seen], axis=1)
-        used = np.flatnonzero(counts.any(axis=1))
-        first, last = (int(used[0]), int(used[-1]) + 1) if used.size else (0, len(counts))
+        counts, edges = _shown(np.stack([seen[step].histogram for step in seen], axis=1))
         what = (
             quantity
             if quantity == "activation"
@@ -180,8 +181,8 @@ class TrainingHistory:
         )
         return HistoryHistogram(
             title=f"{layer or 'output'} · {what}",
-            counts=counts[first:last],
-            edges=BIN_EDGES[first : last + 1],
+            counts=counts,
+            edges=edges,
             steps=np.array(list(seen)),
             value_label=what,
         )
@@ -226,7 +227,7 @@ def load_history(path: str | Path) -> TrainingHistory:
         If the file is no training history.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             header = json.loads(str(arrays["header"]))
             if header["format"] != _FORMAT:
                 raise KeyError(header["format"])
@@ -336,6 +337,24 @@ class TrainingWatch:
             )
         gradients: Iterable[tuple[str, str, Array]] = backend.weight_gradients(self._network.native)
         return gradients
+
+
+def _shown(counts: Array) -> tuple[Array, Array]:
+    """Leave out the bins beyond the largest numbers, and join those around zero that are too fine to matter."""
+    middle = len(counts) // 2
+    used = np.abs(np.flatnonzero(counts.any(axis=1)) - middle)
+    outermost = int(used.max(initial=0))
+    joined = max(outermost - (_SHOWN_OCTAVES << HISTORY_DETAIL), 0)
+    left = counts[middle - outermost : middle - joined]
+    right = counts[middle + joined + 1 : middle + outermost + 1]
+    around_zero = counts[middle - joined : middle + joined + 1].sum(axis=0, keepdims=True)
+    edges = BIN_EDGES[
+        [*range(middle - outermost, middle - joined + 1), *range(middle + joined + 1, middle + outermost + 2)]
+    ]
+    shown = np.concatenate([left, around_zero, right])
+    rows = np.flatnonzero(shown.any(axis=1))
+    first, last = (int(rows[0]), int(rows[-1]) + 1) if rows.size else (0, 1)
+    return shown[first:last], edges[first : last + 1]
 
 
 def _is_no_container(layer: Layer) -> bool:

@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as hnp
 import netviz_core as nv
 from netviz_core.testing.reference import Conv2d, Dense, Model, example_model
 from netviz_core.views.histogram import histogram_of
-from netviz_core.views.tiles import _squarest_grid
+from netviz_core.views.tiles import squarest_grid
 
 ANY_FLOATS = hnp.arrays(
     st.sampled_from([np.float32, np.float64]),
@@ -167,7 +167,7 @@ def test_given_edges_are_kept():
 
 @given(st.integers(1, 3000))
 def test_square_tiles_make_grids_as_square_as_the_count_allows(count):
-    rows, columns = _squarest_grid(count, 7, 7)
+    rows, columns = squarest_grid(count, 7, 7)
     assert rows * columns >= count
     assert (rows - 1) * columns < count
     assert abs(rows - columns) <= 1
@@ -175,7 +175,7 @@ def test_square_tiles_make_grids_as_square_as_the_count_allows(count):
 
 @given(st.integers(1, 3000), st.integers(1, 64), st.integers(1, 64))
 def test_no_row_and_no_column_of_a_grid_is_empty(count, height, width):
-    rows, columns = _squarest_grid(count, height, width)
+    rows, columns = squarest_grid(count, height, width)
     assert rows * columns >= count
     assert (rows - 1) * columns < count
     assert columns == -(-count // rows)
