@@ -9,14 +9,17 @@ from typing import Any
 import keras
 import numpy as np
 
+from netviz_core.arrays import AxisArray
+from netviz_core.protocols import LossReading, Seed
 from netviz_core.recorder import Recorder
 
 from .axes import AxisBook
-from .inputs import Arguments, prepare
+from .inputs import images_among, prepare
 from .layers import KerasLayer, walk
 from .listening import Listener, explain, listening
+from .passes import build, losses_kept
 from .submodel import sub_model
-from .tensors import as_numpy, no_gradients
+from .tensors import no_gradients
 
 
 class KerasBackend:
@@ -34,14 +37,14 @@ class KerasBackend:
 
     def build(self, model: Any, inputs: Any) -> None:
         """Have the model make the layers and weights that it makes only when it first sees an input."""
-        _build(model, prepare(model, inputs, AxisBook()))
+        build(model, prepare(model, inputs, AxisBook()))
 
     def run(self, model: Any, inputs: Any, recorder: Recorder | None = None) -> Any:
         """Make one forward pass with ``training=False``; no variable of the model is changed."""
         book = AxisBook()
         args, kwargs = prepare(model, inputs, book)
-        _build(model, (args, kwargs))
-        with _losses_kept(model), keras.StatelessScope(), no_gradients():
+        build(model, (args, kwargs))
+        with losses_kept(model), keras.StatelessScope(), no_gradients():
             if recorder is None:
                 return model(*args, **kwargs, training=False)
             layers = list(walk(model))
@@ -64,6 +67,34 @@ class KerasBackend:
         finally:
             explain(layers, recorder)
 
+    def gradients(
+        self, model: Any, inputs: Any, seed: Seed, activations: Recorder, gradients: Recorder
+    ) -> None:
+        """Pull what `seed` asks of the output back to the layers' outputs, see `SupportsGradients`."""
+        from .gradients import pull_back
+
+        pull_back(model, inputs, seed, activations, gradients)
+
+    def attention(self, model: Any, inputs: Any, recorder: Recorder) -> None:
+        """Tell of the weights of Keras' attention layers, see `SupportsAttention`.
+
+        Where attention goes over several axes, their positions are flattened into one axis of queries and
+        one of keys; axes that are not attended to are flattened into the batch.
+        """
+        from .attention import observe
+
+        observe(model, inputs, recorder)
+
+    def images(self, model: Any, inputs: Any) -> AxisArray | None:
+        """The first images among the inputs, laid out as the model takes them, see `SupportsImages`."""
+        return images_among(model, inputs)
+
+    def losses(self, model: Any, loss: Any, output: Any, targets: Any) -> LossReading:
+        """The loss of each sample; without `loss` the one that the model was compiled with, see `SupportsLosses`."""
+        from .losses import by_sample
+
+        return by_sample(model, loss, output, targets)
+
     def demo(
         self,
         images: np.ndarray[Any, Any],
@@ -74,36 +105,3 @@ class KerasBackend:
         from .demo import train
 
         return train(images, labels, progress)
-
-
-@contextmanager
-def _losses_kept(model: Any) -> Iterator[None]:
-    """Put back what the last call of the user's own added to ``model.losses``."""
-    layers = [layer.native for layer in walk(model) if isinstance(layer.native, keras.Layer)]
-    before = [(layer, list(layer._losses)) for layer in layers]
-    try:
-        yield
-    finally:
-        for layer, losses in before:
-            layer._losses.clear()
-            layer._losses.extend(losses)
-
-
-def _build(model: Any, arguments: Arguments) -> None:
-    """Run the model once if it, or a layer of it, is not built, and change nothing else."""
-    if all(getattr(layer.native, "built", True) for layer in walk(model)):
-        return
-    args, kwargs = arguments
-    try:
-        with keras.StatelessScope(), no_gradients():
-            model(*args, **kwargs, training=False)
-    except ValueError as error:
-        if "stateless scope" not in str(error):
-            raise
-        # A layer makes a variable of a ready value, for which Keras has to run in earnest.
-        before = [(variable, as_numpy(variable.value).copy()) for variable in model.non_trainable_variables]
-        with no_gradients():
-            model(*args, **kwargs, training=False)
-        for variable, value in before:
-            variable.assign(value)
-        model._clear_losses()

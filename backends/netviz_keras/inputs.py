@@ -11,11 +11,12 @@ from keras.src.models.functional import Functional
 
 from netviz_core.arrays import AxisArray
 from netviz_core.errors import InputError
+from netviz_core.structure import leaves
 
 from .axes import AxisBook, laid_out
 from .graph import graph_of
 from .layers import walk
-from .tensors import is_tensor, private
+from .tensors import as_numpy, is_tensor, private
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -47,6 +48,21 @@ def prepare(model: Any, inputs: Any, book: AxisBook) -> Arguments:
         _check(graph, converted)
         return (converted,), {}
     return _spread(model, converted)
+
+
+def images_among(model: Any, inputs: Any) -> AxisArray | None:
+    """The first of the inputs that can be a batch of images: four axes; one, three or four channels."""
+    for _, value in leaves(inputs, lambda part: isinstance(part, AxisArray) or is_tensor(part)):
+        if isinstance(value, AxisArray):
+            if {"y", "x"} <= set(value.axes):
+                return value
+        elif len(value.shape) == 4:
+            image = AxisArray(
+                np.array(as_numpy(value)), laid_out(("batch", "y", "x", "channel"), _data_format(model))
+            )
+            if image.sizes["channel"] in (1, 3, 4):
+                return image
+    return None
 
 
 def _require_numbers(value: Any) -> None:

@@ -23,6 +23,7 @@ from netviz_core.recorder import Observation, Recorder
 from netviz_core.structure import leaves
 
 from .axes import AxisBook
+from .inputs import Arguments
 from .kinds import keras_class
 from .layers import KerasLayer
 from .tensors import Held, dtype_name, is_symbolic, is_tensor, nbytes, private
@@ -61,27 +62,37 @@ class Listener:
         """A layer is about to run."""
         self._running.append((len(self._recorder.slots), []))
 
-    def given(self, layer: Any, args: tuple[Any, ...]) -> None:
-        """It has been given its arguments: the inputs of a functional graph, which no layer returns, are seen here."""
-        if not args or not isinstance(layer, Functional) or type(layer).call is not Functional.call:
-            return
-        inputs = [tensor._keras_history.operation for tensor in layer.inputs]
-        if any(self._paths.get(id(declared)) in self._recorder.paths for declared in inputs):
-            for declared, tensor in zip(inputs, layer._standardize_inputs(args[0]), strict=True):
-                self.returned(declared, (), {}, tensor)
+    def given(self, layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
+        """It has been given arguments; returns those that it is to get.
 
-    def returned(self, layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-        """It has returned."""
+        The inputs of a functional graph, which no layer returns, are seen here.
+        """
+        if not args or not isinstance(layer, Functional) or type(layer).call is not Functional.call:
+            return args, kwargs
+        inputs = [tensor._keras_history.operation for tensor in layer.inputs]
+        if not any(self._paths.get(id(declared)) in self._recorder.paths for declared in inputs):
+            return args, kwargs
+        given = layer._standardize_inputs(args[0])
+        passed_on = [
+            self.returned(declared, (), {}, tensor) for declared, tensor in zip(inputs, given, strict=True)
+        ]
+        if all(new is old for new, old in zip(passed_on, given, strict=True)):
+            return args, kwargs
+        return (keras.tree.pack_sequence_as(layer._inputs_struct, passed_on), *args[1:]), kwargs
+
+    def returned(self, layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
+        """It has returned; returns what its caller is to get."""
         path = self._paths.get(id(layer))
         if path is None:
-            return
+            return output
         tensors = list(leaves(output, is_tensor))
         if any(is_symbolic(tensor) for _, tensor in tensors):
             self._recorder.miss(path, TRACED)
-            return
+            return output
         parts = [(leaf, tensor, self._book.after(layer, (args, kwargs), tensor)) for leaf, tensor in tensors]
         if path in self._recorder.paths:
             report(self._recorder, path, parts)
+        return output
 
     def leaving(self, layer: Any) -> None:
         """It has returned or failed."""
@@ -200,13 +211,14 @@ def _told(original: Callable[..., Any], cls: type) -> Callable[..., Any]:
             listener.entering()
         try:
             with _unaltered_errors():
-                for listener in listeners:
-                    listener.given(self, args)
-            with _deaf() if keras_class(self, ("RNN",)) else nullcontext():
+                for listener in reversed(listeners):
+                    args, kwargs = listener.given(self, args, kwargs)
+            with unheard() if keras_class(self, ("RNN",)) else nullcontext():
                 output = original(self, *args, **kwargs)
             with _unaltered_errors():
-                for listener in listeners:
-                    listener.returned(self, args, kwargs, output)
+                # What the last to come has put into place of the output, those before it see.
+                for listener in reversed(listeners):
+                    output = listener.returned(self, args, kwargs, output)
             return output
         finally:
             for listener in listeners:
@@ -216,8 +228,8 @@ def _told(original: Callable[..., Any], cls: type) -> Callable[..., Any]:
 
 
 @contextmanager
-def _deaf() -> Iterator[None]:
-    """Do not hear the cells that work inside a recurrent layer, once for each time step."""
+def unheard() -> Iterator[None]:
+    """Let no listener hear what runs here, such as the cells that a recurrent layer calls for each time step."""
     token = _listeners.set(())
     try:
         yield

@@ -48,6 +48,11 @@ def dtype_name(tensor: Any) -> str:
     return str(keras.backend.standardize_dtype(tensor.dtype))
 
 
+def is_differentiable(tensor: Any) -> bool:
+    """Whether there are derivatives with respect to such a tensor: it holds real numbers."""
+    return bool(keras.backend.is_float_dtype(dtype_name(tensor)))
+
+
 def nbytes(tensor: Any) -> int:
     """The size of the array that `Held` makes of a tensor; none is made of strings."""
     name = dtype_name(tensor)

@@ -1,0 +1,197 @@
+"""Statistics of layers, weights and gradients while ``fit`` trains a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, cast
+
+import keras
+import numpy as np
+
+from netviz_core.capture import Capture
+from netviz_core.protocols import LayerSelection
+from netviz_core.recorder import Recorder
+from netviz_core.training import TrainingHistory, TrainingWatch
+from netviz_core.weights import widened
+
+from .axes import AxisBook
+from .inputs import prepare
+from .layers import walk
+from .listening import Listener, explain, listening, unheard
+from .passes import losses_kept
+from .tensors import as_numpy, is_differentiable
+
+if keras.backend.backend() == "torch":
+    import torch
+elif keras.backend.backend() == "jax":
+    import jax
+elif keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
+
+
+class NetvizCallback(keras.callbacks.Callback):
+    """Notes every so many steps what the layers return, what their weights are, and their gradients.
+
+    Keras compiles its training step and shows no tensors to callbacks. So a pass of its own is made
+    over one and the same batch, with ``training=True``, forward and backward from the loss that the model was
+    compiled with. Nothing of the model changes by it: no weight, no running statistic, no state of the
+    optimizer, no metric and no random number. It costs such a pass, not compiled, every `every` steps;
+    on JAX, which makes one for the values and one for the gradients, two.
+
+    Parameters
+    ----------
+    x, y : array, native tensor, or a structure of them
+        The batch to look at, as ``train_on_batch`` takes it. The same at each look, so that what
+        changes is the model.
+    every : int
+        Look before every so many steps, the first included.
+    layers : str, list of str, or callable
+        Which layers; ``"*"`` means all but containers.
+    sample_weight : array, optional
+        As for ``train_on_batch``.
+
+    Examples
+    --------
+    >>> x, y = np.zeros((8, 3), "float32"), np.zeros((8, 1), "float32")
+    >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1, name="dense")])
+    >>> model.compile("sgd", "mse")
+    >>> watching = NetvizCallback(x, y, every=2)
+    >>> _ = model.fit(x, y, batch_size=2, verbose=0, callbacks=[watching])
+    >>> watching.history.steps
+    [0, 2]
+    """
+
+    def __init__(
+        self,
+        x: Any,
+        y: Any,
+        *,
+        every: int = 50,
+        layers: LayerSelection = "*",
+        sample_weight: Any = None,
+    ) -> None:
+        super().__init__()
+        self._batch = (x, y, sample_weight)
+        self._every = every
+        self._layers = layers
+        self._watch: TrainingWatch | None = None
+        self._watched: Any = None
+        self._before_epoch = self._in_epoch = self._next_look = 0
+        self.history = TrainingHistory([])
+        """What was seen, a `netviz_core.training.TrainingHistory`; it goes on if ``fit`` is called again."""
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Get to know the layers, which Keras has built by now."""
+        if self._watch is None or self._watched is not self._model:
+            self._watched = self._model
+            self._watch = TrainingWatch(self.model, every=self._every, layers=self._layers)
+            self.history = self._watch.history
+            self._before_epoch = self._in_epoch = self._next_look = 0
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Look, if it is time; Keras may have taken several steps since the last call."""
+        step = self._before_epoch + batch
+        if step >= self._next_look:
+            self._next_look = (step // self._every + 1) * self._every
+            self._look(step)
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Count the steps of this epoch."""
+        self._in_epoch = batch + 1
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Count those of all epochs."""
+        self._before_epoch += self._in_epoch
+        self._in_epoch = 0
+
+    def _look(self, step: int) -> None:
+        assert self._watch is not None
+        look = _Look(self.model, *self._batch)
+        layers = [layer for layer in look.layers if layer.path in self._watch.paths]
+        recorder = Recorder(layers, reduce=self._watch.reduce)
+        with _own_randomness(), losses_kept(look.model), unheard():
+            gradients = _ENGINES[keras.backend.backend()](look, recorder)
+        explain(look.layers, recorder)
+        self._watch.add(step, Capture("keras", recorder), look.by_weight(gradients))
+
+
+class _Look:
+    """Passes over one batch, in training mode, that change nothing."""
+
+    def __init__(self, model: Any, x: Any, y: Any, sample_weight: Any) -> None:
+        self.model = model
+        self.layers = list(walk(model))
+        self.variables = list(model.trainable_variables)
+        self._book = AxisBook()
+        self._inputs = x
+        self._arguments = prepare(model, x, self._book)
+        self._y, self._sample_weight = (
+            keras.tree.map_structure(_as_fit_gives_it, part) for part in (y, sample_weight)
+        )
+
+    def heard_by(self, recorder: Recorder) -> AbstractContextManager[None]:
+        return listening(Listener(self.layers, recorder, self._book))
+
+    def loss(self, values: Sequence[Any] | None = None) -> Any:
+        """The compiled loss and all losses that layers add, with other values for the variables if given."""
+        args, kwargs = self._arguments
+        mapping = zip(self.variables, values, strict=True) if values is not None else None
+        with keras.StatelessScope(mapping, collect_losses=True):
+            predicted = self.model(*args, **kwargs, training=True)
+            return self.model._compute_loss(
+                x=self._inputs, y=self._y, y_pred=predicted, sample_weight=self._sample_weight, training=True
+            )
+
+    def by_weight(self, gradients: Iterable[Any]) -> Iterator[tuple[str, str, np.ndarray[Any, Any]]]:
+        """Path, weight name and gradient in canonical layout, under every layer that shows the weight."""
+        pairs = zip(self.variables, gradients, strict=True)
+        found = {id(variable): gradient for variable, gradient in pairs if gradient is not None}
+        for layer in self.layers:
+            for name, weight in layer.weights.items():
+                variable, _ = cast(tuple[int, str], weight.identity)  # see weights.py
+                if variable in found:
+                    yield layer.path, name, widened(weight.layout.to_canonical(as_numpy(found[variable])))
+
+
+def _on_tensorflow(look: _Look, recorder: Recorder) -> Sequence[Any]:
+    values = [variable.value for variable in look.variables]
+    with tf.GradientTape() as tape, look.heard_by(recorder):
+        loss = look.loss()
+    found = tape.gradient(loss, values)
+    return [None if gradient is None else tf.convert_to_tensor(gradient) for gradient in found]
+
+
+def _on_torch(look: _Look, recorder: Recorder) -> Sequence[Any]:
+    values = [variable.value for variable in look.variables]
+    with torch.enable_grad(), look.heard_by(recorder):
+        return torch.autograd.grad(look.loss(), values, allow_unused=True)
+
+
+def _on_jax(look: _Look, recorder: Recorder) -> Sequence[Any]:
+    with look.heard_by(recorder):
+        look.loss()
+    gradients: Sequence[Any] = jax.grad(look.loss)([variable.value for variable in look.variables])
+    return gradients
+
+
+_ENGINES = {"tensorflow": _on_tensorflow, "torch": _on_torch, "jax": _on_jax}
+
+
+def _as_fit_gives_it(value: Any) -> Any:
+    """As a tensor, floats in the precision that Keras is configured for."""
+    if value is None:
+        return None
+    tensor = keras.ops.convert_to_tensor(value)
+    return keras.ops.cast(tensor, keras.config.floatx()) if is_differentiable(tensor) else tensor
+
+
+@contextmanager
+def _own_randomness() -> Iterator[None]:
+    """Leave torch's own random numbers, which dropout without a seed draws from, as they were."""
+    if keras.backend.backend() != "torch":
+        yield
+        return
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices):
+        yield
