@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from netviz_core.protocols import Seed
+from netviz_core.arrays import AxisArray
+from netviz_core.protocols import LossReading, Seed
 from netviz_core.recorder import Recorder
 from netviz_core.weights import Weight
 
@@ -20,6 +21,8 @@ from .attention import record_attention
 from .axes import AxisFollower
 from .config import config_of
 from .gradients import pull_back, weight_gradients
+from .inputs import images_in
+from .losses import take_losses
 from .modules import kind_of, native_class
 from .observe import observed
 from .passes import evaluation
@@ -104,6 +107,14 @@ class TorchBackend:
     def attention(self, model: nn.Module, inputs: Any, recorder: Recorder) -> None:
         """Tell of attention weights, see `netviz_core.protocols.SupportsAttention`."""
         record_attention(model, inputs, recorder)
+
+    def images(self, model: nn.Module, inputs: Any) -> AxisArray | None:
+        """Which of the inputs are images, see `netviz_core.protocols.SupportsImages`."""
+        return images_in(inputs)
+
+    def losses(self, model: nn.Module, loss: Any, output: Any, targets: Any) -> LossReading:
+        """The loss of each sample, see `netviz_core.protocols.SupportsLosses`."""
+        return take_losses(loss, output, targets)
 
     def demo(
         self, images: np.ndarray, labels: np.ndarray, progress: Callable[[int, int, float], None]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from torch.autograd.graph import GradientEdge, get_gradient_edge
 from netviz_core.arrays import AxisArray
 from netviz_core.errors import InputError, UnsupportedError
 from netviz_core.protocols import Seed
-from netviz_core.recorder import Observation, Ready, Recorder
+from netviz_core.recorder import HeldValue, Observation, Ready, Recorder
 from netviz_core.structure import leaves
 from netviz_core.weights import widened
 
@@ -31,10 +32,12 @@ from .unwrap import unwrapped
 from .watch import Watch
 from .weights import dtype_name, to_numpy, weights_of
 
+aten = torch.ops.aten
+
 
 def pull_back(model: Any, inputs: Any, seed: Seed, activations: Recorder, gradients: Recorder) -> None:
     """See `netviz_core.protocols.SupportsGradients`."""
-    watch = Watch(AxisFollower())
+    watch = ScoreWatch(AxisFollower())
     with evaluation(model, inputs, watch) as (module, forward):
         _refuse_inference_tensors(module)
         with (
@@ -43,15 +46,20 @@ def pull_back(model: Any, inputs: Any, seed: Seed, activations: Recorder, gradie
             torch.enable_grad(),
         ):
             output = forward()
-        starts, derivatives = _started(output, seed, watch.follower)
-        edges = [leaf.edge for tap in taps for leaf in tap.leaves]
-        pulled: Iterator[torch.Tensor | None] = iter(
+        starts, derivatives = _started(output, seed, watch)
+        edges = [leaf.edge for tap in taps for leaf in tap.leaves if leaf.edge is not None]
+        pulled = (
             torch.autograd.grad(starts, edges, derivatives, allow_unused=True)
             if starts and edges
             else [None] * len(edges)
         )
+        is_cut = any(gradient is None for gradient in pulled) and _has_gap(starts)
+        if is_cut and all(gradient is None for gradient in pulled):
+            raise UnsupportedError(_why_not_differentiable(output, _parts_of(output, watch)))
+        following = iter(pulled)
         for tap in taps:
-            _report(tap, [(leaf, next(pulled)) for leaf in tap.leaves], gradients)
+            found = [(leaf, next(following) if leaf.edge else None) for leaf in tap.leaves]
+            _report(tap, found, is_cut, gradients)
     for path, entry in activations.coverage().items():
         if entry.status != "captured":
             gradients.miss(path, entry.reason, entry.status)
@@ -62,7 +70,7 @@ class TappedLeaf:
     """One tensor that a layer returned, as a place in the graph of the pass."""
 
     name: str
-    edge: GradientEdge
+    edge: GradientEdge | None
     axes: tuple[str, ...]
     shape: tuple[int, ...]
     dtype: str
@@ -75,7 +83,7 @@ class Tap:
 
     path: str
     leaves: list[TappedLeaf]
-    in_no_grad: bool
+    in_no_grad: bool = False
 
 
 @contextmanager
@@ -103,47 +111,46 @@ def _tap(path: str, taps: list[Tap], follower: AxisFollower) -> Callable[..., An
     def after_call(module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
         if threading.get_ident() != thread:
             return output
-        in_no_grad = not torch.is_grad_enabled()
+        if not torch.is_grad_enabled():
+            taps.append(Tap(path, [], in_no_grad=True))
+            return output
         tapped_leaves: list[TappedLeaf] = []
         passed_on: list[torch.Tensor] = []
         for name, tensor in leaves(output, is_tensor):
             if _can_have_gradient(tensor):
-                leaf, tensor = _tapped_leaf(name, tensor, follower)
+                leaf, tensor = _tapped_leaf(name, tensor, follower, make_differentiable=path != "")
                 tapped_leaves.append(leaf)
             passed_on.append(tensor)
-        taps.append(Tap(path, tapped_leaves, in_no_grad))
+        taps.append(Tap(path, tapped_leaves))
         return _refilled(output, iter(passed_on)) if tapped_leaves else output
 
     return after_call
 
 
-def _tapped_leaf(name: str, tensor: torch.Tensor, follower: AxisFollower) -> tuple[TappedLeaf, torch.Tensor]:
+def _tapped_leaf(
+    name: str, tensor: torch.Tensor, follower: AxisFollower, make_differentiable: bool
+) -> tuple[TappedLeaf, torch.Tensor]:
     """The leaf, and an equal tensor to be passed on in its place.
 
     That tensor stands for this call alone: a layer that returns its own input shares it with others. And
     the graph knows it as it is now, whatever is written to it later.
     """
-    with torch.inference_mode(False), torch.enable_grad():
-        if tensor.is_inference():
-            tensor = tensor.clone()
-        if not tensor.requires_grad:
-            tensor = tensor.detach().requires_grad_()
-        passed_on = tensor.clone()
-        leaf = TappedLeaf(
-            name,
-            get_gradient_edge(passed_on),
-            follower.axes(tensor),
-            tuple(tensor.shape),
-            dtype_name(tensor.dtype),
-            numpy_bytes(tensor),
-        )
-    return leaf, passed_on
+    axes = follower.axes(tensor)
+    if make_differentiable and not tensor.requires_grad:
+        tensor = tensor.detach().requires_grad_()
+    passed_on = tensor.clone()
+    edge = get_gradient_edge(passed_on) if passed_on.requires_grad else None
+    dtype = dtype_name(tensor.dtype)
+    return TappedLeaf(name, edge, axes, tuple(tensor.shape), dtype, numpy_bytes(tensor)), passed_on
 
 
 def _can_have_gradient(tensor: torch.Tensor) -> bool:
-    return (
-        tensor.is_floating_point() or tensor.is_complex()
-    ) and not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+    return (tensor.is_floating_point() or tensor.is_complex()) and not _is_transformed(tensor)
+
+
+def _is_transformed(tensor: torch.Tensor) -> bool:
+    """Whether it is inside a ``torch.func`` transform, which hides its values."""
+    return torch._C._functorch.is_functorch_wrapped_tensor(tensor)
 
 
 def _refilled(structure: Any, tensors: Iterator[torch.Tensor]) -> Any:
@@ -182,19 +189,80 @@ def _refuse_inference_tensors(module: nn.Module) -> None:
             )
 
 
-def _started(
-    output: Any, seed: Seed, follower: AxisFollower
-) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-    """The parts of the output from which to go back, and the derivatives to start with."""
-    parts = dict(leaves(output, is_tensor, lambda part: unfold(part, follower)))
+@dataclass(frozen=True)
+class Score:
+    """A tensor of which derivatives are asked, as it was and as a place in the graph of the pass."""
+
+    value: HeldValue
+    edge: GradientEdge
+    dtype: torch.dtype
+
+
+class ScoreWatch(Watch):
+    """While active, also remembers what goes into softmaxes and sigmoids.
+
+    Of the score of one class it can be asked what it depends on; a probability depends on all classes.
+    """
+
+    def __init__(self, follower: AxisFollower) -> None:
+        super().__init__(follower)
+        self._scores: dict[int, tuple[weakref.ref[torch.Tensor], Score]] = {}
+
+    def score(self, tensor: torch.Tensor) -> Score | None:
+        """What a softmax or sigmoid made this tensor of; None if neither made it."""
+        reference, score = self._scores.get(id(tensor), (None, None))
+        return score if reference is not None and reference() is tensor else None
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = super().__torch_dispatch__(func, types, args, kwargs)
+        packet = getattr(func, "overloadpacket", None)
+        if packet in _PROBABILITIES and args[0].requires_grad and not _is_transformed(args[0]):
+            score = Score(self.hold(args[0]), get_gradient_edge(args[0]), args[0].dtype)
+            self._scores[id(result)] = weakref.ref(result), score
+        elif packet is aten.clone and (passed_on := self.score(args[0])) is not None:
+            self._scores[id(result)] = weakref.ref(result), passed_on
+        return result
+
+
+_PROBABILITIES = frozenset({aten._softmax, aten.sigmoid})
+
+
+def _parts_of(output: Any, watch: Watch) -> dict[str, torch.Tensor]:
+    """The tensors in the model's output, by leaf."""
+    return dict(leaves(output, is_tensor, lambda part: unfold(part, watch.follower)))
+
+
+def _has_gap(starts: list[GradientEdge]) -> bool:
+    """Whether an operation of which PyTorch knows no derivative lies on a way back, such as a quantized one."""
+    waiting, seen = [edge.node for edge in starts], set()
+    while waiting:
+        node = waiting.pop()
+        if node is not None and node not in seen:
+            seen.add(node)
+            if node.name().endswith("NotImplemented"):
+                return True
+            waiting += [before for before, _ in node.next_functions]
+    return False
+
+
+def _started(output: Any, seed: Seed, watch: ScoreWatch) -> tuple[list[GradientEdge], list[torch.Tensor]]:
+    """The places in the graph from which to go back, and the derivatives to start with."""
+    parts = _parts_of(output, watch)
     if not any(tensor.requires_grad for tensor in parts.values()):
         raise UnsupportedError(_why_not_differentiable(output, parts))
+    scores = {name: watch.score(tensor) for name, tensor in parts.items()}
     wanted = seed(
-        {name: AxisArray(to_numpy(tensor), follower.axes(tensor)) for name, tensor in parts.items()}
+        {
+            name: AxisArray(
+                to_numpy(tensor) if (score := scores[name]) is None else score.value.numpy(),
+                watch.follower.axes(tensor),
+            )
+            for name, tensor in parts.items()
+        }
     )
     starts, derivatives = [], []
     for name, derivative in wanted.items():
-        tensor = parts[name]
+        tensor, score = parts[name], scores[name]
         if not tensor.requires_grad:
             raise UnsupportedError(_why_not_differentiable(output, {name: tensor}))
         if np.shape(derivative) != tuple(tensor.shape):
@@ -202,8 +270,9 @@ def _started(
                 f"a derivative of shape {np.shape(derivative)} was given for the model's output of "
                 f"shape {tuple(tensor.shape)}"
             )
-        starts.append(tensor)
-        derivatives.append(torch.tensor(np.asarray(derivative)).to(tensor.device, tensor.dtype))
+        edge, dtype = (score.edge, score.dtype) if score else (get_gradient_edge(tensor), tensor.dtype)
+        starts.append(edge)
+        derivatives.append(torch.tensor(np.asarray(derivative)).to(tensor.device, dtype))
     return starts, derivatives
 
 
@@ -220,19 +289,20 @@ def _why_not_differentiable(output: Any, parts: Mapping[str, torch.Tensor]) -> s
     )
 
 
-def _report(tap: Tap, pulled: list[tuple[TappedLeaf, torch.Tensor | None]], recorder: Recorder) -> None:
-    if tap.in_no_grad and all(gradient is None for _, gradient in pulled):
-        recorder.miss(
-            tap.path, "it ran inside the model's own torch.no_grad(), which ends its gradient", "unsupported"
+def _report(
+    tap: Tap, pulled: list[tuple[TappedLeaf, torch.Tensor | None]], is_cut: bool, recorder: Recorder
+) -> None:
+    reason = ""
+    if tap.in_no_grad:
+        reason = (
+            "it ran inside the model's own torch.no_grad() or inference_mode(), so that it has no gradient"
         )
-        recorder.add(tap.path, [])
-        return
-    if not pulled:
-        recorder.miss(
-            tap.path,
-            "what it returned can have no gradient: it is ragged, or not of a floating dtype",
-            "unsupported",
-        )
+    elif not pulled:
+        reason = "what it returned can have no gradient: it is ragged, or no float"
+    elif is_cut and any(gradient is None for _, gradient in pulled):
+        reason, pulled = "behind it lies an operation without a derivative, such as a quantized one", []
+    if reason:
+        recorder.miss(tap.path, reason, "unsupported")
     recorder.add(tap.path, [_observation(leaf, gradient) for leaf, gradient in pulled])
 
 
@@ -247,8 +317,8 @@ def _observation(leaf: TappedLeaf, gradient: torch.Tensor | None) -> Observation
 def weight_gradients(model: Any) -> Iterator[tuple[str, str, np.ndarray[Any, Any]]]:
     """See `netviz_core.protocols.SupportsWeightGradients`.
 
-    A weight that is computed from others has no gradient of its own: the parameters that it is computed
-    from have, and none of them is a weight.
+    A weight that is computed from others has no gradient of its own; the parameters that it is computed
+    from have, under the layers of their parametrization.
     """
     module = unwrapped(model)
     parameters = {id(parameter): parameter for parameter in module.parameters()}

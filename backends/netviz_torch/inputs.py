@@ -18,7 +18,7 @@ from netviz_core.errors import InputError, UnsupportedError
 
 from .axes import AxisFollower
 from .modules import kind_of
-from .weights import dtype_name, weights_of
+from .weights import dtype_name, to_numpy, weights_of
 
 
 def check_runnable(module: nn.Module) -> None:
@@ -59,6 +59,8 @@ def prepare(module: nn.Module, inputs: Any, follower: AxisFollower) -> tuple[tup
             return _tensor(value, reference)
         if isinstance(value, list):
             return [convert(part) for part in value]
+        if isinstance(value, torch.Tensor) and value.is_inference():
+            return value.clone()  # through which nothing could be differentiated
         return value
 
     if inputs is None or isinstance(inputs, (str, bytes, int, float, complex)):
@@ -72,6 +74,20 @@ def prepare(module: nn.Module, inputs: Any, follower: AxisFollower) -> tuple[tup
         _require_places(module, len(inputs))
         return tuple(convert(part) for part in inputs), {}
     return (convert(inputs),), {}
+
+
+def images_in(inputs: Any) -> AxisArray | None:
+    """The batch of images among a model's inputs, see `netviz_core.protocols.SupportsImages`."""
+    if isinstance(inputs, dict):
+        inputs = tuple(inputs.values())
+    if isinstance(inputs, (tuple, list)):
+        return next((found for part in inputs if (found := images_in(part)) is not None), None)
+    if isinstance(inputs, AxisArray):
+        return inputs if {"batch", "y", "x"} <= set(inputs.axes) else None
+    if isinstance(inputs, (np.ndarray, torch.Tensor)) and inputs.ndim == 4 and inputs.shape[1] in (1, 3, 4):
+        values = to_numpy(inputs) if isinstance(inputs, torch.Tensor) else inputs
+        return AxisArray(np.array(values), ("batch", "channel", "y", "x"))
+    return None
 
 
 def _tensor(values: np.ndarray, reference: torch.Tensor | None) -> torch.Tensor:
