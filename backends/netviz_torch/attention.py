@@ -199,29 +199,30 @@ class Softmax:
 
     number: int
     axis: int
-    rank: int
     value: HeldValue
 
     def label(self, axis: int) -> str:
         """A name for one of its axes that nothing else has."""
         return f"{self.number}:{axis}"
 
-    def arranged(self, other: str | None) -> torch.Tensor:
+    def arranged(self, beside: str | None, length: int) -> torch.Tensor:
         """The weights, with the axes (batch …, head, query, key).
 
         Parameters
         ----------
-        other : str or None
-            The label of the axis that stood beside that of the softmax in the product: the query's.
+        beside : str or None
+            The label of the axis that stood beside that of the softmax in the product, the query's, if known.
+        length : int
+            Its length.
         """
-        number, _, axis = (other or "").partition(":")
-        if number == str(self.number):
-            query = int(axis)
-        else:
-            query = self.rank - 2 if self.axis == self.rank - 1 else self.rank - 1
-        rest = [position for position in range(self.rank) if position not in (query, self.axis)]
-        weights = torch.from_numpy(self.value.numpy()).permute(*rest, query, self.axis)
-        return weights if self.rank > 3 else _with_one_head(weights)
+        weights = torch.from_numpy(self.value.numpy())
+        others = [position for position in reversed(range(weights.ndim)) if position != self.axis]
+        labels = {self.label(position): position for position in others}
+        fitting = (position for position in others if weights.shape[position] == length)
+        query = labels.get(beside or "", next(fitting, others[0]))
+        leading = [position for position in reversed(others) if position != query]
+        weights = weights.permute(*leading, query, self.axis)
+        return weights if weights.ndim > 3 else _with_one_head(weights)
 
 
 class AttentionWatch(Watch):
@@ -255,7 +256,7 @@ class AttentionWatch(Watch):
 
     def _expect(self, result: torch.Tensor, axis: int) -> None:
         self._count += 1
-        softmax = Softmax(self._count, axis, result.ndim, self.hold(result))
+        softmax = Softmax(self._count, axis, self.hold(result))
         self._softmaxes[softmax.number] = softmax
         self._labels.name(result, tuple(softmax.label(position) for position in range(result.ndim)))
 
@@ -269,14 +270,14 @@ class AttentionWatch(Watch):
             softmax = self._softmaxes.get(int(number)) if number.isdecimal() else None
             if softmax is not None and names[summed] == softmax.label(softmax.axis):
                 del self._softmaxes[softmax.number]
-                self._report(softmax, names[kept])
+                self._report(softmax, names[kept], factor.shape[kept])
 
-    def _report(self, softmax: Softmax, other: str | None) -> None:
+    def _report(self, softmax: Softmax, beside: str | None, length: int) -> None:
         if not self._seen.is_wanted:
             return
         with torch._C._DisableTorchDispatch():
             try:
-                self._seen.add(softmax.arranged(other))
+                self._seen.add(softmax.arranged(beside, length))
             except CaptureError as error:
                 self._seen.miss(str(error))
 
