@@ -55,7 +55,7 @@ class TileGrid(View):
     def grid_shape(self) -> tuple[int, int]:
         """Rows and columns that make the whole picture as square as the number of tiles allows."""
         count, height, width = self.tiles.shape[:3]
-        return _squarest_grid(count, height, width)
+        return squarest_grid(count, height, width)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -243,12 +243,12 @@ def _tiles(array: AxisArray, order: tuple[str, ...], colour: bool) -> np.ndarray
     return values.reshape(-1, *values.shape[-3 if colour else -2 :])
 
 
-def _squarest_grid(count: int, height: int, width: int) -> tuple[int, int]:
+def squarest_grid(count: int, height: int, width: int) -> tuple[int, int]:
     """Rows and columns for `count` tiles such that the picture is nearly square and no row is empty.
 
     Examples
     --------
-    >>> _squarest_grid(32, 5, 5), _squarest_grid(1, 9, 9), _squarest_grid(17, 1, 8)
+    >>> squarest_grid(32, 5, 5), squarest_grid(1, 9, 9), squarest_grid(17, 1, 8)
     ((6, 6), (1, 1), (9, 2))
     """
     if count == 0:
