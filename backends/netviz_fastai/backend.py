@@ -42,7 +42,7 @@ class FastaiBackend:
 
     def run(self, model: Learner, inputs: Any, recorder: Recorder | None = None) -> Any:
         """Make one forward pass; returns what the Learner's loss would see of the output."""
-        return prediction(model, self._torch.run(model.model, _arguments(model, inputs), recorder))
+        return plain(prediction(model, self._torch.run(model.model, _arguments(model, inputs), recorder)))
 
     def record(self, model: Learner, recorder: Recorder) -> AbstractContextManager[None]:
         """Tell `recorder` of every call of the model's layers while the context is open."""

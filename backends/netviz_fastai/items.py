@@ -13,7 +13,7 @@ from PIL.Image import Image
 from netviz_core.errors import InputError
 
 from .data import inputs_of, loaders_of
-from .kinds import is_language_model, is_tabular
+from .kinds import is_language_model, is_tabular, reading_loader
 from .untouched import untouched
 
 
@@ -83,13 +83,29 @@ def _test_loader(learner: Learner, items: Sequence[Any], **options: Any) -> Any:
 
 def _as_fastai_takes_them(learner: Learner, items: Sequence[Any]) -> Any:
     if not is_tabular(learner):
-        return [pd.Series(item) if isinstance(item, Mapping) else item for item in items]
+        return [_as_fastai_takes_it(learner, item) for item in items]
     if not all(isinstance(item, (pd.Series, Mapping)) for item in items):
         raise InputError(
             f"{_described(items)} was given to a Learner of tables; give a row: a pandas.Series, or a "
             f"mapping from column to value"
         )
     return pd.DataFrame([dict(item) for item in items])
+
+
+def _as_fastai_takes_it(learner: Learner, item: Any) -> Any:
+    if isinstance(item, Mapping):
+        return pd.Series(item)
+    if isinstance(item, Image):
+        # fastai makes an image one of its own in place, and brings only what it reads from files to its mode.
+        return item.convert(_image_mode(learner)) if _image_mode(learner) else item.copy()
+    return item
+
+
+def _image_mode(learner: Learner) -> str | None:
+    """The mode to which the Learner brings the images that it reads, such as ``RGB``."""
+    parts = getattr(reading_loader(learner).dataset, "tls", ())
+    types = [kind for part in parts[:1] for kind in part.types if isinstance(kind, type)]
+    return next((kind._open_args.get("mode") for kind in types if hasattr(kind, "_open_args")), None)
 
 
 def _described(items: Sequence[Any]) -> str:
