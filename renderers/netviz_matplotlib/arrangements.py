@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from netviz_core.views.base import View
 from netviz_core.views.side_by_side import SideBySide
 
-from .panels import panel_for
+from .panels import panel_for, panels_for
 from .row import Row
 from .single import Single
 from .style import Style
@@ -37,5 +37,5 @@ def arrange(view: View, style: Style) -> Arrangement:
         If it is of none.
     """
     if isinstance(view, SideBySide):
-        return Row(view, style, [panel_for(part) for part in view.views])
+        return Row(view, style, panels_for(view.views))
     return Single(view, style, panel_for(view))

@@ -38,6 +38,9 @@ def _fill(place: Axes, scale: ColourScale, label: str) -> None:
     norm = Normalize(in_unit(scale.low, exponent), in_unit(scale.high, exponent))
     bar = figure_of(place).colorbar(ScalarMappable(norm, scale.colormap), cax=place)
     bar.set_label(axis_label(label, exponent), parse_math=False)
+    if scale.ticks:
+        bar.set_ticks([place for place, _ in scale.ticks], labels=[text for _, text in scale.ticks])
+        bar.ax.minorticks_off()
     bar.ax.tick_params(labelsize="small")
 
 

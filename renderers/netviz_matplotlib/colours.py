@@ -29,11 +29,14 @@ class ColourScale:
     low, high : float
         Values beyond them get the colour at the end.
     colormap : matplotlib.colors.Colormap
+    ticks : tuple of (float, str)
+        What a colour bar says where, if it is no even scale; by default round numbers.
     """
 
     low: float
     high: float
     colormap: Colormap
+    ticks: tuple[tuple[float, str], ...] = ()
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ColourScale):
@@ -69,9 +72,9 @@ class ColourScale:
 
 
 def scale_for(limits: Limits, style: Style) -> ColourScale:
-    """The user's colours, or diverging ones for limits below zero and sequential ones else."""
+    """The user's colours, or diverging ones for limits centred on zero and sequential ones else."""
     low, high = limits
-    return ColourScale(low, high, style.colormap("RdBu_r" if low < 0 else "viridis"))
+    return ColourScale(low, high, style.colormap("RdBu_r" if low == -high else "viridis"))
 
 
 def nonfinite_entries(values: Array) -> list[tuple[str, str]]:

@@ -75,7 +75,7 @@ def size(view: Histogram) -> tuple[float, float]:
     return 4.6, 2.6
 
 
-def scale(view: Histogram, style: Style) -> None:
+def scale(view: Histogram, style: Style, frame: Frame | None = None) -> None:
     """Histograms have no colours to explain."""
 
 
@@ -84,13 +84,9 @@ def label(view: Histogram) -> str:
     return view.value_label
 
 
-def draw(ax: Axes, view: Histogram, style: Style) -> None:
-    """Draw a histogram in a frame of its own."""
-    draw_in(Frame.around([view]), ax, view)
-
-
-def draw_in(frame: Frame, ax: Axes, view: Histogram) -> None:
+def draw(ax: Axes, view: Histogram, style: Style, frame: Frame | None = None) -> None:
     """Draw a histogram in a frame that it may share with others."""
+    frame = frame or Frame.around([view])
     ax.set_xlim(frame.low, frame.high)
     ax.set_ylim(0, frame.top)
     ax.set_xlabel(axis_label(view.value_label, frame.exponent), **PLAIN)

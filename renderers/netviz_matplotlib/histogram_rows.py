@@ -8,14 +8,14 @@ from matplotlib.axes import Axes
 from netviz_core.views.histogram import HistogramRows
 
 from .colours import NAN_COLOUR, POSITIVE_INFINITY_COLOUR, ColourScale
-from .inches import height_of, width_of
+from .inches import width_of
+from .row_labels import label_rows
 from .style import Style
-from .text import PLAIN, add_footer, say_empty, shortened
+from .text import PLAIN, add_footer, say_empty
 from .units import axis_exponent, axis_label, in_unit
 
 _WIDTH = 4.6
 _ROW_HEIGHT, _LEAST_HEIGHT, _MOST_HEIGHT = 0.2, 1.2, 7.0
-_LONGEST_LABEL = 40
 
 
 def size(view: HistogramRows) -> tuple[float, float]:
@@ -54,12 +54,8 @@ def draw(ax: Axes, view: HistogramRows, style: Style) -> None:
     ax.set_ylim(rows - 0.5, -0.5)
     ax.grid(False)
     ax.minorticks_off()
-    every = max(1, round(rows / max(height_of(ax) / 0.16, 1)))
-    ax.set_yticks(
-        range(0, rows, every), [shortened(text, _LONGEST_LABEL) for text in view.labels[::every]], **PLAIN
-    )
     ax.tick_params(labelsize="small", axis="x")
-    ax.tick_params(labelsize="x-small", axis="y", length=0)
+    label_rows(ax, view.labels)
     add_footer(ax, _nonfinite(view), width_of(ax))
 
 

@@ -30,6 +30,8 @@ class MosaicLayout:
         Pixels for each value, along either axis.
     gap : int
         Pixels between tiles.
+    above : int
+        Pixels left free above each tile, for its caption.
     """
 
     count: int
@@ -39,12 +41,18 @@ class MosaicLayout:
     width: int
     zoom: int
     gap: int
+    above: int = 0
 
     @classmethod
-    def of(cls, count: int, height: int, width: int, grid_shape: tuple[int, int]) -> MosaicLayout:
-        """Choose zoom and gap such that gaps are thin lines for tiles of any size."""
+    def of(
+        cls, count: int, height: int, width: int, grid_shape: tuple[int, int], least: int = _LEAST_TILE
+    ) -> MosaicLayout:
+        """Choose zoom and gap such that gaps are thin lines for tiles of any size.
+
+        Tiles are enlarged to `least` pixels, as long as that makes no huge picture.
+        """
         shortest = min(height, width)
-        zoom = -(-_LEAST_TILE // shortest)
+        zoom = -(-least // shortest)
         if count * height * width * zoom**2 > _MOST_ENLARGED:
             zoom = 1
         return cls(count, *grid_shape, height, width, zoom, gap=max(1, round(shortest * zoom / 14)))
@@ -52,7 +60,7 @@ class MosaicLayout:
     @property
     def pitch(self) -> tuple[int, int]:
         """Pixels from one tile to the next, down and across."""
-        return self.height * self.zoom + self.gap, self.width * self.zoom + self.gap
+        return self.above + self.height * self.zoom + self.gap, self.width * self.zoom + self.gap
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -62,16 +70,19 @@ class MosaicLayout:
     def centre(self, row: int, column: int) -> tuple[float, float]:
         """The middle of a tile: y and x."""
         down, across = self.pitch
-        return row * down + self.height * self.zoom / 2, column * across + self.width * self.zoom / 2
+        return (
+            row * down + self.above + self.height * self.zoom / 2,
+            column * across + self.width * self.zoom / 2,
+        )
 
     def locate(self, y: float, x: float) -> tuple[int, int, int] | None:
         """Which tile, and which y and x in it, lies at a point of the picture; nothing in gaps."""
         row, dy = divmod(y, self.pitch[0])
         column, dx = divmod(x, self.pitch[1])
-        tile_y, tile_x = int(dy // self.zoom), int(dx // self.zoom)
+        tile_y, tile_x = int((dy - self.above) // self.zoom), int(dx // self.zoom)
         tile = int(row) * self.columns + int(column)
         inside = 0 <= column < self.columns and 0 <= tile < self.count
-        if inside and tile_y < self.height and tile_x < self.width:
+        if inside and 0 <= tile_y < self.height and tile_x < self.width:
             return tile, tile_y, tile_x
         return None
 
@@ -99,6 +110,8 @@ def mosaic(tiles: Array, layout: MosaicLayout, paint: Callable[[Array], Array]) 
     for row in range(layout.rows):
         colours = paint(tiles[row * layout.columns : (row + 1) * layout.columns])
         enlarged = colours.repeat(layout.zoom, axis=1).repeat(layout.zoom, axis=2)
-        picture[row, :high, : len(colours), :wide] = enlarged.transpose(1, 0, 2, 3)
+        picture[row, layout.above : layout.above + high, : len(colours), :wide] = enlarged.transpose(
+            1, 0, 2, 3
+        )
     joined = picture.reshape(layout.rows * down, layout.columns * across, 4)
     return joined[: layout.shape[0], : layout.shape[1]]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -12,10 +13,22 @@ from netviz_core.errors import UnsupportedError
 from netviz_core.views.base import View
 from netviz_core.views.heatmap import Heatmap
 from netviz_core.views.histogram import Histogram, HistogramRows
+from netviz_core.views.history import HistoryHeatmap, HistoryHistogram
+from netviz_core.views.overlays import Overlays
 from netviz_core.views.side_by_side import SideBySide
 from netviz_core.views.tiles import TileGrid
+from netviz_core.views.top_losses import TopLosses
 
-from . import heatmap, histogram, histogram_rows, tiles
+from . import (
+    heatmap,
+    histogram,
+    histogram_rows,
+    history_heatmap,
+    history_histogram,
+    overlays,
+    tiles,
+    top_losses,
+)
 from .colours import ColourScale
 from .style import Style
 
@@ -36,6 +49,9 @@ class Panel:
         Draws everything but title and colour bar.
     around : float
         Inches above and below the Axes, for a title of one line and what stands below.
+    frame : callable, optional
+        Gives what several views share when they are drawn side by side, such as their axes;
+        `scale` and `draw` then take it as ``frame=``.
     """
 
     size: Callable[[Any], tuple[float, float]]
@@ -43,15 +59,24 @@ class Panel:
     label: Callable[[Any], str]
     draw: Callable[[Axes, Any, Style], None]
     around: float
+    frame: Callable[[Sequence[Any]], Any] | None = None
+
+
+def _panel(module: Any, around: float) -> Panel:
+    """The panel of a module that draws one kind of view."""
+    frame = module.Frame.around if hasattr(module, "Frame") else None
+    return Panel(module.size, module.scale, module.label, module.draw, around, frame)
 
 
 _PANELS: Mapping[type[View], Panel] = {
-    TileGrid: Panel(tiles.size, tiles.scale, tiles.label, tiles.draw, around=0.65),
-    Heatmap: Panel(heatmap.size, heatmap.scale, heatmap.label, heatmap.draw, around=0.85),
-    HistogramRows: Panel(
-        histogram_rows.size, histogram_rows.scale, histogram_rows.label, histogram_rows.draw, around=0.85
-    ),
-    Histogram: Panel(histogram.size, histogram.scale, histogram.label, histogram.draw, around=1.2),
+    TileGrid: _panel(tiles, around=0.65),
+    Heatmap: _panel(heatmap, around=0.85),
+    HistogramRows: _panel(histogram_rows, around=0.85),
+    Histogram: _panel(histogram, around=1.2),
+    TopLosses: _panel(top_losses, around=0.65),
+    Overlays: _panel(overlays, around=0.65),
+    HistoryHeatmap: _panel(history_heatmap, around=0.85),
+    HistoryHistogram: _panel(history_histogram, around=0.85),
 }
 
 
@@ -68,3 +93,14 @@ def panel_for(view: View) -> Panel:
             return panel
     known = ", ".join(kind.__name__ for kind in (*_PANELS, SideBySide))
     raise UnsupportedError(f"the matplotlib renderer cannot draw a {type(view).__name__}; it draws {known}")
+
+
+def panels_for(views: Sequence[View]) -> list[Panel]:
+    """How to draw views side by side: in one frame, if they are of one kind that has frames."""
+    panels = [panel_for(view) for view in views]
+    frame_around = panels[0].frame
+    if frame_around is None or any(panel is not panels[0] for panel in panels):
+        return panels
+    frame = frame_around(views)
+    draw, scale = (partial(do, frame=frame) for do in (panels[0].draw, panels[0].scale))
+    return [replace(panels[0], draw=draw, scale=scale)] * len(panels)

@@ -12,12 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from netviz_core.errors import InputError
-from netviz_core.views.histogram import Histogram
 from netviz_core.views.side_by_side import SideBySide
 
 from .colour_bar import WIDTH, add_colour_bar, fill_colour_bar
 from .colours import ColourScale
-from .histogram import Frame, draw_in
 from .inches import height_of, width_of
 from .panels import Panel
 from .single import LEFT, RIGHT
@@ -71,15 +69,9 @@ class Row:
         return np.array(axes, object)
 
     def _draw(self, axes: Sequence[Axes], title_width: float) -> None:
-        views: Sequence[Any] = self.view.views
-        if all(isinstance(view, Histogram) for view in views):
-            frame = Frame.around(views)
-            for ax, view in zip(axes, views, strict=True):
-                draw_in(frame, ax, view)
-        else:
-            for ax, view, panel in zip(axes, views, self.panels, strict=True):
-                panel.draw(ax, view, self.style)
-        for ax, title in zip(axes, self.view.titles, strict=True):
+        parts = zip(axes, self.view.views, self.panels, self.view.titles, strict=True)
+        for ax, view, panel, title in parts:
+            panel.draw(ax, view, self.style)
             set_title(ax, title, title_width)
             ax.set_anchor("N")  # what is less high than its place leaves no gap above
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,7 +17,12 @@ from matplotlib.offsetbox import AnnotationBbox, DrawingArea, HPacker, OffsetBox
 from matplotlib.patches import Rectangle
 from matplotlib.textpath import text_to_path
 
-_POINTS = 72.0
+POINTS = 72.0
+"""In an inch."""
+
+LINE = 1.25
+"""The height of a line, in font sizes."""
+
 _SWATCH, _BESIDE, _BETWEEN = 7.0, 3.0, 10.0
 # Paths may hold dollars and underscores: they are shown, never read as formulas.
 PLAIN: dict[str, Any] = {"parse_math": False, "usetex": False}
@@ -75,8 +81,26 @@ def number(value: float) -> str:
 
 
 def shortened(text: str, most: int) -> str:
-    """At most `most` characters of a text: of a long path the end, which tells most."""
-    return text if len(text) <= most else f"…{text[1 - most :]}"
+    """At most `most` characters of a path: its beginning, and more of its end, which tells most.
+
+    Examples
+    --------
+    >>> shortened("encoder.blocks.11.attention.query", 18)
+    'encod…ention.query'
+    """
+    kept = most - 1
+    return text if len(text) <= most else f"{text[: kept // 3]}…{text[kept // 3 - kept :]}"
+
+
+def cut(text: str, most: int) -> str:
+    """At most `most` characters of a text, from its beginning."""
+    return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
+
+
+def longest_that_fits(versions: Callable[[int], str], most: int, fits: Callable[[str], bool]) -> str:
+    """The last of the texts `versions(1)` … `versions(most)`, each longer than the one before, that fits."""
+    number = bisect_left(range(2, most + 1), True, key=lambda number: not fits(versions(number)))
+    return versions(number + 1)
 
 
 def say_empty(ax: Axes, text: str) -> None:
@@ -86,7 +110,7 @@ def say_empty(ax: Axes, text: str) -> None:
 
 def _entry_width(colour: Any, text: str, font: FontProperties) -> float:
     square = _SWATCH + _BESIDE if colour is not None else 0.0
-    return _width(text, font) + (square + _BETWEEN) / _POINTS
+    return text_width(text, font) + (square + _BETWEEN) / POINTS
 
 
 def _entry(colour: Any, text: str, font: FontProperties) -> OffsetBox:
@@ -100,14 +124,15 @@ def _entry(colour: Any, text: str, font: FontProperties) -> OffsetBox:
 
 def _fitted(title: str, width: float, size: str, weight: str) -> tuple[str, FontProperties]:
     font = FontProperties(size=size, weight=weight)
-    text = _wrapped(title, lambda line: _width(line, font) <= width)
+    text = wrapped(title, lambda line: text_width(line, font) <= width)
     if text.count("\n") > 1:
         font.set_size(0.85 * font.get_size_in_points())
-        text = _wrapped(title, lambda line: _width(line, font) <= width)
+        text = wrapped(title, lambda line: text_width(line, font) <= width)
     return text, font
 
 
-def _wrapped(text: str, fits: Callable[[str], bool]) -> str:
+def wrapped(text: str, fits: Callable[[str], bool]) -> str:
+    """The text in lines that fit."""
     return "\n".join(line for given in text.splitlines() for line in _lines(given, fits))
 
 
@@ -132,6 +157,6 @@ def _pieces(text: str, fits: Callable[[str], bool]) -> list[str]:
     return pieces
 
 
-def _width(text: str, font: FontProperties) -> float:
+def text_width(text: str, font: FontProperties) -> float:
     """Of one line, in inches."""
-    return float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0]) / _POINTS
+    return float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0]) / POINTS

@@ -75,7 +75,7 @@ def draw(ax: Axes, view: TileGrid, style: Style) -> None:
     ax.spines[:].set_visible(False)
     if view.limits[0] < 0 and not view.is_rgb:
         ax.set_facecolor(_BEHIND_SIGNED)
-    _label_tiles(ax, view.tile_label, layout)
+    label_tiles(ax, view.tile_label, layout)
     add_footer(ax, nonfinite_entries(view.tiles), width_of(ax))
 
 
@@ -90,7 +90,7 @@ def _keeps_aspect(layout: MosaicLayout) -> bool:
     return 1 / _MOST_ELONGATED <= high / wide <= _MOST_ELONGATED
 
 
-def _label_tiles(ax: Axes, tile_label: str, layout: MosaicLayout) -> None:
+def label_tiles(ax: Axes, tile_label: str, layout: MosaicLayout) -> None:
     """Say the number of each row's first tile, and how much further each column is."""
     ax.minorticks_off()
     ax.tick_params(length=0, labelsize="small")

@@ -1,0 +1,62 @@
+"""Training steps across: columns at their true places, however unevenly training was looked at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from .inches import width_of
+from .text import PLAIN
+
+Array = np.ndarray[Any, Any]
+
+
+def draw_columns(ax: Axes, steps: Array, row_edges: Array, colours: Array) -> None:
+    """Draw a picture whose columns are steps.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+    steps : numpy.ndarray
+        Increasing. Each column reaches half the way to its neighbours.
+    row_edges : numpy.ndarray
+        Of one more than there are rows, increasing, from the first row to the last.
+    colours : numpy.ndarray
+        ``(rows, columns, 4)``, uint8.
+    """
+    edges = column_edges(steps)
+    # Unlike a mesh it is one image, so that thousands of looks are drawn at once.
+    image = ax.pcolorfast(edges, row_edges, colours)
+    image.set_mouseover(False)
+    ax.set_xlim(edges[0], edges[-1])
+    ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
+    ax.xaxis.set_major_formatter("{x:,.0f}")
+    ax.locator_params(axis="x", nbins=max(2, round(width_of(ax) / 0.6)))
+    ax.minorticks_off()
+    ax.set_xlabel("step", **PLAIN)
+    ax.grid(False)
+    ax.tick_params(labelsize="small")
+
+
+def column_edges(steps: Array) -> Array:
+    """Half the way between steps, and as far beyond the first and last.
+
+    Examples
+    --------
+    >>> column_edges(np.array([0, 10, 30])).tolist(), column_edges(np.array([7])).tolist()
+    ([-5.0, 5.0, 20.0, 40.0], [6.5, 7.5])
+    """
+    places = np.asarray(steps, np.float64)
+    if len(places) == 1:
+        return places[0] + np.array([-0.5, 0.5])
+    middles = (places[:-1] + places[1:]) / 2
+    return np.concatenate([[2 * places[0] - middles[0]], middles, [2 * places[-1] - middles[-1]]])
+
+
+def nearest_column(steps: Array, x: float) -> int | None:
+    """The column at a place of the axis; nothing beyond the first and last."""
+    column = int(np.searchsorted(column_edges(steps), x, side="right")) - 1
+    return column if 0 <= column < len(steps) else None

@@ -1,0 +1,162 @@
+"""A table of texts, in letters of one size, whose cells are broken or cut to fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import accumulate
+
+from matplotlib.axes import Axes
+from matplotlib.font_manager import FontProperties
+from matplotlib.lines import Line2D
+from matplotlib.transforms import ScaledTranslation
+
+from .inches import figure_of
+from .text import LINE, PLAIN, POINTS, cut, longest_that_fits, text_width, wrapped
+
+_LARGEST, _SMALLEST = 8.0, 5.0
+_BETWEEN = 0.18
+_AIR = 0.5
+_NAME_SHARE, _LEAST_TEXT = 0.22, 1.4
+_MOST_LINES, _LONGEST_TEXT = 3, 500
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table.
+
+    Parameters
+    ----------
+    name : str
+    cells : tuple of str
+        One for each row.
+    is_number : bool
+        Stands on the right, and is never cut.
+    is_long : bool
+        Takes what the others leave, in several lines.
+    width : float
+        Inches; found by `Table.of`.
+    """
+
+    name: str
+    cells: tuple[str, ...]
+    is_number: bool = False
+    is_long: bool = False
+    width: float = 0.0
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns whose cells fit into their widths.
+
+    Parameters
+    ----------
+    columns : tuple of Column
+    points : float
+        The size of letters.
+    """
+
+    columns: tuple[Column, ...]
+    points: float
+
+    @classmethod
+    def of(cls, columns: Sequence[Column], width: float) -> Table:
+        """Fit columns into so many inches, with smaller letters if need be."""
+        font = FontProperties(size=_LARGEST)
+        needed = sum(min(_natural(column, font), _most(column, width)) + _BETWEEN for column in columns)
+        points = max(_LARGEST * min(1.0, width / needed), _SMALLEST)
+        font = FontProperties(size=points)
+        widths = [min(_natural(column, font), _most(column, width)) for column in columns]
+        left = width - sum(
+            own + _BETWEEN for column, own in zip(columns, widths, strict=True) if not column.is_long
+        )
+        return cls(
+            tuple(
+                _fitted(column, max(min(left, _natural(column, font)), own) if column.is_long else own, font)
+                for column, own in zip(columns, widths, strict=True)
+            ),
+            points,
+        )
+
+    @property
+    def line(self) -> float:
+        """The height of a line in inches."""
+        return LINE * self.points / POINTS
+
+    @property
+    def heights(self) -> list[float]:
+        """The height of each row in inches, the names of the columns being the first."""
+        rows = zip(*((column.name, *column.cells) for column in self.columns), strict=True)
+        return [(1 + max(cell.count("\n") for cell in row) + _AIR) * self.line for row in rows]
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """Width and height in inches."""
+        return sum(column.width + _BETWEEN for column in self.columns) - _BETWEEN, sum(self.heights)
+
+
+def draw_table(ax: Axes, table: Table, height: float) -> int:
+    """Draw the rows that fit into so many inches from the top of an Axes.
+
+    Returns
+    -------
+    int
+        How many rows there was no room for.
+    """
+    bottoms = list(accumulate(table.heights))
+    shown = max(2, sum(bottom <= height * 1.001 for bottom in bottoms))
+    tops = [0.0, *bottoms[: shown - 1]]
+    rights = list(accumulate(column.width + _BETWEEN for column in table.columns))
+    # Inches from the upper left corner of the Axes, wherever that comes to lie.
+    inches = figure_of(ax).dpi_scale_trans + ScaledTranslation(0, 1, ax.transAxes)
+    for column, right in zip(table.columns, rights, strict=True):
+        x = right - _BETWEEN - (0.0 if column.is_number else column.width)
+        for cell, top in zip((column.name, *column.cells), tops, strict=False):
+            ax.text(
+                x, -top - table.line * _AIR / 2, cell, transform=inches,
+                va="top", ha="right" if column.is_number else "left",
+                fontsize=table.points, fontweight="normal" if top else "bold", linespacing=LINE, **PLAIN,
+            )  # fmt: skip
+    for y in (0.0, bottoms[0], bottoms[shown - 1]):
+        across = [0, rights[-1] - _BETWEEN]
+        ax.add_artist(Line2D(across, [-y, -y], transform=inches, linewidth=0.8, color="0.5"))
+    return len(bottoms) - shown
+
+
+def _natural(column: Column, font: FontProperties) -> float:
+    return max(text_width(_one_line(cell), font) for cell in (column.name, *column.cells))
+
+
+def _most(column: Column, width: float) -> float:
+    """The inches that a column is given at most, before those of long texts get what is left."""
+    if column.is_number:
+        return width
+    return _LEAST_TEXT if column.is_long else max(_NAME_SHARE * width, 0.8)
+
+
+def _fitted(column: Column, width: float, font: FontProperties) -> Column:
+    fits = partial(_fits, width, font)
+    return replace(column, width=width, cells=tuple(_cell(cell, column, fits) for cell in column.cells))
+
+
+def _cell(text: str, column: Column, fits: partial[bool]) -> str:
+    line = _one_line(text)
+    if fits(line):
+        return line
+    if not column.is_long:
+        return longest_that_fits(partial(cut, line), len(line), fits)
+    lines = wrapped(line, fits).split("\n")
+    if len(lines) <= _MOST_LINES:
+        return "\n".join(lines)
+    last = lines[_MOST_LINES - 1]
+    kept = longest_that_fits(lambda most: f"{last[:most].rstrip()}…", len(last), fits)
+    return "\n".join([*lines[: _MOST_LINES - 1], kept])
+
+
+def _one_line(text: str) -> str:
+    return cut(" ".join(text.split()), _LONGEST_TEXT)
+
+
+def _fits(width: float, font: FontProperties, line: str) -> bool:
+    return text_width(line, font) <= width + 1e-6
