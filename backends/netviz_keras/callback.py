@@ -133,10 +133,15 @@ class _Look:
     def heard_by(self, recorder: Recorder) -> AbstractContextManager[None]:
         return listening(Listener(self.layers, recorder, self._book))
 
-    def loss(self, values: Sequence[Any] | None = None) -> Any:
-        """The compiled loss and all losses that layers add, with other values for the variables if given."""
+    def values(self) -> list[Any]:
+        """Those of the trainable variables, as tensors."""
+        return [keras.ops.convert_to_tensor(variable.value) for variable in self.variables]
+
+    def loss(self, values: Sequence[Any]) -> Any:
+        """The compiled loss and all losses that layers add, with these values for the trainable variables."""
         args, kwargs = self._arguments
-        mapping = zip(self.variables, values, strict=True) if values is not None else None
+        # Keras' regularizers read the variables from the scope only, so that all have to be named here.
+        mapping = zip(self.variables, values, strict=True)
         with keras.StatelessScope(mapping, collect_losses=True):
             predicted = self.model(*args, **kwargs, training=True)
             return self.model._compute_loss(
@@ -155,23 +160,26 @@ class _Look:
 
 
 def _on_tensorflow(look: _Look, recorder: Recorder) -> Sequence[Any]:
-    values = [variable.value for variable in look.variables]
+    values = look.values()
     with tf.GradientTape() as tape, look.heard_by(recorder):
-        loss = look.loss()
+        tape.watch(values)
+        loss = look.loss(values)
     found = tape.gradient(loss, values)
     return [None if gradient is None else tf.convert_to_tensor(gradient) for gradient in found]
 
 
 def _on_torch(look: _Look, recorder: Recorder) -> Sequence[Any]:
-    values = [variable.value for variable in look.variables]
+    values = look.values()
     with torch.enable_grad(), look.heard_by(recorder):
-        return torch.autograd.grad(look.loss(), values, allow_unused=True)
+        loss = look.loss(values)
+        return torch.autograd.grad(loss, values, allow_unused=True) if values else []
 
 
 def _on_jax(look: _Look, recorder: Recorder) -> Sequence[Any]:
+    values = look.values()
     with look.heard_by(recorder):
-        look.loss()
-    gradients: Sequence[Any] = jax.grad(look.loss)([variable.value for variable in look.variables])
+        look.loss(values)
+    gradients: Sequence[Any] = jax.grad(look.loss)(values)
     return gradients
 
 

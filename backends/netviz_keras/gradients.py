@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -21,8 +22,9 @@ from .inputs import Arguments, prepare
 from .layers import KerasLayer, walk
 from .listening import Listener, explain, listening, unheard
 from .passes import build, losses_kept
+from .scores import scores
 from .taps import Adding, Tap, Tapping
-from .tensors import Held, dtype_name, is_differentiable, is_tensor
+from .tensors import Held, dtype_name, is_differentiable, is_tensor, no_gradients
 
 if keras.backend.backend() == "torch":
     import torch
@@ -40,8 +42,9 @@ def pull_back(model: Any, inputs: Any, seed: Seed, activations: Recorder, gradie
     arguments = prepare(model, inputs, book)
     build(model, arguments)
     forward = _Forward(model, arguments, list(walk(model)), activations.paths, book)
-    with losses_kept(model):
-        heard, found = _ENGINES[keras.backend.backend()](forward, seed)
+    with losses_kept(model), scores(forward.layers, forward.unheard_by_tapes) as unsquashed:
+        engine = _ENGINES[keras.backend.backend()]
+        heard, found = engine(dataclasses.replace(forward, unsquashed=unsquashed), seed)
     explain(forward.layers, heard.heard)
     _tell(heard, found, activations, gradients)
 
@@ -72,6 +75,7 @@ class _Forward:
     layers: Sequence[KerasLayer]
     paths: frozenset[str]
     book: AxisBook
+    unsquashed: Listener | None = None
 
     def tapped(self, tap: Tap) -> tuple[Tapping, Any]:
         """Make the pass with taps; what was heard, and the output."""
@@ -80,8 +84,14 @@ class _Forward:
 
     def heard_by(self, listener: Listener) -> Any:
         args, kwargs = self.arguments
-        with keras.StatelessScope(), listening(listener):
+        # What the last listener to come puts into place is what those before it hear.
+        last = nullcontext() if self.unsquashed is None else listening(self.unsquashed)
+        with keras.StatelessScope(), listening(listener), last:
             return self.model(*args, **kwargs, training=False)
+
+    def unheard_by_tapes(self, listener: Listener) -> Any:
+        with no_gradients():
+            return self.heard_by(listener)
 
     def asked(self, seed: Seed, output: Any) -> dict[str, tuple[Any, Any]]:
         """By leaf those parts of the output that something is asked of, and what.

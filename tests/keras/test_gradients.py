@@ -25,6 +25,11 @@ def weights_like(shape: Any) -> np.ndarray:
     return array(*shape) + 2
 
 
+def factor(shape: Any) -> Any:
+    """The same as a tensor."""
+    return keras.ops.convert_to_tensor(weights_like(shape))
+
+
 def everything(parts: Mapping[str, nv.AxisArray]) -> dict[str, np.ndarray]:
     return {leaf: weights_like(part.shape) for leaf, part in parts.items()}
 
@@ -41,7 +46,7 @@ def own_gradient(function: Callable[[Any], Any], x: np.ndarray) -> np.ndarray:
 
     def total(x: Any) -> Any:
         y = function(x)
-        return keras.ops.sum(y * weights_like(y.shape))
+        return keras.ops.sum(y * factor(y.shape))
 
     if ENGINE == "jax":
         import jax
@@ -153,8 +158,8 @@ def test_a_subclassed_model_with_frozen_layers_and_two_outputs() -> None:
         def tail(h: Any, some: Any = leaves) -> Any:
             heads = dict(zip("ab", model.heads, strict=True))
             h = model.block(h)
-            given = [heads[k](h) * weights_like(heads[k](h).shape) for k in some]
-            return sum(keras.ops.sum(part) for part in given)[None] / weights_like((1,)) if some else h * 0
+            given = [heads[k](h) * factor((heads[k](h)).shape) for k in some]
+            return sum(keras.ops.sum(part) for part in given)[None] / factor((1,)) if some else h * 0
 
         values = native(model.block(model.stem(x)))
         close(gradients["block:0"], own_gradient(tail, values))
@@ -255,7 +260,7 @@ class ThroughNumPy(keras.Model):
         self.d = L.Dense(3, name="d")
 
     def call(self, x: Any) -> Any:
-        return keras.ops.convert_to_tensor(np.asarray(native(self.d(x))))
+        return keras.ops.convert_to_tensor(native(self.d(x)))
 
 
 def test_values_taken_out_of_the_engine() -> None:
