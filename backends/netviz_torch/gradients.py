@@ -276,6 +276,33 @@ def _started(output: Any, seed: Seed, watch: ScoreWatch) -> tuple[list[GradientE
     return starts, derivatives
 
 
+_SQUASHING = frozenset({"SoftmaxBackward0", "LogSoftmaxBackward0", "SigmoidBackward0"})
+
+
+def _squashing(tensor: torch.Tensor) -> Any:
+    """The softmax or sigmoid that made a tensor, as the graph knows it; None if none did."""
+    node = tensor.grad_fn
+    while node is not None and node.name() == "CloneBackward0":  # what a tap passes on
+        node = node.next_functions[0][0]
+    return node if node is not None and node.name() in _SQUASHING else None
+
+
+def _before_squashing(tensor: torch.Tensor) -> GradientEdge:
+    """Where to go back from: the scores that went into a softmax or sigmoid at the end, or the tensor itself."""
+    node = _squashing(tensor)
+    return get_gradient_edge(tensor) if node is None else GradientEdge(*node.next_functions[0])
+
+
+def _scores(tensor: torch.Tensor) -> np.ndarray[Any, Any]:
+    """What went into a softmax, up to a constant, or into a sigmoid; else the tensor itself."""
+    node, values = _squashing(tensor), to_numpy(tensor)
+    if node is None or node.name() == "LogSoftmaxBackward0":
+        return values
+    with np.errstate(divide="ignore"):
+        scores = np.log(values)
+        return scores - np.log1p(-values) if node.name() == "SigmoidBackward0" else scores
+
+
 def _why_not_differentiable(output: Any, parts: Mapping[str, torch.Tensor]) -> str:
     if not parts:
         return f"the model returned a {type(output).__name__}, in which no tensor was found to differentiate"

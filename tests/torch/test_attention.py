@@ -45,6 +45,13 @@ class Calling(nn.Module):
         return self.layer(*tensors, **self.options)
 
 
+torch.manual_seed(0)  # for the masks below
+
+
+def named(options: dict) -> str:
+    return " ".join(options) or "plain"
+
+
 def causal(length: int) -> torch.Tensor:
     return torch.ones(length, length, dtype=torch.bool).triu(1)
 
@@ -64,7 +71,7 @@ def causal(length: int) -> torch.Tensor:
         ({"batch_first": True}, {"average_attn_weights": False}),
         ({"batch_first": True, "dropout": 0.5}, {}),
     ],
-    ids=str,
+    ids=named,
 )
 def test_multihead_attention(layer, call, need_weights):
     torch.manual_seed(0)
@@ -180,7 +187,7 @@ class ScaledDotProduct(nn.Module):
         {"dropout_p": 0.5},
         {"enable_gqa": True},
     ],
-    ids=str,
+    ids=named,
 )
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 def test_scaled_dot_product_attention(options, dtype):
