@@ -239,7 +239,10 @@ class SupportsGradients(Protocol):
         seed : callable
             Given the parts of the model's output by leaf (``""`` for a single tensor), with their
             axes in the framework's own order, it returns the derivative of what is asked with
-            respect to them: arrays of the same shapes; a leaf left out counts as zero.
+            respect to them: arrays of the same shapes; a leaf left out counts as zero. Where the
+            last thing the model does is a softmax or sigmoid, it is given what goes into that: the
+            score of one class, which does not depend on those of the others. In this pass the
+            layer that does so returns the scores.
         activations, gradients : Recorder
             Both want the same layers. The one is told what they returned, as in `Backend.run`; the
             other, under the same calls, leaves and axes, of the derivative with respect to that value

@@ -20,10 +20,13 @@ METHODS = ("cam", "grad-cam", "grad-cam++", "layer-cam", "eigen-cam")
 
 
 def digits() -> tuple[np.ndarray, np.ndarray]:
-    """Handwritten digits of 16 × 16 in the middle of 24 × 24, ``(batch, y, x, channel)`` in [0, 1]."""
-    found = load_digits()
-    large = found.images.repeat(2, axis=1).repeat(2, axis=2) / 16
-    return np.pad(large, ((0, 0), (4, 4), (4, 4)))[..., None].astype(np.float32), found.target
+    """Handwritten digits of 16 × 16 somewhere on 32 × 32, ``(batch, y, x, channel)`` in [0, 1]."""
+    found, random = load_digits(), np.random.default_rng(0)
+    pictures = np.zeros((len(found.images), 32, 32, 1), np.float32)
+    for picture, digit in zip(pictures, found.images, strict=True):
+        top, left = random.integers(0, 17, 2)
+        picture[top : top + 16, left : left + 16, 0] = digit.repeat(2, axis=0).repeat(2, axis=1) / 16
+    return pictures, found.target
 
 
 PICTURES, LABELS = digits()
@@ -48,7 +51,7 @@ def torch_model() -> nn.Module:
 def keras_model(last: str | None) -> keras.Model:
     return keras.Sequential(
         [
-            keras.Input((24, 24, 1)),
+            keras.Input((32, 32, 1)),
             L.Conv2D(16, 3, name="conv1", activation="relu"),
             L.MaxPooling2D(name="pool1"),
             L.Conv2D(32, 5, name="conv2"),
@@ -95,6 +98,25 @@ def test_the_maps_of_the_same_weights_are_the_same(trained, twin, method):
     np.testing.assert_allclose(ours.maps, theirs.maps, atol=1e-4 * ours.maps.max())
     np.testing.assert_allclose(ours.heat, theirs.heat, atol=1e-4)
     np.testing.assert_allclose(ours.images, theirs.images)
+
+
+class Squashed(nn.Module):
+    """Returns shares in the place of scores, by a function that is no layer."""
+
+    def __init__(self, model: nn.Module, squash: Any) -> None:
+        super().__init__()
+        self.model, self.squash = model, squash
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.squash(self.model(x))
+
+
+@pytest.mark.parametrize("squash", [lambda z: z.softmax(1), nn.LogSoftmax(1), torch.sigmoid])
+def test_a_softmax_or_sigmoid_at_the_end_changes_no_map(trained, squash):
+    x = nv.images(PICTURES[:5])
+    plain, squashed = nv.cam(trained, x), nv.cam(Squashed(trained, squash), x)
+    assert plain.target == squashed.target
+    np.testing.assert_allclose(plain.maps, squashed.maps, atol=1e-5 * plain.maps.max())
 
 
 @pytest.mark.parametrize("layer", ["conv1", "conv2", "norm2"])
