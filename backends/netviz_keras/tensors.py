@@ -29,7 +29,11 @@ def is_symbolic(tensor: Any) -> bool:
     if isinstance(tensor, keras.KerasTensor):
         return True
     if keras.backend.backend() == "torch":
-        return isinstance(tensor, torch.Tensor) and (tensor.is_meta or torch.compiler.is_compiling())
+        return isinstance(tensor, torch.Tensor) and (
+            tensor.is_meta
+            or torch.compiler.is_compiling()
+            or torch._C._functorch.is_functorch_wrapped_tensor(tensor)  # as within torch.vmap
+        )
     if keras.backend.backend() == "jax":
         return isinstance(tensor, jax.core.Tracer)
     return bool(tf.is_symbolic_tensor(tensor))

@@ -187,6 +187,6 @@ def test_nothing_of_the_model_changes() -> None:
     np.testing.assert_equal([native(variable.value) for variable in model.variables], before)
     assert [float(native(loss)) for loss in model.losses] == losses
     original = keras.Layer.__call__
-    with pytest.raises(Exception):
+    with pytest.raises(Exception, match="expected"):
         attended(model, array(2, 5))
     assert keras.Layer.__call__ is original

@@ -13,6 +13,7 @@ import netviz_core as nv
 from netviz_core.capture import Capture
 from netviz_core.recorder import Recorder
 from netviz_keras.gradients import NO_DERIVATIVE
+from netviz_keras.listening import TRACED
 
 from .conftest import ENGINE, L, Subclassed, array, native, small_cnn
 from .test_run import stateful_model
@@ -250,7 +251,7 @@ def test_only_the_layers_asked_for() -> None:
 def test_an_output_of_integers() -> None:
     x = keras.Input((3,))
     model = keras.Model(x, keras.ops.argmax(L.Dense(3, name="d")(x), axis=-1))
-    with pytest.raises(nv.UnsupportedError, match="returns int.*give a model that returns floats"):
+    with pytest.raises(nv.UnsupportedError, match=r"returns int.*give a model that returns floats"):
         pulled(model, array(2, 3))
 
 
@@ -281,19 +282,34 @@ def test_decisions_on_values() -> None:
 
 
 def test_the_models_own_error_passes() -> None:
-    class Mine(Exception):
-        pass
-
     class Failing(keras.Model):
         def call(self, x: Any) -> Any:
-            raise Mine
+            raise OverflowError("mine")
 
     original = keras.Layer.__call__
-    with pytest.raises(Exception) as theirs:
-        Failing()(array(2, 3))
-    with pytest.raises(type(theirs.value)):
+    with pytest.raises(OverflowError, match="mine"):
         pulled(Failing(), array(2, 3))
     assert keras.Layer.__call__ is original
+
+
+class Mapped(keras.Model):
+    """Its inner layer is traced, and has no values of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner, self.outer = L.Dense(3, name="inner"), L.Dense(3, name="outer")
+        self.inner.build((None, 4))
+
+    def call(self, x: Any) -> Any:
+        return self.outer(keras.ops.vectorized_map(lambda row: self.inner(row[None])[0], x))
+
+
+def test_traced_layers_are_missed_by_both() -> None:
+    model, x = Mapped(), array(2, 4)
+    activations, gradients = pulled(model, x)
+    assert list(activations) == list(gradients) == ["outer", ""]
+    assert activations.coverage["inner"] == gradients.coverage["inner"] == nv.Coverage("not_observed", TRACED)
+    close(gradients["outer"], weights_like((2, 3)))
 
 
 # The state of the model

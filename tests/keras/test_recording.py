@@ -145,7 +145,7 @@ def test_layers_mapped_over_an_axis_are_traced() -> None:
     model, x = Mapped(), array(2, 4)
     model.d.build((None, 4))
     captured = nv.capture(model, x)
-    assert captured.coverage["d"] == nv.Coverage("not_observed", TRACED) or ENGINE == "torch"
+    assert captured.coverage["d"] == nv.Coverage("not_observed", TRACED)
     np.testing.assert_allclose(captured[""].values, native(model.d(x)), rtol=1e-5)
 
 
