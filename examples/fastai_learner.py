@@ -1,7 +1,8 @@
 """Inside fastai Learners: filters, feature maps, heat, attention, and the examples they get most wrong.
 
 Trains two small Learners from scratch: one reads scikit-learn's handwritten digits, the other, a U-Net with
-self-attention, gives its two sample photographs their colours back. Needs ``pip install "netviz-core[fastai]" scikit-learn``.
+self-attention, gives its two sample photographs their colours back.
+Needs ``pip install "netviz-core[fastai]" scikit-learn``.
 """
 
 from pathlib import Path
@@ -54,7 +55,7 @@ def digits_learner(folder):
     )
     learner = Learner(dls, model, loss_func=CrossEntropyLossFlat(), metrics=accuracy)
     with learner.no_bar():
-        learner.fit_one_cycle(4, 1e-2)
+        learner.fit_one_cycle(8, 1e-2)
     return learner
 
 

@@ -91,9 +91,7 @@ class AttentionMaps(TileGrid):
             title=f"attention · {self.layer or 'output'}",
             images=images,
             heat=resized(scaled_to_unit(maps), *size),
-            captions=tuple(f"{self.tile_label} {index}" for index in range(len(maps)))
-            if len(maps) > 1
-            else (self.tile_label,),
+            captions=tuple(f"head {index}" for index in range(len(maps))) if len(maps) > 1 else ("",),
             value_label="attention",
         )
 
