@@ -90,7 +90,7 @@ class AttentionMaps(TileGrid):
         return Overlays(
             title=f"attention · {self.layer or 'output'}",
             images=images,
-            heat=resized(scaled_to_unit(maps), *size),
+            heat=scaled_to_unit(resized(maps, *size)),
             captions=tuple(f"head {index}" for index in range(len(maps))) if len(maps) > 1 else ("",),
             value_label="attention",
         )

@@ -36,8 +36,8 @@ class CamOverlay(Overlays):
     Parameters
     ----------
     title, images, heat, captions, value_label
-        As for `Overlays`; `heat` is ``(batch, y, x)`` in [0, 1], each map stretched by itself from its
-        lowest to its highest value and enlarged to the image linearly.
+        As for `Overlays`; `heat` is ``(batch, y, x)``, each map enlarged to the image linearly and
+        stretched by itself from its lowest to its highest value to [0, 1].
     maps : numpy.ndarray
         ``(batch, y, x)``, the maps as their definition gives them: of the layer's own size and in
         the score's own units, float32.
@@ -203,7 +203,7 @@ def activation_map(
     return CamOverlay(
         title=f"{_TITLES[method]} · {found.path or 'output'}",
         images=images[found.samples] if images is not None else None,
-        heat=resized(scaled_to_unit(maps), *size),
+        heat=scaled_to_unit(resized(maps, *size)),
         captions=tuple(named_class(index, names) for index in found.targets),
         value_label=_TITLES[method],
         maps=maps,
