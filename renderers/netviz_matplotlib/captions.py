@@ -47,9 +47,7 @@ class Captions(Artist):
         assert self.axes is not None, "an artist that is drawn is on an Axes"
         layout, to_pixels = self._layout, self.axes.transData
         inch = renderer.points_to_pixels(POINTS)
-        (left, top), (right, bottom) = to_pixels.transform(
-            [(0, 0), (layout.width * layout.zoom, layout.above)]
-        )
+        (left, top), (right, bottom) = to_pixels.transform([(0, 0), (layout.tile[1], layout.above)])
         width, height = abs(right - left) / inch, abs(top - bottom) / inch
         most_lines = max(map(len, self._captions))
         font = FontProperties(size=min(self._points, height * POINTS / (LINE * (most_lines + 0.4))))
@@ -62,7 +60,7 @@ class Captions(Artist):
         fits = partial(_fits, width, font)
         for number, lines in enumerate(self._captions):
             y, x = layout.centre(*divmod(number, layout.columns))
-            across, down = to_pixels.transform((x, y - layout.height * layout.zoom / 2))
+            across, down = to_pixels.transform((x, y - layout.tile[0] / 2))
             for above, line in enumerate(reversed(lines)):
                 text.set_position((across, down + line_height * (above + 0.45)))
                 text.set_text(fitted(line, fits))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ Array = np.ndarray[Any, Any]
 
 _LEAST_TILE = 8
 _MOST_ENLARGED = 2**22
+_MOST_PIXELS = 2**23
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class MosaicLayout:
         Pixels for each value, along either axis.
     gap : int
         Pixels between tiles.
+    shrink : int
+        Values for each pixel, along either axis: more than one where paper could not show them all.
     above : int
         Pixels left free above each tile, for its caption.
     """
@@ -41,6 +45,7 @@ class MosaicLayout:
     width: int
     zoom: int
     gap: int
+    shrink: int = 1
     above: int = 0
 
     @classmethod
@@ -55,12 +60,20 @@ class MosaicLayout:
         zoom = -(-least // shortest)
         if count * height * width * zoom**2 > _MOST_ENLARGED:
             zoom = 1
-        return cls(count, *grid_shape, height, width, zoom, gap=max(1, round(shortest * zoom / 14)))
+        shrink = min(max(1, math.ceil(math.sqrt(count * height * width / _MOST_PIXELS))), shortest)
+        gap = max(1, round(shortest * zoom / shrink / 14))
+        return cls(count, *grid_shape, height, width, zoom, gap, shrink)
+
+    @property
+    def tile(self) -> tuple[int, int]:
+        """Pixels of a tile, down and across."""
+        return -(-self.height // self.shrink) * self.zoom, -(-self.width // self.shrink) * self.zoom
 
     @property
     def pitch(self) -> tuple[int, int]:
         """Pixels from one tile to the next, down and across."""
-        return self.above + self.height * self.zoom + self.gap, self.width * self.zoom + self.gap
+        high, wide = self.tile
+        return self.above + high + self.gap, wide + self.gap
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -69,17 +82,14 @@ class MosaicLayout:
 
     def centre(self, row: int, column: int) -> tuple[float, float]:
         """The middle of a tile: y and x."""
-        down, across = self.pitch
-        return (
-            row * down + self.above + self.height * self.zoom / 2,
-            column * across + self.width * self.zoom / 2,
-        )
+        (down, across), (high, wide) = self.pitch, self.tile
+        return row * down + self.above + high / 2, column * across + wide / 2
 
     def locate(self, y: float, x: float) -> tuple[int, int, int] | None:
         """Which tile, and which y and x in it, lies at a point of the picture; nothing in gaps."""
         row, dy = divmod(y, self.pitch[0])
         column, dx = divmod(x, self.pitch[1])
-        tile_y, tile_x = int((dy - self.above) // self.zoom), int(dx // self.zoom)
+        tile_y, tile_x = int((dy - self.above) * self.shrink // self.zoom), int(dx * self.shrink // self.zoom)
         tile = int(row) * self.columns + int(column)
         inside = 0 <= column < self.columns and 0 <= tile < self.count
         if inside and 0 <= tile_y < self.height and tile_x < self.width:
@@ -106,12 +116,25 @@ def mosaic(tiles: Array, layout: MosaicLayout, paint: Callable[[Array], Array]) 
     """
     down, across = layout.pitch
     picture = np.zeros((layout.rows, down, layout.columns, across, 4), np.uint8)
-    high, wide = layout.height * layout.zoom, layout.width * layout.zoom
+    high, wide = layout.tile
     for row in range(layout.rows):
         colours = paint(tiles[row * layout.columns : (row + 1) * layout.columns])
+        colours = _shrunk(colours, layout.shrink)
         enlarged = colours.repeat(layout.zoom, axis=1).repeat(layout.zoom, axis=2)
         picture[row, layout.above : layout.above + high, : len(colours), :wide] = enlarged.transpose(
             1, 0, 2, 3
         )
     joined = picture.reshape(layout.rows * down, layout.columns * across, 4)
     return joined[: layout.shape[0], : layout.shape[1]]
+
+
+def _shrunk(colours: Array, by: int) -> Array:
+    """The mean of blocks of `by` × `by` pixels."""
+    if by == 1:
+        return colours
+    below, beside = (-length % by for length in colours.shape[1:3])
+    whole = np.pad(colours, ((0, 0), (0, below), (0, beside), (0, 0)), mode="edge")
+    count, height, width, channels = whole.shape
+    blocks = whole.reshape(count, height // by, by, width // by, by, channels)
+    means: Array = blocks.sum(axis=(2, 4), dtype=np.uint32) // by**2
+    return means.astype(np.uint8)

@@ -27,13 +27,13 @@ Array = np.ndarray[Any, Any]
 
 _WIDEST, _HIGHEST = 6.6, 7.5
 _LONGEST_ROW = 4
-_MOST_ELONGATED = 6.0
+_MOST_ELONGATED = 6
 _LEAST_PIXELS = 64
 # A picture narrower than the first has no caption, one wider than the second a readable one.
 _NARROWEST, _ROOMY = 0.45, 1.05
 _SMALLEST, _LARGEST = 5.0, 8.5
-# Where heat is lowest the picture is as it was; where it is highest a third of it still shows.
-_MOST_HEAT = 0.65
+# Where heat is lowest the picture is as it was; where it is highest some of it still shows.
+_MOST_HEAT = 0.7
 
 
 @dataclass(frozen=True)
@@ -67,14 +67,14 @@ class Plan:
         """Fit the pictures into so many inches, each with its caption if that leaves it large enough."""
         bare = cls._without_captions(view, width, height)
         pictures = bare.layout
-        picture = pictures.width * pictures.zoom * bare.inches[0]
+        picture = pictures.tile[1] * bare.inches[0]
         if not any(view.captions) or picture < _NARROWEST:
             return bare
         points = min(max(_LARGEST * picture / _ROOMY, _SMALLEST), _LARGEST)
         captions = tuple(_lines(caption, picture, points) for caption in view.captions)
         strip = (max(map(len, captions)) + 0.4) * LINE * points / POINTS
         left = cls._without_captions(view, width, max(height - pictures.rows * strip, 1e-3))
-        if left.layout.width * left.layout.zoom * left.inches[0] < _NARROWEST:
+        if left.layout.tile[1] * left.inches[0] < _NARROWEST:
             return bare
         layout = replace(pictures, above=ceil(strip / left.inches[1]))
         return cls(layout, captions, points, left.inches)
@@ -153,7 +153,11 @@ def _shape(view: Overlays) -> tuple[int, int, int]:
 
 def _layout(view: Overlays) -> MosaicLayout:
     count, height, width = _shape(view)
-    grid = (1, count) if count <= _LONGEST_ROW else squarest_grid(count, height, width)
+    if count <= _LONGEST_ROW and width <= 2 * height:
+        grid = (1, count)
+    else:
+        # A caption takes about a fifth of a picture's height.
+        grid = squarest_grid(count, 6 * max(height, width // _MOST_ELONGATED), 5 * width)
     return MosaicLayout.of(count, height, width, grid, _LEAST_PIXELS)
 
 

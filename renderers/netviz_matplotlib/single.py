@@ -35,6 +35,11 @@ class Single:
         return width + LEFT + RIGHT, height + self.panel.around
 
     def draw_on(self, figure: Figure) -> Axes:
+        width, height = figure.get_size_inches()
+        left, right, around = LEFT / width, RIGHT / width, self.panel.around / height
+        # About where the layout will put it, for what is fitted to the size of an Axes.
+        if left + right < 0.6 and around < 0.6:
+            figure.subplotpars.update(left, around / 2, 1 - right, 1 - around / 2)
         return self._draw(figure.add_subplot(), figure.get_figwidth() - LEFT)
 
     def draw_into(self, ax: Any) -> Axes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import accumulate
@@ -18,8 +18,8 @@ from .text import LINE, PLAIN, POINTS, cut, longest_that_fits, text_width, wrapp
 _LARGEST, _SMALLEST = 8.0, 5.0
 _BETWEEN = 0.18
 _AIR = 0.5
-_NAME_SHARE, _LEAST_TEXT = 0.22, 1.4
-_MOST_LINES, _LONGEST_TEXT = 3, 500
+_NAME_SHARE, _LEAST_TEXT = 0.16, 1.4
+_MOST_LINES, _LONGEST_TEXT = 3, 300
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Column:
     is_number : bool
         Stands on the right, and is never cut.
     is_long : bool
-        Takes what the others leave, in several lines.
+        Takes what the others leave.
     width : float
         Inches; found by `Table.of`.
     """
@@ -65,7 +65,7 @@ class Table:
         """Fit columns into so many inches, with smaller letters if need be."""
         font = FontProperties(size=_LARGEST)
         needed = sum(min(_natural(column, font), _most(column, width)) + _BETWEEN for column in columns)
-        points = max(_LARGEST * min(1.0, width / needed), _SMALLEST)
+        points = max(_LARGEST * min(1.0, width / (needed - _BETWEEN)), _SMALLEST)
         font = FontProperties(size=points)
         widths = [min(_natural(column, font), _most(column, width)) for column in columns]
         left = width - sum(
@@ -102,7 +102,7 @@ def draw_table(ax: Axes, table: Table, height: float) -> int:
     Returns
     -------
     int
-        How many rows there was no room for.
+        How many rows there was room for.
     """
     bottoms = list(accumulate(table.heights))
     shown = max(2, sum(bottom <= height * 1.001 for bottom in bottoms))
@@ -113,19 +113,21 @@ def draw_table(ax: Axes, table: Table, height: float) -> int:
     for column, right in zip(table.columns, rights, strict=True):
         x = right - _BETWEEN - (0.0 if column.is_number else column.width)
         for cell, top in zip((column.name, *column.cells), tops, strict=False):
-            ax.text(
-                x, -top - table.line * _AIR / 2, cell, transform=inches,
-                va="top", ha="right" if column.is_number else "left",
-                fontsize=table.points, fontweight="normal" if top else "bold", linespacing=LINE, **PLAIN,
-            )  # fmt: skip
+            for number, line in enumerate(cell.split("\n")):
+                ax.text(
+                    x, -top - table.line * (_AIR / 2 + 0.75 + number), line, transform=inches,
+                    ha="right" if column.is_number else "left",
+                    fontsize=table.points, fontweight="normal" if top else "bold", **PLAIN,
+                )  # fmt: skip
     for y in (0.0, bottoms[0], bottoms[shown - 1]):
         across = [0, rights[-1] - _BETWEEN]
         ax.add_artist(Line2D(across, [-y, -y], transform=inches, linewidth=0.8, color="0.5"))
-    return len(bottoms) - shown
+    return shown - 1
 
 
 def _natural(column: Column, font: FontProperties) -> float:
-    return max(text_width(_one_line(cell), font) for cell in (column.name, *column.cells))
+    bold = FontProperties(size=font.get_size_in_points(), weight="bold")
+    return max(text_width(column.name, bold), *(text_width(_one_line(cell), font) for cell in column.cells))
 
 
 def _most(column: Column, width: float) -> float:
@@ -137,16 +139,12 @@ def _most(column: Column, width: float) -> float:
 
 def _fitted(column: Column, width: float, font: FontProperties) -> Column:
     fits = partial(_fits, width, font)
-    return replace(column, width=width, cells=tuple(_cell(cell, column, fits) for cell in column.cells))
+    return replace(column, width=width, cells=tuple(_cell(cell, fits) for cell in column.cells))
 
 
-def _cell(text: str, column: Column, fits: partial[bool]) -> str:
-    line = _one_line(text)
-    if fits(line):
-        return line
-    if not column.is_long:
-        return longest_that_fits(partial(cut, line), len(line), fits)
-    lines = wrapped(line, fits).split("\n")
+def _cell(text: str, fits: Callable[[str], bool]) -> str:
+    """A text in lines that fit, the last one cut where there would be too many."""
+    lines = wrapped(_one_line(text), fits).split("\n")
     if len(lines) <= _MOST_LINES:
         return "\n".join(lines)
     last = lines[_MOST_LINES - 1]

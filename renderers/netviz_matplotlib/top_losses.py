@@ -16,7 +16,7 @@ from .style import Style
 from .table import Column, Table, draw_table
 from .text import add_footer, cut, say_empty
 
-_WIDTH, _HIGHEST = 6.6, 8.0
+_WIDTH, _HIGHEST, _MOST_ROWS = 7.0, 8.0, 60
 _CONFUSIONS, _LONGEST_NAME = 3, 24
 
 
@@ -26,7 +26,7 @@ def size(view: TopLosses) -> tuple[float, float]:
         return overlays.size(view)
     if not view.rows:
         return 2.4, 2.4
-    width, height = Table.of(_columns(view), _WIDTH).size
+    width, height = _table(view, _WIDTH).size
     return width, min(height, _HIGHEST)
 
 
@@ -52,23 +52,23 @@ def draw(ax: Axes, view: TopLosses, style: Style) -> None:
         return
     ax.set_facecolor("none")
     ax.grid(False)
-    left_out = draw_table(ax, Table.of(_columns(view), width_of(ax)), height_of(ax))
+    left_out = len(view.rows) - draw_table(ax, _table(view, width_of(ax)), height_of(ax))
     more = [(None, f"and {left_out:,} more, see .rows")] if left_out else []
     add_footer(ax, [*more, *_confusions(view)], width_of(ax))
 
 
-def _columns(view: TopLosses) -> list[Column]:
-    """The columns that say something."""
-    rows = view.rows
+def _table(view: TopLosses, width: float) -> Table:
+    """The rows for which there may be room, in the columns that say something."""
+    rows = view.rows[:_MOST_ROWS]
     columns = [
         Column("example", _texts(rows, lambda row: f"{row.index:,}"), is_number=True),
-        Column("loss", _texts(rows, lambda row: f"{row.loss:.4g}"), is_number=True),
+        Column("loss", _texts(rows, lambda row: f"{row.loss:#.4g}"), is_number=True),
         Column("prediction", _texts(rows, lambda row: row.prediction)),
         Column("actual", _texts(rows, lambda row: row.actual)),
         Column("probability", _texts(rows, _probability), is_number=True),
         Column("text", _texts(rows, lambda row: row.text), is_long=True),
     ]
-    return [column for column in columns if any(column.cells)]
+    return Table.of([column for column in columns if any(column.cells)], width)
 
 
 def _texts(rows: Iterable[LossRow], of: Any) -> tuple[str, ...]:
