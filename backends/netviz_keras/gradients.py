@@ -42,7 +42,7 @@ def pull_back(model: Any, inputs: Any, seed: Seed, activations: Recorder, gradie
     arguments = prepare(model, inputs, book)
     build(model, arguments)
     forward = _Forward(model, arguments, list(walk(model)), activations.paths, book)
-    with losses_kept(model), scores(forward.layers, forward.unheard_by_tapes) as unsquashed:
+    with losses_kept(model), scores(forward.layers, forward.heard_by_nobody_else) as unsquashed:
         engine = _ENGINES[keras.backend.backend()]
         heard, found = engine(dataclasses.replace(forward, unsquashed=unsquashed), seed)
     explain(forward.layers, heard.heard)
@@ -89,8 +89,8 @@ class _Forward:
         with keras.StatelessScope(), listening(listener), last:
             return self.model(*args, **kwargs, training=False)
 
-    def unheard_by_tapes(self, listener: Listener) -> Any:
-        with no_gradients():
+    def heard_by_nobody_else(self, listener: Listener) -> Any:
+        with unheard(), no_gradients():
             return self.heard_by(listener)
 
     def asked(self, seed: Seed, output: Any) -> dict[str, tuple[Any, Any]]:
