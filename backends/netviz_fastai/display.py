@@ -51,10 +51,11 @@ def describe(learner: Learner, inputs: Any) -> Sequence[str] | None:
 
 def class_names(learner: Learner) -> Sequence[str] | None:
     """The vocabulary of the targets, where they are classes."""
-    dls = learner.dls
     loader = reading_loader(learner)
-    if "vocab" in vars(dls):
-        vocabulary = dls.vocab
+    if loader is None:
+        return None
+    if "vocab" in vars(learner.dls):
+        vocabulary = learner.dls.vocab
     elif isinstance(loader.dataset, Datasets):
         parts = loader.dataset.tls
         targets = parts if is_language_model(learner) else parts[loader.dataset.n_inp :]
@@ -62,7 +63,7 @@ def class_names(learner: Learner) -> Sequence[str] | None:
         if vocabulary is None:
             vocabulary = getattr(loader.after_item, "vocab", None)  # of the classes of a mask
     else:
-        vocabulary = getattr(dls, "vocab", None)
+        vocabulary = getattr(learner.dls, "vocab", None)
     return None if vocabulary is None else [str(name) for name in vocabulary]
 
 
@@ -84,7 +85,7 @@ def _types(learner: Learner) -> Sequence[Any]:
 
 
 def _words(learner: Learner) -> Sequence[str] | None:
-    parts = getattr(reading_loader(learner).dataset, "tls", ())
+    parts = getattr(getattr(reading_loader(learner), "dataset", None), "tls", ())
     return next((part.vocab for part in parts[:1] if hasattr(part, "vocab")), None)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
+from fastai.data.load import DataLoader
 from fastai.learner import Learner
 from PIL.Image import Image
 
@@ -50,9 +51,9 @@ def _is_item(value: object) -> bool:
 
 def _batch(learner: Learner, items: Sequence[Any]) -> Any:
     loaders_of(learner)
-    if not hasattr(learner.dls, "test_dl"):
+    if not isinstance(reading_loader(learner), DataLoader):
         raise InputError(
-            "this Learner's DataLoaders have no transforms for new items; give a batch of tensors"
+            "this Learner's loaders are PyTorch's own and have no transforms for new items; give a batch of tensors"
         )
     with untouched(learner.dls):
         if is_language_model(learner):

@@ -79,4 +79,4 @@ def _is_own(value: object) -> bool:
 def _refill(present: dict[Any, Any], before: dict[Any, Any]) -> None:
     for key in present.keys() - before.keys():
         del present[key]
-    present.update(before)
+    dict.update(present, before)  # a Counter's own method would add up

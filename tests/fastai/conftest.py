@@ -16,6 +16,8 @@ FASTAIS_OWN = (
     # fastai sets an option of pandas that has no effect any more. A filter that named pandas' own category
     # would import pandas; it is a DeprecationWarning.
     "ignore:The 'mode.chained_assignment' option is deprecated:DeprecationWarning:fastai.tabular.core",
+    # fastai names the old home of a type of NumPy's when it loads a model, as lr_find does at its end.
+    "ignore:numpy.core is deprecated:DeprecationWarning",
     # fastai makes tensors straight from pandas' arrays, which are read-only since pandas 3.
     "ignore:The given NumPy array is not writable:UserWarning:fastai.torch_core",
 )

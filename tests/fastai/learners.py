@@ -6,12 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from benchmarks.torchvision_models import models
 from fastai.collab import CollabDataLoaders, collab_learner
 from fastai.data.all import CategoryBlock, DataBlock, IndexSplitter, Normalize, get_image_files
 from fastai.learner import Learner
 from fastai.tabular.all import Categorify, FillMissing, TabularDataLoaders, tabular_learner
-from fastai.text.all import AWD_LSTM, TextDataLoaders, language_model_learner, text_classifier_learner
+from fastai.text.all import (
+    AWD_LSTM,
+    TextDataLoaders,
+    awd_lstm_clas_config,
+    awd_lstm_lm_config,
+    language_model_learner,
+    text_classifier_learner,
+)
 from fastai.torch_core import set_seed
 from fastai.vision.all import (
     ImageBlock,
@@ -27,6 +33,8 @@ from fastai.vision.all import (
     vision_learner,
 )
 from sklearn.datasets import load_digits, load_sample_images
+
+from benchmarks.torchvision_models import models
 
 SENTENCES = (
     "I love this film, it is GREAT!",
@@ -146,7 +154,8 @@ def texts(folder: Path) -> Learner:
     dls = TextDataLoaders.from_df(
         _reviews(), folder, text_col="text", label_col="label", bs=4, valid_pct=0.4, num_workers=0
     )
-    return text_classifier_learner(dls, AWD_LSTM, pretrained=False)
+    small = {**awd_lstm_clas_config, "emb_sz": 12, "n_hid": 16, "n_layers": 2}
+    return text_classifier_learner(dls, AWD_LSTM, pretrained=False, config=small)
 
 
 def language(folder: Path) -> Learner:
@@ -155,7 +164,8 @@ def language(folder: Path) -> Learner:
     dls = TextDataLoaders.from_df(
         _reviews(), folder, text_col="text", is_lm=True, bs=4, seq_len=8, valid_pct=0.4, num_workers=0
     )
-    return language_model_learner(dls, AWD_LSTM, pretrained=False)
+    small = {**awd_lstm_lm_config, "emb_sz": 12, "n_hid": 16, "n_layers": 2}
+    return language_model_learner(dls, AWD_LSTM, pretrained=False, config=small)
 
 
 def ratings(folder: Path) -> Learner:

@@ -36,7 +36,9 @@ def test_a_module_that_fastai_defines_is_torchs() -> None:
 
 
 def test_whatever_else_fastai_defines_is_no_model(digits: Learner) -> None:
-    with pytest.raises(nv.UnknownModelError, match="stems from fastai, but is no model to the fastai backend"):
+    with pytest.raises(
+        nv.UnknownModelError, match="stems from fastai, but is no model to the fastai backend"
+    ):
         nv.wrap(digits.dls)
 
 
@@ -67,7 +69,9 @@ def test_every_layer_is_captured_or_says_why_not(learner: Learner) -> None:
         assert type(activation.values) is np.ndarray
     missed = {path: entry.reason for path, entry in captured.coverage.items() if entry.status != "captured"}
     assert all(missed.values())
-    assert all("only holds" in why or "not run" in why or "without a call" in why for why in missed.values()), missed
+    assert all(
+        "only holds" in why or "not run" in why or "without a call" in why for why in missed.values()
+    ), missed
 
 
 def test_axes_have_names_although_fastai_has_types_of_its_own(digits: Learner) -> None:

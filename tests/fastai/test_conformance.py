@@ -16,4 +16,3 @@ class TestFastai(BackendConformance):
     def case(self, tmp_path: Path):
         learner = learners.digits(tmp_path)
         return learner, learner.dls.valid.one_batch()[0][:2]
-

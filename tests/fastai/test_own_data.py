@@ -8,13 +8,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from fastai.data.all import CategoryBlock, DataBlock, DataLoaders, IndexSplitter, MultiCategoryBlock, RandomResizedCrop
+from fastai.data.all import (
+    CategoryBlock,
+    DataBlock,
+    DataLoaders,
+    IndexSplitter,
+    MultiCategoryBlock,
+    RegressionBlock,
+)
 from fastai.learner import Learner
 from fastai.losses import CrossEntropyLossFlat
 from fastai.tabular.all import Normalize, TabularDataLoaders, tabular_learner
-from fastai.text.all import RegressionBlock, TextBlock
+from fastai.text.all import TextBlock
 from fastai.torch_core import TensorImage
-from fastai.vision.all import ImageBlock, PILImage, PILImageBW
+from fastai.vision.all import ImageBlock, PILImage, PILImageBW, RandomResizedCrop
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -74,16 +81,19 @@ def test_several_labels_have_names_and_numbers_have_none(tmp_path: Path) -> None
         block = DataBlock((ImageBlock, target), get_items=digit_files, get_y=get_y)
         return Learner(block.dataloaders(tmp_path, bs=8, num_workers=0), nn.Flatten())
 
-    several = learner(MultiCategoryBlock, lambda path: ["odd" if int(digit_of(path)) % 2 else "even", "digit"])
+    several = learner(
+        MultiCategoryBlock, lambda path: ["odd" if int(digit_of(path)) % 2 else "even", "digit"]
+    )
     assert BACKEND.class_names(several) == ["digit", "even", "odd"]
     one_number = learner(RegressionBlock, lambda path: float(digit_of(path)))
     assert BACKEND.class_names(one_number) is None
 
 
 def test_a_vocabulary_of_texts_is_none_of_numbers() -> None:
-    items = [("so it is", 1.0), ("so it was", 2.0)] * 4
+    items = [["so it is", 1.0], ["so it was", 2.0]] * 4
     block = DataBlock(
-        (TextBlock(lambda item: item[0].split(), is_lm=False), RegressionBlock),
+        (TextBlock(str.split), RegressionBlock),
+        get_x=lambda item: item[0],
         get_y=lambda item: item[1],
         splitter=IndexSplitter([0, 1]),
     )
@@ -115,7 +125,10 @@ def test_images_have_their_real_colours(digits: Learner, photographs: Learner) -
 
 def test_grey_images_have_one_channel(tmp_path: Path) -> None:
     block = DataBlock(
-        (ImageBlock(PILImageBW), CategoryBlock), get_items=digit_files, get_y=digit_of, splitter=IndexSplitter([0])
+        (ImageBlock(PILImageBW), CategoryBlock),
+        get_items=digit_files,
+        get_y=digit_of,
+        splitter=IndexSplitter([0]),
     )
     learner = Learner(block.dataloaders(tmp_path, bs=4, num_workers=0), nn.Flatten())
     assert BACKEND.images(learner, BACKEND.example(learner)).values.shape == (1, 1, 32, 32)
@@ -133,12 +146,12 @@ def test_images_are_not_described(digits: Learner, photographs: Learner) -> None
 
 def test_texts_are_described_by_their_words(texts: Learner, language: Learner) -> None:
     lines = BACKEND.describe(texts, BACKEND.example(texts))
-    assert "what a terrible film . i hated it so much that i left before the end ." in lines
+    assert "i love this film , it is great !" in lines
     assert not any("xx" in line for line in lines)
     assert len(BACKEND.describe(language, BACKEND.example(language))) == 4
     (long,) = BACKEND.describe(texts, "the film " * 100)
     assert len(long) <= 160
-    assert long.endswith("film …")
+    assert long.endswith(" …")
 
 
 def test_rows_are_described_by_their_columns(table: Learner, ratings: Learner) -> None:
@@ -161,8 +174,8 @@ def test_without_validation_the_example_comes_from_training_in_order(tmp_path: P
     learner = Learner(block.dataloaders(tmp_path, bs=7, num_workers=0), nn.Flatten())
     x = BACKEND.example(learner)
     assert x.shape == (7, 3, 32, 32)
-    for image, path in zip(BACKEND.images(learner, x).values, learner.dls.train_ds.items, strict=False):
-        np.testing.assert_allclose(image.transpose(1, 2, 0), np.asarray(PILImage.create(path)) / 255, atol=1e-6)
+    (expected,) = learner.dls.test_dl(learner.dls.train_ds.items[:7], num_workers=0).one_batch()
+    torch.testing.assert_close(x, expected, rtol=0, atol=0)
     with pytest.raises(nv.InputError, match=r"no validation data; give data="):
         BACKEND.examples(learner)
 
@@ -176,7 +189,7 @@ def test_loaders_of_pytorch_will_do() -> None:
     assert BACKEND.class_names(learner) is None
     assert BACKEND.describe(learner, BACKEND.example(learner)) is None
     assert BACKEND.images(learner, BACKEND.example(learner)) is None
-    with pytest.raises(nv.InputError, match="no transforms for new items"):
+    with pytest.raises(nv.InputError, match="no transforms for new items; give a batch"):
         BACKEND.run(learner, "a text")
 
 
@@ -188,7 +201,7 @@ def test_a_learner_without_data_says_so() -> None:
         assert BACKEND.describe(learner, torch.ones(1, 3)) is None
         assert BACKEND.images(learner, torch.ones(1, 3, 4, 4)) is None
         for ask in (BACKEND.example, BACKEND.examples, lambda it: BACKEND.run(it, "an item")):
-            with pytest.raises(nv.InputError, match="has no DataLoaders.*give a batch.*or set learner.dls"):
+            with pytest.raises(nv.InputError, match=r"has no DataLoaders.*give a batch.*or set learner\.dls"):
                 ask(learner)
 
 
@@ -203,7 +216,14 @@ def test_unlabelled_data_gets_a_sentence(digits: Learner) -> None:
 def test_the_last_batch_of_training_data_is_not_needed(tmp_path: Path) -> None:
     """Fewer rows than a batch has, and no validation."""
     dls = TabularDataLoaders.from_df(
-        people()[["height", "likes_tea"]][:5], tmp_path, [Normalize], [], ["height"], "likes_tea", valid_idx=[], bs=8
+        people()[["height", "likes_tea"]][:5],
+        tmp_path,
+        [Normalize],
+        [],
+        ["height"],
+        "likes_tea",
+        valid_idx=[],
+        bs=8,
     )
     learner = tabular_learner(dls, layers=[4])
     assert [tuple(part.shape) for part in BACKEND.example(learner)] == [(5, 0), (5, 1)]
