@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
+from matplotlib.colorbar import Colorbar
 from matplotlib.colors import Normalize
 from matplotlib.transforms import Bbox
 
 from .colours import ColourScale
 from .inches import figure_of
+from .ticks import round_ticks, tick_text
 from .units import axis_exponent, axis_label, in_unit
 
 WIDTH = 0.12
 _GAP = 0.1
+_APART, _SMALLEST_TICK = 0.14, 1e-4
 
 
 def add_colour_bar(axes: Sequence[Axes], scale: ColourScale, label: str) -> None:
@@ -34,14 +37,25 @@ def fill_colour_bar(place: Axes, axes: Sequence[Axes], scale: ColourScale, label
 
 
 def _fill(place: Axes, scale: ColourScale, label: str) -> None:
-    exponent = axis_exponent(scale.low, scale.high)
-    norm = Normalize(in_unit(scale.low, exponent), in_unit(scale.high, exponent))
+    if scale.transform is None:
+        exponent = axis_exponent(scale.low, scale.high)
+        norm = Normalize(in_unit(scale.low, exponent), in_unit(scale.high, exponent))
+    else:
+        exponent = 0
+        norm = Normalize(scale.transform(scale.low), scale.transform(scale.high))
     bar = figure_of(place).colorbar(ScalarMappable(norm, scale.colormap), cax=place)
+    if scale.transform is not None:
+        _say_true_values(bar, scale, scale.transform)
     bar.set_label(axis_label(label, exponent), parse_math=False)
-    if scale.ticks:
-        bar.set_ticks([place for place, _ in scale.ticks], labels=[text for _, text in scale.ticks])
-        bar.ax.minorticks_off()
     bar.ax.tick_params(labelsize="small")
+
+
+def _say_true_values(bar: Colorbar, scale: ColourScale, transform: Callable[[Any], Any]) -> None:
+    """Number a bar whose colours are an even scale of something else."""
+    apart = _APART * (transform(scale.high) - transform(scale.low))
+    ticks = round_ticks(scale.low, scale.high, scale.high * _SMALLEST_TICK, transform, apart)
+    bar.set_ticks([transform(tick) for tick in ticks], labels=[tick_text(tick) for tick in ticks])
+    bar.ax.minorticks_off()
 
 
 def _beside(axes: Sequence[Axes], place: Axes, renderer: Any) -> Bbox:

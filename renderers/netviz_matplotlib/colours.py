@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,19 +30,20 @@ class ColourScale:
     low, high : float
         Values beyond them get the colour at the end.
     colormap : matplotlib.colors.Colormap
-    ticks : tuple of (float, str)
-        What a colour bar says where, if it is no even scale; by default round numbers.
+    transform : callable, optional
+        Of which colours are an even scale: NumPy's ``sqrt`` or ``log1p``, where little shall show beside much.
     """
 
     low: float
     high: float
     colormap: Colormap
-    ticks: tuple[tuple[float, str], ...] = ()
+    transform: Callable[[Any], Any] | None = None
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ColourScale):
             return NotImplemented
-        return (self.low, self.high) == (other.low, other.high) and self.colormap == other.colormap
+        own, others = ((scale.low, scale.high, scale.transform) for scale in (self, other))
+        return own == others and self.colormap == other.colormap
 
     def rgba(self, values: Array) -> Array:
         """The colour of every value: ``(…, 4)``, uint8."""
@@ -65,6 +67,9 @@ class ColourScale:
     def levels(self, values: Array) -> Array:
         """Where values lie on the scale, from 0 to 255; NaN as 0. Overflows nowhere."""
         inside = np.clip(np.nan_to_num(values.astype(np.float64), nan=self.low), self.low, self.high)
+        if self.transform is not None:
+            low, high = self.transform(self.low), self.transform(self.high)
+            return np.round((self.transform(inside) - low) / (high - low) * 255).astype(np.uint8)
         # Half of everything has the same ratios, and a difference that is finite.
         half = 1.0 if math.isfinite(self.high - self.low) else 0.5
         fractions = (inside * half - self.low * half) / (self.high * half - self.low * half)

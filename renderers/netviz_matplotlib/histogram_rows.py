@@ -24,16 +24,16 @@ def size(view: HistogramRows) -> tuple[float, float]:
 
 
 def scale(view: HistogramRows, style: Style) -> ColourScale | None:
-    """The colours, from none of a row's values to the largest share that a bin has of any."""
+    """The colours, from none of a row's values to the largest share of any; roots, so that rare values show."""
     shares = _shares(view)
     if not shares.any():
         return None
-    return ColourScale(0.0, float(np.sqrt(shares.max())), style.colormap("Blues"))
+    return ColourScale(0.0, float(shares.max()), style.colormap("Blues"), np.sqrt)
 
 
 def label(view: HistogramRows) -> str:
-    """What the colour bar is a scale of: a root, so that rare values show."""
-    return "√ share of row"
+    """What the colour bar is a scale of."""
+    return "share of row"
 
 
 def draw(ax: Axes, view: HistogramRows, style: Style) -> None:
@@ -47,9 +47,7 @@ def draw(ax: Axes, view: HistogramRows, style: Style) -> None:
         return
     edges = in_unit(view.edges, exponent)
     rows = len(view.labels)
-    mesh = ax.pcolormesh(
-        edges, np.arange(rows + 1) - 0.5, colours.rgba(np.sqrt(_shares(view))), rasterized=True
-    )
+    mesh = ax.pcolormesh(edges, np.arange(rows + 1) - 0.5, colours.rgba(_shares(view)), rasterized=True)
     mesh.set_mouseover(False)
     ax.set_ylim(rows - 0.5, -0.5)
     ax.grid(False)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
 from matplotlib.font_manager import FontProperties
 
 from netviz_core.views.overlays import Overlays
@@ -105,7 +106,13 @@ def scale(view: Overlays, style: Style) -> ColourScale | None:
     """The colours of the heat, if there is any."""
     if view.heat is None or not _shape(view)[0]:
         return None
-    return ColourScale(0.0, 1.0, style.colormap("inferno"))
+    colours = _heat_colours(style)
+    if view.images is None:
+        return colours
+    # As they look over a picture of middling grey: a reader finds them there, not the bare ones.
+    levels = np.linspace(0, 1, 256)
+    seen = _laid_over(np.full((256, 3), 0.5), levels, colours)
+    return ColourScale(0.0, 1.0, ListedColormap(seen))
 
 
 def label(view: Overlays) -> str:
@@ -121,7 +128,7 @@ def draw(ax: Axes, view: Overlays, style: Style, notes: Sequence[tuple[Any, str]
         return
     plan = Plan.of(view, width_of(ax), height_of(ax))
     layout = plan.layout
-    picture = mosaic(np.arange(layout.count), layout, partial(_painted, view, scale(view, style)))
+    picture = mosaic(np.arange(layout.count), layout, partial(_painted, view, _heat_colours(style)))
     high, wide = layout.shape
     image = ax.imshow(
         picture,
@@ -179,20 +186,27 @@ def _lines(caption: str, width: float, points: float) -> tuple[str, ...]:
     )
 
 
-def _painted(view: Overlays, colours: ColourScale | None, numbers: Array) -> Array:
+def _heat_colours(style: Style) -> ColourScale:
+    return ColourScale(0.0, 1.0, style.colormap("inferno"))
+
+
+def _painted(view: Overlays, colours: ColourScale, numbers: Array) -> Array:
     """The pictures of these numbers with heat over them: ``(n, y, x, 4)``, uint8."""
+    heat = None if view.heat is None else view.heat[numbers]
     if view.images is None:
-        assert colours is not None, "a view without pictures has heat"
-        assert view.heat is not None
-        return colours.rgba(view.heat[numbers])
-    painted = np.full((*view.images[numbers].shape[:3], 4), 255, np.uint8)
+        assert heat is not None, "a view without pictures has heat"
+        return colours.rgba(heat)
     picture = np.clip(np.nan_to_num(view.images[numbers]), 0, 1)
-    if colours is not None and view.heat is not None:
-        heat = view.heat[numbers][..., np.newaxis]
-        share = np.where(np.isfinite(heat), _MOST_HEAT * np.clip(heat, 0, 1), 1.0)
-        picture = (1 - share) * picture + share * (colours.rgba(heat[..., 0])[..., :3] / 255)
-    painted[..., :3] = np.round(255 * picture)
+    painted = np.full((*picture.shape[:3], 4), 255, np.uint8)
+    painted[..., :3] = np.round(255 * (picture if heat is None else _laid_over(picture, heat, colours)))
     return painted
+
+
+def _laid_over(picture: Array, heat: Array, colours: ColourScale) -> Array:
+    """The picture where there is little heat, mostly the heat where there is much."""
+    share = np.where(np.isfinite(heat), _MOST_HEAT * np.clip(heat, 0, 1), 1)[..., np.newaxis]
+    blended: Array = (1 - share) * picture + share * (colours.rgba(heat)[..., :3] / 255)
+    return blended
 
 
 def _notes(view: Overlays, plan: Plan) -> list[tuple[Any, str]]:

@@ -10,6 +10,7 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from netviz_core.errors import UnsupportedError
+from netviz_core.views.attention import AttentionMaps
 from netviz_core.views.base import View
 from netviz_core.views.heatmap import Heatmap
 from netviz_core.views.histogram import Histogram, HistogramRows
@@ -20,6 +21,7 @@ from netviz_core.views.tiles import TileGrid
 from netviz_core.views.top_losses import TopLosses
 
 from . import (
+    attention,
     heatmap,
     histogram,
     histogram_rows,
@@ -69,6 +71,7 @@ def _panel(module: Any, around: float) -> Panel:
 
 
 _PANELS: Mapping[type[View], Panel] = {
+    AttentionMaps: _panel(attention, around=0.85),
     TileGrid: _panel(tiles, around=0.65),
     Heatmap: _panel(heatmap, around=0.85),
     HistogramRows: _panel(histogram_rows, around=0.85),

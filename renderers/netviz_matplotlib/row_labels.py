@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from math import ceil
 
@@ -9,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.font_manager import FontProperties
 
 from .inches import height_of
-from .text import PLAIN, shortened, text_width
+from .text import PLAIN, cut, longest_that_fits, shortened, text_width
 
 _LONGEST = 36
 _SIZE = "x-small"
@@ -19,16 +20,41 @@ _LINE = 0.14
 def label_rows(ax: Axes, names: Sequence[str]) -> None:
     """Name rows whose middles lie at 0, 1, 2, …: every one, or as many as there is room for."""
     every = max(1, ceil(len(names) * _LINE / max(height_of(ax), _LINE)))
-    ax.set_yticks(range(0, len(names), every), [_shown(name) for name in names[::every]], **PLAIN)
+    ax.set_yticks(range(0, len(names), every), short_names(names)[::every], **PLAIN)
     ax.tick_params(labelsize=_SIZE, axis="y", length=0)
 
 
 def labels_width(names: Sequence[str]) -> float:
     """Inches that the widest name takes."""
     font = FontProperties(size=_SIZE)
-    longest = sorted({_shown(name) for name in names}, key=len)[-8:]
-    return max((text_width(name, font) for name in longest), default=0.0)
+    return max((text_width(name, font) for name in short_names(names)), default=0.0)
 
 
-def _shown(name: str) -> str:
-    return shortened(name, _LONGEST)
+def short_names(names: Sequence[str]) -> list[str]:
+    """Paths that are not too long: where some are, without what all begin with, their parts cut.
+
+    Examples
+    --------
+    >>> short_names(["backbone.encoder.stages.0.blocks.11.depthwise.conv", "backbone.encoder.stages.0.head"])
+    ['…blocks.11.depthwise.conv', '…head']
+    """
+    if all(len(name) <= _LONGEST for name in names):
+        return list(names)
+    parts = [re.findall(r"[^./]*[./]?", name) for name in names]
+    same = 0
+    while all(len(own) > same + 2 and own[same] == parts[0][same] for own in parts) and len(names) > 1:
+        same += 1
+    mark = "…" if same else ""
+    return [mark + _short(own[same:]) for own in parts]
+
+
+def _short(parts: Sequence[str]) -> str:
+    """A path whose longest parts are cut until it is short enough, which spares its numbers."""
+
+    def version(most: int) -> str:
+        return "".join(
+            part if len(part) <= most + 1 else f"{cut(part[:-1], most)}{part[-1]}" for part in parts
+        )
+
+    text = longest_that_fits(version, max(map(len, parts)), lambda name: len(name) < _LONGEST)
+    return shortened(text, _LONGEST)

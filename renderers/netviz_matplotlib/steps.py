@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from .inches import width_of
 from .text import PLAIN
@@ -32,9 +32,12 @@ def draw_columns(ax: Axes, steps: Array, row_edges: Array, colours: Array) -> No
     image = ax.pcolorfast(edges, row_edges, colours)
     image.set_mouseover(False)
     ax.set_xlim(edges[0], edges[-1])
-    ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
+    if len(steps) == 1:
+        ax.xaxis.set_major_locator(FixedLocator(steps))
+    else:
+        most = max(2, round(width_of(ax) / 0.6))
+        ax.xaxis.set_major_locator(MaxNLocator(most, integer=True, steps=[1, 2, 5, 10]))
     ax.xaxis.set_major_formatter("{x:,.0f}")
-    ax.locator_params(axis="x", nbins=max(2, round(width_of(ax) / 0.6)))
     ax.minorticks_off()
     ax.set_xlabel("step", **PLAIN)
     ax.grid(False)

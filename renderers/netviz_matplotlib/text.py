@@ -6,16 +6,17 @@ import math
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import matplotlib
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
+from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.ft2font import LoadFlags
 from matplotlib.offsetbox import AnnotationBbox, DrawingArea, HPacker, OffsetBox, TextArea, VPacker
 from matplotlib.patches import Rectangle
-from matplotlib.textpath import text_to_path
 
 POINTS = 72.0
 """In an inch."""
@@ -159,4 +160,12 @@ def _pieces(text: str, fits: Callable[[str], bool]) -> list[str]:
 
 def text_width(text: str, font: FontProperties) -> float:
     """Of one line, in inches."""
-    return float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0]) / POINTS
+    path = findfont(font)
+    return font.get_size_in_points() / POINTS * sum(_advance(character, path) for character in text)
+
+
+@lru_cache(maxsize=4096)
+def _advance(character: str, path: Any) -> float:
+    """The width of a character, in font sizes; kerning aside, which hardly changes a line but costs much time."""
+    glyph = get_font(path).load_char(ord(character), flags=LoadFlags.NO_HINTING | LoadFlags.NO_SCALE)
+    return float(glyph.horiAdvance / get_font(path).units_per_EM)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -29,7 +30,7 @@ def size(view: TileGrid) -> tuple[float, float]:
     """Width and height in inches: larger for more tiles, in the picture's own proportions."""
     if view.tiles.size == 0:
         return 2.4, 2.4
-    layout = _layout(view)
+    layout = layout_of(view)
     high, wide = layout.shape
     if not _keeps_aspect(layout):
         other = min(0.6 + 0.2 * (layout.rows if wide > high else layout.columns), _LONGEST_SIDE)
@@ -52,14 +53,20 @@ def label(view: TileGrid) -> str:
     return f"{view.value_label} (red, green, blue)" if view.is_rgb else view.value_label
 
 
-def draw(ax: Axes, view: TileGrid, style: Style) -> None:
-    """Draw all tiles as one image."""
-    colours = scale(view, style)
+def draw(
+    ax: Axes,
+    view: TileGrid,
+    style: Style,
+    colours: ColourScale | None = None,
+    notes: Sequence[tuple[Any, str]] = (),
+) -> None:
+    """Draw all tiles as one image, in other colours than theirs if such are given, and `notes` below."""
+    colours = colours or scale(view, style)
     if colours is None:
         ax.set(xticks=[], yticks=[])
         say_empty(ax, f"no {view.tile_label} to show")
         return
-    layout = _layout(view)
+    layout = layout_of(view)
     picture = mosaic(view.tiles, layout, colours.rgb_rgba if view.is_rgb else colours.rgba)
     high, wide = layout.shape
     image = ax.imshow(
@@ -76,10 +83,11 @@ def draw(ax: Axes, view: TileGrid, style: Style) -> None:
     if view.limits[0] < 0 and not view.is_rgb:
         ax.set_facecolor(_BEHIND_SIGNED)
     label_tiles(ax, view.tile_label, layout)
-    add_footer(ax, nonfinite_entries(view.tiles), width_of(ax))
+    add_footer(ax, [*notes, *nonfinite_entries(view.tiles)], width_of(ax))
 
 
-def _layout(view: TileGrid) -> MosaicLayout:
+def layout_of(view: TileGrid) -> MosaicLayout:
+    """Where the tiles lie."""
     count, height, width = view.tiles.shape[:3]
     return MosaicLayout.of(count, height, width, view.grid_shape)
 
@@ -95,24 +103,24 @@ def label_tiles(ax: Axes, tile_label: str, layout: MosaicLayout) -> None:
     ax.minorticks_off()
     ax.tick_params(length=0, labelsize="small")
     several_rows, several_columns = layout.rows > 1, layout.columns > 1
-    rows = _some(layout.rows, height_of(ax) / 0.22) if several_rows else ()
-    columns = _some(layout.columns, width_of(ax) / 0.4) if several_columns else ()
+    rows = some(layout.rows, height_of(ax) / 0.22) if several_rows else ()
+    columns = some(layout.columns, width_of(ax) / 0.4) if several_columns else ()
     sign = "+" if several_rows else ""
-    _label(ax.yaxis, {layout.centre(row, 0)[0]: str(row * layout.columns) for row in rows})
-    _label(ax.xaxis, {layout.centre(0, column)[1]: f"{sign}{column}" for column in columns})
+    label_axis(ax.yaxis, {layout.centre(row, 0)[0]: str(row * layout.columns) for row in rows})
+    label_axis(ax.xaxis, {layout.centre(0, column)[1]: f"{sign}{column}" for column in columns})
     if several_rows:
         ax.set_ylabel(tile_label, **PLAIN)
     elif several_columns:
         ax.set_xlabel(tile_label, **PLAIN)
 
 
-def _label(axis: Axis, labels: Mapping[float, str]) -> None:
+def label_axis(axis: Axis, labels: Mapping[float, str]) -> None:
     """Set ticks as ``set_ticks`` does, which takes far longer over it."""
     axis.set_major_locator(FixedLocator(list(labels)))
     axis.set_major_formatter(FixedFormatter(list(labels.values())))
 
 
-def _some(count: int, most: float) -> range:
+def some(count: int, most: float) -> range:
     """Every, or every second, fifth, tenth …, of `count` numbers: at most ten, and at most `most`."""
     steps = (digit * 10**power for power in itertools.count() for digit in (1, 2, 5))
     return range(0, count, next(step for step in steps if count <= step * max(min(most, 10), 2)))

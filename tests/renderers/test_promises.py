@@ -256,7 +256,7 @@ def test_an_unknown_view_is_named_with_those_that_are_known(renderer):
         title: str = "me"
 
     with pytest.raises(
-        UnsupportedError, match="cannot draw a Portrait; it draws TileGrid, Heatmap, Histogram"
+        UnsupportedError, match="cannot draw a Portrait; it draws AttentionMaps, TileGrid, Heatmap, Histogram"
     ):
         renderer.png(Portrait())
 
