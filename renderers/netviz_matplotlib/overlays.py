@@ -187,7 +187,7 @@ def _lines(caption: str, width: float, points: float) -> tuple[str, ...]:
 
 
 def _heat_colours(style: Style) -> ColourScale:
-    return ColourScale(0.0, 1.0, style.colormap("inferno"))
+    return ColourScale(0.0, 1.0, style.colormap("plasma"))
 
 
 def _painted(view: Overlays, colours: ColourScale, numbers: Array) -> Array:
