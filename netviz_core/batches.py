@@ -134,6 +134,25 @@ def labelled(batch: Any, number: int) -> tuple[Any, Any]:
     )
 
 
+def inputs_of(batch: Any) -> Any:
+    """The inputs of a batch that may have targets and weights beside them."""
+    if isinstance(batch, Mapping):
+        return {key: value for key, value in batch.items() if key not in _TARGET_NAMES[:2]}
+    return batch[0] if isinstance(batch, (tuple, list)) and len(batch) >= 2 else batch
+
+
+def structure_of(value: Any) -> str:
+    """What a batch consists of, whatever the number of its samples, in words."""
+    if is_array(value):
+        sizes = ", ".join(map(str, value.shape[1:]))
+        return f"an array of {len(value.shape)} axes" + (f" ({sizes} for each sample)" if sizes else "")
+    if isinstance(value, Mapping):
+        return f"a mapping of {', '.join(f'{key!r}: {structure_of(part)}' for key, part in value.items())}"
+    if isinstance(value, (tuple, list)):
+        return f"a {type(value).__name__} of {', '.join(map(structure_of, value)) or 'nothing'}"
+    return f"a {type(value).__name__}"
+
+
 def _inside(value: Any) -> Iterator[Any]:
     if isinstance(value, Mapping):
         yield from value.values()

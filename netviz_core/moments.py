@@ -107,7 +107,7 @@ class Moments:
             finite = np.abs(finite)
         if not finite.size:
             nothing = float("nan")
-            empty = _counts(np.zeros(0, np.float32), detail)
+            empty = leading_bits_counts(np.zeros(0, np.float32), detail)
             return cls(0, nothing, nothing, nothing, nothing, 0, numbers.size, empty)
         return cls(
             count=finite.size,
@@ -117,7 +117,7 @@ class Moments:
             maximum=float(finite.max()),
             zero_count=finite.size - int(np.count_nonzero(finite)),
             nonfinite_count=numbers.size - finite.size,
-            histogram=_counts(finite, detail),
+            histogram=leading_bits_counts(finite, detail),
         )
 
     def merge(self, other: Moments) -> Moments:
@@ -161,8 +161,8 @@ class Moments:
         return cls(int(count), mean, variance, minimum, maximum, int(zeros), int(nonfinite), histogram)
 
 
-def _counts(finite: Array, detail: int) -> Array:
-    """How many numbers lie in each bin.
+def leading_bits_counts(finite: Array, detail: int) -> Array:
+    """How many finite numbers lie in each bin of `bin_edges`.
 
     The leading bits of a float are its bin: the exponent, and so many of the mantissa.
     """
@@ -175,3 +175,18 @@ def _counts(finite: Array, detail: int) -> Array:
     np.negative(place, out=place, where=bits < 0)
     place += last - first
     return np.bincount(place, minlength=2 * (last - first) + 1)
+
+
+def quantiles_of(counts: Array, edges: Array, share: float) -> float:
+    """The number below which a share of those counted lies; within a bin they count as evenly spread."""
+    below = np.concatenate([[0], np.cumsum(counts)])
+    if not below[-1]:
+        return float("nan")
+    used = np.flatnonzero(counts)
+    return float(np.interp(share * below[-1], below[used[0] : used[-1] + 2], edges[used[0] : used[-1] + 2]))
+
+
+def rebinned(counts: Array, edges: Array, others: Array) -> Array:
+    """How many of those counted lie in other bins, where within a bin they count as evenly spread; int64."""
+    below = np.concatenate([[0], np.cumsum(counts)])
+    return np.diff(np.rint(np.interp(others, edges, below)).astype(np.int64))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -122,6 +122,19 @@ class Network:
                 "no input was given, and the model comes with no data of its own; give x, a batch"
             )
         return self.backend.example(self.native)
+
+    def own_examples(self) -> Iterable[tuple[Any, Any]]:
+        """The model's own validation data, as pairs of inputs and targets.
+
+        Raises
+        ------
+        InputError
+            If it comes with none.
+        """
+        if not hasattr(self.backend, "examples"):
+            raise InputError("the model comes with no data of its own; give some")
+        examples: Iterable[tuple[Any, Any]] = self.backend.examples(self.native)
+        return examples
 
     def __repr__(self) -> str:
         return f"<Network {type(self.native).__name__}, {self.backend.name} backend>"

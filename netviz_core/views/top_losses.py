@@ -154,7 +154,8 @@ def top_losses(
     held: list[_Held] = []
     confused: Counter[tuple[str, str]] = Counter()
     count = 0
-    for number, batch in enumerate(batches_of(_data(network, data), progress=progress, what="losses")):
+    data = network.own_examples() if data is None else data
+    for number, batch in enumerate(batches_of(data, progress=progress, what="losses")):
         inputs, targets = labelled(batch, number)
         for place, (value, verdict) in enumerate(_judged(network, inputs, targets, loss, output, names)):
             if verdict.is_right is False:
@@ -178,14 +179,6 @@ def top_losses(
         count=count,
         confusions=tuple((actual, found, times) for (actual, found), times in confused.most_common()),
     )
-
-
-def _data(network: Network, data: Any) -> Any:
-    if data is not None:
-        return data
-    if not hasattr(network.backend, "examples"):
-        raise InputError("the model comes with no data of its own; give data=, pairs of inputs and targets")
-    return network.backend.examples(network.native)
 
 
 def _judged(
