@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import pickle
 import zipfile
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property, reduce
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -102,8 +104,8 @@ def _merged_at_once(rows: ChannelStatistics, axis: int = -1) -> ChannelStatistic
         count,
         np.where(empty, np.nan, mean),
         np.where(empty, np.nan, spread.sum(axis=axis, keepdims=True)),
-        np.fmin.reduce(rows.minimum, axis=axis, keepdims=True),
-        np.fmax.reduce(rows.maximum, axis=axis, keepdims=True),
+        np.fmin.reduce(rows.minimum, axis=axis, keepdims=True, initial=np.nan),
+        np.fmax.reduce(rows.maximum, axis=axis, keepdims=True, initial=np.nan),
         rows.zero_count.sum(axis=axis, keepdims=True),
         rows.nonfinite_count.sum(axis=axis, keepdims=True),
     )
@@ -170,6 +172,15 @@ class LayerStatistics:
         return int(self._whole.nonfinite_count[0])
 
     @property
+    def _edges(self) -> Array:
+        """`EDGES` without what lies beyond the smallest and the largest value."""
+        return np.clip(EDGES, self.minimum, self.maximum) if self.count else EDGES
+
+    def counts_between(self, edges: Array) -> Array:
+        """How many values of the histogram lie in other bins; within a bin they count as evenly spread."""
+        return rebinned(self.histogram, self._edges, edges)
+
+    @property
     def quantiles(self) -> dict[float, float]:
         """Quantiles by their share: those of 0, 1, 5, 25, 50, 75, 95, 99 and 100 per cent."""
         return {share: self.quantile(share) for share in QUANTILES}
@@ -181,7 +192,7 @@ class LayerStatistics:
         """
         if not 0 <= share <= 1:
             raise InputError(f"there is no quantile {share}; give a share from 0 to 1")
-        return float(np.clip(quantiles_of(self.histogram, EDGES, share), self.minimum, self.maximum))
+        return quantiles_of(self.histogram, self._edges, share)
 
     def merge(self, other: LayerStatistics) -> LayerStatistics:
         """Those of both together."""
@@ -249,7 +260,7 @@ class Statistics(Mapping[str, LayerStatistics]):
         ranges = [(layer.quantile(0.001), layer.quantile(0.999)) for layer in layers if layer.count]
         low, high = (min(r[0] for r in ranges), max(r[1] for r in ranges)) if ranges else (0.0, 1.0)
         edges = even_edges(low, high, bins)
-        counts = np.stack([rebinned(layer.histogram, EDGES, edges) for layer in layers])
+        counts = np.stack([layer.counts_between(edges) for layer in layers])
         return HistogramRows(
             title=f"activations of {len(chosen)} layers",
             labels=tuple(chosen),
@@ -421,17 +432,20 @@ def summarised(activation: Activation, every_value: bool = False) -> LayerStatis
     sampled = values.reshape(-1)
     if not every_value and sampled.size > HISTOGRAM_SAMPLE:
         sampled = sampled[:: -(-sampled.size // HISTOGRAM_SAMPLE)]
-    if "channel" in activation.axes:
-        values = np.moveaxis(values, activation.axes.index("channel"), 1 if values.ndim > 1 else 0)
-        rows = (
-            values.reshape(values.shape[0], values.shape[1], -1) if values.ndim > 1 else values[None, :, None]
-        )
-    else:
-        rows = values.reshape(1, 1, -1)
+    rows = _rows(values, activation.axes)
     each = _of_rows(rows)
     channels = _flat(_merged_at_once(each, axis=0), rows.shape[1])
     finite = sampled[np.isfinite(sampled)] if channels.nonfinite_count.any() else sampled
     return LayerStatistics(leading_bits_counts(finite, DETAIL), channels)
+
+
+def _rows(values: Array, axes: Sequence[str]) -> Array:
+    """The same values as ``(batch, channel, place)``; as one channel, where there are none."""
+    if "channel" not in axes:
+        return values.reshape(1, 1, values.size)
+    values = np.moveaxis(values, axes.index("channel"), 0)
+    values = np.moveaxis(values, 0, 1) if values.ndim > 1 else values[np.newaxis]
+    return values.reshape(*values.shape[:2], math.prod(values.shape[2:]))
 
 
 def _flat(merged: ChannelStatistics, channels: int) -> ChannelStatistics:
@@ -502,7 +516,7 @@ def _spread(
     waiting: deque[Future[Statistics]] = deque()
     most = 2 * getattr(executor, "_max_workers", 2)
     try:
-        while shard := [batch for batch, _ in zip(source, range(_BATCHES_PER_SHARD), strict=False)]:
+        while shard := list(islice(source, _BATCHES_PER_SHARD)):
             waiting.append(executor.submit(_of_shard, model, shard, every_value))
             if len(waiting) > most:
                 yield waiting.popleft().result()
@@ -525,7 +539,7 @@ def _histogram(key: str, layer: LayerStatistics, bins: int) -> Histogram:
     edges = even_edges(low, high, bins)
     return Histogram(
         title=f"{key or 'output'} · {layer.count:,} values",
-        counts=rebinned(layer.histogram, EDGES, edges),
+        counts=layer.counts_between(edges),
         edges=edges,
         mean=layer.mean,
         std=layer.std,
