@@ -259,6 +259,39 @@ class SupportsGradients(Protocol):
         """
 
 
+class SupportsInputForms(Protocol):
+    """Opt-in: a backend that can make an input of a given form, for those who have no data at hand."""
+
+    def example_of(self, model: Any, shapes: Sequence[Sequence[int]] | None) -> Any:
+        """Inputs of these shapes, batch included, in the framework's own axis order.
+
+        Parameters
+        ----------
+        model : native model
+        shapes : sequence of shapes, or None
+            One for each input; None for those that the model itself declares (a Keras model's input
+            spec, with a batch of one where that is open).
+
+        Returns
+        -------
+        object
+            As `Backend.run` takes them: random floats from a generator of its own, or zeros where the
+            first layer takes integers (an embedding), on the model's device and in its dtype.
+
+        Raises
+        ------
+        InputError
+            If shapes is None and the model declares none, or sizes that it leaves open.
+        """
+
+
+class SupportsParameterCount(Protocol):
+    """Opt-in: a backend that counts parameters as its framework does."""
+
+    def parameter_count(self, model: Any) -> int:
+        """The framework's own number: unique parameters in PyTorch, ``count_params()`` in Keras."""
+
+
 class SupportsWeightGradients(Protocol):
     """Opt-in: a backend whose weights carry their gradients after a backward pass of the user's own."""
 
@@ -278,6 +311,42 @@ class SupportsAttention(Protocol):
         Each goes, after the softmax and before any dropout, under the path of the innermost layer that
         computed it, with the axes ``("batch", "head", "query", "key")``. Recomputed from query
         and key where the framework does not return them.
+        """
+
+
+class TensorForm(NamedTuple):
+    """A tensor as the data flow knows it: what makes it that one tensor, its axes and their lengths."""
+
+    identity: Hashable
+    axes: tuple[str, ...]
+    shape: tuple[int, ...]
+
+
+class TracedCall(NamedTuple):
+    """One layer, or one operation between layers, that ran.
+
+    ``path`` is the layer's own, or that of the innermost layer in which an operation ran.
+    ``operation`` is empty for a layer that has no layers within: what it does inside is not told. Else it
+    is one word of the vocabulary that all backends share (`netviz_core.graph.OPERATIONS`), or the
+    framework's own name where there is none.
+    """
+
+    path: str
+    operation: str
+    inputs: tuple[TensorForm, ...]
+    outputs: tuple[TensorForm, ...]
+
+
+class SupportsGraph(Protocol):
+    """Opt-in: a backend that sees the data flow between layers, functional operations included."""
+
+    def trace(self, model: Any, inputs: Any) -> Iterable[TracedCall]:
+        """Make one pass as `Backend.run` does, and tell what ran, in order.
+
+        A tensor has the same identity wherever it is read, and another one after it was written to in place.
+        Weights are not among the inputs; the model's own inputs are, and stand in no output.
+        Operations that only look at a tensor (its shape, its dtype) are left out. Where a model
+        can tell its graph without an input (a functional Keras model), `inputs` may be None.
         """
 
 

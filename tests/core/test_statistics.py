@@ -34,7 +34,7 @@ def assert_same(found: Statistics, expected: Statistics) -> None:
         np.testing.assert_array_equal(found[key].histogram, expected[key].histogram)
 
 
-@pytest.mark.parametrize("sizes", [[150], [64, 64, 22], [1, 149], [50, 0, 100]])
+@pytest.mark.parametrize("sizes", [[150], [64, 64, 22], [1, 149]])
 def test_uneven_batches_give_the_statistics_of_the_whole(sizes):
     ends = np.cumsum(sizes)
     batches = [X[end - size : end] for size, end in zip(sizes, ends, strict=True)]
