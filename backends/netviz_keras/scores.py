@@ -23,6 +23,10 @@ from .listening import Listener
 from .tensors import is_tensor
 
 _SQUASHING = (keras.activations.softmax, keras.activations.sigmoid, keras.activations.log_softmax)
+_ACTIVATED_CLASSES = (
+    *("Activation", "Dense", "EinsumDense"),
+    *("BaseConv", "BaseConvTranspose", "BaseDepthwiseConv", "BaseSeparableConv"),
+)
 _SQUASHING_CLASSES = ("Softmax", "Sigmoid", "LogSoftmax")
 
 
@@ -57,6 +61,11 @@ class Unsquashed(Listener):
         return args[0] if id(layer) in self._squashing and args else output
 
 
+def _ends_with_activation(layer: Any) -> bool:
+    """Whether the last thing that a layer does is its activation, which Keras itself has it do."""
+    return bool(keras_class(layer, _ACTIVATED_CLASSES)) and type(layer).call.__module__.startswith("keras.")
+
+
 @contextmanager
 def scores(layers: Sequence[KerasLayer], forward: Any) -> Iterator[Listener]:
     """Let the model return scores; yields what has to listen first to the passes made inside.
@@ -74,7 +83,7 @@ def scores(layers: Sequence[KerasLayer], forward: Any) -> Iterator[Listener]:
     }
     once = [layer for layer in last.values() if makers.calls[id(layer)] == 1]
     squashing = frozenset(id(layer) for layer in once if keras_class(layer, _SQUASHING_CLASSES))
-    activated = [layer for layer in once if getattr(layer, "activation", None) in _SQUASHING]
+    activated = [layer for layer in once if _ends_with_activation(layer) and layer.activation in _SQUASHING]
     before = [layer.activation for layer in activated]
     try:
         for layer in activated:

@@ -193,17 +193,28 @@ def test_recurrent_layers_and_functions(cell: Any) -> None:
     close(gradients[model.layers[0].name], own_gradient(whole, array(2, 5, 3)))
 
 
-def test_masks_go_on_behind_a_tap() -> None:
-    tokens = np.array([[1, 2, 0, 0], [3, 0, 0, 0]])
-    model = keras.Sequential(
-        [
-            keras.Input((4,), dtype="int32", name="tokens"),
+class Masked(keras.Model):
+    """Whose mask goes along with the tensor; a functional graph keeps masks among its arguments."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding, self.lstm = (
             L.Embedding(5, 3, mask_zero=True, name="embedding"),
             L.LSTM(2, name="lstm"),
-        ]
-    )
+        )
+
+    def call(self, tokens: Any) -> Any:
+        return self.lstm(self.embedding(tokens))
+
+
+@pytest.mark.parametrize(
+    "make", [Masked, lambda: keras.Sequential([keras.Input((4,), dtype="int32"), *Masked().layers])]
+)
+def test_masks_go_on_behind_a_tap(make: Any) -> None:
+    tokens, model = np.array([[1, 2, 0, 0], [3, 0, 0, 0]]), make()
+    expected = native(model(tokens))
     activations, gradients = pulled(model, tokens)
-    np.testing.assert_allclose(activations["lstm"].values, native(model(tokens)), rtol=1e-6)
+    np.testing.assert_allclose(activations["lstm"].values, expected, rtol=1e-6)
     assert not gradients["embedding"].values[0, 2:].any()
     assert gradients["embedding"].values[0, :2].all()
 
@@ -243,6 +254,63 @@ def test_images_are_laid_out_and_the_seed_is_given_named_axes() -> None:
 def test_only_the_layers_asked_for() -> None:
     _, gradients = pulled(small_cnn(), array(2, 8, 8, 1), layers="conv1")
     assert list(gradients) == ["conv1"]
+
+
+# Scores
+
+
+def ending(last: Any) -> keras.Model:
+    x = keras.Input((4,), name="x")
+    return keras.Model(x, last(L.Dense(3, activation="softmax", name="inner")(x)))
+
+
+class Attending(L.Layer):
+    """A layer of the user's own, whose activation is not the last thing that it does."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.activation = keras.activations.softmax
+
+    def call(self, x: Any) -> Any:
+        return self.activation(x) * x
+
+
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid", "log_softmax"])
+@pytest.mark.parametrize("form", ["argument", "layer", "operation"])
+def test_what_squashes_scores_at_the_end_is_left_out(activation: str, form: str) -> None:
+    if form == "argument":
+        model = ending(L.Dense(3, activation=activation, name="head"))
+    elif form == "layer":
+        model = ending(lambda h: L.Activation(activation, name="last")(L.Dense(3, name="head")(h)))
+    else:
+        model = ending(lambda h: getattr(keras.ops, activation)(L.Dense(3, name="head")(h)))
+    given: list[Any] = []
+
+    def seed(parts: Mapping[str, nv.AxisArray]) -> dict[str, np.ndarray]:
+        given.append(parts[""].values)
+        return everything(parts)
+
+    before = native(model(array(2, 4)))
+    activations, gradients = pulled(model, array(2, 4), seed)
+    head = model.get_layer("head")
+    scores = activations["inner"].values @ native(head.kernel) + native(head.bias)
+    np.testing.assert_allclose(given[0], scores, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(activations["inner"].values.sum(-1), 1, rtol=1e-5)
+    close(gradients["inner"], weights_like((2, 3)) @ native(head.kernel).T)
+    np.testing.assert_array_equal(native(model(array(2, 4))), before)
+
+
+def test_other_activations_at_the_end_stay() -> None:
+    for model, x in (
+        (
+            keras.Sequential([keras.Input((3, 4)), L.LSTM(3, activation="sigmoid", name="last")]),
+            array(2, 3, 4),
+        ),
+        (keras.Sequential([keras.Input((4,)), Attending(name="last")]), array(2, 4)),
+        (keras.Sequential([keras.Input((4,)), L.Dense(3, activation="tanh", name="last")]), array(2, 4)),
+    ):
+        activations, _ = pulled(model, x)
+        np.testing.assert_allclose(activations["last"].values, native(model(x)), rtol=1e-5)
 
 
 # What cannot be
