@@ -344,8 +344,11 @@ class SupportsGraph(Protocol):
         """Make one pass as `Backend.run` does, and tell what ran, in order.
 
         A tensor has the same identity wherever it is read, and another one after it was written to in place.
-        Weights are not among the inputs; the model's own inputs are, and stand in no output.
-        Operations that only look at a tensor (its shape, its dtype) are left out. Where a model
+        Weights are not among the inputs, nor is what was computed from weights and constants alone:
+        an operation without any other input is left out. The model's own inputs are among them, and
+        stand in no output. Operations that only look at a tensor (its shape, its dtype) are left out.
+        The last call is the return of the model: path ``""``, operation ``output``, and as inputs the
+        tensors that it returned. A layer that runs several times is told of each time. Where a model
         can tell its graph without an input (a functional Keras model), `inputs` may be None.
         """
 
