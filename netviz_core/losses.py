@@ -1,6 +1,6 @@
 """The loss of each sample, and what a model's output says of classes.
 
-Four losses are known by name and are the same for every framework; others are the backend's to take.
+Five losses are known by name and are the same for every framework; others are the backend's to take.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .batches import as_numbers
-from .errors import InputError
+from .errors import InputError, nearest
 from .network import Network
 from .protocols import LossReading
 from .views.overlays import named_class
@@ -21,6 +21,11 @@ Array = np.ndarray[Any, Any]
 
 
 def _cross_entropy(output: Array, targets: Array) -> LossReading:
+    if output.ndim != 2:
+        raise InputError(
+            f"loss='cross_entropy' is of outputs (batch, class), and the model returned {output.shape}; give a loss "
+            f"of the framework, or a function of output and targets"
+        )
     is_probable = bool((output >= 0).all() and np.allclose(output.sum(axis=1), 1, atol=1e-3))
     if is_probable:
         logs = np.log(np.maximum(output, np.finfo(np.float32).tiny))
@@ -37,15 +42,21 @@ def _cross_entropy(output: Array, targets: Array) -> LossReading:
 
 def _binary_cross_entropy(output: Array, targets: Array) -> LossReading:
     wanted = _alike(targets, output)
-    is_probable = bool((output >= 0).all() and (output <= 1).all())
-    if is_probable:
-        tiny = np.finfo(np.float32).tiny
-        losses = -(
-            wanted * np.log(np.maximum(output, tiny)) + (1 - wanted) * np.log(np.maximum(1 - output, tiny))
+    if (output < 0).any() or (output > 1).any():
+        raise InputError(
+            f"loss='binary_cross_entropy' is of probabilities, and the model returned {output.min():.4g} … "
+            f"{output.max():.4g}; of scores before a sigmoid give loss='binary_cross_entropy_with_logits'"
         )
-    else:
-        losses = np.maximum(output, 0) - output * wanted + np.log1p(np.exp(-np.abs(output)))
-    return LossReading(_per_sample(losses), "binary_probabilities" if is_probable else "binary_logits")
+    tiny = np.finfo(np.float32).tiny
+    losses = -(
+        wanted * np.log(np.maximum(output, tiny)) + (1 - wanted) * np.log(np.maximum(1 - output, tiny))
+    )
+    return LossReading(_per_sample(losses), "binary_probabilities")
+
+
+def _binary_cross_entropy_with_logits(output: Array, targets: Array) -> LossReading:
+    losses = np.maximum(output, 0) - output * _alike(targets, output) + np.log1p(np.exp(-np.abs(output)))
+    return LossReading(_per_sample(losses), "binary_logits")
 
 
 def _mean_squared_error(output: Array, targets: Array) -> LossReading:
@@ -59,6 +70,7 @@ def _mean_absolute_error(output: Array, targets: Array) -> LossReading:
 _BY_NAME: Mapping[str, Callable[[Array, Array], LossReading]] = {
     "cross_entropy": _cross_entropy,
     "binary_cross_entropy": _binary_cross_entropy,
+    "binary_cross_entropy_with_logits": _binary_cross_entropy_with_logits,
     "mean_squared_error": _mean_squared_error,
     "mean_absolute_error": _mean_absolute_error,
 }
@@ -71,7 +83,8 @@ def losses_of(network: Network, loss: Any, native_output: Any, targets: Any) -> 
     ----------
     network : Network
     loss : str, native loss, callable or None
-        One of ``cross_entropy``, ``binary_cross_entropy``, ``mean_squared_error`` and
+        One of ``cross_entropy`` (of scores or probabilities), ``binary_cross_entropy`` (of
+        probabilities), ``binary_cross_entropy_with_logits``, ``mean_squared_error`` and
         ``mean_absolute_error``; or what the backend knows; None for the model's own.
     native_output, targets : native
         What the model returned, and what it should have.
@@ -91,6 +104,31 @@ def losses_of(network: Network, loss: Any, native_output: Any, targets: Any) -> 
         )
     reading: LossReading = network.backend.losses(network.native, loss, native_output, targets)
     return reading
+
+
+def gradient_of(loss: str, scores: Array, targets: Array) -> Array:
+    """The derivative of the mean loss of a batch with respect to scores, as they are before a softmax or sigmoid.
+
+    Raises
+    ------
+    InputError
+        If there is no such loss, or the targets do not fit.
+    """
+    scores = scores.astype(np.float64)
+    if loss == "cross_entropy":
+        if targets.shape == scores.shape:
+            wanted = targets
+        else:
+            wanted = np.zeros(scores.shape)
+            np.put_along_axis(wanted, class_indices(targets, scores)[:, np.newaxis], 1, axis=1)
+        return (_probabilities("logits", scores) - wanted) / len(scores)
+    if loss == "binary_cross_entropy":
+        return (_sigmoid(scores) - _alike(targets, scores)) / scores.size
+    if loss == "mean_squared_error":
+        return 2 * (scores - _alike(targets, scores)) / scores.size
+    if loss == "mean_absolute_error":
+        return np.asarray(np.sign(scores - _alike(targets, scores)) / scores.size)
+    raise InputError(f"loss={loss!r} is not known by name; {nearest(loss, _BY_NAME, limit=len(_BY_NAME))}")
 
 
 @dataclass(frozen=True)

@@ -29,23 +29,14 @@ class Question:
 
     def score_of(self, parts: Mapping[str, AxisArray]) -> tuple[str, AxisArray]:
         """The part of the output that has the scores of the classes."""
-        leaf = self._output
-        if leaf is None:
-            known = [name for name in ("", "logits", "out") if name in parts]
-            if not known and len(parts) != 1:
-                raise AmbiguousKeyError(
-                    f"the model returned {', '.join(map(repr, parts)) or 'no tensor'}; "
-                    f"say with output= which part has the scores"
-                )
-            leaf = known[0] if known else next(iter(parts))
-        if leaf not in parts:
-            raise InputError(f"the model returned no part {leaf!r}; {nearest(leaf, parts)}")
-        return leaf, parts[leaf]
+        return score_of(parts, self._output)
 
     def targets(self, scores: AxisArray) -> list[list[int]]:
         """The classes asked about, for each sample."""
         values = _class_scores(scores)
         count, classes = values.shape[:2]
+        if not count:
+            raise InputError("the input has no samples; give a batch of at least one")
         if self._target is None:
             totals = values.reshape(count, classes, -1).sum(axis=2) if values.ndim > 2 else values
             return [[int(best)] for best in totals.argmax(axis=1)]
@@ -53,10 +44,12 @@ class Question:
         if given is None:
             return [[self._index(self._target, classes)]] * count
         if len(given) == count:
-            return [
-                [self._index(t, classes) for t in ([part] if _several(part) is None else part)]
-                for part in given
-            ]
+            asked = [[part] if (parts := _several(part)) is None else parts for part in given]
+            if not all(asked):
+                raise InputError(
+                    f"no target was given for sample {asked.index([])}; give at least one for each"
+                )
+            return [[self._index(part, classes) for part in parts] for parts in asked]
         if count == 1 and given:
             return [[self._index(t, classes) for t in given]]
         raise InputError(f"{len(given)} targets were given for {count} samples; give one, or one for each")
@@ -74,9 +67,16 @@ class Question:
 
     def _pixels(self, values: Array, chosen: Sequence[int]) -> Array:
         if self._mask is None:
-            highest = values.argmax(axis=1)
-            return np.stack([found == wanted for found, wanted in zip(highest, chosen, strict=True)])
+            pixels = values.argmax(axis=1) == np.reshape(chosen, (-1, 1, 1))
+            if not pixels.any():
+                raise InputError(
+                    f"class {', '.join(map(str, sorted(set(chosen))))} scores highest at no pixel; say with mask= "
+                    f"which pixels are asked about"
+                )
+            return np.asarray(pixels)
         mask = np.asarray(self._mask)
+        if not mask.any():
+            raise InputError("a mask without any pixel was given; mark those that are asked about")
         if mask.shape not in (values.shape[2:], (len(values), *values.shape[2:])):
             raise InputError(
                 f"a mask of shape {mask.shape} was given; the output has {values.shape[2:]} pixels"
@@ -124,3 +124,24 @@ def _as_given(seeds: Array, scores: AxisArray) -> Array:
     if scores.values.ndim == 4:
         return AxisArray(seeds, ("batch", "channel", "y", "x")).transpose(*scores.axes).values
     return seeds.reshape(scores.values.shape)
+
+
+def score_of(parts: Mapping[str, AxisArray], leaf: str | None) -> tuple[str, AxisArray]:
+    """The part of a model's output that is asked for, or that has scores by its name; and its name.
+
+    Raises
+    ------
+    AmbiguousKeyError, InputError
+        If it cannot be told, or there is no such part.
+    """
+    if leaf is None:
+        known = [name for name in ("", "logits", "out") if name in parts]
+        if not known and len(parts) != 1:
+            raise AmbiguousKeyError(
+                f"the model returned {', '.join(map(repr, parts)) or 'no tensor'}; "
+                f"say with output= which part has the scores"
+            )
+        leaf = known[0] if known else next(iter(parts))
+    if leaf not in parts:
+        raise InputError(f"the model returned no part {leaf!r}; {nearest(leaf, parts)}")
+    return leaf, parts[leaf]

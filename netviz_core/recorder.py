@@ -101,6 +101,9 @@ class Recorder:
         How many bytes of values may be held.
     reduce : callable, or mapping, optional
         See `capture`.
+    given : Recorder, optional
+        It wants the same layers, and is told, before each call, what the layer is given: the
+        leaves of its arguments by position and by keyword.
     """
 
     def __init__(
@@ -109,7 +112,9 @@ class Recorder:
         axes: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
         max_bytes: int = DEFAULT_MAX_BYTES,
         reduce: Reduction | Mapping[str, Reduction] | None = None,
+        given: Recorder | None = None,
     ) -> None:
+        self.given = given
         self._order = [layer.path for layer in layers]
         self.paths = frozenset(self._order)
         self._axes = _by_pattern(axes, "axes", self._order, _is_axis_names)

@@ -36,6 +36,9 @@ def observed(module: nn.Module, recorder: Recorder | None, watch: Watch) -> Iter
                 if (wanted or defines_axes(child, kind)) and not _is_inside(scripts, path):
                     hook = _hook(path if wanted else None, kind, recorder, watch)
                     try:
+                        if wanted and recorder.given is not None:
+                            listen = _listen_before(path, recorder.given, watch)
+                            hooks.append(child.register_forward_pre_hook(listen, with_kwargs=True))
                         hooks.append(child.register_forward_hook(hook))
                     except RuntimeError:
                         recorder.miss(
@@ -64,6 +67,8 @@ def watching(watch: Watch, recorder: Recorder | None = None) -> Iterator[None]:
         lost = watch.settle()
         if recorder is not None:
             recorder.withdraw(lost, CHANGED_UNSEEN)
+            if recorder.given is not None:
+                recorder.given.withdraw(lost, CHANGED_UNSEEN)
 
 
 def _hook(path: str | None, kind: str, recorder: Recorder, watch: Watch) -> Callable[..., None]:
@@ -97,6 +102,20 @@ def _hook(path: str | None, kind: str, recorder: Recorder, watch: Watch) -> Call
                 recorder.miss(path, str(error), "unsupported")
 
     return after_call
+
+
+def _listen_before(path: str, given: Recorder, watch: Watch) -> Callable[..., None]:
+    thread = threading.get_ident()
+
+    def before_call(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if threading.get_ident() != thread:
+            return
+        with torch._C.DisableTorchFunction():
+            arguments = {**{str(position): value for position, value in enumerate(args)}, **kwargs}
+            found = leaves(arguments, is_tensor, lambda part: unfold(part, watch.follower))
+            given.add(path, [_observation(leaf, tensor, watch) for leaf, tensor in found])
+
+    return before_call
 
 
 def _observation(leaf: str, tensor: torch.Tensor, watch: Watch) -> Observation:

@@ -86,9 +86,15 @@ class Model:
         self.listeners: list[Any] = []
 
     def __call__(self, x: Array) -> Any:
+        self._give("", x)
         for name, layer in self.layers.items():
+            self._give(name, x)
             x = self._tell(name, layer(x))
         return self._tell("", x)
+
+    def _give(self, name: str, x: Any) -> None:
+        for listener in self.listeners:
+            listener(name, x, before=True)
 
     def _tell(self, name: str, output: Any) -> Any:
         for listener in self.listeners:
@@ -154,11 +160,14 @@ class ReferenceBackend:
 
     @contextmanager
     def record(self, model: Model, recorder: Recorder) -> Iterator[None]:
-        def listen(path: str, output: Any) -> None:
-            if path in recorder.paths:
-                recorder.add(
-                    path, [_observe(model.layers.get(path), *leaf) for leaf in leaves(output, _is_array)]
-                )
+        def listen(path: str, value: Any, before: bool = False) -> None:
+            if path not in recorder.paths:
+                return
+            if not before:
+                maker = model.layers.get(path)
+                recorder.add(path, [_observe(maker, *leaf) for leaf in leaves(value, _is_array)])
+            elif recorder.given is not None:
+                recorder.given.add(path, [_observe(None, *leaf) for leaf in leaves({"0": value}, _is_array)])
 
         model.listeners.append(listen)
         try:

@@ -52,6 +52,7 @@ class Reusing(ReferenceBackend):
     def run(self, model, inputs, recorder=None):
         class Buffered:
             paths = recorder.paths if recorder else frozenset()
+            given = None
 
             def add(self, path, observations):
                 kept = []
