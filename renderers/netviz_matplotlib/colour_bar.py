@@ -52,8 +52,9 @@ def _fill(place: Axes, scale: ColourScale, label: str) -> None:
 
 def _say_true_values(bar: Colorbar, scale: ColourScale, transform: Callable[[Any], Any]) -> None:
     """Number a bar whose colours are an even scale of something else."""
+    smallest = max(_SMALLEST_TICK * scale.high, 5e-324)
     apart = _APART * (transform(scale.high) - transform(scale.low))
-    ticks = round_ticks(scale.low, scale.high, scale.high * _SMALLEST_TICK, transform, apart)
+    ticks = round_ticks(scale.low, scale.high, smallest, transform, apart)
     bar.set_ticks([transform(tick) for tick in ticks], labels=[tick_text(tick) for tick in ticks])
     bar.ax.minorticks_off()
 

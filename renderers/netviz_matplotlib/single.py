@@ -40,7 +40,7 @@ class Single:
         # About where the layout will put it, for what is fitted to the size of an Axes.
         if left + right < 0.6 and around < 0.6:
             figure.subplotpars.update(left, around / 2, 1 - right, 1 - around / 2)
-        return self._draw(figure.add_subplot(), figure.get_figwidth() - LEFT)
+        return self._draw(figure.add_subplot(), figure.get_figwidth() - max(LEFT, RIGHT))
 
     def draw_into(self, ax: Any) -> Axes:
         if not isinstance(ax, Axes):

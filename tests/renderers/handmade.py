@@ -8,8 +8,12 @@ import numpy as np
 
 from netviz_core import FeatureMapGrid, Heatmap, Histogram, KernelGrid
 from netviz_core.arrays import count_nonfinite
+from netviz_core.views.attention import AttentionMaps
 from netviz_core.views.histogram import histogram_of
+from netviz_core.views.history import HistoryHeatmap, HistoryHistogram
+from netviz_core.views.overlays import Overlays
 from netviz_core.views.scales import signed_limits, value_limits
+from netviz_core.views.top_losses import LossRow, TopLosses
 
 Array = np.ndarray[Any, Any]
 
@@ -37,3 +41,70 @@ def histogram_view(
     values: Array, title: str = "dense1 · dense · kernel 10 × 144", bins: Any = 50
 ) -> Histogram:
     return histogram_of(values, title, "kernel", bins)
+
+
+def in_colour(pictures: Array) -> Array:
+    return np.stack([pictures] * 3, axis=-1)
+
+
+def overlays_view(
+    images: Array | None,
+    heat: Array | None,
+    captions: Any = None,
+    title: str = "conv2 · Grad-CAM · 3",
+) -> Overlays:
+    shown = images if images is not None else heat
+    count = 0 if shown is None else len(shown)
+    captions = captions if captions is not None else [f"{index} / 3\n2.31 / 0.10" for index in range(count)]
+    return Overlays(title, images, heat, tuple(captions), "Grad-CAM")
+
+
+def losses_view(
+    losses: Array, text: str = "a film that begins well", images: Array | None = None
+) -> TopLosses:
+    rows = tuple(
+        LossRow(7 * index, float(loss), "cat", "dog", None if index % 2 else 0.25, text)
+        for index, loss in enumerate(losses)
+    )
+    captions = tuple(f"cat / dog\n{row.loss:.2f}" for row in rows)
+    confusions = (("dog", "cat", 12), ("a very long name of a class that is rare", "cat", 1))
+    title = f"prediction / actual / loss / probability · the {len(rows)} worst of 90"
+    return TopLosses(title, images, None, captions, "Grad-CAM", rows, 90, confusions if rows else ())
+
+
+def attention_view(weights: Array, tile_label: str = "head") -> AttentionMaps:
+    counts = count_nonfinite(weights)
+    return AttentionMaps(
+        "attention · attn",
+        weights,
+        value_limits(weights),
+        "attention",
+        tile_label,
+        *counts,
+        weights[None],
+        "attn",
+        0,
+    )
+
+
+def history_view(values: Array, steps: Any = None, layers: Any = None) -> HistoryHeatmap:
+    rows, columns = values.shape
+    return HistoryHeatmap(
+        "std of activation",
+        values,
+        tuple(layers or (f"encoder.blocks.{row}.conv" for row in range(rows))),
+        np.arange(columns) * 50 if steps is None else np.asarray(steps),
+        value_limits(values),
+        "std of activation",
+    )
+
+
+def history_histogram_view(counts: Array, edges: Any = None, steps: Any = None) -> HistoryHistogram:
+    bins, columns = counts.shape
+    return HistoryHistogram(
+        "conv1 · activation",
+        counts,
+        np.sinh(np.arange(-(bins // 2), bins - bins // 2 + 1)) if edges is None else np.asarray(edges, float),
+        np.arange(columns) * 50 if steps is None else np.asarray(steps),
+        "activation",
+    )

@@ -25,7 +25,19 @@ from netviz_core import FileFormatError, InputError, UnsupportedError, kernels, 
 from netviz_core.testing import example_model
 from netviz_core.views.base import View
 
-from .handmade import feature_map_grid, heatmap_view, histogram_view, kernel_grid, normal
+from .handmade import (
+    attention_view,
+    feature_map_grid,
+    heatmap_view,
+    histogram_view,
+    history_histogram_view,
+    history_view,
+    in_colour,
+    kernel_grid,
+    losses_view,
+    normal,
+    overlays_view,
+)
 
 LONG = (
     "backbone.encoder.stages.3.blocks.11.residual_branch.depthwise.pointwise"
@@ -37,6 +49,13 @@ def spoiled(*shape: int) -> np.ndarray:
     values = normal(*shape)
     values.flat[:3] = np.nan, np.inf, -np.inf
     return values
+
+
+def counts_of(values: np.ndarray) -> np.ndarray:
+    """Counts as large as the values are, in any number of bins."""
+    finite = np.nan_to_num(values.astype(np.float64), nan=0, posinf=1e12, neginf=0)
+    counts = np.clip(np.abs(finite), 0, 1e12).astype(np.int64)
+    return counts.reshape(-1, values.shape[2]) if values.size else np.zeros((1, values.shape[2]), np.int64)
 
 
 EXTREMES = {
@@ -63,6 +82,14 @@ VIEWS = {
     "colour": lambda v: kernel_grid(np.stack([v, v, v], -1)),
     "side by side": lambda v: side_by_side(*[kernel_grid(v)] * 2),
     "histograms side by side": lambda v: side_by_side(histogram_view(v), histogram_view(normal(9))),
+    "heat over pictures": lambda v: overlays_view(in_colour(v), v),
+    "heat alone": lambda v: overlays_view(None, v),
+    "pictures alone": lambda v: overlays_view(in_colour(v), None),
+    "losses in a table": lambda v: losses_view(v[:, 0, 0]),
+    "losses of pictures": lambda v: losses_view(v[:, 0, 0], images=in_colour(v)),
+    "attention": lambda v: attention_view(v),
+    "history": lambda v: history_view(v.reshape(len(v), v.shape[1] * v.shape[2])),
+    "history of a histogram": lambda v: history_histogram_view(counts_of(v)),
 }
 
 
@@ -289,6 +316,7 @@ def test_figures_can_be_pickled():
     for make in VIEWS.values():
         axes = np.atleast_1d(make(normal(4, 3, 3)).plot())
         again = pickle.loads(pickle.dumps(axes[0].figure))
+        plt.close(axes[0].figure)
         FigureCanvasAgg(again).draw()
 
 
