@@ -37,7 +37,8 @@ class NetvizCallback(keras.callbacks.Callback):
     over one and the same batch, with ``training=True``, forward and backward from the loss that the model was
     compiled with. Nothing of the model changes by it: no weight, no running statistic, no state of the
     optimizer, no metric and no random number. It costs such a pass, not compiled, every `every` steps;
-    on JAX, which makes one for the values and one for the gradients, two.
+    on JAX, which makes one for the values and one for the gradients, two. For a small convolutional model on
+    two CPU cores a look took as long as ten compiled steps on TensorFlow and JAX, and as two on torch.
 
     Parameters
     ----------
