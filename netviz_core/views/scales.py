@@ -56,7 +56,7 @@ def shared_limits(all_limits: Iterable[Limits]) -> Limits:
     """The narrowest limits that hold all of `all_limits`; centred on zero if one of them is."""
     limits = list(all_limits)
     low, high = min(low for low, _ in limits), max(high for _, high in limits)
-    if low < 0:
+    if any(own_low == -own_high for own_low, own_high in limits):
         largest = max(-low, high)
         return -largest, largest
     return low, high

@@ -11,7 +11,8 @@ import numpy as np
 from ..errors import InputError
 from .base import View
 from .heatmap import Heatmap
-from .histogram import Histogram, HistogramRows, even_edges
+from .histogram import Histogram, even_edges
+from .history import HistoryHeatmap
 from .scales import extent, shared_limits
 from .tiles import TileGrid
 
@@ -85,18 +86,18 @@ def _are_titles(titles: object) -> bool:
 
 
 def _on_one_scale(views: tuple[View, ...]) -> tuple[View, ...]:
-    if isinstance(views[0], HistogramRows):
-        return views
     if isinstance(views[0], Histogram):
         return _with_common_bins(cast("tuple[Histogram, ...]", views))
-    scaled = cast("tuple[TileGrid | Heatmap, ...]", views)
+    if not hasattr(views[0], "limits"):
+        return views
+    scaled = cast("tuple[TileGrid | Heatmap | HistoryHeatmap, ...]", views)
     # All zeros, or no finite value: such limits only stand in, and say nothing of a scale.
     telling = [view.limits for view in scaled if extent(_values(view)) not in (None, (0.0, 0.0))]
     shared = shared_limits(telling or [view.limits for view in scaled])
     return tuple(replace(view, limits=shared) for view in scaled)
 
 
-def _values(view: TileGrid | Heatmap) -> np.ndarray[Any, Any]:
+def _values(view: TileGrid | Heatmap | HistoryHeatmap) -> np.ndarray[Any, Any]:
     return view.tiles if isinstance(view, TileGrid) else view.values
 
 
