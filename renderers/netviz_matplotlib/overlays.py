@@ -141,6 +141,7 @@ def draw(ax: Axes, view: Overlays, style: Style, notes: Sequence[tuple[Any, str]
     ax.format_coord = partial(_describe, view, layout)  # type: ignore[method-assign]
     ax.grid(False)
     ax.spines[:].set_visible(False)
+    ax.set_facecolor("none")
     if plan.captions:
         ax.set(xticks=[], yticks=[])
         ax.add_artist(Captions(layout, plan.captions, plan.points))

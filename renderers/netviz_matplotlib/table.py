@@ -15,10 +15,10 @@ from matplotlib.transforms import ScaledTranslation
 from .inches import figure_of
 from .text import LINE, PLAIN, POINTS, cut, longest_that_fits, text_width, wrapped
 
-_LARGEST, _SMALLEST = 8.0, 5.0
+_POINTS = 8.0
 _BETWEEN = 0.18
 _AIR = 0.5
-_NAME_SHARE, _LEAST_TEXT = 0.16, 1.4
+_NARROWEST, _NAME_SHARE, _LEAST_TEXT = 5.0, 0.16, 1.4
 _MOST_LINES, _LONGEST_TEXT = 3, 300
 
 
@@ -36,7 +36,7 @@ class Column:
     is_long : bool
         Takes what the others leave.
     width : float
-        Inches; found by `Table.of`.
+        Inches at full size; found by `Table.of`.
     """
 
     name: str
@@ -53,30 +53,34 @@ class Table:
     Parameters
     ----------
     columns : tuple of Column
-    points : float
-        The size of letters.
+    zoom : float
+        How large it is drawn; 1 at full size.
     """
 
     columns: tuple[Column, ...]
-    points: float
+    zoom: float
+
+    @property
+    def points(self) -> float:
+        """The size of letters."""
+        return _POINTS * self.zoom
 
     @classmethod
     def of(cls, columns: Sequence[Column], width: float) -> Table:
-        """Fit columns into so many inches, with smaller letters if need be."""
-        font = FontProperties(size=_LARGEST)
-        needed = sum(min(_natural(column, font), _most(column, width)) + _BETWEEN for column in columns)
-        points = max(_LARGEST * min(1.0, width / (needed - _BETWEEN)), _SMALLEST)
-        font = FontProperties(size=points)
-        widths = [min(_natural(column, font), _most(column, width)) for column in columns]
-        left = width - sum(
-            own + _BETWEEN for column, own in zip(columns, widths, strict=True) if not column.is_long
-        )
+        """Fit columns into so many inches, all of it made smaller if they are few."""
+        font = FontProperties(size=_POINTS)
+        natural = [_natural(column, font) for column in columns]
+        room = max(width, min(sum(natural) + _BETWEEN * (len(columns) - 1), _NARROWEST))
+        widths = [min(own, _most(column, room)) for column, own in zip(columns, natural, strict=True)]
+        left = room - sum(widths) - _BETWEEN * (len(columns) - 1)
         return cls(
             tuple(
-                _fitted(column, max(min(left, _natural(column, font)), own) if column.is_long else own, font)
-                for column, own in zip(columns, widths, strict=True)
+                _fitted(
+                    column, min(natural[n], widths[n] + max(left, 0)) if column.is_long else widths[n], font
+                )
+                for n, column in enumerate(columns)
             ),
-            points,
+            width / room,
         )
 
     @property
@@ -93,7 +97,13 @@ class Table:
     @property
     def size(self) -> tuple[float, float]:
         """Width and height in inches."""
-        return sum(column.width + _BETWEEN for column in self.columns) - _BETWEEN, sum(self.heights)
+        return self.rights[-1], sum(self.heights)
+
+    @property
+    def rights(self) -> list[float]:
+        """Where each column ends, in inches."""
+        ends = accumulate(column.width + _BETWEEN for column in self.columns)
+        return [(end - _BETWEEN) * self.zoom for end in ends]
 
 
 def draw_table(ax: Axes, table: Table, height: float) -> int:
@@ -107,11 +117,10 @@ def draw_table(ax: Axes, table: Table, height: float) -> int:
     bottoms = list(accumulate(table.heights))
     shown = max(2, sum(bottom <= height * 1.001 for bottom in bottoms))
     tops = [0.0, *bottoms[: shown - 1]]
-    rights = list(accumulate(column.width + _BETWEEN for column in table.columns))
     # Inches from the upper left corner of the Axes, wherever that comes to lie.
     inches = figure_of(ax).dpi_scale_trans + ScaledTranslation(0, 1, ax.transAxes)
-    for column, right in zip(table.columns, rights, strict=True):
-        x = right - _BETWEEN - (0.0 if column.is_number else column.width)
+    for column, right in zip(table.columns, table.rights, strict=True):
+        x = right - (0.0 if column.is_number else column.width * table.zoom)
         for cell, top in zip((column.name, *column.cells), tops, strict=False):
             for number, line in enumerate(cell.split("\n")):
                 ax.text(
@@ -120,8 +129,7 @@ def draw_table(ax: Axes, table: Table, height: float) -> int:
                     fontsize=table.points, fontweight="normal" if top else "bold", **PLAIN,
                 )  # fmt: skip
     for y in (0.0, bottoms[0], bottoms[shown - 1]):
-        across = [0, rights[-1] - _BETWEEN]
-        ax.add_artist(Line2D(across, [-y, -y], transform=inches, linewidth=0.8, color="0.5"))
+        ax.add_artist(Line2D([0, table.rights[-1]], [-y, -y], transform=inches, linewidth=0.8, color="0.5"))
     return shown - 1
 
 
