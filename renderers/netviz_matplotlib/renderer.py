@@ -20,7 +20,7 @@ FILE_DPI = 200
 
 
 class MatplotlibRenderer:
-    """Draws kernels, feature maps, histograms and heatmaps, alone or side by side.
+    """Draws every view of netviz, alone or side by side.
 
     Only `plot` without an ``ax`` makes a pyplot figure. No rcParams are changed; those that
     the user has set are followed.

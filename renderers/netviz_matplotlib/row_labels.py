@@ -9,10 +9,10 @@ from math import ceil
 from matplotlib.axes import Axes
 from matplotlib.font_manager import FontProperties
 
-from .inches import height_of
+from .inches import height_of, width_of
 from .text import PLAIN, cut, longest_that_fits, shortened, text_width
 
-_LONGEST = 36
+_SHORTEST, _LONGEST = 14, 36
 _SIZE = "x-small"
 _LINE = 0.14
 
@@ -20,8 +20,13 @@ _LINE = 0.14
 def label_rows(ax: Axes, names: Sequence[str]) -> None:
     """Name rows whose middles lie at 0, 1, 2, …: every one, or as many as there is room for."""
     every = max(1, ceil(len(names) * _LINE / max(height_of(ax), _LINE)))
-    ax.set_yticks(range(0, len(names), every), short_names(names)[::every], **PLAIN)
+    ax.set_yticks(range(0, len(names), every), short_names(names, _most(width_of(ax)))[::every], **PLAIN)
     ax.tick_params(labelsize=_SIZE, axis="y", length=0)
+
+
+def _most(width: float) -> int:
+    """Characters of a name beside a picture of so many inches."""
+    return min(max(round(9 * width), _SHORTEST), _LONGEST)
 
 
 def labels_width(names: Sequence[str]) -> float:
@@ -30,25 +35,25 @@ def labels_width(names: Sequence[str]) -> float:
     return max((text_width(name, font) for name in short_names(names)), default=0.0)
 
 
-def short_names(names: Sequence[str]) -> list[str]:
-    """Paths that are not too long: where some are, without what all begin with, their parts cut.
+def short_names(names: Sequence[str], most: int = _LONGEST) -> list[str]:
+    """Paths of at most `most` characters: where some are longer, without what all begin with, their parts cut.
 
     Examples
     --------
     >>> short_names(["backbone.encoder.stages.0.blocks.11.depthwise.conv", "backbone.encoder.stages.0.head"])
     ['…blocks.11.depthwise.conv', '…head']
     """
-    if all(len(name) <= _LONGEST for name in names):
+    if all(len(name) <= most for name in names):
         return list(names)
     parts = [re.findall(r"[^./]*[./]?", name) for name in names]
     same = 0
     while all(len(own) > same + 2 and own[same] == parts[0][same] for own in parts) and len(names) > 1:
         same += 1
     mark = "…" if same else ""
-    return [mark + _short(own[same:]) for own in parts]
+    return [mark + _short(own[same:], most - len(mark)) for own in parts]
 
 
-def _short(parts: Sequence[str]) -> str:
+def _short(parts: Sequence[str], longest: int) -> str:
     """A path whose longest parts are cut until it is short enough, which spares its numbers."""
 
     def version(most: int) -> str:
@@ -56,5 +61,5 @@ def _short(parts: Sequence[str]) -> str:
             part if len(part) <= most + 1 else f"{cut(part[:-1], most)}{part[-1]}" for part in parts
         )
 
-    text = longest_that_fits(version, max(map(len, parts)), lambda name: len(name) < _LONGEST)
-    return shortened(text, _LONGEST)
+    text = longest_that_fits(version, max(map(len, parts)), lambda name: len(name) <= longest)
+    return shortened(text, longest)

@@ -27,8 +27,8 @@ def round_ticks(
 
     Examples
     --------
-    >>> round_ticks(0, 3000, 1, np.log1p, 0.5)
-    (0.0, 1.0, 10.0, 100.0, 1000.0)
+    >>> round_ticks(0, 40, 1, np.sqrt, 1.0)
+    (0.0, 1.0, 10.0, 20.0)
     """
     powers = range(floor(log10(max(abs(low), abs(high), smallest))), floor(log10(smallest)) - 1, -1)
     sizes = [float(f"{digit}e{power}") for digit in (1, 5, 2) for power in powers]

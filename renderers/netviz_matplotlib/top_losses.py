@@ -81,10 +81,8 @@ def _probability(row: LossRow) -> str:
 
 def _confusions(view: TopLosses) -> list[tuple[Any, str]]:
     """The pairs of classes confused most, as notes."""
-    pairs = [
-        f"{cut(actual, _LONGEST_NAME)} → {cut(prediction, _LONGEST_NAME)} ({count:,})"
+    pairs: list[tuple[Any, str]] = [
+        (None, f"{cut(actual, _LONGEST_NAME)} → {cut(prediction, _LONGEST_NAME)} ({count:,})")
         for actual, prediction, count in view.confusions[:_CONFUSIONS]
     ]
-    if not pairs:
-        return []
-    return [(None, f"most confused: {pairs[0]}"), *((None, pair) for pair in pairs[1:])]
+    return [(None, "most confused:"), *pairs] if pairs else []

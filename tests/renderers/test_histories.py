@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from netviz_core.views.side_by_side import SideBySide
+from netviz_core import side_by_side
 from netviz_matplotlib.colours import NAN_COLOUR, ColourScale, scale_for
 from netviz_matplotlib.row_labels import short_names
 from netviz_matplotlib.steps import column_edges
@@ -73,6 +73,14 @@ def test_limits_below_zero_that_are_not_centred_are_sequential():
     assert colour_bars(view.plot(axes()).figure)[0]._colorbar.vmin == -6.0
 
 
+def test_limits_below_zero_stay_so_side_by_side():
+    views = [
+        replace(history_view(normal(2, 3) - 4), limits=limits) for limits in [(-6.0, -2.0), (-5.0, -1.0)]
+    ]
+    left, right = side_by_side(*views).views
+    assert left.limits == right.limits == (-6.0, -1.0)
+
+
 @pytest.mark.parametrize("count", [1, 30, 800])
 def test_as_many_layers_are_named_as_fit(count):
     ax = history_view(np.abs(normal(count, 2))).plot(axes())
@@ -132,7 +140,7 @@ def test_ticks_are_round_numbers_at_their_true_places():
 def test_histories_of_histograms_side_by_side_share_scale_and_axes():
     one = history_histogram_view(np.array([[5, 6], [7, 8]]), [0, 1, 2])
     other = history_histogram_view(np.array([[500, 6], [7, 8], [1, 1]]), [-1, 0, 1, 2])
-    left, right = SideBySide((one, other), ("a", "b")).plot()
+    left, right = side_by_side(one, other).plot()
     assert left.get_ylim() == right.get_ylim() == (0, 3)
     assert len(colour_bars(left.figure)) == 1
     assert left.images[0].get_extent()[2:] == (1, 3)

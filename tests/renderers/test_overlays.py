@@ -8,6 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from netviz_core import side_by_side
 from netviz_matplotlib.captions import Captions
 
 from .handmade import in_colour, losses_view, normal, overlays_view
@@ -190,9 +191,9 @@ def test_columns_that_say_nothing_are_left_out():
 
 def test_a_table_says_what_was_confused_most():
     ax = losses_view(normal(3)).plot()
-    assert footer_of(ax)[0] == "most confused: dog → cat (12)"
+    assert footer_of(ax)[:2] == ["most confused:", "dog → cat (12)"]
     pictured = losses_view(normal(3), images=in_colour(np.abs(normal(3, 8, 8)) / 9)).plot()
-    assert footer_of(pictured)[0] == "most confused: dog → cat (12)"
+    assert footer_of(pictured)[:2] == ["most confused:", "dog → cat (12)"]
 
 
 @pytest.mark.parametrize("size", [(3.5, 3), (8, 4), (12, 9)])
@@ -224,3 +225,9 @@ def test_rows_without_room_are_counted():
 def test_no_losses_are_told():
     ax = losses_view(np.zeros(0)).plot(Figure().add_subplot())
     assert texts_of(ax) == ["no examples to show"]
+
+
+def test_views_with_heat_stand_side_by_side_with_one_colour_bar():
+    views = [overlays_view(pictures(4), heat(4)) for _ in range(2)]
+    axes = side_by_side(*views, titles=["before", "after"]).plot()
+    assert len(colour_bars(axes[0].figure)) == 1
