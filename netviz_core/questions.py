@@ -38,8 +38,7 @@ class Question:
         if not count:
             raise InputError("the input has no samples; give a batch of at least one")
         if self._target is None:
-            totals = values.reshape(count, classes, -1).sum(axis=2) if values.ndim > 2 else values
-            return [[int(best)] for best in totals.argmax(axis=1)]
+            return [[int(best)] for best in self._strengths(values).argmax(axis=1)]
         given = _several(self._target)
         if given is None:
             return [[self._index(self._target, classes)]] * count
@@ -65,6 +64,15 @@ class Question:
             seeds[rows, chosen] = self._sign * self._pixels(values, chosen)
         return _as_given(seeds, scores)
 
+    def _strengths(self, values: Array) -> Array:
+        """How strongly each class stands out of a sample: its score, that within the mask, or at how many pixels."""
+        if values.ndim == 2:
+            return values
+        if self._mask is not None:
+            return np.asarray((values * self._masked(values)[:, np.newaxis]).sum(axis=(2, 3)))
+        highest = values.argmax(axis=1)
+        return np.stack([(highest == index).sum(axis=(1, 2)) for index in range(values.shape[1])], axis=1)
+
     def _pixels(self, values: Array, chosen: Sequence[int]) -> Array:
         if self._mask is None:
             pixels = values.argmax(axis=1) == np.reshape(chosen, (-1, 1, 1))
@@ -74,6 +82,9 @@ class Question:
                     f"which pixels are asked about"
                 )
             return np.asarray(pixels)
+        return self._masked(values)
+
+    def _masked(self, values: Array) -> Array:
         mask = np.asarray(self._mask)
         if not mask.any():
             raise InputError("a mask without any pixel was given; mark those that are asked about")

@@ -115,7 +115,8 @@ def cam(
     target : int, str, or sequence of them, optional
         The class asked about, by index or, where the model knows names, by name: one for all samples,
         or one for each; several for each as a sequence of sequences, or for a single sample as
-        a sequence. By default the class with the highest score of each sample.
+        a sequence. By default the class with the highest score of each sample: of scores for each pixel
+        that of most pixels, or with `mask` that with the highest score there.
     method : {"grad-cam", "grad-cam++", "layer-cam", "eigen-cam", "cam"}
         ``cam`` needs a global average pool and one dense layer behind `layer`. ``eigen-cam``
         looks at no class and needs no gradients.
@@ -382,6 +383,11 @@ def _without_gradients(
     samples = [sample for sample, wanted in enumerate(asked) for _ in wanted]
     targets = [index for wanted in asked for index in wanted]
     if method == "eigen-cam":
+        if not np.isfinite(activations).all():
+            raise InputError(
+                f"layer {path!r} returned NaN or infinite values, which have no singular vectors; "
+                f"nv.histogram(nv.capture(model, x), {path!r}) counts them"
+            )
         return _Found(path, _eigen_cam(activations)[samples], samples, targets)
     kernel = _pooled_head(network, captured, path, activations, dense)
     if max(targets) >= len(kernel):

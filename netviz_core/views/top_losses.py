@@ -106,9 +106,10 @@ def top_losses(
         Pairs of inputs and targets, or mappings with ``labels``: a DataLoader, a ``tf.data.Dataset``, a
         Keras ``PyDataset``, a generator, or ``(x, y)``. By default the model's own validation data.
     loss : str, native loss or callable, optional
-        ``cross_entropy``, ``binary_cross_entropy``, ``mean_squared_error``, ``mean_absolute_error``, a loss of the
-        framework, or a function of output and targets that gives a loss for each
-        sample. By default the model's own, where it has one.
+        ``cross_entropy`` (of scores or probabilities), ``binary_cross_entropy`` (of probabilities),
+        ``binary_cross_entropy_with_logits``, ``mean_squared_error``, ``mean_absolute_error``, a loss of the
+        framework, or a function of output and targets that gives a loss for each sample. By default
+        the model's own, where it has one.
     heatmap : bool
         Lay the class activation map of the predicted class over each image.
     layer, method

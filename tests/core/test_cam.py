@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 import netviz_core as nv
+from netviz_core.arrays import AxisArray
+from netviz_core.questions import Question
 from netviz_core.testing.reference import Conv2d, Dense, Model, example_model
 from netviz_core.views.overlays import displayed, resized
 
@@ -147,6 +149,12 @@ def test_another_head_gives_another_map(images, method):
         ({"target": 1.5}, nv.InputError, "target"),
         ({"target": "cat"}, nv.InputError, "give an index"),
         ({"target": [1, 2]}, nv.InputError, "2 targets were given for 3 samples"),
+        ({"target": [1, [], 2]}, nv.InputError, "no target was given for sample 1"),
+        (
+            {"x": np.full((3, 1, 8, 8), np.nan, "float32"), "method": "eigen-cam"},
+            nv.InputError,
+            "returned NaN",
+        ),
         ({"method": "gradcam"}, nv.InputError, "did you mean 'grad-cam'"),
         ({"layer": "dense1"}, nv.AxisError, "no places on an image"),
         ({"layer": "conv2"}, nv.LayerNotFoundError, "did you mean 'conv1'"),
@@ -155,7 +163,7 @@ def test_another_head_gives_another_map(images, method):
 )
 def test_what_cannot_be_asked_is_said(images, given, error, text):
     with pytest.raises(error, match=text):
-        nv.cam(example_model(), images, **given)
+        nv.cam(example_model(), **{"x": images} | given)
 
 
 def test_no_input_and_no_data_is_said():
@@ -213,6 +221,24 @@ def test_a_segmentation_is_asked_about_a_mask(images):
     assert not everywhere.maps[~best].any()
     with pytest.raises(nv.InputError, match="mask of shape"):
         nv.cam(model, images, "conv1", target=1, mask=np.ones((3, 3)))
+    with pytest.raises(nv.InputError, match="mask without any pixel"):
+        nv.cam(model, images, "conv1", target=1, mask=np.zeros((6, 6)))
+
+
+def test_by_default_a_segmentation_is_asked_about_the_class_of_most_pixels(images):
+    # Class 0 has the highest sum, and 1 is best at all pixels but one.
+    values = np.stack([np.full((6, 6), -1.0), np.zeros((6, 6))])[np.newaxis]
+    values[0, 0, 2, 3] = 1000
+    scores = AxisArray(values, ("batch", "channel", "y", "x"))
+    mask = np.zeros((6, 6))
+    mask[2] = 1
+    assert Question(None, None, None, None).targets(scores) == [[1]]
+    assert Question(None, mask, None, None).targets(scores) == [[0]]
+    with pytest.raises(nv.InputError, match="the input has no samples"):
+        Question(None, None, None, None).targets(AxisArray(values[:0], scores.axes))
+    values[0, 0, 2, 3] = -1
+    with pytest.raises(nv.InputError, match="class 0 scores highest at no pixel"):
+        Question(0, None, None, None).seed(scores, [0])
 
 
 def test_images_are_shown_in_their_own_colours():

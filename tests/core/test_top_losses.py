@@ -157,10 +157,34 @@ def test_a_single_score_is_that_of_the_second_class():
     wanted = random.integers(0, 2, size=30)
     model = table_model()
     scores = model(table)[:, 0]
-    worst = nv.top_losses(model, 30, (table, wanted), "binary_cross_entropy", names=["no", "yes"])
+    worst = nv.top_losses(model, 30, (table, wanted), "binary_cross_entropy_with_logits", names=["no", "yes"])
     for row in worst.rows:
         assert row.prediction == ("yes" if scores[row.index] > 0 else "no")
         assert row.probability == pytest.approx(np.exp(-row.loss))
+
+
+@pytest.mark.parametrize("size", [1, 30])
+def test_how_a_binary_score_is_read_does_not_depend_on_the_batches(size):
+    table = random.normal(size=(30, 12))
+    wanted = random.integers(0, 2, size=30)
+    model = table_model()
+    scores = model(table)[:, 0]
+    assert ((scores > 0) & (scores < 1)).any()  # which alone might be taken for probabilities
+    batches = [(table[at : at + size], wanted[at : at + size]) for at in range(0, 30, size)]
+    worst = nv.top_losses(model, 30, batches, "binary_cross_entropy_with_logits")
+    expected = np.logaddexp(0, np.where(wanted == 1, -scores, scores))
+    for row in worst.rows:
+        assert row.loss == pytest.approx(expected[row.index])
+    with pytest.raises(nv.InputError, match="give loss='binary_cross_entropy_with_logits'"):
+        nv.top_losses(model, 30, (table, wanted), "binary_cross_entropy")
+
+
+def test_cross_entropy_by_name_knows_no_pixels():
+    pixels = np.ones((2, 4, 4, 3))
+    with pytest.raises(
+        nv.InputError, match=r"outputs \(batch, class\), and the model returned \(2, 4, 4, 3\)"
+    ):
+        losses_of(nv.wrap(example_model()), "cross_entropy", pixels, pixels)
 
 
 def test_the_loss_of_probabilities_is_that_of_the_scores_behind_them():
