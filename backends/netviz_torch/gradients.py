@@ -38,7 +38,7 @@ aten = torch.ops.aten
 def pull_back(model: Any, inputs: Any, seed: Seed, activations: Recorder, gradients: Recorder) -> None:
     """See `netviz_core.protocols.SupportsGradients`."""
     watch = ScoreWatch(AxisFollower())
-    with evaluation(model, inputs, watch) as (module, forward):
+    with torch.inference_mode(False), evaluation(model, inputs, watch) as (module, forward):
         _refuse_inference_tensors(module)
         with (
             observed(module, activations, watch),
@@ -224,7 +224,7 @@ class ScoreWatch(Watch):
         return result
 
 
-_PROBABILITIES = frozenset({aten._softmax, aten.sigmoid})
+_PROBABILITIES = frozenset({aten._softmax, aten._log_softmax, aten.sigmoid})
 
 
 def _parts_of(output: Any, watch: Watch) -> dict[str, torch.Tensor]:
@@ -274,33 +274,6 @@ def _started(output: Any, seed: Seed, watch: ScoreWatch) -> tuple[list[GradientE
         starts.append(edge)
         derivatives.append(torch.tensor(np.asarray(derivative)).to(tensor.device, dtype))
     return starts, derivatives
-
-
-_SQUASHING = frozenset({"SoftmaxBackward0", "LogSoftmaxBackward0", "SigmoidBackward0"})
-
-
-def _squashing(tensor: torch.Tensor) -> Any:
-    """The softmax or sigmoid that made a tensor, as the graph knows it; None if none did."""
-    node = tensor.grad_fn
-    while node is not None and node.name() == "CloneBackward0":  # what a tap passes on
-        node = node.next_functions[0][0]
-    return node if node is not None and node.name() in _SQUASHING else None
-
-
-def _before_squashing(tensor: torch.Tensor) -> GradientEdge:
-    """Where to go back from: the scores that went into a softmax or sigmoid at the end, or the tensor itself."""
-    node = _squashing(tensor)
-    return get_gradient_edge(tensor) if node is None else GradientEdge(*node.next_functions[0])
-
-
-def _scores(tensor: torch.Tensor) -> np.ndarray[Any, Any]:
-    """What went into a softmax, up to a constant, or into a sigmoid; else the tensor itself."""
-    node, values = _squashing(tensor), to_numpy(tensor)
-    if node is None or node.name() == "LogSoftmaxBackward0":
-        return values
-    with np.errstate(divide="ignore"):
-        scores = np.log(values)
-        return scores - np.log1p(-values) if node.name() == "SigmoidBackward0" else scores
 
 
 def _why_not_differentiable(output: Any, parts: Mapping[str, torch.Tensor]) -> str:

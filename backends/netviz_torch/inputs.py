@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import chain
 from types import TracebackType
 from typing import Any
@@ -67,7 +67,7 @@ def prepare(module: nn.Module, inputs: Any, follower: AxisFollower) -> tuple[tup
         raise InputError(
             f"{inputs!r} was given as input; give an array or a tensor, or a tuple or dict of them"
         )
-    if isinstance(inputs, dict):
+    if isinstance(inputs, Mapping):  # what a tokenizer of Hugging Face returns is no dict
         converted = {key: convert(value) for key, value in inputs.items()}
         return ((), converted) if _takes_keywords(module, converted) else ((converted,), {})
     if isinstance(inputs, tuple):
@@ -78,7 +78,7 @@ def prepare(module: nn.Module, inputs: Any, follower: AxisFollower) -> tuple[tup
 
 def images_in(inputs: Any) -> AxisArray | None:
     """The batch of images among a model's inputs, see `netviz_core.protocols.SupportsImages`."""
-    if isinstance(inputs, dict):
+    if isinstance(inputs, Mapping):
         inputs = tuple(inputs.values())
     if isinstance(inputs, (tuple, list)):
         return next((found for part in inputs if (found := images_in(part)) is not None), None)

@@ -96,7 +96,12 @@ def _tensors(output: Any) -> list[torch.Tensor]:
 def _as_targets(targets: Any, scores: torch.Tensor | None, reads: str, elementwise: bool) -> Any:
     """Targets on the output's device, of the dtype and, number for number, of the shape that the loss expects."""
     if isinstance(targets, (np.ndarray, list, int, float, np.generic)):
-        targets = torch.tensor(np.asarray(targets))
+        array = np.asarray(targets)
+        if array.dtype.kind not in "biufc":
+            raise InputError(
+                f"targets of dtype {array.dtype} were given; give numbers, such as indices of classes"
+            )
+        targets = torch.tensor(array)
     if not isinstance(targets, torch.Tensor) or scores is None:
         return targets
     targets = targets.to(scores.device)

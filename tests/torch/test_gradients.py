@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import UserDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -319,7 +320,7 @@ def test_of_probabilities_the_scores_are_asked():
     torch.manual_seed(0)
     scores = nn.Sequential(nn.Linear(4, 4), nn.ReLU(inplace=True), nn.Linear(4, 3))
     expected_activations, expected = pulled_back(scores, X.reshape(-1, 4))
-    for last in (nn.Softmax(dim=1), nn.Sigmoid()):
+    for last in (nn.Softmax(dim=1), nn.LogSoftmax(dim=1), nn.Sigmoid()):
         given = []
 
         def seed(parts, given=given):
@@ -440,6 +441,37 @@ class Nothing(Labels):
 def test_what_cannot_be_differentiated(model, words):
     with pytest.raises(nv.UnsupportedError, match=words):
         pulled_back(model, torch.randn(2, 4))
+
+
+class Named(nn.Module):
+    """Takes its input by name, as models of Hugging Face do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = small_cnn()
+
+    def forward(self, pixel_values):
+        return self.model(pixel_values)
+
+
+def test_mappings_that_are_no_dict_are_named_inputs():
+    model = Named()
+    _, expected = pulled_back(model, {"pixel_values": X})
+    _, gradients = pulled_back(model, UserDict(pixel_values=X))
+    assert list(gradients) == list(expected)
+    for path in gradients:
+        np.testing.assert_array_equal(gradients[path].values, expected[path].values)
+
+
+def test_inside_inference_mode_gradients_are_the_same():
+    model = small_cnn()
+    _, expected = pulled_back(model, X)
+    with torch.inference_mode():
+        for inputs in (X, X.clone()):
+            _, gradients = pulled_back(model, inputs)
+            for path in gradients:
+                np.testing.assert_array_equal(gradients[path].values, expected[path].values)
+        assert torch.is_inference_mode_enabled()
 
 
 def test_models_made_in_inference_mode():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import UserDict
 
 import numpy as np
 import pytest
@@ -153,6 +154,7 @@ def test_weights_and_state_of_the_loss_are_kept():
             r"cannot be taken of an output \(4, 3\) float32 and targets \(2,\)",
         ),
         (nn.TripletMarginLoss(), SCORES, VALUES, "cannot be taken of an output"),
+        (nn.CrossEntropyLoss(), SCORES, ["cat", "dog", "cat", "cow"], "targets of dtype <U3 were given"),
         (lambda output, target: output.sum(), SCORES, {"boxes": 1}, "one number for the whole batch"),
         (lambda output, target: output.mean(0), SCORES, LABELS, "gives 3 numbers for one sample"),
     ],
@@ -178,6 +180,7 @@ def test_images():
         (np.zeros((2, 7)), pixels),
         {"ids": torch.zeros(2, 7), "pixel_values": torch.from_numpy(pixels).requires_grad_()},
         [np.zeros((2, 16, 4, 5)), pixels],
+        UserDict(pixel_values=pixels),
     ):
         found = BACKEND.images(MODEL, given)
         assert found.axes == ("batch", "channel", "y", "x")
