@@ -37,7 +37,23 @@ class AxisFollower:
     def get(self, tensor: Any) -> Names | None:
         """The names of a tensor's axes, as far as they are known."""
         reference, names = self._known.get(id(tensor), (None, None))
-        return names if reference is not None and reference() is tensor else None
+        if reference is not None and reference() is tensor:
+            return names
+        if isinstance(tensor, torch.Tensor) and type(tensor) not in (torch.Tensor, nn.Parameter):
+            return self._of_other_type(tensor)
+        return None
+
+    def _of_other_type(self, tensor: torch.Tensor) -> Names | None:
+        """The names of a tensor that was given a class of its own, which torch does without an operation."""
+        for reference, names in list(self._known.values()):
+            known = reference()
+            if (
+                known is not None
+                and known.layout == tensor.layout == torch.strided
+                and tensor.is_set_to(known)
+            ):
+                return names
+        return None
 
     def axes(self, tensor: torch.Tensor) -> tuple[str, ...]:
         """A name for each axis: its own, or one that says its position."""

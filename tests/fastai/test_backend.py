@@ -90,6 +90,8 @@ def test_a_unet_with_self_attention_is_captured_whole(photographs: Learner) -> N
     missed = [path for path, entry in captured.coverage.items() if entry.status != "captured"]
     assert missed == ["layers"]  # a list of the others
     assert captured[attending[0]].axes[:2] == ("batch", "channel")
+    # The last layer gives its output a type of fastai's own.
+    assert captured[""].axes == ("batch", "channel", "y", "x")
     # What the model's own hooks hand across is what the layers of the encoder returned.
     blocks = [path for path, layer in network.layers.items() if layer.type_name == "UnetBlock"]
     assert captured[f"{blocks[-1]}.bn"].values.shape[2:] == (32, 32)

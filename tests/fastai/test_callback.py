@@ -99,6 +99,19 @@ def test_what_was_seen_is_what_there_was(tmp_path: Path) -> None:
         np.testing.assert_allclose(ours, [step[quantity] for step in seen], rtol=1e-4, atol=1e-9)
 
 
+def test_nothing_is_expected_after_the_last_batch(tmp_path: Path) -> None:
+    left: list[bool] = []
+
+    class Late(Callback):
+        order = 200
+
+        def after_train(self) -> None:
+            left.append("_do_one_batch" in vars(self.learn))
+
+    quietly(small(tmp_path, NetvizCallback(every=1), Late()), "fit", 2)
+    assert left == [False, False]
+
+
 def test_training_is_the_same_with_it(tmp_path: Path) -> None:
     trained = []
     for callbacks in ((), (NetvizCallback(every=1),), (NetvizCallback(every=4),)):

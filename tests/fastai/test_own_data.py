@@ -13,7 +13,9 @@ from fastai.data.all import (
     DataBlock,
     DataLoaders,
     IndexSplitter,
+    IntToFloatTensor,
     MultiCategoryBlock,
+    Pipeline,
     RegressionBlock,
 )
 from fastai.learner import Learner
@@ -121,6 +123,20 @@ def test_images_have_their_real_colours(digits: Learner, photographs: Learner) -
     shown = BACKEND.images(digits, x).values
     for given in (x.numpy(), nv.AxisArray(x.numpy().transpose(0, 2, 3, 1), ("batch", "y", "x", "channel"))):
         np.testing.assert_array_equal(BACKEND.images(digits, given).values, shown)
+
+
+def test_images_that_fastai_scales_otherwise_have_the_same_colours(tmp_path: Path) -> None:
+    block = DataBlock(
+        (ImageBlock, CategoryBlock), get_items=digit_files, get_y=digit_of, splitter=IndexSplitter([0])
+    )
+    learner = Learner(block.dataloaders(tmp_path, bs=4, num_workers=0), nn.Flatten())
+    shown = BACKEND.images(learner, BACKEND.example(learner)).values
+    for scaling in (IntToFloatTensor(div=127.5), IntToFloatTensor(div=1.0)):
+        for loader in learner.dls.loaders:
+            loader.after_batch = Pipeline([scaling])
+        x = BACKEND.example(learner)
+        assert x.max() > 1
+        np.testing.assert_allclose(BACKEND.images(learner, x).values, shown, atol=1e-6)
 
 
 def test_grey_images_have_one_channel(tmp_path: Path) -> None:
