@@ -16,7 +16,7 @@ from netviz_core.structure import leaves
 from .axes import AxisBook, laid_out
 from .graph import graph_of
 from .layers import walk
-from .tensors import as_numpy, is_tensor, private
+from .tensors import adopted, as_numpy, is_tensor, private
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -31,6 +31,7 @@ def prepare(model: Any, inputs: Any, book: AxisBook) -> Arguments:
     """
     graph = graph_of(model)
     data_format = _data_format(model)
+    inputs = keras.tree.map_structure(adopted, inputs)
     for value in keras.tree.flatten(inputs):
         _require_numbers(value)
 
@@ -52,7 +53,8 @@ def prepare(model: Any, inputs: Any, book: AxisBook) -> Arguments:
 
 def images_among(model: Any, inputs: Any) -> AxisArray | None:
     """The first of the inputs that can be a batch of images: four axes; one, three or four channels."""
-    for _, value in leaves(inputs, lambda part: isinstance(part, AxisArray) or is_tensor(part)):
+    for _, value in leaves(inputs, lambda part: isinstance(part, AxisArray) or is_tensor(adopted(part))):
+        value = adopted(value)
         if isinstance(value, AxisArray):
             if {"y", "x"} <= set(value.axes):
                 return value

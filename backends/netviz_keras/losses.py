@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -14,7 +15,7 @@ from keras.src.trainers.compile_utils import get_loss
 from netviz_core.errors import InputError
 from netviz_core.protocols import LossReading
 
-from .tensors import as_numpy, is_tensor, no_gradients
+from .tensors import adopted, as_numpy, is_tensor, no_gradients
 
 _CLASSES = frozenset(
     """categorical_crossentropy sparse_categorical_crossentropy categorical_focal_crossentropy
@@ -36,12 +37,26 @@ def by_sample(model: Any, loss: Any, output: Any, targets: Any) -> LossReading:
         ) from error
     if not callable(getattr(function, "call", None)):
         raise InputError(f"loss={chosen!r} cannot be called with targets and predictions")
-    with keras.StatelessScope(), no_gradients():
+    with keras.StatelessScope(), no_gradients(), _said_if_unfit(function, wanted, predicted):
         convert = keras.ops.convert_to_tensor
         values = function.call(
             convert(wanted, dtype=function.dtype), convert(predicted, dtype=function.dtype)
         )
     return LossReading(_mean_of_each(function, values, predicted), _reads(function))
+
+
+@contextmanager
+def _said_if_unfit(loss: Any, targets: Any, predicted: Any) -> Iterator[None]:
+    """Say it in netviz' words if a loss of Keras' own refuses targets; each engine has another error for it."""
+    try:
+        yield
+    except Exception as error:
+        if not getattr(getattr(loss, "fn", loss), "__module__", "").startswith("keras."):
+            raise
+        raise InputError(
+            f"loss {loss.name!r} cannot be taken of an output {tuple(predicted.shape)} and targets "
+            f"{tuple(targets.shape)} {targets.dtype}: {str(error).partition(chr(10))[0]}"
+        ) from error
 
 
 def _own_loss(model: Any) -> Any:
@@ -66,7 +81,7 @@ def _own_loss(model: Any) -> Any:
 
 def _only(part: Any, name: str) -> Any:
     """The one array in an output or in targets."""
-    arrays = [part] if is_tensor(part) else keras.tree.flatten(part)
+    arrays = [adopted(array) for array in ([part] if is_tensor(part) else keras.tree.flatten(part))]
     if len(arrays) == 1 and is_tensor(arrays[0]):
         return arrays[0]
     if name == "targets" and all(np.isscalar(value) for value in arrays):

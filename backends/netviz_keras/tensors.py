@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from netviz_core.arrays import AxisArray
 from netviz_core.weights import widened
 
 if keras.backend.backend() == "torch":
@@ -22,6 +23,12 @@ elif keras.backend.backend() == "tensorflow":
 def is_tensor(value: Any) -> bool:
     """Whether `value` is an array of numbers in any form, symbolic ones and variables included."""
     return isinstance(value, (np.ndarray, keras.KerasTensor, keras.Variable)) or keras.ops.is_tensor(value)
+
+
+def adopted(value: Any) -> Any:
+    """A tensor of another framework, as its data sets yield them to Keras too, as NumPy; else the value itself."""
+    is_foreign = hasattr(value, "__array__") and hasattr(value, "shape") and not is_tensor(value)
+    return np.asarray(value) if is_foreign and not isinstance(value, AxisArray) else value
 
 
 def is_symbolic(tensor: Any) -> bool:

@@ -147,6 +147,38 @@ def test_several_outputs_and_losses() -> None:
         BACKEND.losses(two, None, output, ONE_HOT)
 
 
+@pytest.mark.parametrize("targets", [SPARSE, SPARSE.astype(str), np.eye(4)[SPARSE % 2]])
+def test_targets_that_do_not_fit(targets: Any) -> None:
+    with pytest.raises(nv.InputError, match=r"cannot be taken of an output \(5, 3\) and targets \(5"):
+        BACKEND.losses(classifier(), "categorical_crossentropy", outputs("softmax"), targets)
+
+
+class Foreign:
+    """A tensor of a framework that Keras does not run on."""
+
+    def __init__(self, values: np.ndarray) -> None:
+        self.shape, self.dtype, self._values = values.shape, values.dtype, values
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        return self._values
+
+    def __getitem__(self, place: Any) -> Foreign:
+        return Foreign(self._values[place])
+
+
+def test_data_sets_of_another_framework() -> None:
+    pixels, wanted = array(5, 8, 8, 1), np.array([0, 1, 2, 1, 0])
+    model = keras.Sequential(
+        [keras.Input((8, 8, 1)), L.Conv2D(4, 3), L.GlobalAveragePooling2D(), L.Dense(3, activation="softmax")]
+    )
+    loss = "sparse_categorical_crossentropy"
+    expected = nv.top_losses(model, 2, (pixels, wanted), loss)
+    found = nv.top_losses(model, 2, [(Foreign(pixels), Foreign(wanted))], loss)
+    assert found.rows == expected.rows
+    np.testing.assert_array_equal(found.images, expected.images)
+    np.testing.assert_array_equal(found.heat, expected.heat)
+
+
 # Images
 
 
