@@ -23,6 +23,7 @@ from .errors import (
     UnknownModelError,
     UnsupportedError,
 )
+from .graph import graph
 from .network import Network, wrap
 from .plugins import (
     get_backend,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from .transfer import WeightTransfer, copy_weights
     from .views.attention import AttentionMaps, attention
     from .views.cam import CamOverlay, cam
+    from .views.graph import Graph
     from .views.heatmap import Heatmap, heatmap
     from .views.histogram import Histogram, HistogramRows, histogram, histograms
     from .views.side_by_side import SideBySide, side_by_side
@@ -62,6 +64,7 @@ __all__ = [
     "Coverage",
     "FeatureMapGrid",
     "FileFormatError",
+    "Graph",
     "Heatmap",
     "Histogram",
     "HistogramRows",
@@ -83,6 +86,7 @@ __all__ = [
     "feature_maps",
     "get_backend",
     "get_renderer",
+    "graph",
     "heatmap",
     "histogram",
     "histograms",
@@ -101,7 +105,7 @@ __all__ = [
     "wrap",
 ]
 
-# `capture` cannot be among them: its module has the same name, and would take its place.
+# `capture` and `graph` cannot be among them: their modules have the same names, and would take their places.
 _IMPORTED_WHEN_USED = {
     "load_capture": "netviz_core.files",
     "copy_weights": "netviz_core.transfer",
@@ -110,6 +114,7 @@ _IMPORTED_WHEN_USED = {
     "attention": "netviz_core.views.attention",
     "CamOverlay": "netviz_core.views.cam",
     "cam": "netviz_core.views.cam",
+    "Graph": "netviz_core.views.graph",
     "Heatmap": "netviz_core.views.heatmap",
     "heatmap": "netviz_core.views.heatmap",
     "Histogram": "netviz_core.views.histogram",

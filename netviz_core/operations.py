@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 OUTPUT = "output"
@@ -66,3 +67,30 @@ Which word an operation of a framework has:
 - `normalize` divides by a norm; `interpolate` is any change of resolution.
 - `output` is the last call of a trace, whose inputs are the tensors that the model returned.
 """
+
+_SYNONYMS = {
+    "avg": "average",
+    "pooling": "pool",
+    "zeropadding": "pad",
+    "hardsilu": "hardswish",
+    "thresholdedrelu": "threshold",
+    "permute": "transpose",
+    "repeatvector": "repeat",
+}
+
+
+def word_for(name: str) -> str | None:
+    """The word for an operation or a layer by a name that it has in some framework, if there is one.
+
+    Examples
+    --------
+    >>> word_for("AdaptiveAvgPool2d"), word_for("leaky_relu_"), word_for("Conv2d"), word_for("Swizzle")
+    ('adaptive_average_pool', 'leaky_relu', 'conv2d', None)
+    """
+    letters = name.replace("_", "").lower()
+    for theirs, ours in _SYNONYMS.items():
+        letters = letters.replace(theirs, ours)
+    return _BY_LETTERS.get(letters) or _BY_LETTERS.get(re.sub(r"[123]d$", "", letters))
+
+
+_BY_LETTERS = {word.replace("_", ""): word for word in OPERATIONS}

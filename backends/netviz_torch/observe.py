@@ -83,13 +83,7 @@ def _hook(path: str | None, kind: str, recorder: Recorder, watch: Watch) -> Call
             report(module, args, output)
 
     def report(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-        found = list(leaves(output, is_tensor, lambda part: unfold(part, follower)))
-        if defines_axes(module, kind):
-            first = next((argument for argument in args if is_tensor(argument)), None)
-            for leaf, tensor in found:
-                names = defined_axes(module, kind, follower.get(first), leaf, tensor)
-                if names is not None and len(names) == tensor.ndim:
-                    follower.name(tensor, names)
+        found = name_defined_axes(module, kind, args, output, follower)
         if path is not None:
             if not recorder.reduces(path):
                 recorder.require_room(path, sum([numpy_bytes(tensor) for _, tensor in found]))
@@ -116,6 +110,20 @@ def _listen_before(path: str, given: Recorder, watch: Watch) -> Callable[..., No
             given.add(path, [_observation(leaf, tensor, watch) for leaf, tensor in found])
 
     return before_call
+
+
+def name_defined_axes(
+    module: nn.Module, kind: str, args: tuple[Any, ...], output: Any, follower: AxisFollower
+) -> list[tuple[str, torch.Tensor]]:
+    """Name the axes of what a module returned as far as the module itself says; list its parts."""
+    found = list(leaves(output, is_tensor, lambda part: unfold(part, follower)))
+    if defines_axes(module, kind):
+        first = next((argument for argument in args if is_tensor(argument)), None)
+        for leaf, tensor in found:
+            names = defined_axes(module, kind, follower.get(first), leaf, tensor)
+            if names is not None and len(names) == tensor.ndim:
+                follower.name(tensor, names)
+    return found
 
 
 def _observation(leaf: str, tensor: torch.Tensor, watch: Watch) -> Observation:
