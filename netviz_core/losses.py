@@ -122,7 +122,7 @@ def gradient_of(loss: str, scores: Array, targets: Array) -> Array:
             wanted = np.zeros(scores.shape)
             np.put_along_axis(wanted, class_indices(targets, scores)[:, np.newaxis], 1, axis=1)
         return (_probabilities("logits", scores) - wanted) / len(scores)
-    if loss == "binary_cross_entropy":
+    if loss in ("binary_cross_entropy", "binary_cross_entropy_with_logits"):
         return (_sigmoid(scores) - _alike(targets, scores)) / scores.size
     if loss == "mean_squared_error":
         return 2 * (scores - _alike(targets, scores)) / scores.size

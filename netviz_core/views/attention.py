@@ -49,7 +49,8 @@ class AttentionMaps(TileGrid):
 
     def mean(self) -> AttentionMaps:
         """The average over heads, as one head."""
-        return _shown(replace(self, weights=self.weights.mean(axis=1, keepdims=True)), "mean of heads")
+        mean = self.weights.mean(axis=1, keepdims=True)
+        return _shown(replace(self, weights=mean, title=f"{self.title} · mean of heads"), "mean of heads")
 
     def over_image(self, query: int | None = None) -> Overlays:
         """What each head looks at, over the image.

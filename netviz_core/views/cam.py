@@ -111,7 +111,8 @@ def cam(
         The model's input, a batch; by default that of the model's own data, where it comes with some.
     layer : str, optional
         The path of a layer with spatial axes, or with tokens that are patches of the image; by default
-        the last that has more than one place and on which the score depends.
+        the last that has more than one place and on which the score depends. Of a layer that runs several
+        times, the last call is looked at.
     target : int, str, or sequence of them, optional
         The class asked about, by index or, where the model knows names, by name: one for all samples,
         or one for each; several for each as a sequence of sequences, or for a single sample as
@@ -181,12 +182,22 @@ _TITLES = {
 }
 
 
+def require_method(method: str) -> None:
+    """Refuse the name of a method that there is not.
+
+    Raises
+    ------
+    InputError
+    """
+    if method not in METHODS:
+        raise InputError(f"method={method!r} is not known; {nearest(method, METHODS, limit=len(METHODS))}")
+
+
 def activation_map(
     network: Network, x: Any, layer: str | None, ask: Question, method: str, axes: Any = None
 ) -> CamOverlay:
     """What `cam` returns, for a question."""
-    if method not in METHODS:
-        raise InputError(f"method={method!r} is not known; {nearest(method, METHODS, limit=len(METHODS))}")
+    require_method(method)
     if method in _WITH_GRADIENTS and not hasattr(network.backend, "gradients"):
         raise UnsupportedError(
             f"the {network.backend.name} backend has no gradients; method='eigen-cam' and 'cam' need none"

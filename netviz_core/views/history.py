@@ -48,7 +48,7 @@ class HistoryHistogram(View):
     counts : numpy.ndarray
         ``(bins, steps)``, int.
     edges : numpy.ndarray
-        ``(bins + 1,)``, increasing, unevenly spaced: fine around zero.
+        ``(bins + 1,)``, increasing: two bins for each power of two, and one for all that is close to zero.
     steps : numpy.ndarray
         The step of each column, int.
     value_label : str

@@ -102,10 +102,13 @@ def padded(pictures: Sequence[Array], fill: float) -> Array:
 
 
 def scaled_to_unit(maps: Array) -> Array:
-    """Stretch each map from its lowest to its highest value to [0, 1]; one without any contrast becomes zero."""
+    """Stretch each map from its lowest to its highest value to [0, 1].
+
+    One without any contrast becomes zero, and one with a NaN nothing but NaN.
+    """
     lowest, highest = (bound(maps, axis=(1, 2), keepdims=True) for bound in (np.min, np.max))
     span = highest - lowest
-    scaled: Array = np.divide(maps - lowest, span, out=np.zeros_like(maps), where=span > 0)
+    scaled: Array = np.divide(maps - lowest, span, out=np.zeros_like(maps), where=~(span <= 0))
     return scaled
 
 

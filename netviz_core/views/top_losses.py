@@ -18,7 +18,7 @@ from ..losses import Verdict, losses_of, verdicts
 from ..network import Network, wrap
 from ..questions import Question
 from ..structure import leaves
-from .cam import activation_map, class_names, input_images
+from .cam import activation_map, class_names, input_images, require_method
 from .overlays import Overlays, padded
 
 Array = np.ndarray[Any, Any]
@@ -151,6 +151,9 @@ def top_losses(
     if as_integer(k, "k") < 1:
         raise InputError(f"k={k} examples leave nothing to show; give a positive number")
     network = wrap(model)
+    require_method(method)
+    if layer is not None:
+        network[layer]
     names = names if names is not None else class_names(network)
     held: list[_Held] = []
     confused: Counter[tuple[str, str]] = Counter()

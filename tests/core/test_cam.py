@@ -257,3 +257,10 @@ def test_maps_are_enlarged_linearly_between_the_middles_of_pixels():
     large = resized(maps, 9, 15)
     np.testing.assert_allclose(large[:, 1::3, 1::3], maps)
     np.testing.assert_allclose(resized(maps, 3, 5), maps)
+
+
+def test_a_map_that_is_not_finite_is_not_passed_off_as_cold(images):
+    images[1, 0, 2, 2] = np.nan
+    heat = nv.cam(example_model(), images, target=3).heat
+    assert np.isnan(heat[1]).all()
+    assert np.isfinite(heat[[0, 2]]).all()

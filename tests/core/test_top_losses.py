@@ -221,7 +221,17 @@ def test_what_cannot_be_done_is_said(data, given, text):
 
 
 def test_a_map_that_cannot_be_made_is_said_and_the_rest_is_kept():
-    with pytest.warns(UserWarning, match="no maps are laid over the images: there is no layer 'conv9'"):
-        worst = nv.top_losses(example_model(), 2, (X, Y), "cross_entropy", layer="conv9")
+    with pytest.warns(UserWarning, match="no maps are laid over the images: the output of layer 'dense1'"):
+        worst = nv.top_losses(example_model(), 2, (X, Y), "cross_entropy", layer="dense1")
     assert worst.heat is None
     assert worst.images.shape == (2, 8, 8, 3)
+
+
+@pytest.mark.parametrize("given", [{"layer": "conv9"}, {"method": "gradcam"}])
+def test_a_wrong_name_is_said_before_the_data_is_read(given):
+    def unread():
+        raise AssertionError("the data was read")
+        yield
+
+    with pytest.raises((nv.LayerNotFoundError, nv.InputError), match="did you mean"):
+        nv.top_losses(example_model(), 2, unread(), "cross_entropy", **given)
