@@ -292,6 +292,25 @@ class SupportsParameterCount(Protocol):
         """The framework's own number: unique parameters in PyTorch, ``count_params()`` in Keras."""
 
 
+class ParameterForm(NamedTuple):
+    """What is counted of one parameter; two of the same identity are one."""
+
+    identity: Hashable
+    size: int
+    nbytes: int
+    trainable: bool
+
+
+class SupportsParameterForms(Protocol):
+    """Opt-in: a backend whose frameworks' parameters are others than `Layer.weights` shows.
+
+    Such as buffers, which are no parameters, and what a computed weight is computed from.
+    """
+
+    def parameters_of(self, layer: Layer) -> Iterable[ParameterForm]:
+        """What the framework counts as parameters of a layer itself, not of those within."""
+
+
 class SupportsWeightGradients(Protocol):
     """Opt-in: a backend whose weights carry their gradients after a backward pass of the user's own."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,19 +13,21 @@ import torch
 from torch import nn
 
 from netviz_core.arrays import AxisArray
-from netviz_core.protocols import LossReading, Seed
+from netviz_core.protocols import LossReading, ParameterForm, Seed, TracedCall
 from netviz_core.recorder import Recorder
 from netviz_core.weights import Weight
 
 from .attention import record_attention
 from .axes import AxisFollower
 from .config import config_of
+from .counting import example_of, parameter_count, parameters_of
 from .gradients import pull_back, weight_gradients
 from .inputs import images_in
 from .losses import take_losses
 from .modules import kind_of, native_class
 from .observe import observed
 from .passes import evaluation
+from .trace import trace
 from .unwrap import loaded_class, unwrapped
 from .watch import Watch
 from .weights import to_numpy, weights_of
@@ -107,6 +109,22 @@ class TorchBackend:
     def attention(self, model: nn.Module, inputs: Any, recorder: Recorder) -> None:
         """Tell of attention weights, see `netviz_core.protocols.SupportsAttention`."""
         record_attention(model, inputs, recorder)
+
+    def parameter_count(self, model: nn.Module) -> int:
+        """How many unique parameters there are, see `netviz_core.protocols.SupportsParameterCount`."""
+        return parameter_count(model)
+
+    def parameters_of(self, layer: TorchLayer) -> Iterator[ParameterForm]:
+        """A module's own parameters, see `netviz_core.protocols.SupportsParameterForms`."""
+        return parameters_of(layer.native)
+
+    def example_of(self, model: nn.Module, shapes: Sequence[Sequence[int]] | None) -> Any:
+        """Inputs of these shapes, see `netviz_core.protocols.SupportsInputForms`."""
+        return example_of(model, shapes)
+
+    def trace(self, model: nn.Module, inputs: Any) -> Iterable[TracedCall]:
+        """Tell what ran, see `netviz_core.protocols.SupportsGraph`."""
+        return trace(model, inputs)
 
     def images(self, model: nn.Module, inputs: Any) -> AxisArray | None:
         """Which of the inputs are images, see `netviz_core.protocols.SupportsImages`."""
