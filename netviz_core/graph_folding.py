@@ -29,13 +29,16 @@ def fold(graph: Graph, layers: str | None, depth: int | None, at_most: int | Non
 def foldings(graph: Graph, most: int, repeats: bool = True) -> Iterator[Graph]:
     """The graph as it is, then coarser and coarser, until it has no more than so many nodes."""
     yield graph
-    deepest = max((len(list(_around(graph, group.path))) for group in graph.groups), default=0)
+    deepest = max((len(around) for around in _all_around(graph).values()), default=0)
     coarsest = graph
     for depth in range(deepest, 0, -1):
         coarsest = _folded(graph, _at_depth(graph, depth), repeats)
         yield coarsest
-    chains = _chains_folded(coarsest)
-    yield chains
+    length = 1
+    while length < len(coarsest.nodes):
+        length *= 2
+        chains = _chains_folded(coarsest, length)
+        yield chains
     yield _end_folded(chains, most)
 
 
@@ -58,30 +61,26 @@ def _matching(graph: Graph, pattern: str) -> set[str]:
 
 
 def _at_depth(graph: Graph, depth: int) -> set[str]:
-    return {group.path for group in graph.groups if len(list(_around(graph, group.path))) == depth}
+    return {path for path, around in _all_around(graph).items() if len(around) == depth}
 
 
-def _around(graph: Graph, path: str) -> Iterator[str]:
-    """The containers around a place, its own path first, if it has one."""
-    outer = {group.path: group.group for group in graph.groups}
-    while path:
-        yield path
-        path = outer[path]
+def _all_around(graph: Graph) -> dict[str, tuple[str, ...]]:
+    """The containers around each place, the outermost first; its own path, if it has one, is the last."""
+    around: dict[str, tuple[str, ...]] = {"": ()}
+    for group in graph.groups:
+        around[group.path] = (*around[group.group], group.path)
+    return around
 
 
 def _folded(graph: Graph, containers: set[str], repeats: bool) -> Graph:
     """Each of these containers as one node; of those within each other the outermost."""
-    of_group: dict[str, str | None] = {}
-
-    def outermost(group: str) -> str | None:
-        if group not in of_group:
-            inside = [path for path in _around(graph, group) if path in containers]
-            of_group[group] = inside[-1] if inside else None
-        return of_group[group]
-
+    around = _all_around(graph)
+    outermost = {
+        place: next((path for path in paths if path in containers), None) for place, paths in around.items()
+    }
     members: dict[str, list[GraphNode]] = {}
     for node in graph.nodes:
-        path = outermost(node.group)
+        path = outermost[node.group]
         if path is not None:
             members.setdefault(path, []).append(node)
     groups = {group.path: group for group in graph.groups}
@@ -159,7 +158,8 @@ def _contracted(graph: Graph, into: Mapping[str, GraphNode]) -> Graph:
         source, target = (into[end].id if end in into else end for end in (edge.source, edge.target))
         if source != target or edge.source not in into:
             edges.setdefault((source, target, edge.tensor), replace(edge, source=source, target=target))
-    used = {path for node in nodes.values() for path in _around(graph, node.group)}
+    around = _all_around(graph)
+    used = {path for node in nodes.values() for path in around[node.group]}
     groups = tuple(group for group in graph.groups if group.path in used)
     return replace(graph, nodes=tuple(nodes.values()), edges=tuple(edges.values()), groups=groups)
 
@@ -183,15 +183,18 @@ def _repeats_folded(graph: Graph, structures: Mapping[str, Hashable]) -> Graph:
     return _runs_folded(graph, flow, repeats, blocks)
 
 
-def _chains_folded(graph: Graph) -> Graph:
-    """Make one node of what follows one another without a branch."""
+def _chains_folded(graph: Graph, longest: int) -> Graph:
+    """Make one node of what follows one another without a branch, so many at a time."""
     flow, nodes = _Flow(graph), {node.id: node for node in graph.nodes}
 
     def follows(first: str, second: str) -> bool:
         inner = nodes[first].kind != "input" and bool(flow.made[second])
         return inner and flow.sources(second) == {first}
 
-    return _runs_folded(graph, flow, follows, lambda run: _together(run, f"{run[0].id} … {run[-1].id}"))
+    def together(run: Sequence[GraphNode]) -> GraphNode:
+        return _together(run, f"{run[0].id} … {run[-1].id}")
+
+    return _runs_folded(graph, flow, follows, together, longest)
 
 
 def _end_folded(graph: Graph, most: int) -> Graph:
@@ -206,6 +209,7 @@ def _runs_folded(
     flow: _Flow,
     continues: Callable[[str, str], bool],
     folded: Callable[[Sequence[GraphNode]], GraphNode],
+    longest: int | None = None,
 ) -> Graph:
     """Make one node of each run of nodes that are read by the next alone, and of which each continues the last."""
     nodes, run_of = {node.id: node for node in graph.nodes}, dict[str, list[GraphNode]]()
@@ -213,10 +217,17 @@ def _runs_folded(
         run = run_of.setdefault(node.id, [node])
         targets = flow.targets(node.id)
         following = next(iter(targets)) if len(targets) == 1 else node.id
-        if run[-1] is node and following not in run_of and continues(node.id, following):
+        if (
+            (longest is None or len(run) < longest)
+            and following not in run_of
+            and continues(node.id, following)
+        ):
             run.append(nodes[following])
             run_of[following] = run
-    into = {node.id: folded(run) for run in run_of.values() if len(run) > 1 for node in run}
+    into: dict[str, GraphNode] = {}
+    for id, run in run_of.items():
+        if len(run) > 1:
+            into[id] = into[run[0].id] if id != run[0].id else folded(run)
     return _contracted(graph, into)
 
 

@@ -12,9 +12,11 @@ from matplotlib.axes import Axes
 from netviz_core.errors import UnsupportedError
 from netviz_core.views.attention import AttentionMaps
 from netviz_core.views.base import View
+from netviz_core.views.graph import Graph
 from netviz_core.views.heatmap import Heatmap
 from netviz_core.views.histogram import Histogram, HistogramRows
 from netviz_core.views.history import HistoryHeatmap, HistoryHistogram
+from netviz_core.views.measures import LayerMeasures
 from netviz_core.views.overlays import Overlays
 from netviz_core.views.side_by_side import SideBySide
 from netviz_core.views.tiles import TileGrid
@@ -22,11 +24,13 @@ from netviz_core.views.top_losses import TopLosses
 
 from . import (
     attention,
+    graph,
     heatmap,
     histogram,
     histogram_rows,
     history_heatmap,
     history_histogram,
+    measures,
     overlays,
     tiles,
     top_losses,
@@ -76,8 +80,10 @@ _PANELS: Mapping[type[View], Panel] = {
     Heatmap: _panel(heatmap, around=0.85),
     HistogramRows: _panel(histogram_rows, around=0.85),
     Histogram: _panel(histogram, around=1.2),
+    Graph: _panel(graph, around=0.85),
     TopLosses: _panel(top_losses, around=0.65),
     Overlays: _panel(overlays, around=0.65),
+    LayerMeasures: _panel(measures, around=0.85),
     HistoryHeatmap: _panel(history_heatmap, around=0.85),
     HistoryHistogram: _panel(history_histogram, around=0.85),
 }
