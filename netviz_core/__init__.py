@@ -43,9 +43,11 @@ if TYPE_CHECKING:
     from .views.attention import AttentionMaps, attention
     from .views.cam import CamOverlay, cam
     from .views.graph import Graph
+    from .views.health import Health, health
     from .views.heatmap import Heatmap, heatmap
     from .views.histogram import Histogram, HistogramRows, histogram, histograms
     from .views.side_by_side import SideBySide, side_by_side
+    from .views.statistics import Statistics, statistics
     from .views.tiles import FeatureMapGrid, KernelGrid, feature_maps, kernels
     from .views.top_losses import TopLosses, top_losses
 
@@ -65,6 +67,7 @@ __all__ = [
     "FeatureMapGrid",
     "FileFormatError",
     "Graph",
+    "Health",
     "Heatmap",
     "Histogram",
     "HistogramRows",
@@ -74,6 +77,7 @@ __all__ = [
     "NetvizError",
     "Network",
     "SideBySide",
+    "Statistics",
     "TopLosses",
     "UnknownModelError",
     "UnsupportedError",
@@ -87,6 +91,7 @@ __all__ = [
     "get_backend",
     "get_renderer",
     "graph",
+    "health",
     "heatmap",
     "histogram",
     "histograms",
@@ -101,6 +106,7 @@ __all__ = [
     "register_backend",
     "register_renderer",
     "side_by_side",
+    "statistics",
     "top_losses",
     "wrap",
 ]
@@ -115,6 +121,8 @@ _IMPORTED_WHEN_USED = {
     "CamOverlay": "netviz_core.views.cam",
     "cam": "netviz_core.views.cam",
     "Graph": "netviz_core.views.graph",
+    "Health": "netviz_core.views.health",
+    "health": "netviz_core.views.health",
     "Heatmap": "netviz_core.views.heatmap",
     "heatmap": "netviz_core.views.heatmap",
     "Histogram": "netviz_core.views.histogram",
@@ -123,6 +131,8 @@ _IMPORTED_WHEN_USED = {
     "histograms": "netviz_core.views.histogram",
     "SideBySide": "netviz_core.views.side_by_side",
     "side_by_side": "netviz_core.views.side_by_side",
+    "Statistics": "netviz_core.views.statistics",
+    "statistics": "netviz_core.views.statistics",
     "FeatureMapGrid": "netviz_core.views.tiles",
     "KernelGrid": "netviz_core.views.tiles",
     "feature_maps": "netviz_core.views.tiles",

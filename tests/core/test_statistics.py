@@ -13,8 +13,8 @@ from hypothesis.extra import numpy as arrays
 
 import netviz_core as nv
 from netviz_core.arrays import Activation
-from netviz_core.statistics import Statistics, load_statistics, statistics, summarised
 from netviz_core.testing.reference import example_model
+from netviz_core.views.statistics import Statistics, load_statistics, statistics, summarised
 
 X = np.random.default_rng(0).normal(3.0, 2.0, size=(150, 1, 8, 8)).astype("float32")
 

@@ -8,16 +8,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .arrays import Activation, AxisArray, count_nonfinite
-from .batches import as_numbers, batches_of, labelled, size_of
-from .errors import InputError, UnsupportedError
-from .losses import gradient_of
-from .network import Network, wrap
-from .protocols import Layer, LayerSelection
-from .questions import score_of
-from .recorder import Recorder
+from ..arrays import Activation, AxisArray, count_nonfinite
+from ..batches import as_numbers, batches_of, labelled, size_of
+from ..errors import InputError, UnsupportedError
+from ..losses import gradient_of
+from ..network import Network, wrap
+from ..protocols import Layer, LayerSelection
+from ..questions import score_of
+from ..recorder import Recorder
+from .measures import LayerMeasures
 from .statistics import ChannelStatistics, LayerStatistics, summarised
-from .views.base import View
 
 Array = np.ndarray[Any, Any]
 
@@ -97,12 +97,14 @@ MEASURES = ("non-finite", "zeros", "dead", "saturated", "std", "gradient")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Health(View):
+class Health(LayerMeasures):
     """How each layer of a model is; made by `health`.
 
     Parameters
     ----------
-    title : str
+    title, layers, measures, values, marked
+        As for `LayerMeasures`: how many values are not finite, the shares of zeros, of dead and of saturated
+        units, spread and gradient; marked are layers with an alarm.
     rows : tuple of HealthRow
         In the order in which layers returned.
     first_nonfinite : str or None
@@ -115,7 +117,6 @@ class Health(View):
     thresholds : Thresholds
     """
 
-    title: str
     rows: tuple[HealthRow, ...]
     first_nonfinite: str | None
     cause: str
@@ -131,20 +132,6 @@ class Health(View):
     def alarms(self) -> tuple[HealthRow, ...]:
         """The rows with an alarm."""
         return tuple(row for row in self.rows if row.status == "alarm")
-
-    @property
-    def measures(self) -> Array:
-        """`MEASURES` of each row as ``(rows, measures)``, float64; NaN where there is none."""
-        return np.array(
-            [
-                (
-                    row.nan_count + row.inf_count, row.zero_fraction,
-                    row.dead_units / row.unit_count if row.unit_count else np.nan,
-                    row.saturated_fraction, row.std, row.gradient,
-                )
-                for row in self.rows
-            ]
-        ).reshape(-1, len(MEASURES))  # fmt: skip
 
     def __str__(self) -> str:
         lines = [self.cause] if self.cause else []
@@ -273,12 +260,24 @@ def health(
         rows = [_blamed(row, trouble) for row in rows]
     return Health(
         title=f"health · {len(rows)} layers, {samples:,} samples",
+        layers=tuple(row.path for row in rows),
+        measures=MEASURES,
+        values=np.array([_measured(row) for row in rows], np.float64).reshape(-1, len(MEASURES)),
+        marked=tuple(row.status == "alarm" for row in rows),
         rows=tuple(rows),
         first_nonfinite=trouble.made_by,
         cause=trouble.cause,
         sample_count=samples,
         thresholds=limits,
     )
+
+
+def _measured(row: HealthRow) -> tuple[float, ...]:
+    """The `MEASURES` of a row."""
+    dead = row.dead_units / row.unit_count if row.unit_count else np.nan
+    return (
+        row.nan_count + row.inf_count, row.zero_fraction, dead, row.saturated_fraction, row.std, row.gradient,
+    )  # fmt: skip
 
 
 def _batches(

@@ -16,16 +16,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .arrays import Activation
-from .batches import batches_of, inputs_of, structure_of
-from .capture import capture
-from .errors import FileFormatError, InputError, LayerNotFoundError, nearest
-from .moments import bin_edges, leading_bits_counts, quantiles_of, rebinned
-from .network import Network, wrap
-from .outputs import replace_file
-from .protocols import LayerSelection
-from .recorder import Coverage
-from .views.histogram import Histogram, HistogramRows, even_edges
+from ..arrays import Activation
+from ..batches import batches_of, inputs_of, structure_of
+from ..capture import capture
+from ..errors import FileFormatError, InputError, LayerNotFoundError, nearest
+from ..moments import bin_edges, leading_bits_counts, quantiles_of, rebinned
+from ..network import Network, wrap
+from ..outputs import replace_file
+from ..protocols import LayerSelection
+from ..recorder import Coverage
+from .histogram import Histogram, HistogramRows, even_edges
+from .measures import LayerMeasures
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
@@ -118,7 +119,7 @@ class LayerStatistics:
     Parameters
     ----------
     histogram : numpy.ndarray
-        How many values lay in each bin of `netviz_core.statistics.EDGES`, int64: of an even sample of each
+        How many values lay in each bin of `netviz_core.views.statistics.EDGES`, int64: of an even sample of each
         batch, unless all were asked for.
     channels : ChannelStatistics
         For each channel; for values without an axis ``channel``, of one that has them all.
@@ -270,6 +271,18 @@ class Statistics(Mapping[str, LayerStatistics]):
             inf_counts=np.zeros(len(layers), np.int64),
             outside_counts=np.array([layer.histogram.sum() for layer in layers]) - counts.sum(axis=1),
             value_label="activation",
+        )
+
+    def heatmap(self, keys: Sequence[str] | None = None) -> LayerMeasures:
+        """Mean, spread, extremes, and the shares of zeros and of what is not finite, layer by layer."""
+        chosen = list(self) if keys is None else list(keys)
+        values = [_measured(self[key]) for key in chosen]
+        return LayerMeasures(
+            title=f"statistics of {len(chosen)} layers",
+            layers=tuple(chosen),
+            measures=("mean", "std", "minimum", "maximum", "zeros", "non-finite"),
+            values=np.array(values, np.float64).reshape(-1, 6),
+            marked=tuple(self[key].nonfinite_count > 0 for key in chosen),
         )
 
     def save(self, path: str | Path) -> None:
@@ -532,6 +545,12 @@ def _of_shard(pickled: bytes, shard: Sequence[Any], every_value: bool) -> Statis
     model, layers = pickle.loads(pickled)
     network = wrap(model)
     return reduce(Statistics.merge, (_of_batch(network, batch, layers, every_value) for batch in shard))
+
+
+def _measured(layer: LayerStatistics) -> tuple[float, ...]:
+    total = max(layer.count + layer.nonfinite_count, 1)
+    shares = layer.zero_count / total, layer.nonfinite_count / total
+    return layer.mean, layer.std, layer.minimum, layer.maximum, *shares
 
 
 def _histogram(key: str, layer: LayerStatistics, bins: int) -> Histogram:
