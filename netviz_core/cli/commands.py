@@ -13,6 +13,8 @@ from .. import __version__, plugins
 from ..errors import BackendLoadError, FileFormatError
 from ..outputs import check_writable
 from ..views.base import DEFAULT_RENDERER, View
+from ..views.cam import cam
+from ..views.health import health
 from ..views.heatmap import heatmap
 from ..views.histogram import histogram
 from ..views.tiles import feature_maps, kernels
@@ -45,6 +47,27 @@ Output = Annotated[
         "-o",
         metavar="FILE",
         help="Where to write the figure: .png, .svg or .pdf.",
+        show_default=False,
+    ),
+]
+Input = Annotated[
+    Path,
+    typer.Option(
+        "--input",
+        "-i",
+        metavar="FILE",
+        help="What the model sees: a batch in a .npy or .npz file (several arrays go in by name), or an "
+        "image, whose values become 0 to 1, laid out as the model wants them.",
+        show_default=False,
+    ),
+]
+Axes = Annotated[
+    str | None,
+    typer.Option(
+        "--axes",
+        metavar="NAMES",
+        help="The array's axes, such as batch,y,x,channel: with them it is laid out as the model wants "
+        "it, without them it goes in as it is.",
         show_default=False,
     ),
 ]
@@ -149,28 +172,9 @@ def draw_heatmap(
 def draw_feature_maps(
     model: Model,
     layer: LayerPath,
-    data: Annotated[
-        Path,
-        typer.Option(
-            "--input",
-            "-i",
-            metavar="FILE",
-            help="What the model sees: a batch in a .npy or .npz file (several arrays go in by name), or an "
-            "image, whose values become 0 to 1, laid out as the model wants them.",
-            show_default=False,
-        ),
-    ],
+    data: Input,
     output: Output,
-    axes: Annotated[
-        str | None,
-        typer.Option(
-            "--axes",
-            metavar="NAMES",
-            help="The array's axes, such as batch,y,x,channel: with them it is laid out as the model wants "
-            "it, without them it goes in as it is.",
-            show_default=False,
-        ),
-    ] = None,
+    axes: Axes = None,
     sample: Annotated[
         int,
         typer.Option(
@@ -189,6 +193,70 @@ def draw_feature_maps(
     with failures_located(network):
         view = feature_maps(network, layer, x, sample=sample, limit=limit)
     _save(view, output)
+
+
+@app.command("cam")
+def draw_cam(
+    model: Model,
+    data: Input,
+    output: Output,
+    layer: Annotated[
+        str | None,
+        typer.Option("--layer", metavar="LAYER", help="By default the last with a map.", show_default=False),
+    ] = None,
+    target: Annotated[
+        int | None,
+        typer.Option("--target", metavar="CLASS", help="By default each sample's best.", show_default=False),
+    ] = None,
+    method: Annotated[
+        str,
+        typer.Option("--method", metavar="NAME", help="cam, grad-cam, grad-cam++, layer-cam or eigen-cam."),
+    ] = "grad-cam",
+    axes: Axes = None,
+    trust: Trust = False,
+) -> None:
+    """Draw which places of an image speak for a class."""
+    _check_output(output)
+    x = read_input(data, axes)
+    network = open_model(model, trust=trust)
+    with failures_located(network):
+        view = cam(network, x, layer, target, method)
+    _save(view, output)
+
+
+@app.command("health")
+def tell_health(
+    model: Model,
+    data: Input,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Draw layers by measures, too: .png, .svg or .pdf.",
+            show_default=False,
+        ),
+    ] = None,
+    axes: Axes = None,
+    trust: Trust = False,
+) -> None:
+    """Say which layers are not well; exit with 1 if one has an alarm.
+
+    Looks for values that are not finite, and who made the first of them, for overflow, for dead, saturated and
+    constant units.
+    """
+    if output is not None:
+        _check_output(output)
+    x = read_input(data, axes)
+    network = open_model(model, trust=trust)
+    with failures_located(network):
+        found = health(network, x)
+    typer.echo(str(found))
+    if output is not None:
+        _save(found, output)
+    if not found.is_well:
+        raise typer.Exit(1)
 
 
 @app.command("backends")

@@ -16,7 +16,7 @@ import pytest
 import netviz_core as nv
 
 Netviz = Callable[..., Any]
-COMMANDS = ["layers", "kernels", "histogram", "heatmap", "feature-maps", "backends", "demo"]
+COMMANDS = ["layers", "kernels", "histogram", "heatmap", "feature-maps", "cam", "health", "backends", "demo"]
 
 Shell = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -195,3 +195,25 @@ def test_a_link_stays_a_link(netviz: Netviz, folder: Path) -> None:
     assert netviz("kernels", "mine:model", "conv1", "-o", "link.png").status == 0
     assert Path("link.png").is_symlink()
     assert Path("figure.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_cam_draws_an_overlay_for_the_class_asked_for(netviz: Netviz, folder: Path) -> None:
+    np.save(folder / "x.npy", np.random.default_rng(0).normal(size=(2, 1, 8, 8)))
+    assert netviz("cam", "mine:model", "-i", "x.npy", "-o", "cam.png", "--target", "3").status == 0
+    assert (folder / "cam.png").read_bytes().startswith(b"\x89PNG")
+    refused = netviz("cam", "mine:model", "-i", "x.npy", "-o", "cam2.png", "--target", "10")
+    assert refused.status == 2
+    assert "classes are 0 … 9" in refused.err
+
+
+def test_health_stands_in_a_test_by_its_exit_status(netviz: Netviz, folder: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(2, 1, 8, 8))
+    np.save(folder / "x.npy", x)
+    well = netviz("health", "mine:model", "-i", "x.npy")
+    assert (well.status, well.out) == (0, "3 layers are well, over 2 samples\n")
+    x[0, 0, 0, 0] = np.nan
+    np.save(folder / "x.npy", x)
+    ill = netviz("health", "mine:model", "-i", "x.npy", "-o", "health.png")
+    assert ill.status == 1
+    assert "the model's input already holds 1 NaN" in ill.out
+    assert (folder / "health.png").exists()

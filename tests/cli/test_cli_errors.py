@@ -32,7 +32,7 @@ MODELS = {
     "mine:forgets": "mine:forgets returned None; it should return the model",
     "mine:number": "no backend knows an object of type builtins.int",
     "absent.keras": "absent.keras: No such file",
-    "mine.py": "cannot tell from its suffix how to load 'mine.py'; known suffixes: .h5, .keras, .npz, .pt, .pt2",
+    "mine.py": "cannot tell from its suffix how to load 'mine.py'; known suffixes: .h5, .keras, .npz, .pkl, .pt, .pt2",
 }
 
 FIGURES = {
