@@ -18,6 +18,7 @@ import keras
 from keras.src.backend.common.symbolic_scope import in_symbolic_scope
 from keras.src.models.functional import Functional
 
+from netviz_core.arrays import positional_axes
 from netviz_core.errors import NetvizError
 from netviz_core.recorder import Observation, Recorder
 from netviz_core.structure import leaves
@@ -45,8 +46,8 @@ _HIDDEN_BY = {
 _listeners: ContextVar[tuple[Listener, ...]] = ContextVar("netviz_keras_listeners", default=())
 
 
-Call = tuple[Any, range]
-"""A layer or operation, and the positions in the recorder of what was kept while it ran."""
+Call = tuple[Any, Sequence[range]]
+"""A layer or operation, and the positions in each recorder of what was kept while it ran."""
 
 
 class Listener:
@@ -55,24 +56,28 @@ class Listener:
     def __init__(self, layers: Iterable[KerasLayer], recorder: Recorder, book: AxisBook) -> None:
         self._paths = {id(layer.native): layer.path for layer in layers}
         self._recorder = recorder
+        self._recorders = [recorder] if recorder.given is None else [recorder, recorder.given]
         self._book = book
-        self._running: list[tuple[int, list[Call]]] = []
+        self._running: list[tuple[list[int], list[Call]]] = []
 
     def entering(self) -> None:
         """A layer is about to run."""
-        self._running.append((len(self._recorder.slots), []))
+        self._running.append((self._kept(), []))
 
     def given(self, layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
         """It has been given arguments; returns those that it is to get.
 
         The inputs of a functional graph, which no layer returns, are seen here.
         """
+        self._tell_given(layer, args, kwargs)
         if not args or not isinstance(layer, Functional) or type(layer).call is not Functional.call:
             return args, kwargs
         inputs = [tensor._keras_history.operation for tensor in layer.inputs]
         if not any(self._paths.get(id(declared)) in self._recorder.paths for declared in inputs):
             return args, kwargs
         given = layer._standardize_inputs(args[0])
+        for declared, tensor in zip(inputs, given, strict=True):
+            self._tell_given(declared, (tensor,), {})
         passed_on = [
             self.returned(declared, (), {}, tensor) for declared, tensor in zip(inputs, given, strict=True)
         ]
@@ -96,11 +101,34 @@ class Listener:
 
     def leaving(self, layer: Any) -> None:
         """It has returned or failed."""
-        start, calls = self._running.pop()
+        starts, calls = self._running.pop()
         if isinstance(layer, Functional):
             self._as_written(layer, calls)
         if self._running:
-            self._running[-1][1].append((layer, range(start, len(self._recorder.slots))))
+            self._running[-1][1].append((layer, list(map(range, starts, self._kept()))))
+
+    def _kept(self) -> list[int]:
+        """How much each recorder holds."""
+        return [len(recorder.slots) for recorder in self._recorders]
+
+    def _tell_given(self, layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Tell what a layer is about to be given, if somebody wants to know."""
+        path, given = self._paths.get(id(layer)), self._recorder.given
+        if given is None or path not in given.paths:
+            return
+        arguments = {**{str(position): value for position, value in enumerate(args)}, **kwargs}
+        tensors = list(leaves(arguments, is_tensor))
+        if any(is_symbolic(tensor) for _, tensor in tensors):
+            given.miss(path, TRACED)
+            return
+        report(
+            given,
+            path,
+            [
+                (leaf, tensor, self._book.get(tensor) or positional_axes(len(tensor.shape)))
+                for leaf, tensor in tensors
+            ],
+        )
 
     def _as_written(self, graph: Functional, calls: list[Call]) -> None:
         """Put the calls of shared layers into the order in which the graph was written.
@@ -120,8 +148,9 @@ class Listener:
                 for place, (_, source) in zip(places, sorted(zip(order, places, strict=True)), strict=True):
                     moved[place] = calls[source]
         if moved != calls:
-            order = [position for _, positions in moved for position in positions]
-            self._recorder.rearrange(min(order, default=0), order)
+            for number, recorder in enumerate(self._recorders):
+                order = [position for _, positions in moved for position in positions[number]]
+                recorder.rearrange(min(order, default=0), order)
 
 
 def nodes_in_order(graph: Functional) -> Iterator[Any]:

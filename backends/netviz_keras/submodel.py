@@ -65,11 +65,12 @@ def sub_model(model: Any, layers: Sequence[KerasLayer], recorder: Recorder, inpu
     """The sub-model for the layers that `recorder` wants; None where it would not be right.
 
     It is for flat graphs only, whose layers Keras itself calls, and which torch, whose tensors can
-    be written to before the pass is over, does not run.
+    be written to before the pass is over, does not run. What layers are given it does not tell.
     """
     graph = graph_of(model)
     if (
         graph is None
+        or recorder.given is not None
         or keras.backend.backend() == "torch"
         or _calls_its_own_way(model)
         or not _is_flat(graph)
