@@ -162,9 +162,7 @@ def _attention(layer: Layer, kernels: Kernels, call: Call) -> int | None:
     query, source = tensors[0], tensors[1] if len(tensors) > 1 else tensors[0]
     value = tensors[2] if len(tensors) > 2 else source
     queries, keys = math.prod(query.shape[:-1]), math.prod(source.shape[:-1])
-    batch = dict(zip(query.axes, query.shape, strict=True)).get("batch", query.shape[0])
-    if len(query.shape) == 2:
-        batch = 1
+    batch = 1 if len(query.shape) == 2 else _batch(call.outputs[0]) or _batch(query) or query.shape[0]
     width = {name: _size(kernel) for name, kernel in kernels.items()}
     heads = kernels.get("query_kernel", {}).get("head", 1)
     key_width = kernels.get("key_kernel", {}).get("head_dim", source.shape[-1])
@@ -172,6 +170,10 @@ def _attention(layer: Layer, kernels: Kernels, call: Call) -> int | None:
     projections = queries * (width.get("query_kernel", 0) + width.get("output_kernel", 0))
     projections += keys * (width.get("key_kernel", 0) + width.get("value_kernel", 0))
     return projections + queries * (keys // max(batch, 1)) * heads * (key_width + value_width)
+
+
+def _batch(form: Form) -> int | None:
+    return dict(zip(form.axes, form.shape, strict=True)).get("batch")
 
 
 _FORMULAS: Mapping[str, Callable[[Layer, Kernels, Call], int | None]] = {

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from .arrays import Activation
-from .errors import InputError, UnsupportedError, as_integer, nearest
+from .errors import InputError, LayerNotFoundError, UnsupportedError, as_integer, nearest
 from .multiply_accumulates import Call, Form, has_formula, multiply_accumulates
 from .network import Network, wrap
 from .protocols import Layer, LayerSelection, ParameterForm
-from .recorder import Recorder
+from .recorder import FormRecorder
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -105,7 +104,9 @@ class Summary:
     parameter_bytes, output_bytes : int
         The memory of all parameters, and of what all layers returned in one pass.
     multiply_accumulates : int or None
-        Of one pass; None if there was none.
+        Of one pass, as far as they are known; None if there was none.
+    is_lower_bound : bool
+        Whether layers with weights stand in the model of which they are not known; `notes` names them.
     inputs : tuple of Form
         What the model was given; empty if there was no pass.
     columns : tuple of str, optional
@@ -126,6 +127,7 @@ class Summary:
     parameter_bytes: int
     output_bytes: int
     multiply_accumulates: int | None
+    is_lower_bound: bool
     inputs: tuple[Form, ...]
     columns: tuple[str, ...] | None = None
     depth: Depth = "fit"
@@ -133,11 +135,18 @@ class Summary:
     notes: tuple[str, ...] = field(default=())
 
     def __getitem__(self, path: str) -> SummaryRow:
-        """The row of the layer at `path`."""
+        """The row of the layer at `path`.
+
+        Raises
+        ------
+        LayerNotFoundError
+            If there is none, naming the nearest.
+        """
         for row in self.rows:
             if row.path == path:
                 return row
-        raise InputError(f"there is no row {path!r}; {nearest(str(path), (row.path for row in self.rows))}")
+        known = nearest(str(path), (row.path for row in self.rows))
+        raise LayerNotFoundError(f"the summary has no row {path!r}; {known}")
 
     def arranged(
         self, *, columns: Sequence[str] | None = None, depth: Depth = None, sort: str | None = None
@@ -301,6 +310,7 @@ def summary(
     everything = network.select()
     seen = _Seen() if x is None else _observe(network, everything, x, axes)
     rows = _rows(network, everything, seen)
+    unknown = _unknown(everything, rows)
     chosen = {layer.path for layer in network.select(layers)}
     whole = rows[0]
     made = Summary(
@@ -312,11 +322,12 @@ def summary(
         parameter_bytes=whole.parameter_bytes,
         output_bytes=whole.output_bytes,
         multiply_accumulates=whole.multiply_accumulates,
+        is_lower_bound=any(row.own_parameters or row.calls for row in unknown),
         inputs=whole.inputs,
         columns=shown,
         depth=depth,
         is_tree=len(chosen) == len(rows),
-        notes=tuple(_notes(network, rows, x is not None)),
+        notes=tuple(_notes(network, everything, rows, unknown, x is not None)),
     )
     return made if sort is None else made.arranged(sort=sort)
 
@@ -348,13 +359,8 @@ def _sorted(rows: Iterable[SummaryRow], by: str) -> tuple[SummaryRow, ...]:
 
     def key(row: SummaryRow) -> Any:
         value = getattr(row, name)
-        if isinstance(value, (str, tuple)):
-            return 0, value
-        return (1, 0) if value is None else (0, -value)
+        return (True, 0) if value is None else (False, value if isinstance(value, (str, tuple)) else -value)
 
-    if any(isinstance(getattr(row, name), (str, tuple)) for row in listed):
-        listed.sort(key=lambda row: (getattr(row, name) is None, getattr(row, name) or ()))
-        return tuple(listed)
     return tuple(sorted(listed, key=key))
 
 
@@ -407,31 +413,26 @@ class _Seen:
 
 def _observe(network: Network, layers: Sequence[Layer], x: Any, axes: Any) -> _Seen:
     """Make one pass, and keep the forms of what every layer was given and returned."""
-    given, returned = _Forms(), _Forms()
-    recorder = Recorder(layers, axes=axes, reduce=returned.note, given=Recorder(layers, reduce=given.note))
-    network.backend.run(network.native, x, recorder)
-    recorder.require_axes_used()
-    calls = {
-        path: [Call(tuple(given.of(path, number)), tuple(forms)) for number, forms in by_call.items()]
-        for path, by_call in returned.found.items()
-    }
-    coverage = recorder.coverage()
-    return _Seen(calls, {path: entry.reason for path, entry in coverage.items() if entry.reason})
+    given = FormRecorder(layers)
+    returned = FormRecorder(layers, axes=axes, given=given)
+    network.backend.run(network.native, x, returned)
+    returned.require_axes_used()
+    inputs = _forms(given)
+    calls: dict[str, list[Call]] = {}
+    for (path, number), outputs in _forms(returned).items():
+        calls.setdefault(path, []).append(Call(tuple(inputs.get((path, number), ())), tuple(outputs)))
+    reasons = {path: entry.reason for path, entry in returned.coverage().items() if entry.reason}
+    return _Seen(calls, reasons)
 
 
-class _Forms:
-    """Notes the forms of tensors by path and call."""
-
-    def __init__(self) -> None:
-        self.found: dict[str, dict[int, list[Form]]] = {}
-
-    def note(self, seen: Activation) -> float:
+def _forms(recorder: FormRecorder) -> dict[tuple[str, int], list[Form]]:
+    """What a recorder was told of, by path and number of the call."""
+    found: dict[tuple[str, int], list[Form]] = {}
+    for slot in recorder.slots:
+        seen = slot.get()
         form = Form(seen.leaf, seen.axes, seen.shape, seen.dtype)
-        self.found.setdefault(seen.path, {}).setdefault(seen.call, []).append(form)
-        return 0.0
-
-    def of(self, path: str, call: int) -> list[Form]:
-        return self.found.get(path, {}).get(call, [])
+        found.setdefault((seen.path, seen.call), []).append(form)
+    return found
 
 
 @dataclass
@@ -579,11 +580,29 @@ def _itemsize(dtype: str, size: int) -> int:
     return -(-size * int(bits[0]) // 8) if bits else size
 
 
-def _notes(network: Network, rows: Sequence[SummaryRow], ran: bool) -> Iterable[str]:
+def _unknown(layers: Sequence[Layer], rows: Sequence[SummaryRow]) -> list[SummaryRow]:
+    """The rows with a reason, without what others count for and containers that do nothing themselves."""
+    counting = {layer.path for layer in layers if has_formula(layer)}
+    parents = {row.path: row.parent for row in rows if row.parent is not None}
+    found = []
+    for row in rows:
+        is_at_work = row.kind != "container" or row.own_parameters
+        if row.reason and is_at_work and not any(_stands_in(row.path, outer, parents) for outer in counting):
+            found.append(row)
+    return found
+
+
+def _notes(
+    network: Network,
+    layers: Sequence[Layer],
+    rows: Sequence[SummaryRow],
+    unknown: Sequence[SummaryRow],
+    ran: bool,
+) -> Iterable[str]:
     total = _total(network, rows[0])
     if total != rows[0].parameters:
         yield f"{network.backend.name} counts {total:,} parameters; in the layers listed are {rows[0].parameters:,}"
-    unbuilt = [row.path for row in rows if network.layers[row.path].config.get("built") is False]
+    unbuilt = [layer.path or "the model" for layer in layers if layer.config.get("built") is False]
     if unbuilt:
         yield f"not built yet, and without parameters so far: {_some(unbuilt)}"
     if not ran:
@@ -594,9 +613,8 @@ def _notes(network: Network, rows: Sequence[SummaryRow], ran: bool) -> Iterable[
     if shared:
         yield f"parameters counted once: {_some(shared)}"
     reasons: dict[str, list[str]] = {}
-    for row in rows:
-        if row.reason and (row.kind != "container" or row.own_parameters):
-            reasons.setdefault(row.reason, []).append(row.path or "the model")
+    for row in unknown:
+        reasons.setdefault(row.reason, []).append(row.path or "the model")
     for reason, paths in reasons.items():
         yield f"{len(paths):,} layer{'s' * (len(paths) > 1)} ({_some(paths)}): {reason}"
 

@@ -263,7 +263,8 @@ def _totals(summary: Summary) -> Iterable[str]:
     if summary.inputs:
         given = " | ".join(map(_shape, summary.inputs))
         yield (
-            f"one pass over {given}: {_scaled(summary.multiply_accumulates) or '0'} multiply-accumulates, "
+            f"one pass over {given}: {'at least ' * summary.is_lower_bound}"
+            f"{_scaled(summary.multiply_accumulates) or '0'} multiply-accumulates, "
             f"{_scaled(summary.output_bytes, 'B') or '0 B'} of outputs"
         )
 

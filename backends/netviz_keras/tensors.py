@@ -96,6 +96,11 @@ class Held:
             tensor = tensor.detach().clone()
         self._tensor = tensor
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the values."""
+        return tuple(map(int, self._tensor.shape))
+
     def numpy(self) -> np.ndarray[Any, Any]:
         """The values, float32 for narrower floats."""
         return widened(as_numpy(self._tensor))

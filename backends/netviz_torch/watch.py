@@ -37,6 +37,12 @@ class HeldTensor:
         self._own = own
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the value."""
+        held = self._array if self._tensor is None else self._tensor
+        return () if held is None else tuple(held.shape)
+
+    @property
     def borrowed(self) -> torch.Tensor | None:
         """The tensor that holds the value, while others may use its memory too."""
         return None if self._own else self._tensor
