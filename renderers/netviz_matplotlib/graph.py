@@ -14,6 +14,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.font_manager import FontProperties
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 from matplotlib.path import Path
+from matplotlib.text import Text
 
 from netviz_core.graph_export import sizes
 from netviz_core.graph_folding import foldings
@@ -23,16 +24,18 @@ from .colours import ColourScale
 from .graph_layout import Layout, lay_out, rows_of
 from .inches import height_of, width_of
 from .style import Style
-from .text import PLAIN, add_footer, longest_that_fits, say_empty, shortened, text_width
+from .text import PLAIN, POINTS, add_footer, longest_that_fits, say_empty, shortened, text_width
 
 # In inches, where letters have their full size.
-_WIDEST, _HIGHEST = 6.6, 9.0
+_NARROWEST, _WIDEST, _HIGHEST = 3.6, 6.6, 9.0
+_ENTRIES_OF_LINE, _LINE_OF_LEGEND = 2, 0.17
 _BOX_HEIGHT, _BOX_AIR, _LEAST_BOX, _WIDEST_BOX = 0.34, 0.16, 0.9, 2.0
-_BESIDE, _LEAST_GAP, _MOST_GAP, _MARGIN = 0.26, 0.17, 0.4, 0.12
+_BESIDE, _LEAST_GAP, _MOST_GAP, _MARGIN = 0.26, 0.17, 0.4, 0.2
 _GROUP_PAD = 0.055
 # In points.
 _LABEL, _SMALL = 8.0, 6.0
 _LEAST_SCALE, _MOST_SCALE = 0.7, 1.2
+_BETWEEN = " · "
 _INK, _FAINT_INK, _LINE = "#1a1a1a", "#5a5a5a", "#7a7a7a"
 
 _FAMILIES = (
@@ -82,7 +85,7 @@ class Plan:
     def box_width(self) -> float:
         """As wide as the longest text needs, within limits."""
         label, small = FontProperties(size=_LABEL), FontProperties(size=_SMALL)
-        texts = ((node.caption, "  ".join(_details(node))) for node in self.graph.nodes)
+        texts = ((node.caption, _BETWEEN.join(_details(node))) for node in self.graph.nodes)
         longest = max(max(text_width(first, label), text_width(second, small)) for first, second in texts)
         return min(max(longest + _BOX_AIR, _LEAST_BOX), _WIDEST_BOX)
 
@@ -120,13 +123,31 @@ class Plan:
         return list(accumulate((_BOX_HEIGHT + gap for gap in gaps), initial=_MARGIN))
 
 
+class ScaledText(Text):
+    """A text in units of its Axes, each of them an inch at full size: it fits its box whatever the Axes' size."""
+
+    def __init__(self, ax: Axes, points: float, x: float, y: float, text: str, **options: Any) -> None:
+        super().__init__(x, y, text, transform=ax.transData, **options, **PLAIN)
+        self._points = points
+        self.set_in_layout(False)
+        ax.add_artist(self)
+
+    def draw(self, renderer: Any) -> None:
+        """Draw the text in letters as large as a unit is now."""
+        (_, below), (_, above) = self.get_transform().transform([(0, 1), (0, 0)])
+        self.set_fontsize(self._points * abs(above - below) / renderer.points_to_pixels(POINTS))
+        super().draw(renderer)
+
+
 def size(view: Graph) -> tuple[float, float]:
     """Width and height in inches: what the graph needs, a page at most."""
     if not view.nodes:
         return 2.4, 2.4
     plan = Plan.of(view, _WIDEST, _HIGHEST)
     scale = min(plan.scale, 1.0)
-    return plan.width * scale, plan.height * scale
+    entries = [*_legend(plan.graph, Style()), *_notes(view, plan)]
+    below = len(entries) / _ENTRIES_OF_LINE * _LINE_OF_LEGEND
+    return max(plan.width * scale, _NARROWEST), plan.height * scale + below
 
 
 def scale(view: Graph, style: Style) -> ColourScale | None:
@@ -153,8 +174,15 @@ def draw(ax: Axes, view: Graph, style: Style) -> None:
     ax.set(xlim=(plan.width / 2 - wide / 2, plan.width / 2 + wide / 2), ylim=(high, 0.0))
     ax.set_aspect("equal", anchor="N")
     _draw_groups(ax, plan)
-    for edge in {(edge.source, edge.target): edge for edge in plan.graph.edges}.values():
-        _draw_edge(ax, plan, edge)
+    returned = {node.id: node.output_shape for node in plan.graph.nodes}
+    parallel: dict[tuple[str, str], list[GraphEdge]] = {}
+    for edge in plan.graph.edges:
+        parallel.setdefault((edge.source, edge.target), []).append(edge)
+    for ends, edges in parallel.items():
+        _draw_edge(ax, plan, edges[0])
+        if ends in plan.layout.routes and any(edge.shape != returned[edge.source] for edge in edges):
+            shapes = dict.fromkeys(_without_batch(edge.shape, edge.axes) for edge in edges)
+            _draw_shape(ax, plan, edges[0], ", ".join(shapes))
     for node in plan.graph.nodes:
         _draw_node(ax, plan, node)
     add_footer(ax, [*_legend(plan.graph, style), *_notes(view, plan)], width_of(ax))
@@ -186,14 +214,12 @@ def _write(
     first, others = parts[0], parts[1:]
 
     def version(most: int) -> str:
-        return "  ".join((shortened(first, most), *others))
+        return _BETWEEN.join((shortened(first, most), *others))
 
     text = longest_that_fits(
         version, len(first), lambda line: text_width(line, font) <= plan.box_width - _BOX_AIR / 2
     )
-    ax.text(
-        x, y, text, ha="center", va="center", fontsize=points * plan.scale, color=colour, zorder=4, **PLAIN
-    )
+    ScaledText(ax, points, x, y, text, ha="center", va="center", color=colour, zorder=4)
 
 
 def _draw_edge(ax: Axes, plan: Plan, edge: GraphEdge) -> None:
@@ -209,13 +235,15 @@ def _draw_edge(ax: Axes, plan: Plan, edge: GraphEdge) -> None:
             joinstyle="miter", capstyle="butt",
         )
     )  # fmt: skip
-    source = plan.graph[edge.source]
-    if route is not None and edge.shape and edge.shape != source.output_shape:
-        x, y = path.vertices[-1]
-        ax.text(
-            x + 0.05, y - 0.03, _without_batch(edge.shape, edge.axes), ha="left", va="bottom",
-            fontsize=_SMALL * plan.scale, color=_FAINT_INK, zorder=4, **PLAIN,
-        )  # fmt: skip
+
+
+def _draw_shape(ax: Axes, plan: Plan, edge: GraphEdge, shape: str) -> None:
+    """Write the shape of what goes along an edge beside the middle of its first step."""
+    (column, row), (other, below) = plan.layout.routes[edge.source, edge.target][:2]
+    upper, lower = min(row, below), max(row, below)
+    y = (plan.top(upper) + _BOX_HEIGHT + plan.top(lower)) / 2
+    x = (plan.across(column) + plan.across(other)) / 2
+    ScaledText(ax, _SMALL, x + 0.05, y, shape, ha="left", va="center", color=_FAINT_INK, zorder=4)
 
 
 def _way(plan: Plan, route: Sequence[tuple[float, int]]) -> Path:
@@ -242,7 +270,7 @@ def _way_along_row(plan: Plan, source: tuple[float, int], target: tuple[float, i
     half, middle = plan.box_width / 2, plan.top(source[1]) + _BOX_HEIGHT / 2
     start, end = plan.across(source[0]), plan.across(target[0])
     if start == end:
-        side, out, up = start + half, start + half + 0.75 * _BESIDE, 0.3 * _BOX_HEIGHT
+        side, out, up = start + half, start + half + 0.6 * _BESIDE, 0.3 * _BOX_HEIGHT
         corners = [
             (side, middle + up),
             (out, middle + 1.4 * up),
@@ -271,28 +299,25 @@ def _draw_groups(ax: Axes, plan: Plan) -> None:
             continue
         level = levels.get(path, 1)
         levels[group.group] = max(levels.get(group.group, 1), level + 1)
-        left, top, width, height = box
-        ink = matplotlib.rcParams["text.color"]
-        ax.add_patch(
-            Rectangle(
-                (left, top),
-                width,
-                height,
-                facecolor=ink,
-                alpha=0.05,
-                edgecolor="none",
-                zorder=1 - level / 100,
-            )
+        _draw_ground(ax, box, path, level)
+
+
+def _draw_ground(ax: Axes, box: tuple[float, float, float, float], path: str, level: int) -> None:
+    left, top, width, height = box
+    ink = matplotlib.rcParams["text.color"]
+    ax.add_patch(
+        Rectangle(
+            (left, top), width, height, facecolor=ink, alpha=0.05, edgecolor="none", zorder=1 - level / 100
         )
-        font = FontProperties(size=_SMALL)
-        text = longest_that_fits(
-            lambda most, path=path: shortened(path, most), len(path),
-            lambda line: text_width(line, font) <= height - 0.04,
-        )  # fmt: skip
-        ax.text(
-            left + 0.02, top + height / 2, text, rotation=90, ha="left", va="center", color=ink, alpha=0.6,
-            fontsize=_SMALL * plan.scale * 0.9, zorder=1, **PLAIN,
-        )  # fmt: skip
+    )
+    font = FontProperties(size=_SMALL)
+    text = longest_that_fits(
+        lambda most: shortened(path, most), len(path), lambda line: text_width(line, font) <= height
+    )
+    ScaledText(
+        ax, 0.85 * _SMALL, left + 0.055, top + height / 2, text,
+        rotation=90, ha="center", va="center", color=ink, alpha=0.6, zorder=1,
+    )  # fmt: skip
 
 
 def _around(plan: Plan, ids: Sequence[str], level: int) -> tuple[float, float, float, float]:
@@ -300,7 +325,7 @@ def _around(plan: Plan, ids: Sequence[str], level: int) -> tuple[float, float, f
     places = [plan.layout.places[id] for id in ids]
     pad = _GROUP_PAD * min(level, 3)
     xs, rows = [plan.across(column) for column, _ in places], [row for _, row in places]
-    left, right = min(xs) - plan.box_width / 2 - pad - 0.07, max(xs) + plan.box_width / 2 + pad
+    left, right = min(xs) - plan.box_width / 2 - pad - 0.06, max(xs) + plan.box_width / 2 + pad
     top, bottom = plan.top(min(rows)) - pad, plan.top(max(rows)) + _BOX_HEIGHT + pad
     return left, top, right - left, bottom - top
 
@@ -348,4 +373,5 @@ def _legend(graph: Graph, style: Style) -> Iterator[tuple[Any, str]]:
 def _notes(view: Graph, plan: Plan) -> Iterator[tuple[Any, str]]:
     if plan.graph is not view:
         shown, all_nodes = len(plan.graph.nodes), len(view.nodes)
-        yield None, f"folded to fit: {all_nodes:,} nodes as {shown}; a larger figsize shows more"
+        yield None, f"{all_nodes:,} nodes folded into {shown}"
+        yield None, "a larger figsize shows more"
