@@ -166,7 +166,8 @@ def leading_bits_counts(finite: Array, detail: int) -> Array:
 
     The leading bits of a float are its bin: the exponent, and so many of the mantissa.
     """
-    bits = finite.astype(np.float32, copy=False).view(np.int32)
+    with np.errstate(over="ignore"):  # what float32 does not hold goes into the outermost bins
+        bits = finite.astype(np.float32, copy=False).view(np.int32)
     first, last = 127 + _SMALLEST << detail, 127 + _LARGEST << detail
     place = np.bitwise_and(bits, 0x7FFFFFFF)
     place >>= 23 - detail

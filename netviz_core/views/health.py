@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..arrays import Activation, AxisArray, count_nonfinite
-from ..batches import as_numbers, batches_of, labelled, size_of
+from ..batches import as_numbers, batches_of, inputs_of, labelled, size_of
 from ..errors import InputError, UnsupportedError
 from ..losses import gradient_of
 from ..network import Network, wrap
@@ -41,13 +41,13 @@ class Thresholds:
     dead_samples : int
         How many samples there must be before a unit that was always zero counts as dead.
     vanishing, exploding : float
-        A gradient's root mean square, divided by the median of all layers'.
+        A gradient's root mean square, divided by that of the gradient with respect to the model's output.
     """
 
     overflow: float = 0.5
     saturated: float = 0.5
     dead_samples: int = 32
-    vanishing: float = 1e-6
+    vanishing: float = 1e-9
     exploding: float = 1e6
 
 
@@ -291,8 +291,7 @@ def _batches(
         yield network.input_or_example(x), targets
         return
     for number, batch in enumerate(batches_of(data, progress=progress, what="health")):
-        is_pair = isinstance(batch, (tuple, list, Mapping)) and (loss is not None or len(batch) >= 2)
-        yield labelled(batch, number) if is_pair else (batch, None)
+        yield labelled(batch, number) if loss is not None else (inputs_of(batch), None)
 
 
 def _look(network: Network, inputs: Any, seen: dict[str, _Seen], chosen: set[str]) -> list[_Event]:
@@ -456,23 +455,27 @@ def _judged(row: HealthRow, seen: _Seen, samples: int, limits: Thresholds) -> He
 
 
 def _with_gradients_judged(rows: Sequence[HealthRow], limits: Thresholds) -> list[HealthRow]:
-    known = [row.gradient for row in rows if np.isfinite(row.gradient) and row.gradient > 0]
-    usual = float(np.median(known)) if known else 0.0
-    return [_gradient_judged(row, usual, limits) for row in rows]
+    known = [row.gradient for row in rows if np.isfinite(row.gradient)]
+    start = known[-1] if known else 0.0
+    return [_gradient_judged(row, start, limits) for row in rows]
 
 
-def _gradient_judged(row: HealthRow, usual: float, limits: Thresholds) -> HealthRow:
+def _gradient_judged(row: HealthRow, start: float, limits: Thresholds) -> HealthRow:
     if np.isnan(row.gradient) or row.status == "alarm":
         return row
     if np.isinf(row.gradient):
         return replace(row, status="alarm", reason="its gradient is not finite")
-    if row.gradient > limits.exploding * usual > 0:
+    if row.gradient > limits.exploding * start > 0:
         return replace(
-            row, status="alarm", reason=f"its gradient, {row.gradient:.2g}, explodes: usual is {usual:.2g}"
+            row,
+            status="alarm",
+            reason=f"its gradient, {row.gradient:.2g}, explodes: at the output it is {start:.2g}",
         )
-    if usual and row.gradient < limits.vanishing * usual:
+    if start and row.gradient < limits.vanishing * start:
         return replace(
-            row, status="warning", reason=f"its gradient, {row.gradient:.2g}, vanishes: usual is {usual:.2g}"
+            row,
+            status="warning",
+            reason=f"its gradient, {row.gradient:.2g}, vanishes: at the output it is {start:.2g}",
         )
     return row
 

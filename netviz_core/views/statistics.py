@@ -76,7 +76,8 @@ class ChannelStatistics:
         )
         distance = theirs[0] - mine[0]
         mean = mine[0] + distance * share
-        variance = mine[1] * (1 - share) + theirs[1] * share + distance**2 * share * (1 - share)
+        with np.errstate(over="ignore"):
+            variance = mine[1] * (1 - share) + theirs[1] * share + distance**2 * share * (1 - share)
         known = count > 0
         return ChannelStatistics(
             count,
@@ -99,7 +100,8 @@ def _merged_at_once(rows: ChannelStatistics, axis: int = -1) -> ChannelStatistic
     weights = np.divide(rows.count, count, out=np.zeros(rows.count.shape), where=count > 0)
     known = rows.count > 0
     mean = np.where(known, weights * rows.mean, 0.0).sum(axis=axis, keepdims=True)
-    spread = np.where(known, weights * (rows.variance + (rows.mean - mean) ** 2), 0.0)
+    with np.errstate(over="ignore", invalid="ignore"):  # of values near the largest that there are
+        spread = np.where(known, weights * (rows.variance + (rows.mean - mean) ** 2), 0.0)
     empty = count == 0
     return ChannelStatistics(
         count,
