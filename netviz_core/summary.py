@@ -313,11 +313,12 @@ def summary(
     unknown = _unknown(everything, rows)
     chosen = {layer.path for layer in network.select(layers)}
     whole = rows[0]
+    total = _total(network, whole)
     made = Summary(
         title=everything[0].type_name,
         backend=network.backend.name,
         rows=tuple(row for row in rows if row.path in chosen),
-        total_parameters=_total(network, whole),
+        total_parameters=total,
         trainable_parameters=whole.trainable_parameters,
         parameter_bytes=whole.parameter_bytes,
         output_bytes=whole.output_bytes,
@@ -327,7 +328,7 @@ def summary(
         columns=shown,
         depth=depth,
         is_tree=len(chosen) == len(rows),
-        notes=tuple(_notes(network, everything, rows, unknown, x is not None)),
+        notes=tuple(_notes(network, everything, rows, unknown, total, x is not None)),
     )
     return made if sort is None else made.arranged(sort=sort)
 
@@ -597,9 +598,9 @@ def _notes(
     layers: Sequence[Layer],
     rows: Sequence[SummaryRow],
     unknown: Sequence[SummaryRow],
+    total: int,
     ran: bool,
 ) -> Iterable[str]:
-    total = _total(network, rows[0])
     if total != rows[0].parameters:
         yield f"{network.backend.name} counts {total:,} parameters; in the layers listed are {rows[0].parameters:,}"
     unbuilt = [layer.path or "the model" for layer in layers if layer.config.get("built") is False]

@@ -12,7 +12,7 @@ from fastai.learner import Learner
 from netviz_core import get_backend
 from netviz_core.arrays import AxisArray
 from netviz_core.errors import InputError
-from netviz_core.protocols import Layer, LossReading, Seed
+from netviz_core.protocols import Layer, LossReading, ParameterForm, Seed
 from netviz_core.recorder import Recorder
 
 from . import data, display
@@ -65,6 +65,18 @@ class FastaiBackend:
     def attention(self, model: Learner, inputs: Any, recorder: Recorder) -> None:
         """Tell of attention weights, see `netviz_core.protocols.SupportsAttention`."""
         self._torch.attention(model.model, _arguments(model, inputs), recorder)
+
+    def parameter_count(self, model: Learner) -> int:
+        """How many unique parameters the Learner's model has."""
+        return self._torch.parameter_count(model.model)
+
+    def parameters_of(self, layer: Layer) -> Iterable[ParameterForm]:
+        """A module's own parameters, see `netviz_core.protocols.SupportsParameterForms`."""
+        return self._torch.parameters_of(layer)
+
+    def example_of(self, model: Learner, shapes: Sequence[Sequence[int]] | None) -> Any:
+        """Inputs of these shapes; by default a batch of the Learner's own data."""
+        return self.example(model) if shapes is None else self._torch.example_of(model.model, shapes)
 
     def images(self, model: Learner, inputs: Any) -> AxisArray | None:
         """The images among the inputs as people know them, in [0, 1]."""
