@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,10 +10,11 @@ import keras
 import numpy as np
 
 from netviz_core.arrays import AxisArray
-from netviz_core.protocols import LossReading, Seed
+from netviz_core.protocols import LossReading, Seed, TracedCall
 from netviz_core.recorder import Recorder
 
 from .axes import AxisBook
+from .counting import example_of, parameter_count
 from .inputs import images_among, prepare
 from .layers import KerasLayer, walk
 from .listening import Listener, explain, listening
@@ -94,6 +95,20 @@ class KerasBackend:
         from .losses import by_sample
 
         return by_sample(model, loss, output, targets)
+
+    def parameter_count(self, model: Any) -> int:
+        """Keras' own ``count_params()``, see `SupportsParameterCount`."""
+        return parameter_count(model)
+
+    def example_of(self, model: Any, shapes: Sequence[Sequence[int]] | None) -> Any:
+        """Inputs of these shapes, or of those that the model declares, see `SupportsInputForms`."""
+        return example_of(model, shapes)
+
+    def trace(self, model: Any, inputs: Any) -> list[TracedCall]:
+        """Tell what ran, in order, see `SupportsGraph`."""
+        from .trace import trace
+
+        return trace(model, inputs)
 
     def demo(
         self,

@@ -200,10 +200,12 @@ def listening(listener: Listener) -> Iterator[None]:
             _listeners.set(tuple(other for other in _listeners.get() if other is not listener))
 
 
-class _Ears:
-    """Keeps Keras' ``__call__`` wrapped while at least one context listens."""
+class Ears:
+    """Keeps a method of Keras' classes wrapped while at least one context listens."""
 
-    def __init__(self) -> None:
+    def __init__(self, method: str, told: Callable[[Callable[..., Any], type], Callable[..., Any]]) -> None:
+        self._method = method
+        self._told = told
         self._lock = threading.Lock()
         self._users = 0
         self._originals: dict[type, Callable[..., Any]] = {}
@@ -213,18 +215,15 @@ class _Ears:
             self._users += 1
             if self._users == 1:
                 for cls in (keras.Operation, keras.Layer):
-                    self._originals[cls] = cls.__call__
-                    cls.__call__ = _told(cls.__call__, cls)
+                    self._originals[cls] = getattr(cls, self._method)
+                    setattr(cls, self._method, self._told(self._originals[cls], cls))
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
             self._users -= 1
             if self._users == 0:
                 for cls, original in self._originals.items():
-                    cls.__call__ = original  # type: ignore[method-assign]
-
-
-_ears = _Ears()
+                    setattr(cls, self._method, original)
 
 
 def _told(original: Callable[..., Any], cls: type) -> Callable[..., Any]:
@@ -254,6 +253,9 @@ def _told(original: Callable[..., Any], cls: type) -> Callable[..., Any]:
                 listener.leaving(self)
 
     return __call__
+
+
+_ears = Ears("__call__", _told)
 
 
 @contextmanager
