@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate, pairwise
 from typing import Any
@@ -62,11 +62,14 @@ class Plan:
     layout : Layout
     scale : float
         The size of everything, in parts of its full size.
+    widest_box : float
+        Boxes are no wider, and texts are shortened.
     """
 
     graph: Graph
     layout: Layout
-    scale: float
+    scale: float = 1.0
+    widest_box: float = _WIDEST_BOX
 
     @classmethod
     def of(cls, view: Graph, width: float, height: float) -> Plan:
@@ -75,11 +78,16 @@ class Plan:
         for graph in foldings(view, most_rows):
             if max(rows_of(graph).values()) >= most_rows:
                 continue
-            natural = cls(graph, lay_out(graph), 1.0)
-            scale = min(width / natural.width, height / natural.height, _MOST_SCALE)
-            if scale >= _LEAST_SCALE:
+            plan = cls(graph, lay_out(graph))._fitted(width, height)
+            if plan.scale >= 0.999 * _LEAST_SCALE:
                 break
-        return cls(graph, natural.layout, scale)
+        return plan
+
+    def _fitted(self, width: float, height: float) -> Plan:
+        """The same in so many inches: with narrower boxes, and then with smaller letters, if need be."""
+        room = (width / _LEAST_SCALE - 2 * _MARGIN + _BESIDE) / self.layout.columns - _BESIDE
+        plan = replace(self, widest_box=min(max(room, _LEAST_BOX), _WIDEST_BOX))
+        return replace(plan, scale=min(width / plan.width, height / plan.height, _MOST_SCALE))
 
     @cached_property
     def box_width(self) -> float:
@@ -87,7 +95,7 @@ class Plan:
         label, small = FontProperties(size=_LABEL), FontProperties(size=_SMALL)
         texts = ((node.caption, _BETWEEN.join(_details(node))) for node in self.graph.nodes)
         longest = max(max(text_width(first, label), text_width(second, small)) for first, second in texts)
-        return min(max(longest + _BOX_AIR, _LEAST_BOX), _WIDEST_BOX)
+        return min(max(longest + _BOX_AIR, _LEAST_BOX), self.widest_box)
 
     @cached_property
     def width(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from netviz_core import FeatureMapGrid, Heatmap, Histogram, KernelGrid
 from netviz_core.arrays import count_nonfinite
 from netviz_core.views.attention import AttentionMaps
+from netviz_core.views.graph import Graph, GraphEdge, GraphGroup, GraphNode
 from netviz_core.views.histogram import histogram_of
 from netviz_core.views.history import HistoryHeatmap, HistoryHistogram
 from netviz_core.views.overlays import Overlays
@@ -108,3 +110,22 @@ def history_histogram_view(counts: Array, edges: Any = None, steps: Any = None) 
         np.arange(columns) * 50 if steps is None else np.asarray(steps),
         "activation",
     )
+
+
+def graph_view(
+    links: Sequence[tuple[str, str]],
+    groups: Sequence[str] = (),
+    kind: str = "conv2d",
+    title: str = "Net · graph",
+) -> Graph:
+    """A graph of nodes named by their path, in the order in which they first stand in `links`."""
+    names = list(dict.fromkeys(name for link in links for name in link))
+    known = sorted(groups, key=len)
+
+    def around(path: str) -> str:
+        return next((group for group in reversed(known) if path.startswith(f"{group}.")), "")
+
+    shape, axes = (2, 16, 8, 8), ("batch", "channel", "y", "x")
+    nodes = tuple(GraphNode(name, name, kind, f"{kind} 3×3", around(name), "", shape, axes) for name in names)
+    edges = tuple(GraphEdge(*link, shape, axes, number) for number, link in enumerate(links))
+    return Graph(title, nodes, edges, tuple(GraphGroup(group, "Block", around(group)) for group in known))

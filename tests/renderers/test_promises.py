@@ -28,6 +28,7 @@ from netviz_core.views.base import View
 from .handmade import (
     attention_view,
     feature_map_grid,
+    graph_view,
     heatmap_view,
     histogram_view,
     history_histogram_view,
@@ -89,6 +90,7 @@ VIEWS = {
     "losses of pictures": lambda v: losses_view(v[:, 0, 0], images=in_colour(v)),
     "attention": lambda v: attention_view(v),
     "history": lambda v: history_view(v.reshape(len(v), v.shape[1] * v.shape[2])),
+    "graph": lambda v: graph_view(list(pairwise(f"{LONG}.{number}" for number in range(len(v))))),
     "history of a histogram": lambda v: history_histogram_view(counts_of(v)),
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from collections import Counter
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ def edges(graph: nv.Graph) -> set[tuple[str, str]]:
 
 
 def chain(*ids: str) -> set[tuple[str, str]]:
-    return set(zip(ids, ids[1:], strict=False))
+    return set(pairwise(ids))
 
 
 class Block(nn.Module):

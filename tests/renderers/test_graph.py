@@ -1,0 +1,218 @@
+"""Graphs: boxes that do not touch, edges that avoid them, and folding to what can be read."""
+
+from __future__ import annotations
+
+import time
+from itertools import combinations, pairwise
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
+from matplotlib.path import Path
+from matplotlib.transforms import Bbox
+
+from netviz_core import Graph
+from netviz_core.views.graph import GraphEdge, GraphNode
+from netviz_matplotlib import MatplotlibRenderer
+from netviz_matplotlib.graph import ScaledText
+from netviz_matplotlib.graph_layout import lay_out, rows_of
+
+from .handmade import graph_view
+
+BRANCHES = [
+    ("in", "a.0"), ("in", "b.0"), ("b.0", "b.1"), ("in", "c.0"), ("c.0", "c.1"), ("c.1", "c.2"),
+    ("a.0", "cat"), ("b.1", "cat"), ("c.2", "cat"), ("in", "cat"), ("cat", "out"),
+]  # fmt: skip
+
+
+def line(count: int) -> list[tuple[str, str]]:
+    return list(pairwise(f"layer{number}" for number in range(count)))
+
+
+def residual(count: int) -> list[tuple[str, str]]:
+    links = []
+    for number in range(count):
+        before = f"s{number - 1}.add" if number else "in"
+        links += [(before, f"s{number}.x"), (f"s{number}.x", f"s{number}.y")]
+        links += [(f"s{number}.y", f"s{number}.add"), (before, f"s{number}.add")]
+    return links
+
+
+def random_links(nodes: int, edges: int, seed: int) -> list[tuple[str, str]]:
+    """A graph of any form, each node of which is read or reads."""
+    random = np.random.default_rng(seed)
+    links = line(nodes)
+    for _ in range(edges):
+        first, second = sorted(random.choice(nodes, 2, replace=False))
+        links.append((f"layer{first}", f"layer{second}"))
+    return list(dict.fromkeys(links))
+
+
+def boxes(ax: Axes) -> list[Bbox]:
+    return [patch.get_window_extent() for patch in ax.patches if isinstance(patch, FancyBboxPatch)]
+
+
+def arrows(ax: Axes) -> list[FancyArrowPatch]:
+    return [patch for patch in ax.patches if isinstance(patch, FancyArrowPatch)]
+
+
+def drawn(view: Graph, size: tuple[float, float] | None = None) -> Axes:
+    ax = view.plot(figsize=size) if size is not None else view.plot()
+    ax.figure.draw_without_rendering()
+    ax.figure.canvas.draw()
+    return ax
+
+
+def texts(ax: Axes) -> list[str]:
+    return [text.get_text() for text in ax.get_children() if isinstance(text, ScaledText)]
+
+
+def footer(ax: Axes) -> str:
+    return " ".join(text.get_text() for text in ax.findobj(plt.Text) if not isinstance(text, ScaledText))
+
+
+@pytest.mark.parametrize(
+    "links", [BRANCHES, residual(4), line(5), *(random_links(12, 10, seed) for seed in range(6))]
+)
+def test_rows_lead_downwards_and_boxes_keep_apart(links: list[tuple[str, str]]) -> None:
+    view = graph_view(links)
+    rows, layout = rows_of(view), lay_out(view)
+    assert all(rows[source] < rows[target] for source, target in links)
+    assert sorted(set(rows.values())) == list(range(max(rows.values()) + 1))
+    for first, second in combinations(layout.places, 2):
+        (left, row), (right, other) = layout.places[first], layout.places[second]
+        assert row != other or abs(left - right) >= 1 - 1e-9
+    assert set(layout.routes) == set(links)
+    for (source, target), route in layout.routes.items():
+        assert (route[0], route[-1]) == (layout.places[source], layout.places[target])
+        assert [row for _, row in route] == list(range(rows[source], rows[target] + 1))
+        for column, row in route[1:-1]:
+            for place in layout.places.values():
+                assert place[1] != row or abs(place[0] - column) > 0.5  # half a box
+
+
+@pytest.mark.parametrize("links", [BRANCHES, residual(4), *(random_links(9, 5, seed) for seed in range(4))])
+def test_no_edge_runs_through_a_box(links: list[tuple[str, str]]) -> None:
+    view = graph_view(links)
+    ax = drawn(view, (14, 14))
+    assert len(boxes(ax)) == len(view.nodes)
+    for first, second in combinations(boxes(ax), 2):
+        assert Bbox.intersection(first, second) is None
+    assert len(arrows(ax)) == len(view.edges)
+    inner = [Bbox.from_extents(box.x0 + 1, box.y0 + 1, box.x1 - 1, box.y1 - 1) for box in boxes(ax)]
+    for arrow in arrows(ax):
+        for curve in arrow.get_path().to_polygons(closed_only=False):
+            points = ax.transData.transform(Path(curve).interpolated(20).vertices)
+            assert not any(box.count_contains(points) for box in inner)
+
+
+def test_a_chain_stands_in_one_straight_column_and_branches_stand_evenly() -> None:
+    chain = lay_out(graph_view(line(6)))
+    assert {column for column, _ in chain.places.values()} == {0.0}
+    fan = lay_out(graph_view([("in", branch) for branch in "abc"]))
+    columns = sorted(column for column, row in fan.places.values() if row == 1)
+    assert columns == [0.0, 1.0, 2.0]
+    assert fan.places["in"] == (1.0, 0)
+
+
+def test_loops_and_cycles_are_drawn() -> None:
+    view = graph_view([("in", "fc"), ("fc", "fc"), ("fc", "act"), ("act", "fc"), ("act", "out")])
+    ax = drawn(view)
+    assert len(arrows(ax)) == 5
+    assert rows_of(view) == {"in": 0, "fc": 1, "act": 2, "out": 3}
+
+
+def test_what_nothing_leads_to_stands_where_it_is_needed() -> None:
+    rows = rows_of(graph_view([("in", "a"), ("a", "b"), ("position", "add"), ("b", "add")]))
+    assert rows["position"] == rows["b"] == 2
+
+
+@pytest.mark.parametrize("size", [None, (3, 5), (12, 4), (5, 20)])
+def test_letters_fit_their_boxes_whatever_the_size(size: tuple[float, float] | None) -> None:
+    names = ["encoder.stages.3.blocks.11.residual_branch.depthwise.pointwise.convolution", "b"]
+    ax = drawn(graph_view(list(pairwise(["in", *names, "out"]))), size)
+    written = [text for text in ax.get_children() if isinstance(text, ScaledText)]
+    assert len(written) == 8
+    for text in written:
+        extent = text.get_window_extent()
+        assert any(
+            box.x0 <= extent.x0 and extent.x1 <= box.x1 and box.y0 <= extent.y0 and extent.y1 <= box.y1
+            for box in boxes(ax)
+        ), text.get_text()
+    assert any("…" in text for text in texts(ax))
+
+
+def test_boxes_say_label_path_and_shape_without_the_batch() -> None:
+    assert texts(drawn(graph_view([("a", "b")])))[:2] == ["conv2d 3×3", "a · 16×8×8"]
+
+
+def test_a_shape_stands_on_an_edge_where_it_is_not_that_of_the_box() -> None:
+    axes = ("batch", "channel")
+    nodes = tuple(GraphNode(id, id, "other", id, output_shape=(2, 4), output_axes=axes) for id in "abc")
+    edges = (GraphEdge("a", "b", (2, 4), axes), GraphEdge("a", "c", (2, 7), axes, 1))
+    assert sorted(texts(drawn(Graph("t", nodes, edges)))) == ["4", "4", "4", "7", "a", "b", "c"]
+
+
+def test_containers_lie_on_a_ground_unless_something_else_lies_between() -> None:
+    def grounds(ax: Axes) -> list[Rectangle]:
+        return [patch for patch in ax.patches if isinstance(patch, Rectangle)]
+
+    ax = drawn(graph_view([("in", "g.a"), ("g.a", "g.b"), ("g.b", "out")], ["g"]))
+    (ground,) = grounds(ax)
+    inside = [ground.get_window_extent().contains(*np.mean(box.get_points(), axis=0)) for box in boxes(ax)]
+    assert inside == [False, True, True, False]
+    assert "g" in texts(ax)
+    assert not grounds(drawn(graph_view([("g.a", "other"), ("other", "g.b")], ["g"])))
+
+
+@pytest.mark.parametrize("count", [300, 5000])
+def test_a_graph_that_is_too_long_is_folded_and_says_so(count: int) -> None:
+    view = graph_view(line(count))
+    start = time.perf_counter()
+    ax = drawn(view)
+    assert time.perf_counter() - start < 20
+    assert 5 < len(boxes(ax)) <= 30
+    assert f"{count:,} nodes folded into {len(boxes(ax))}" in footer(ax)
+    width, height = ax.figure.get_size_inches()
+    assert width < 8.5
+    assert height < 11
+
+
+def test_a_wide_graph_of_a_thousand_nodes_does_not_hang() -> None:
+    links = [("in", f"branch{n}") for n in range(500)] + [(f"branch{n}", "out") for n in range(500)]
+    start = time.perf_counter()
+    ax = drawn(graph_view(links))
+    assert time.perf_counter() - start < 20
+    assert "nodes folded into" in footer(ax)
+
+
+def test_more_is_shown_where_there_is_room() -> None:
+    view = graph_view(line(60))
+    assert len(boxes(drawn(view, (4, 40)))) == 60
+
+
+def test_containers_are_folded_before_anything_else() -> None:
+    links = list(pairwise(f"block{n}.{part}" for n in range(12) for part in "abcdef"))
+    ax = drawn(graph_view(links, [f"block{n}" for n in range(12)]))
+    assert len(boxes(ax)) < 72
+    assert any(text.startswith("Block") for text in texts(ax))
+
+
+def test_the_legend_names_the_colours_that_occur_and_can_be_left_out() -> None:
+    view = graph_view(line(3))
+    assert "convolution" in footer(drawn(view))
+    ax = view.plot(colorbar=False)
+    assert "convolution" not in footer(ax)
+
+
+@pytest.mark.parametrize("links", [[], [("alone", "alone")]])
+def test_empty_and_tiny_graphs(links: list[tuple[str, str]], renderer: MatplotlibRenderer) -> None:
+    assert renderer.png(graph_view(links))[:4] == b"\x89PNG"
+
+
+def test_into_an_axes_of_any_size() -> None:
+    for size in ((0.3, 0.3), (2, 1), (20, 20)):
+        graph_view(BRANCHES).plot(Figure(figsize=size).add_subplot())
