@@ -17,7 +17,7 @@ import torch
 import torchinfo
 from torchvision_models import models
 
-from netviz_core.summary import summary
+from netviz_core.layer_summary import summary
 
 
 def main() -> None:

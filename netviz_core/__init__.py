@@ -23,7 +23,6 @@ from .errors import (
     UnknownModelError,
     UnsupportedError,
 )
-from .graph import graph
 from .network import Network, wrap
 from .plugins import (
     get_backend,
@@ -38,7 +37,9 @@ from .plugins import (
 from .recorder import Coverage
 
 if TYPE_CHECKING:
+    from .data_flow import graph
     from .files import load_capture
+    from .layer_summary import Summary, summary
     from .transfer import WeightTransfer, copy_weights
     from .views.attention import AttentionMaps, attention
     from .views.cam import CamOverlay, cam
@@ -78,6 +79,7 @@ __all__ = [
     "Network",
     "SideBySide",
     "Statistics",
+    "Summary",
     "TopLosses",
     "UnknownModelError",
     "UnsupportedError",
@@ -107,11 +109,12 @@ __all__ = [
     "register_renderer",
     "side_by_side",
     "statistics",
+    "summary",
     "top_losses",
     "wrap",
 ]
 
-# `capture` and `graph` cannot be among them: their modules have the same names, and would take their places.
+# `capture` cannot be among them: its module has the same name, and would take its place.
 _IMPORTED_WHEN_USED = {
     "load_capture": "netviz_core.files",
     "copy_weights": "netviz_core.transfer",
@@ -121,6 +124,9 @@ _IMPORTED_WHEN_USED = {
     "CamOverlay": "netviz_core.views.cam",
     "cam": "netviz_core.views.cam",
     "Graph": "netviz_core.views.graph",
+    "graph": "netviz_core.data_flow",
+    "Summary": "netviz_core.layer_summary",
+    "summary": "netviz_core.layer_summary",
     "Health": "netviz_core.views.health",
     "health": "netviz_core.views.health",
     "Heatmap": "netviz_core.views.heatmap",

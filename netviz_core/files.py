@@ -121,6 +121,10 @@ class _InFile:
     key: str
     dtype: np.dtype[Any]
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.numpy().shape)
+
     def numpy(self) -> np.ndarray[Any, Any]:
         values: np.ndarray[Any, Any] = self.file.get_tensor(self.key)
         return values if values.dtype == self.dtype else values.view(self.dtype)[..., 0]

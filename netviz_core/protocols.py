@@ -346,7 +346,7 @@ class TracedCall(NamedTuple):
 
     ``path`` is the layer's own, or that of the innermost layer in which an operation ran.
     ``operation`` is empty for a layer that has no layers within: what it does inside is not told. Else it
-    is one word of the vocabulary that all backends share (`netviz_core.graph.OPERATIONS`), or the
+    is one word of the vocabulary that all backends share (`netviz_core.operations.OPERATIONS`), or the
     framework's own name where there is none.
     """
 

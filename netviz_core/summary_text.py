@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from .multiply_accumulates import Form
 
 if TYPE_CHECKING:
-    from .summary import Summary, SummaryRow
+    from .layer_summary import Summary, SummaryRow
 
 MOST_LINES = 200
 """How many layers a table shows unless told how deep to go."""

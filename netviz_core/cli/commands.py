@@ -10,7 +10,9 @@ from typing import Annotated
 import typer
 
 from .. import __version__, plugins
+from ..data_flow import graph
 from ..errors import BackendLoadError, FileFormatError
+from ..layer_summary import summary
 from ..outputs import check_writable
 from ..views.base import DEFAULT_RENDERER, View
 from ..views.cam import cam
@@ -111,6 +113,40 @@ def list_layers(model: Model, trust: Trust = False) -> None:
     from .tables import layers_table, show
 
     show([layers_table(open_model(model, trust=trust))])
+
+
+@app.command("summary")
+def show_summary(
+    model: Model,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--input",
+            "-i",
+            metavar="FILE",
+            help="What the model sees, for shapes and operations; without it, what the model declares.",
+            show_default=False,
+        ),
+    ] = None,
+    axes: Axes = None,
+    trust: Trust = False,
+) -> None:
+    """Show the table of layers: shapes, parameters, memory, multiply-accumulates."""
+    x = None if data is None else read_input(data, axes)
+    network = open_model(model, trust=trust)
+    with failures_located(network):
+        typer.echo(str(summary(network, x)))
+
+
+@app.command("graph")
+def draw_graph(model: Model, data: Input, output: Output, axes: Axes = None, trust: Trust = False) -> None:
+    """Draw the data flow between layers, folded as far as needed to be read."""
+    _check_output(output)
+    x = read_input(data, axes)
+    network = open_model(model, trust=trust)
+    with failures_located(network):
+        view = graph(network, x)
+    _save(view, output)
 
 
 @app.command("kernels")

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import netviz_core as nv
-from netviz_core.summary import SummaryRow, summary
+from netviz_core.layer_summary import SummaryRow, summary
 
 L = keras.layers
 

@@ -16,7 +16,19 @@ import pytest
 import netviz_core as nv
 
 Netviz = Callable[..., Any]
-COMMANDS = ["layers", "kernels", "histogram", "heatmap", "feature-maps", "cam", "health", "backends", "demo"]
+COMMANDS = [
+    "layers",
+    "summary",
+    "graph",
+    "kernels",
+    "histogram",
+    "heatmap",
+    "feature-maps",
+    "cam",
+    "health",
+    "backends",
+    "demo",
+]
 
 Shell = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -217,3 +229,11 @@ def test_health_stands_in_a_test_by_its_exit_status(netviz: Netviz, folder: Path
     assert ill.status == 1
     assert "the model's input already holds 1 NaN" in ill.out
     assert (folder / "health.png").exists()
+
+
+def test_summary_is_the_table_of_layers(netviz: Netviz, folder: Path) -> None:
+    np.save(folder / "x.npy", np.zeros((2, 1, 8, 8)))
+    ran = netviz("summary", "mine:model", "-i", "x.npy")
+    assert ran.status == 0
+    assert "conv1" in ran.out
+    assert "parameters 1,490" in ran.out

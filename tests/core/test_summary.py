@@ -14,7 +14,7 @@ import pytest
 from rich.console import Console
 
 import netviz_core as nv
-from netviz_core.summary import COLUMNS, Summary, summary
+from netviz_core.layer_summary import COLUMNS, Summary, summary
 from netviz_core.testing import example_model
 
 X = np.zeros((2, 1, 8, 8))

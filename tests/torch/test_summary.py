@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.torchvision_models import models
 from netviz_core.errors import InputError, LayerNotFoundError
-from netviz_core.summary import summary
+from netviz_core.layer_summary import summary
 
 ARCHITECTURES = """
     alexnet convnext_tiny convnext_base densenet121 densenet161 densenet201 efficientnet_b0 efficientnet_b4
