@@ -13,6 +13,7 @@ from keras.src import tree
 from netviz_core.errors import InputError
 
 from .graph import graph_of
+from .inputs import required_inputs
 from .layers import walk
 
 
@@ -65,7 +66,8 @@ def _declared(model: Any, graph: Any) -> Any:
     def symbols(shapes: Any) -> Any:
         return tree.map_shape_structure(lambda shape: keras.KerasTensor(shape, dtype, name="input"), shapes)
 
-    if config.get("input_shape") is not None:
+    # Of several inputs Keras may have kept the shape of the first one only.
+    if config.get("input_shape") is not None and len(required_inputs(model)) <= 1:
         return symbols(config["input_shape"])
     named = config.get("shapes_dict")
     return named and {name.removesuffix("_shape"): symbols(shapes) for name, shapes in named.items()}

@@ -67,6 +67,12 @@ def images_among(model: Any, inputs: Any) -> AxisArray | None:
     return None
 
 
+def required_inputs(model: Any) -> list[str]:
+    """The names under which the model's ``call`` takes what it cannot do without."""
+    parameters = inspect.signature(model.call).parameters.values()
+    return [p.name for p in parameters if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
+
+
 def _require_numbers(value: Any) -> None:
     """Refuse arrays of which Keras' engines would make something else, or say something obscure."""
     dtype = getattr(value.values if isinstance(value, AxisArray) else value, "dtype", None)
@@ -129,8 +135,7 @@ def _shape(tensor: Any) -> str:
 
 def _spread(model: Any, inputs: Any) -> Arguments:
     """Give a model whose ``call`` names several inputs each of them by itself."""
-    parameters = inspect.signature(model.call).parameters.values()
-    required = [p.name for p in parameters if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
+    required = required_inputs(model)
     if len(required) > 1 and isinstance(inputs, (tuple, list)):
         return tuple(inputs), {}
     if len(required) > 1 and isinstance(inputs, dict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import keras
@@ -9,8 +10,8 @@ import numpy as np
 import pytest
 
 import netviz_core as nv
+from netviz_core.data_flow import graph
 from netviz_core.errors import InputError
-from netviz_core.graph import graph
 from netviz_core.protocols import TracedCall
 
 from .conftest import ENGINE, L, Subclassed, array, native, small_cnn
@@ -139,7 +140,10 @@ def test_what_layers_do_inside_is_not_told() -> None:
     x = L.TimeDistributed(L.Dense(4), name="steps")(x)
     x = L.RNN([L.LSTMCell(3), L.LSTMCell(2)], name="stacked")(x)
     names = ["embedding", "both", "attention", "steps", "stacked"]
-    assert traced(keras.Model(inputs, x)) == [*((name, "") for name in names), ("", "output")]
+    # What computes a mask stands in Keras' graph by itself.
+    assert traced(keras.Model(inputs, x)) == [
+        ("", "not_equal"), *((name, "") for name in names), ("", "output")
+    ]  # fmt: skip
 
 
 def test_a_layer_that_returns_what_it_was_given_is_told_from_it() -> None:
@@ -169,10 +173,11 @@ class Needing(keras.Model):
         self.first = L.Dense(4, name="first")
         self.second = L.Dense(4, name="second")
         self.rare = L.Dense(4, name="rare")
+        self.rare.build((None, 4))
 
     def call(self, x: Any) -> Any:
         y = self.first(x)
-        if float(ops.sum(ops.abs(y))) < 0:
+        if float(ops.sum(ops.stop_gradient(y) ** 2)) < 0:
             y = self.rare(y)
         return self.second(ops.relu(y) * 2)
 
@@ -182,7 +187,7 @@ def test_a_model_that_needs_values_is_heard_as_it_runs() -> None:
     assert [(call.path, call.operation) for call in calls] == [
         ("first", ""), ("", "other"), ("second", ""), ("", "output")
     ]  # fmt: skip
-    for before, after in zip(calls, calls[1:], strict=False):
+    for before, after in pairwise(calls):
         assert before.outputs == after.inputs
 
 
