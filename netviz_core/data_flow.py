@@ -62,7 +62,7 @@ def graph_of(calls: Iterable[TracedCall], network: Network) -> Graph:
     builder = _Builder(network.layers)
     for call in calls:
         builder.add(call)
-    return builder.graph(type(network.native).__name__)
+    return builder.graph(network.layers[""].type_name)
 
 
 class _Builder:

@@ -12,7 +12,7 @@ from fastai.learner import Learner
 from netviz_core import get_backend
 from netviz_core.arrays import AxisArray
 from netviz_core.errors import InputError
-from netviz_core.protocols import Layer, LossReading, ParameterForm, Seed
+from netviz_core.protocols import Layer, LossReading, ParameterForm, Seed, TracedCall
 from netviz_core.recorder import Recorder
 
 from . import data, display
@@ -65,6 +65,10 @@ class FastaiBackend:
     def attention(self, model: Learner, inputs: Any, recorder: Recorder) -> None:
         """Tell of attention weights, see `netviz_core.protocols.SupportsAttention`."""
         self._torch.attention(model.model, _arguments(model, inputs), recorder)
+
+    def trace(self, model: Learner, inputs: Any) -> Iterable[TracedCall]:
+        """Tell what ran, see `netviz_core.protocols.SupportsGraph`."""
+        return self._torch.trace(model.model, _arguments(model, inputs))
 
     def parameter_count(self, model: Learner) -> int:
         """How many unique parameters the Learner's model has."""

@@ -272,7 +272,7 @@ def test_a_node_that_is_not_there_is_answered_with_the_nearest() -> None:
 
 def test_as_text() -> None:
     assert str(blocks(1)).splitlines() == [
-        "object · graph: 4 nodes, 4 edges",
+        "Model · graph: 4 nodes, 4 edges",
         "input        input   batch=2, channel=4",
         "stage/0/fc   dense   batch=2, channel=4  ← input",
         "stage/0/add  add     batch=2, channel=4  ← input, stage/0/fc",
@@ -308,7 +308,7 @@ def test_without_networkx_the_command_that_installs_it_is_named(monkeypatch: pyt
 
 def test_as_dot() -> None:
     lines = blocks(1).to_dot().splitlines()
-    assert lines[0] == 'digraph "object · graph" {'
+    assert lines[0] == 'digraph "Model · graph" {'
     assert '  subgraph "cluster stage" {' in lines
     assert '    subgraph "cluster stage/0" {' in lines
     assert '      "stage/0/fc" [label="dense\\nstage/0/fc\\n2×4", tooltip="dense"];' in lines
