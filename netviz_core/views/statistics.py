@@ -195,7 +195,12 @@ class LayerStatistics:
         """
         if not 0 <= share <= 1:
             raise InputError(f"there is no quantile {share}; give a share from 0 to 1")
-        return quantiles_of(self.histogram, self._edges, share)
+        if share in (0, 1):  # of every value, where the histogram is of a sample
+            return self.maximum if share else self.minimum
+        edges = self._edges.copy()
+        middle = len(self.histogram) // 2
+        edges[middle : middle + 2] = np.clip(0.0, edges[middle], edges[middle + 1])
+        return quantiles_of(self.histogram, edges, share)
 
     def merge(self, other: LayerStatistics) -> LayerStatistics:
         """Those of both together."""

@@ -105,6 +105,14 @@ def test_quantiles_are_within_a_bin_of_the_true_ones():
     assert (layer.quantile(0), layer.quantile(1)) == (values.min(), values.max())
 
 
+def test_quantiles_of_many_zeros_are_zero():
+    values = np.maximum(np.random.default_rng(0).normal(size=(100, 3, 50)), 0).astype("float32")
+    layer = summarised(Activation(values, ("batch", "channel", "x")))
+    assert (layer.quantile(0.1), layer.quantile(0.4)) == (0.0, 0.0)
+    assert layer.quantile(0.75) == pytest.approx(np.quantile(values, 0.75), rel=0.06)
+    assert layer.quantile(1) == values.max()
+
+
 def test_a_sample_of_the_values_is_enough_for_a_histogram():
     large = np.random.default_rng(0).normal(size=(1000, 1, 8, 8)).astype("float32")
     sampled = statistics(example_model(), [large])["conv1"]
