@@ -485,7 +485,8 @@ def _of_rows(rows: Array) -> ChannelStatistics:
         mean = rows.mean(axis=2, dtype=None if places < 2**12 else np.float64)
         centred = rows - mean[..., np.newaxis].astype(rows.dtype)
         variance = np.einsum("bcn,bcn->bc", centred, centred).astype(np.float64) / places
-        if not np.isfinite(variance).all():
+        minimum, maximum = rows.min(axis=2), rows.max(axis=2)
+        if not np.isfinite(variance).all() or ((variance == 0) & (minimum < maximum)).any():
             return _of_rows_with_gaps(rows.astype(np.float64))
     zeros = np.zeros(shape, np.int64)
     if np.count_nonzero(rows) < rows.size:
@@ -494,15 +495,15 @@ def _of_rows(rows: Array) -> ChannelStatistics:
         np.full(shape, places),
         mean.astype(np.float64),
         variance,
-        rows.min(axis=2).astype(np.float64),
-        rows.max(axis=2).astype(np.float64),
+        minimum.astype(np.float64),
+        maximum.astype(np.float64),
         zeros,
         np.zeros(shape, np.int64),
     )
 
 
 def _of_rows_with_gaps(rows: Array) -> ChannelStatistics:
-    """The same where some values are not finite, or too large to be squared in their own dtype."""
+    """The same where some values are not finite, or too large or too small to be squared in their own dtype."""
     finite = np.isfinite(rows)
     count = finite.sum(axis=2)
     present = np.where(finite, rows, 0.0)
