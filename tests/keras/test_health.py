@@ -13,7 +13,7 @@ from netviz_core.capture import Capture
 from netviz_core.recorder import Recorder
 from netviz_core.views.health import Health, health
 
-from .conftest import L, Subclassed, array, small_cnn
+from .conftest import L, Subclassed, array, native, small_cnn
 
 BACKEND = nv.get_backend("keras")
 
@@ -240,6 +240,18 @@ def test_calls_of_a_shared_layer_are_numbered_as_what_it_returns() -> None:
     returned, given = nv.capture(model, x), given_to(model, x)
     np.testing.assert_array_equal(given["block:0#0"].values, returned["stem"].values)
     np.testing.assert_array_equal(given["block:1#0"].values, returned["block:0"].values)
+
+
+def test_calls_stand_as_the_graph_was_written() -> None:
+    a, b = keras.Input((4,)), keras.Input((4,))
+    shared = L.Dense(3, name="shared")
+    tower = keras.Sequential([keras.Input((3,)), L.Dense(3, name="fc")], name="tower")
+    model = keras.Model([a, b], L.Subtract()([tower(shared(a)), tower(shared(b))]))
+    inputs = [array(2, 4), array(3, 4)[:2]]
+    given = given_to(model, inputs)
+    for call, x in enumerate(inputs):
+        np.testing.assert_array_equal(given[f"shared:{call}#0"].values, x)
+        np.testing.assert_array_equal(given[f"tower/fc:{call}#0"].values, native(shared(x)))
 
 
 def test_an_image_keeps_its_axes() -> None:

@@ -146,7 +146,8 @@ def test_what_layers_do_inside_is_not_told() -> None:
     ]  # fmt: skip
 
 
-def test_a_layer_that_returns_what_it_was_given_is_told_from_it() -> None:
+@pytest.mark.parametrize("needs_values", [False, True])
+def test_a_layer_that_returns_what_it_was_given_is_told_from_it(needs_values: bool) -> None:
     class Same(L.Layer):
         def call(self, x: Any) -> Any:
             return x
@@ -156,9 +157,14 @@ def test_a_layer_that_returns_what_it_was_given_is_told_from_it() -> None:
             super().__init__()
             self.same = Same(name="same")
             self.dense = L.Dense(5, name="dense")
+            self.add = L.Add(name="add")
+            self.built = True
+            self.dense.build((None, 5))
 
         def call(self, x: Any) -> Any:
-            return self.dense(self.same(x)) + x
+            if needs_values:
+                float(ops.sum(x))
+            return self.add([self.dense(self.same(x)), x])
 
     found = graph(Around(), array(2, 5))
     assert found.sources("dense") == ["same"]
