@@ -72,6 +72,7 @@ _SYNONYMS = {
     "avg": "average",
     "pooling": "pool",
     "zeropadding": "pad",
+    "cropping": "crop",
     "hardsilu": "hardswish",
     "thresholdedrelu": "threshold",
     "permute": "transpose",
