@@ -5,8 +5,12 @@ from __future__ import annotations
 import keras
 import pytest
 
+from tests.fastai.conftest import FASTAIS_OWN
+
 
 def pytest_configure(config: pytest.Config) -> None:
+    for line in FASTAIS_OWN:
+        config.addinivalue_line("filterwarnings", line)
     # Keras' variables and TensorFlow's tensors do not know NumPy 2's argument yet, when Keras itself reads them.
     config.addinivalue_line(
         "filterwarnings",

@@ -209,13 +209,16 @@ def test_another_head_gives_another_map(trained, framework, method):
     """The sanity check of Adebayo et al. (2018)."""
     model: Any = torch_model().eval() if framework == "torch" else keras_model(None)
     nv.copy_weights(trained, model)
-    x = nv.images(PICTURES[:8])
-    before = nv.cam(model, x, target=4, method=method).heat
+
+    def maps() -> np.ndarray:
+        found = nv.cam(model, nv.images(PICTURES[:8]), target=4, method=method).maps.reshape(8, -1)
+        return found / np.linalg.norm(found, axis=1, keepdims=True)
+
+    before = maps()
     head = nv.wrap(model)["head"].weights["kernel"]
     head.assign(np.random.default_rng(0).permutation(head.numpy().ravel()).reshape(head.shape))
-    after = nv.cam(model, x, target=4, method=method).heat
-    agreement = [spearmanr(a.ravel(), b.ravel()).statistic for a, b in zip(before, after, strict=True)]
-    assert np.mean(agreement) < 0.8
+    # 0 is the same map, √2 one that has nothing in common with it.
+    assert np.linalg.norm(before - maps(), axis=1).min() > (0.5 if method in ("cam", "grad-cam") else 0.1)
 
 
 def attention_twins(batch_first: bool = True) -> tuple[nn.Module, keras.Model, np.ndarray]:
