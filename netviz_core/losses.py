@@ -121,9 +121,9 @@ def gradient_of(loss: str, scores: Array, targets: Array) -> Array:
         else:
             wanted = np.zeros(scores.shape)
             np.put_along_axis(wanted, class_indices(targets, scores)[:, np.newaxis], 1, axis=1)
-        return (_probabilities("logits", scores) - wanted) / len(scores)
+        return (softmax(scores) - wanted) / len(scores)
     if loss in ("binary_cross_entropy", "binary_cross_entropy_with_logits"):
-        return (_sigmoid(scores) - _alike(targets, scores)) / scores.size
+        return (sigmoid(scores) - _alike(targets, scores)) / scores.size
     if loss == "mean_squared_error":
         return 2 * (scores - _alike(targets, scores)) / scores.size
     if loss == "mean_absolute_error":
@@ -160,7 +160,7 @@ def verdicts(reads: str, output: Array, targets: Array, names: Sequence[str] | N
     if output.ndim > 2 and reads != "values":
         return [Verdict("", "", None)] * len(output)
     if reads.startswith("binary"):
-        return _of_each_label(_sigmoid(output) if reads == "binary_logits" else output, targets, names)
+        return _of_each_label(sigmoid(output) if reads == "binary_logits" else output, targets, names)
     if reads != "values":
         return _of_classes(_probabilities(reads, output), class_indices(targets, output), names)
     flat, wanted = (values.reshape(len(output), -1) for values in (output, targets))
@@ -229,11 +229,17 @@ def _probabilities(reads: str, output: Array) -> Array:
         return output
     if reads == "log_probabilities":
         return np.exp(output)
-    powers = np.exp(output - output.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+    return softmax(output)
 
 
-def _sigmoid(output: Array) -> Array:
+def softmax(scores: Array) -> Array:
+    """Shares of one along the last axis."""
+    powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
+
+
+def sigmoid(output: Array) -> Array:
+    """Each score as a probability of its own."""
     return np.asarray(1 / (1 + np.exp(-np.clip(output, -500, 500))))
 
 

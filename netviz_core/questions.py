@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from .arrays import AxisArray
 from .errors import AmbiguousKeyError, AxisError, InputError, as_integer, nearest
 
 Array = np.ndarray[Any, Any]
+Part = TypeVar("Part")
 
 
 class Question:
@@ -137,7 +138,7 @@ def _as_given(seeds: Array, scores: AxisArray) -> Array:
     return seeds.reshape(scores.values.shape)
 
 
-def score_of(parts: Mapping[str, AxisArray], leaf: str | None) -> tuple[str, AxisArray]:
+def score_of(parts: Mapping[str, Part], leaf: str | None) -> tuple[str, Part]:
     """The part of a model's output that is asked for, or that has scores by its name; and its name.
 
     Raises

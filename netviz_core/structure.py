@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -43,6 +44,33 @@ def leaves(
             key = repr(key)  # else two parts could have one name
         for below, tensor in leaves(part, is_tensor, unfold):
             yield (f"{key}.{below}" if below else key), tensor
+
+
+def replaced(structure: Any, is_tensor: Callable[[Any], bool], replace: Callable[[Any], Any]) -> Any:
+    """A copy of a structure with other tensors in it, replaced in the order of `leaves`.
+
+    Examples
+    --------
+    >>> replaced((1.0, {"h": [2.0, None]}), lambda x: isinstance(x, float), lambda x: -x)
+    (-1.0, {'h': [-2.0, None]})
+    """
+    if is_tensor(structure):
+        return replace(structure)
+    if isinstance(structure, Mapping):
+        other: Any = copy.copy(structure)
+        for key, part in structure.items():
+            other[key] = replaced(part, is_tensor, replace)
+        return other
+    if dataclasses.is_dataclass(structure) and not isinstance(structure, type):
+        other = copy.copy(structure)
+        for field in dataclasses.fields(structure):
+            part = replaced(getattr(structure, field.name, None), is_tensor, replace)
+            object.__setattr__(other, field.name, part)
+        return other
+    if isinstance(structure, (tuple, list)):
+        parts = [replaced(part, is_tensor, replace) for part in structure]
+        return type(structure)(*parts) if hasattr(structure, "_fields") else type(structure)(parts)
+    return structure
 
 
 def _parts(structure: Any) -> Iterator[tuple[Any, Any]]:

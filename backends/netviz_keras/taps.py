@@ -6,16 +6,15 @@ also where a layer returns the very tensor that it was given.
 
 from __future__ import annotations
 
-import copy
-import dataclasses
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 from keras.src.backend import get_keras_mask, set_keras_mask
 
 from netviz_core.recorder import Recorder, Slot
+from netviz_core.structure import replaced
 
 from .axes import AxisBook
 from .layers import KerasLayer
@@ -52,7 +51,9 @@ class Tapping(Listener):
         if path not in self.heard.paths:
             return output
         parts = iter(slots)
-        passed_on = replaced(output, lambda tensor: self._tapped(next(parts), tensor)) if slots else output
+        passed_on = (
+            replaced(output, is_tensor, lambda tensor: self._tapped(next(parts), tensor)) if slots else output
+        )
         self.calls.setdefault(path, []).append([self.number(slot) for slot in slots])
         return passed_on
 
@@ -82,31 +83,10 @@ class Adding(Listener):
         if not numbers:
             return output
         parts = iter(numbers)
-        return replaced(output, lambda tensor: self._sum(next(parts), tensor))
+        return replaced(output, is_tensor, lambda tensor: self._sum(next(parts), tensor))
 
     def _sum(self, number: int | None, tensor: Any) -> Any:
         return tensor if number is None else _masked_like(tensor, tensor + self._added[number])
-
-
-def replaced(structure: Any, replace: Callable[[Any], Any]) -> Any:
-    """The same structure with other tensors, replaced in the order of `netviz_core.structure.leaves`."""
-    if is_tensor(structure):
-        return replace(structure)
-    if isinstance(structure, Mapping):
-        other: Any = copy.copy(structure)
-        for key, part in structure.items():
-            other[key] = replaced(part, replace)
-        return other
-    if dataclasses.is_dataclass(structure) and not isinstance(structure, type):
-        other = copy.copy(structure)
-        for field in dataclasses.fields(structure):
-            object.__setattr__(other, field.name, replaced(getattr(structure, field.name, None), replace))
-        return other
-    if isinstance(structure, tuple) and hasattr(structure, "_fields"):
-        return type(structure)(*(replaced(part, replace) for part in structure))
-    if isinstance(structure, (tuple, list)):
-        return type(structure)(replaced(part, replace) for part in structure)
-    return structure
 
 
 def _masked_like(tensor: Any, other: Any) -> Any:

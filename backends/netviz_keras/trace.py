@@ -21,7 +21,7 @@ from netviz_core.arrays import positional_axes
 from netviz_core.operations import OUTPUT
 from netviz_core.protocols import TensorForm, TracedCall
 from netviz_core.recorder import Recorder
-from netviz_core.structure import leaves
+from netviz_core.structure import leaves, replaced
 
 from .axes import AxisBook
 from .counting import example_of
@@ -30,7 +30,6 @@ from .kinds import keras_class
 from .layers import KerasLayer, walk
 from .listening import Ears, Listener, listening
 from .passes import build, losses_kept
-from .taps import replaced
 from .tensors import is_tensor, no_gradients
 from .words import moves_only, only_looks, word_of
 
@@ -91,8 +90,8 @@ def _mapped(arguments: Arguments, book: AxisBook, make: Callable[[Any], Any]) ->
 
     args, kwargs = arguments
     return (
-        tuple(replaced(value, other) for value in args),
-        {name: replaced(value, other) for name, value in kwargs.items()},
+        tuple(replaced(value, is_tensor, other) for value in args),
+        {name: replaced(value, is_tensor, other) for name, value in kwargs.items()},
     )
 
 
@@ -146,7 +145,9 @@ class _Tracer(Listener):
         call = self._open[-1]
         if call.is_leaf:
             is_given = {id(tensor) for tensor in call.given}
-            output = replaced(output, lambda tensor: _copied(tensor) if id(tensor) in is_given else tensor)
+            output = replaced(
+                output, is_tensor, lambda tensor: _copied(tensor) if id(tensor) in is_given else tensor
+            )
             self._open.pop()
             self._tell(layer, call, _parts(output))
         else:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import dataclasses
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping
@@ -21,7 +19,7 @@ from netviz_core.arrays import AxisArray
 from netviz_core.errors import InputError, UnsupportedError
 from netviz_core.protocols import Seed
 from netviz_core.recorder import HeldValue, Observation, Ready, Recorder
-from netviz_core.structure import leaves
+from netviz_core.structure import leaves, replaced
 from netviz_core.weights import widened
 
 from .axes import AxisFollower
@@ -122,7 +120,8 @@ def _tap(path: str, taps: list[Tap], follower: AxisFollower) -> Callable[..., An
                 tapped_leaves.append(leaf)
             passed_on.append(tensor)
         taps.append(Tap(path, tapped_leaves))
-        return _refilled(output, iter(passed_on)) if tapped_leaves else output
+        others = iter(passed_on)
+        return replaced(output, is_tensor, lambda _: next(others)) if tapped_leaves else output
 
     return after_call
 
@@ -151,27 +150,6 @@ def _can_have_gradient(tensor: torch.Tensor) -> bool:
 def _is_transformed(tensor: torch.Tensor) -> bool:
     """Whether it is inside a ``torch.func`` transform, which hides its values."""
     return torch._C._functorch.is_functorch_wrapped_tensor(tensor)
-
-
-def _refilled(structure: Any, tensors: Iterator[torch.Tensor]) -> Any:
-    """A copy of what a layer returned with other tensors in it, in the order of `leaves`."""
-    if is_tensor(structure):
-        return next(tensors)
-    if isinstance(structure, Mapping):
-        refilled = copy.copy(structure)
-        for key, part in structure.items():
-            refilled[key] = _refilled(part, tensors)
-        return refilled
-    if dataclasses.is_dataclass(structure) and not isinstance(structure, type):
-        refilled = copy.copy(structure)
-        for field in dataclasses.fields(structure):
-            part = _refilled(getattr(structure, field.name, None), tensors)
-            object.__setattr__(refilled, field.name, part)
-        return refilled
-    if isinstance(structure, (tuple, list)):
-        parts = [_refilled(part, tensors) for part in structure]
-        return type(structure)(*parts) if hasattr(structure, "_fields") else type(structure)(parts)
-    return structure
 
 
 def _let_cudnn_go_back(module: nn.RNNBase, args: tuple[Any, ...]) -> None:

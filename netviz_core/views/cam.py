@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +16,7 @@ from ..errors import (
     UnsupportedError,
     nearest,
 )
+from ..losses import sigmoid, softmax
 from ..network import Network, wrap
 from ..places import Grid, Seen, folded, forms, grid_for, token_axes
 from ..questions import Question
@@ -338,9 +338,7 @@ def _pull_back(
     network: Network, x: Any, paths: Sequence[str], axes: Any, seed: Any
 ) -> tuple[Capture, Capture]:
     layers = network.select(list(paths))
-    axes = (
-        {path: names for path, names in axes.items() if path in paths} if isinstance(axes, Mapping) else axes
-    )
+    axes = _axes_for(axes, paths)
     activations, gradients = Recorder(layers, axes), Recorder(layers, axes)
     network.backend.gradients(network.native, x, seed, activations, gradients)  # type: ignore[attr-defined]
     return Capture(network.backend.name, activations), Capture(network.backend.name, gradients)
@@ -387,7 +385,7 @@ def _without_gradients(
     network: Network, x: Any, path: str, places: _Places, ask: Question, method: str
 ) -> _Found:
     dense = [layer.path for layer in network.select() if layer.kind == "dense"] if method == "cam" else []
-    captured = capture(network, x, ["", path, *dense], axes=_axes_for(places.axes, path))
+    captured = capture(network, x, ["", path, *dense], axes=_axes_for(places.axes, [path]))
     activations = _one(captured, path, places)
     parts = {captured[key].leaf: captured[key] for key in _parts_of(captured, "")}
     asked = ask.targets(ask.score_of(parts)[1])
@@ -409,8 +407,10 @@ def _without_gradients(
     return _Found(path, maps, samples, targets)
 
 
-def _axes_for(axes: Any, path: str) -> Any:
-    return {key: names for key, names in axes.items() if key == path} if isinstance(axes, Mapping) else axes
+def _axes_for(axes: Any, paths: Sequence[str]) -> Any:
+    return (
+        {path: names for path, names in axes.items() if path in paths} if isinstance(axes, Mapping) else axes
+    )
 
 
 def _pooled_head(
@@ -426,7 +426,7 @@ def _pooled_head(
         scores = averages @ kernel.T + (weights["bias"].numpy() if "bias" in weights else 0)
         for key in _parts_of(captured, candidate):
             returned = captured[key].values
-            readings = (partial(np.asarray), _softmax, _sigmoid)
+            readings = (np.asarray, softmax, sigmoid)
             if returned.shape == scores.shape and any(
                 np.allclose(returned, read(scores), rtol=1e-3, atol=1e-4) for read in readings
             ):
@@ -435,14 +435,3 @@ def _pooled_head(
         f"method='cam' needs a global average pool and one dense layer behind layer {path!r}, and no dense layer "
         f"returned what it would make of the averages of its {averages.shape[1]} maps; use method='grad-cam'"
     )
-
-
-def _softmax(scores: Array) -> Array:
-    powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    shares: Array = powers / powers.sum(axis=-1, keepdims=True)
-    return shares
-
-
-def _sigmoid(scores: Array) -> Array:
-    shares: Array = 1 / (1 + np.exp(-np.clip(scores, -500, 500)))
-    return shares

@@ -486,7 +486,9 @@ def _blamed(row: HealthRow, trouble: _Trouble) -> HealthRow:
 
 def _nothing() -> LayerStatistics:
     one, none = np.full(1, np.nan), np.zeros(1, np.int64)
-    return LayerStatistics(np.zeros(0, np.int64), ChannelStatistics(none, one, one, one, one, none, none))
+    return LayerStatistics(
+        np.zeros(0, np.int64), ChannelStatistics(none, one, one, one, one, none, none, none)
+    )
 
 
 def _look_back(

@@ -52,8 +52,8 @@ class ChannelStatistics:
 
     Parameters
     ----------
-    count, zero_count, nonfinite_count : numpy.ndarray
-        int64.
+    count, zero_count, nonfinite_count, nan_count : numpy.ndarray
+        int64; NaN are among those that are not finite.
     mean, variance, minimum, maximum : numpy.ndarray
         float64, of the finite values; NaN where there are none. The variance is that of the population.
     """
@@ -65,6 +65,7 @@ class ChannelStatistics:
     maximum: Array
     zero_count: Array
     nonfinite_count: Array
+    nan_count: Array
 
     def merge(self, other: ChannelStatistics) -> ChannelStatistics:
         """Those of both together, by the formulae of Chan, Golub and LeVeque (1979)."""
@@ -87,6 +88,7 @@ class ChannelStatistics:
             np.fmax(self.maximum, other.maximum),
             self.zero_count + other.zero_count,
             self.nonfinite_count + other.nonfinite_count,
+            self.nan_count + other.nan_count,
         )
 
     def over_all(self) -> ChannelStatistics:
@@ -111,6 +113,7 @@ def _merged_at_once(rows: ChannelStatistics, axis: int = -1) -> ChannelStatistic
         np.fmax.reduce(rows.maximum, axis=axis, keepdims=True, initial=np.nan),
         rows.zero_count.sum(axis=axis, keepdims=True),
         rows.nonfinite_count.sum(axis=axis, keepdims=True),
+        rows.nan_count.sum(axis=axis, keepdims=True),
     )
 
 
@@ -173,6 +176,16 @@ class LayerStatistics:
     def nonfinite_count(self) -> int:
         """How many values were NaN or infinite."""
         return int(self._whole.nonfinite_count[0])
+
+    @property
+    def nan_count(self) -> int:
+        """How many values were NaN."""
+        return int(self._whole.nan_count[0])
+
+    @property
+    def inf_count(self) -> int:
+        """How many values were infinite, of either sign."""
+        return self.nonfinite_count - self.nan_count
 
     @property
     def _edges(self) -> Array:
@@ -274,8 +287,8 @@ class Statistics(Mapping[str, LayerStatistics]):
             labels=tuple(chosen),
             counts=counts,
             edges=edges,
-            nan_counts=np.array([layer.nonfinite_count for layer in layers]),
-            inf_counts=np.zeros(len(layers), np.int64),
+            nan_counts=np.array([layer.nan_count for layer in layers]),
+            inf_counts=np.array([layer.inf_count for layer in layers]),
             outside_counts=np.array([layer.histogram.sum() for layer in layers]) - counts.sum(axis=1),
             value_label="activation",
         )
@@ -478,7 +491,7 @@ def _of_rows(rows: Array) -> ChannelStatistics:
     if not rows.size:
         nothing = np.full(shape, np.nan)
         none = np.zeros(shape, np.int64)
-        return ChannelStatistics(none, nothing, nothing, nothing, nothing, none, none)
+        return ChannelStatistics(none, nothing, nothing, nothing, nothing, none, none, none)
     if rows.dtype.kind not in "f":
         rows = rows.astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -498,6 +511,7 @@ def _of_rows(rows: Array) -> ChannelStatistics:
         minimum.astype(np.float64),
         maximum.astype(np.float64),
         zeros,
+        np.zeros(shape, np.int64),
         np.zeros(shape, np.int64),
     )
 
@@ -520,6 +534,7 @@ def _of_rows_with_gaps(rows: Array) -> ChannelStatistics:
         np.where(empty, np.nan, np.where(finite, rows, -np.inf).max(axis=2)),
         (finite & (rows == 0)).sum(axis=2),
         rows.shape[2] - count,
+        np.isnan(rows).sum(axis=2),
     )
 
 
@@ -564,15 +579,17 @@ def _measured(layer: LayerStatistics) -> tuple[float, ...]:
 def _histogram(key: str, layer: LayerStatistics, bins: int) -> Histogram:
     low, high = (0.0, 1.0) if not layer.count else (layer.minimum, layer.maximum)
     edges = even_edges(low, high, bins)
+    counted = int(layer.histogram.sum())
+    sample = f", a sample of {counted:,}" if counted < layer.count else ""
     return Histogram(
-        title=f"{key or 'output'} · {layer.count:,} values",
+        title=f"{key or 'output'} · {layer.count:,} values{sample}",
         counts=layer.counts_between(edges),
         edges=edges,
         mean=layer.mean,
         std=layer.std,
         minimum=layer.minimum,
         maximum=layer.maximum,
-        nan_count=layer.nonfinite_count,
-        inf_count=0,
+        nan_count=layer.nan_count,
+        inf_count=layer.inf_count,
         value_label="activation",
     )

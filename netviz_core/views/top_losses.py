@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..batches import as_numbers, batches_of, is_array, kept, labelled, part, size_of
-from ..errors import AmbiguousKeyError, InputError, NetvizError, as_integer, nearest
+from ..errors import InputError, NetvizError, as_integer
 from ..losses import Verdict, losses_of, verdicts
 from ..network import Network, wrap
-from ..questions import Question
+from ..questions import Question, score_of
 from ..structure import leaves
 from .cam import activation_map, class_names, input_images, require_method
 from .overlays import Overlays, padded
@@ -210,19 +210,8 @@ def _judged(
 
 def _scores(returned: Any, output: str | None) -> Any:
     """The part of what a model returned that its loss is about."""
-    if is_array(returned) and output is None:
-        return returned
     parts = dict(leaves(returned, is_array))
-    if output is not None:
-        if output not in parts:
-            raise InputError(f"the model returned no part {output!r}; {nearest(output, parts)}")
-        return parts[output]
-    chosen = next((name for name in ("logits", "out") if name in parts), None)
-    if chosen is None and len(parts) > 1:
-        raise AmbiguousKeyError(
-            f"the model returned {', '.join(map(repr, parts))}; say with output= which part the loss is of"
-        )
-    return parts[chosen] if chosen else next(iter(parts.values()), returned)
+    return score_of(parts, output)[1] if parts else returned
 
 
 def _row(network: Network, entry: _Held) -> LossRow:

@@ -22,7 +22,7 @@ from .inches import height_of, width_of
 from .mosaic import MosaicLayout, mosaic
 from .style import Style
 from .text import LINE, POINTS, add_footer, say_empty, text_width
-from .tiles import label_tiles
+from .tiles import label_tiles, show_mosaic
 
 Array = np.ndarray[Any, Any]
 
@@ -129,18 +129,7 @@ def draw(ax: Axes, view: Overlays, style: Style, notes: Sequence[tuple[Any, str]
     plan = Plan.of(view, width_of(ax), height_of(ax))
     layout = plan.layout
     picture = mosaic(np.arange(layout.count), layout, partial(_painted, view, _heat_colours(style)))
-    high, wide = layout.shape
-    image = ax.imshow(
-        picture,
-        extent=(0, wide, high, 0),
-        origin="upper",
-        aspect="equal" if _keeps_aspect(layout) else "auto",
-        interpolation="antialiased",
-    )
-    image.set_mouseover(False)
-    ax.format_coord = partial(_describe, view, layout)  # type: ignore[method-assign]
-    ax.grid(False)
-    ax.spines[:].set_visible(False)
+    show_mosaic(ax, picture, layout, _keeps_aspect(layout), partial(_describe, view, layout))
     ax.set_facecolor("none")
     if plan.captions:
         ax.set(xticks=[], yticks=[])

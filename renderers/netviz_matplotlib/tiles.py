@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -68,22 +68,29 @@ def draw(
         return
     layout = layout_of(view)
     picture = mosaic(view.tiles, layout, colours.rgb_rgba if view.is_rgb else colours.rgba)
+    show_mosaic(ax, picture, layout, _keeps_aspect(layout), partial(_describe, view, layout))
+    if view.limits[0] < 0 and not view.is_rgb:
+        ax.set_facecolor(_BEHIND_SIGNED)
+    label_tiles(ax, view.tile_label, layout)
+    add_footer(ax, [*notes, *nonfinite_entries(view.tiles)], width_of(ax))
+
+
+def show_mosaic(
+    ax: Axes, picture: Any, layout: MosaicLayout, keeps_aspect: bool, describe: Callable[[float, float], str]
+) -> None:
+    """Lay a mosaic into an Axes, in the coordinates of its layout; `describe` says what is under the cursor."""
     high, wide = layout.shape
     image = ax.imshow(
         picture,
         extent=(0, wide, high, 0),
         origin="upper",
-        aspect="equal" if _keeps_aspect(layout) else "auto",
+        aspect="equal" if keeps_aspect else "auto",
         interpolation="antialiased",
     )
     image.set_mouseover(False)
-    ax.format_coord = partial(_describe, view, layout)  # type: ignore[method-assign]
+    ax.format_coord = describe  # type: ignore[method-assign]
     ax.grid(False)
     ax.spines[:].set_visible(False)
-    if view.limits[0] < 0 and not view.is_rgb:
-        ax.set_facecolor(_BEHIND_SIGNED)
-    label_tiles(ax, view.tile_label, layout)
-    add_footer(ax, [*notes, *nonfinite_entries(view.tiles)], width_of(ax))
 
 
 def layout_of(view: TileGrid) -> MosaicLayout:

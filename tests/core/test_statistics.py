@@ -187,6 +187,20 @@ def test_what_cannot_be_read_is_said(batches, text):
         statistics(example_model(), batches)
 
 
+def test_nan_and_infinity_are_told_apart():
+    x = X.copy()
+    x[0, 0, :2, :2] = [[np.nan, np.inf], [np.inf, -np.inf]]
+    layer = summarised(Activation(x, ("batch", "channel", "y", "x")))
+    assert (layer.nan_count, layer.inf_count, layer.nonfinite_count) == (1, 3, 4)
+    view = Statistics({"x": layer}, {}, 1).histogram("x")
+    assert (view.nan_count, view.inf_count) == (1, 3)
+
+
+def test_a_histogram_of_a_sample_says_so():
+    assert "a sample of" in statistics(example_model(), [X.repeat(9, axis=0)]).histogram("conv1").title
+    assert "sample" not in statistics(example_model(), [X]).histogram("conv1").title
+
+
 def test_other_layers_cannot_be_merged():
     one, other = (statistics(example_model(), X[:5], layer) for layer in ("conv1", "dense1"))
     with pytest.raises(nv.InputError, match="different layers"):
