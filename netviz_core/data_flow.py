@@ -59,7 +59,7 @@ def graph(model: Any, x: Any = None) -> Graph:
 
 def graph_of(calls: Iterable[TracedCall], network: Network) -> Graph:
     """Make a graph of what a backend traced, see `netviz_core.protocols.SupportsGraph`."""
-    builder = _Builder(network.layers)
+    builder = _Builder(network.layers, network.parents)
     for call in calls:
         builder.add(call)
     return builder.graph(network.layers[""].type_name)
@@ -68,8 +68,9 @@ def graph_of(calls: Iterable[TracedCall], network: Network) -> Graph:
 class _Builder:
     """Makes nodes and edges of calls, in the order in which they come."""
 
-    def __init__(self, layers: Mapping[str, Layer]) -> None:
+    def __init__(self, layers: Mapping[str, Layer], parents: Mapping[str, str]) -> None:
         self._layers = layers
+        self._parents = parents
         self._inputs: dict[str, GraphNode] = {}
         self._nodes: dict[str, GraphNode] = {}
         self._edges: dict[tuple[str, str, int], GraphEdge] = {}
@@ -112,7 +113,7 @@ class _Builder:
                 call.path,
                 _layer_kind(layer),
                 _layer_label(layer),
-                _container_of(call.path, self._layers),
+                self._parents.get(call.path, ""),
                 call.outputs,
                 layer.type_name,
             )
@@ -156,7 +157,7 @@ class _Builder:
 
         def add(path: str) -> None:
             if path and path not in found:
-                around = _container_of(path, self._layers)
+                around = self._parents.get(path, "")
                 add(around)
                 found[path] = GraphGroup(path, self._layers[path].type_name, around)
 
@@ -177,12 +178,6 @@ def _formed(
     """A node that has the form of the first tensor that it returned."""
     shape, axes = (outputs[0].shape, outputs[0].axes) if outputs else ((), ())
     return GraphNode(id, path, kind, label, group, type_name, shape, axes)
-
-
-def _container_of(path: str, layers: Mapping[str, Layer]) -> str:
-    """The innermost layer around the one at `path`; ``""`` for the model itself."""
-    ends = (end for end in range(len(path) - 1, 0, -1) if path[end] in "./")
-    return next((path[:end] for end in ends if path[:end] in layers), "")
 
 
 def _layer_kind(layer: Layer) -> str:

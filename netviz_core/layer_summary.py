@@ -44,7 +44,7 @@ class SummaryRow:
     own_parameters : int
         Without those of layers within: over all rows they add up to the total.
     parameter_bytes, output_bytes : int
-        The memory of `parameters`, and of all that the layer (or, for one that holds others, those within) returned.
+        The memory of `parameters`, and of all that the layer (or, where some ran within it, those) returned.
     multiply_accumulates : int or None
         In all calls, see `netviz_core.multiply_accumulates`; None where it is not known.
     share : float
@@ -453,7 +453,7 @@ class _Count:
 
 
 def _rows(network: Network, layers: Sequence[Layer], seen: _Seen) -> list[SummaryRow]:
-    parents = _parents([layer.path for layer in layers])
+    parents = network.parents
     own, shared = _own_counts(network, layers, parents)
     totals = {path: replace(count) for path, count in own.items()}
     within: dict[str, list[str]] = {layer.path: [] for layer in layers}
@@ -468,11 +468,8 @@ def _rows(network: Network, layers: Sequence[Layer], seen: _Seen) -> list[Summar
         total.multiply_accumulates = known[path]
         if children and not has_formula(layer):
             total.multiply_accumulates = sum(filter(None, below)) if calls or any(below) else None
-        total.output_bytes = (
-            sum(totals[child].output_bytes for child in children)
-            if children
-            else sum(_nbytes(form) for call in calls for form in call.outputs)
-        )
+        within_bytes = sum(totals[child].output_bytes for child in children)
+        total.output_bytes = within_bytes or sum(_nbytes(form) for call in calls for form in call.outputs)
         if path in parents:
             within[parents[path]].append(path)
             totals[parents[path]].include(total)
@@ -512,17 +509,6 @@ def _rows(network: Network, layers: Sequence[Layer], seen: _Seen) -> list[Summar
             )
         )
     return rows
-
-
-def _parents(paths: Sequence[str]) -> dict[str, str]:
-    """The path of the innermost layer in which each stands; the model itself stands in none."""
-    known = set(paths)
-    found = {}
-    for path in paths:
-        if path:
-            ends = [match.start() for match in re.finditer(r"[./]", path)]
-            found[path] = next((path[:end] for end in reversed(ends) if path[:end] in known), paths[0])
-    return found
 
 
 def _own_counts(

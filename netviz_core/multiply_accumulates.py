@@ -156,7 +156,7 @@ def _data(inputs: Sequence[Form]) -> Sequence[Form]:
 
 
 def _attention(layer: Layer, kernels: Kernels, call: Call) -> int | None:
-    tensors = [form for form in call.inputs if len(form.shape) > 1]
+    tensors = [form for form in call.inputs if len(form.shape) > 1 and "mask" not in form.leaf]
     if not tensors:
         return None
     query, source = tensors[0], tensors[1] if len(tensors) > 1 else tensors[0]

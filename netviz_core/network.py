@@ -107,6 +107,22 @@ class Network:
             raise LayerNotFoundError(f"the function given chose none of the {len(everything)} layers")
         return chosen
 
+    @property
+    def path_separators(self) -> str:
+        """The characters that part a layer's path from that of a layer within it."""
+        return getattr(self.backend, "path_separator", "./")
+
+    @property
+    def parents(self) -> dict[str, str]:
+        """The path of the innermost layer in which each stands; the model itself stands in none."""
+        paths = list(self.layers)
+        known, separators = set(paths), self.path_separators
+        found = {}
+        for path in paths[1:]:
+            ends = (end for end in range(len(path) - 1, 0, -1) if path[end] in separators)
+            found[path] = next((path[:end] for end in ends if path[:end] in known), paths[0])
+        return found
+
     def input_or_example(self, x: Any) -> Any:
         """The input given, or, if it is None, one of the model's own data.
 

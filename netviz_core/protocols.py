@@ -190,6 +190,15 @@ class SupportsBuild(Protocol):
         """
 
 
+class SupportsNesting(Protocol):
+    """Opt-in: a backend in whose paths one character alone parts a layer from that in which it stands.
+
+    Of the others, both ``.`` and ``/`` are taken for it.
+    """
+
+    path_separator: str
+
+
 class SupportsDemo(Protocol):
     """Opt-in: a backend that takes part in ``netviz demo``."""
 

@@ -199,7 +199,7 @@ def _name(row: SummaryRow, is_tree: bool) -> str:
         return _printable(row.type_name) if is_tree else "(the model)"
     if not is_tree:
         return _printable(row.path)
-    return "  " * row.depth + _printable(row.path.removeprefix(row.parent or "").lstrip("./") or row.path)
+    return "  " * row.depth + _printable(row.path[len(row.parent) + 1 :] if row.parent else row.path)
 
 
 def _parameters(row: SummaryRow) -> str:
@@ -264,7 +264,7 @@ def _totals(summary: Summary) -> Iterable[str]:
         given = " | ".join(map(_shape, summary.inputs))
         yield (
             f"one pass over {given}: {'at least ' * summary.is_lower_bound}"
-            f"{_scaled(summary.multiply_accumulates) or '0'} multiply-accumulates, "
+            f"{_scaled(summary.multiply_accumulates or 0) or '0'} multiply-accumulates, "
             f"{_scaled(summary.output_bytes, 'B') or '0 B'} of outputs"
         )
 

@@ -28,6 +28,7 @@ class FastaiBackend:
     """
 
     name = "fastai"
+    path_separator = "."
 
     def __init__(self) -> None:
         self._torch: Any = get_backend("torch")

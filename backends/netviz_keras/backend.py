@@ -27,6 +27,7 @@ class KerasBackend:
     """Speaks netviz' words for every Keras model and layer, whatever framework Keras runs on."""
 
     name = "keras"
+    path_separator = "/"
 
     def accepts(self, model: object) -> bool:
         """Whether `model` is a model, or a layer, which is a small one."""

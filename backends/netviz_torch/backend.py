@@ -66,6 +66,7 @@ class TorchBackend:
     """Speaks netviz' words for every ``torch.nn.Module``."""
 
     name = "torch"
+    path_separator = "."
 
     def accepts(self, model: object) -> bool:
         """Whether `model` is a module or an exported program."""

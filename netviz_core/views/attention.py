@@ -189,7 +189,7 @@ def _below(network: Network, captured: Capture, layer: str | None) -> list[str]:
         keys = [key for key, slot in slots.items() if slot.get() is captured[layer]]
     else:
         path = network[layer].path
-        inside = tuple(path + separator for separator in "./")
+        inside = tuple(path + separator for separator in network.path_separators)
         keys = [key for key, slot in slots.items() if slot.path == path or slot.path.startswith(inside)]
     if not keys:
         seen = sorted({slot.path for slot in slots.values()})

@@ -110,3 +110,29 @@ def test_strings_cannot_be_made() -> None:
     words = keras.Input((1,), dtype="string")
     with pytest.raises(InputError, match="takes strings"):
         BACKEND.example_of(keras.Model(words, Words()(words)), None)
+
+
+def test_a_dot_in_a_name_puts_no_layer_into_another() -> None:
+    model = keras.Sequential(
+        [keras.Input((4,)), L.Dense(4, name="stem"), L.Dense(4, name="stem.conv"), L.Dense(3, name="head")]
+    )
+    found = nv.summary(model)
+    assert [(row.path, row.parent, row.parameters) for row in found.rows[1:]] == [
+        ("stem", "", 20),
+        ("stem.conv", "", 20),
+        ("head", "", 15),
+    ]
+    assert found.multiply_accumulates == 16 + 16 + 12
+    assert not nv.graph(model).groups
+
+
+def test_a_mask_is_no_value_of_attention() -> None:
+    queries, values = keras.Input((5, 8)), keras.Input((7, 8))
+    masks = [keras.Input((5,), dtype="bool"), keras.Input((7,), dtype="bool")]
+    model = keras.Model([queries, values, *masks], L.Attention(name="at")([queries, values], mask=masks))
+    assert nv.summary(model)["at"].multiply_accumulates == 5 * 7 * (8 + 8)
+
+
+def test_what_recurrent_layers_within_return_is_counted() -> None:
+    model = keras.Sequential([keras.Input((5, 8)), L.Bidirectional(L.LSTM(3, return_sequences=True))])
+    assert nv.summary(model).output_bytes == 4 * 2 * 5 * 3

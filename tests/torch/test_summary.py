@@ -307,3 +307,33 @@ def test_a_long_summary_says_what_it_folds() -> None:
     everything = found.arranged(depth=9).to_text()
     assert len(everything.splitlines()) > len(found.rows)
     assert math.isclose(found.rows[0].share, 1.0)
+
+
+def named(*names: str) -> nn.Module:
+    """Linear layers one after another, of whatever names."""
+    model = nn.Module()
+    for name in names:
+        model.add_module(name, nn.Linear(4, 4))
+    model.forward = lambda x: [x := layer(x) for layer in model.children()][-1]
+    return model
+
+
+def test_a_slash_in_a_name_puts_no_layer_into_another():
+    found = summary(named("a", "a/b", "c"), torch.zeros(2, 4))
+    assert [(row.path, row.parent, row.parameters) for row in found.rows[1:]] == [
+        ("a", "", 20),
+        ("a/b", "", 20),
+        ("c", "", 20),
+    ]
+    assert found.multiply_accumulates == 3 * 2 * 16
+    assert "  a/b" in str(found)
+
+
+def test_what_a_layer_returns_counts_where_nothing_ran_within_it():
+    found = summary(nn.MultiheadAttention(8, 2, batch_first=True), tuple(torch.zeros(3, 1, 5, 8)))
+    assert found.output_bytes == 4 * (5 * 8 + 5 * 5)
+
+
+def test_the_pass_over_a_layer_of_unknown_cost_is_described():
+    found = summary(nn.Bilinear(2, 2, 3), (torch.zeros(1, 2), torch.zeros(1, 2)))
+    assert "at least 0 multiply-accumulates" in str(found)
