@@ -115,6 +115,9 @@ class Recorder:
         leaves of its arguments by position and by keyword.
     """
 
+    keeps_values = True
+    """Whether it wants the values themselves; if not, a backend may give `blank` ones."""
+
     def __init__(
         self,
         layers: Iterable[Layer],
@@ -268,14 +271,20 @@ class Recorder:
 class FormRecorder(Recorder):
     """Receives what layers returned, and keeps its form alone: zeros in the place of values, in no memory."""
 
+    keeps_values = False
+
     def reduces(self, path: str) -> bool:
         """Whether what the layer at `path` returns is made smaller at once."""
         return True
 
     def _slot(self, path: str, call: int, observed: Observation) -> Slot:
-        stand_in = Ready(np.broadcast_to(np.zeros((), np.int8), observed.value.shape))
-        form = observed._replace(value=stand_in, nbytes=0)
+        form = observed._replace(value=blank(observed.value.shape), nbytes=0)
         return Slot(path, call, form, self._axes_of(path, observed))
+
+
+def blank(shape: tuple[int, ...]) -> HeldValue:
+    """Zeros in no memory, for a value of which the form alone is wanted."""
+    return Ready(np.ndarray(shape, np.int8, b"\0", strides=(0,) * len(shape)))
 
 
 def _positional(values: np.ndarray[Any, Any]) -> AxisArray:

@@ -91,7 +91,7 @@ def _hook(path: str | None, kind: str, recorder: Recorder, watch: Watch) -> Call
                 returned = type(output).__name__
                 recorder.miss(path, f"it returned a {returned}, in which no tensor was found", "unsupported")
             try:
-                recorder.add(path, [_observation(leaf, tensor, watch) for leaf, tensor in found])
+                recorder.add(path, [_observation(leaf, tensor, watch, recorder) for leaf, tensor in found])
             except UnsupportedError as error:
                 recorder.miss(path, str(error), "unsupported")
 
@@ -107,7 +107,7 @@ def _listen_before(path: str, given: Recorder, watch: Watch) -> Callable[..., No
         with torch._C.DisableTorchFunction():
             arguments = {**{str(position): value for position, value in enumerate(args)}, **kwargs}
             found = leaves(arguments, is_tensor, lambda part: unfold(part, watch.follower))
-            given.add(path, [_observation(leaf, tensor, watch) for leaf, tensor in found])
+            given.add(path, [_observation(leaf, tensor, watch, given) for leaf, tensor in found])
 
     return before_call
 
@@ -126,9 +126,10 @@ def name_defined_axes(
     return found
 
 
-def _observation(leaf: str, tensor: torch.Tensor, watch: Watch) -> Observation:
+def _observation(leaf: str, tensor: torch.Tensor, watch: Watch, recorder: Recorder) -> Observation:
+    value = watch.hold(tensor) if recorder.keeps_values else watch.form(tensor)
     return Observation(
-        leaf, watch.hold(tensor), watch.follower.axes(tensor), dtype_name(tensor.dtype), numpy_bytes(tensor)
+        leaf, value, watch.follower.axes(tensor), dtype_name(tensor.dtype), numpy_bytes(tensor)
     )
 
 

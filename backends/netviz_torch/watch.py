@@ -19,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, _pop_mode, _push_mode
 
 from netviz_core.errors import CaptureError, UnsupportedError
-from netviz_core.recorder import HeldValue, Ready
+from netviz_core.recorder import HeldValue, Ready, blank
 
 from .axes import AxisFollower
 from .weights import to_numpy
@@ -128,8 +128,7 @@ class Watch(TorchDispatchMode):
     def hold(self, tensor: torch.Tensor) -> HeldValue:
         """Keep a tensor's present value."""
         if not _is_plain(tensor):
-            if torch._C._functorch.is_functorch_wrapped_tensor(tensor):
-                raise UnsupportedError("it ran inside a torch.func transform, which hides its values")
+            _refuse_transformed(tensor)
             return Ready(to_numpy(tensor.detach().clone()))
         key = memory_of(tensor)
         with torch._C._DisableTorchDispatch():
@@ -138,6 +137,11 @@ class Watch(TorchDispatchMode):
             held = HeldTensor(tensor.detach())
         self._held.setdefault(key, []).append(weakref.ref(held))
         return held
+
+    def form(self, tensor: torch.Tensor) -> HeldValue:
+        """Keep a tensor's shape alone."""
+        _refuse_transformed(tensor)
+        return blank(tuple(tensor.shape))
 
     def own(self, tensor: torch.Tensor) -> None:
         """Remember a tensor's value if it is written to, for `put_back`."""
@@ -263,6 +267,11 @@ def _is_plain(tensor: torch.Tensor) -> bool:
         and type(tensor).__torch_dispatch__ is torch.Tensor.__torch_dispatch__
         and not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
     )
+
+
+def _refuse_transformed(tensor: torch.Tensor) -> None:
+    if torch._C._functorch.is_functorch_wrapped_tensor(tensor):
+        raise UnsupportedError("it ran inside a torch.func transform, which hides its values")
 
 
 def _is_torchs_own(tensor: torch.Tensor) -> bool:
