@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ._version import __version__
 from .arrays import Activation, AxisArray, require_known_axes
+from .described import DescribedLayer, described
 from .errors import AmbiguousKeyError, InputError, LayerNotFoundError, nearest
 from .network import wrap
 from .protocols import LayerSelection
@@ -38,12 +39,20 @@ class Capture(Mapping[str, Activation]):
     """
 
     def __init__(
-        self, backend: str, source: CaptureSource, versions: Mapping[str, str] | None = None
+        self,
+        backend: str,
+        source: CaptureSource,
+        versions: Mapping[str, str] | None = None,
+        layers: Mapping[str, DescribedLayer] | None = None,
+        given: CaptureSource | None = None,
     ) -> None:
         self.backend = backend
         self.versions = dict(versions if versions is not None else _versions(backend))
         """The versions of netviz and of the framework at the time of the capture."""
+        self.layers = dict(layers or {})
+        """What the layers asked for are, by path; with copies of their weights in a complete capture."""
         self._source = source
+        self._given = given
 
     @property
     def coverage(self) -> Mapping[str, Coverage]:
@@ -120,6 +129,10 @@ class Capture(Mapping[str, Activation]):
             for slot in found
         }
 
+    def given_slots(self) -> Sequence[Slot]:
+        """Every value that a layer was given, not yet read; none unless the capture is complete."""
+        return self._given.slots if self._given is not None else ()
+
     def _absent(self, key: str, slots: Mapping[str, Slot]) -> str:
         entry = self.coverage.get(key)
         if entry is not None:
@@ -157,6 +170,7 @@ def capture(
     axes: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
     max_bytes: int = DEFAULT_MAX_BYTES,
     reduce: Reduction | Mapping[str, Reduction] | None = None,
+    complete: bool = False,
 ) -> Capture:
     """Run one forward pass and keep what the layers asked for returned.
 
@@ -181,6 +195,9 @@ def capture(
     reduce : callable, or mapping from path or glob to callable, optional
         Given each `Activation` as soon as its layer has returned, it makes something smaller of
         it, which is kept in its place: an `AxisArray`, an array or a number.
+    complete : bool
+        Keep what layers are given, and copies of their weights, too: then the capture can be compared
+        with one of another framework (see `compare`) where neither is installed.
 
     Returns
     -------
@@ -210,11 +227,14 @@ def capture(
     x = network.input_or_example(x)
     if hasattr(network.backend, "build"):
         network.backend.build(network.native, x)
-    recorder = Recorder(network.select(layers), axes, max_bytes, reduce)
+    chosen = network.select(layers)
+    given = Recorder(chosen, max_bytes=max_bytes) if complete else None
+    recorder = Recorder(chosen, axes, max_bytes, reduce, given)
     _require_known_layout(x)
     network.backend.run(network.native, x, recorder)
     recorder.require_axes_used()
-    return Capture(network.backend.name, recorder)
+    known = described(chosen, with_weights=complete)
+    return Capture(network.backend.name, recorder, layers=known, given=given)
 
 
 @contextmanager
@@ -252,6 +272,7 @@ def recording(
     ['conv1:0', 'conv1:1']
     """
     network = wrap(model)
-    recorder = Recorder(network.select(layers), axes, max_bytes, reduce)
+    chosen = network.select(layers)
+    recorder = Recorder(chosen, axes, max_bytes, reduce)
     with network.backend.record(network.native, recorder):
-        yield Capture(network.backend.name, recorder)
+        yield Capture(network.backend.name, recorder, layers=described(chosen, with_weights=False))

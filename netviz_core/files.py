@@ -7,17 +7,20 @@ header's ``netviz`` entry.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from .arrays import Activation
 from .capture import Capture
+from .described import DescribedLayer
 from .errors import FileFormatError
 from .outputs import replace_file
 from .recorder import Coverage, Observation, Slot
+from .weights import Layout, Weight
 
 FORMAT = 1
 """Counts up when a file of today could not be read any more."""
@@ -27,32 +30,72 @@ def save_capture(capture: Capture, path: str | Path) -> None:
     """Write a capture; see `Capture.save`."""
     from safetensors.numpy import save_file
 
-    tensors, entries = {}, []
-    for key, slot in capture.slots().items():
-        activation = slot.get()
-        # safetensors writes an array's memory as it lies there, whatever its strides say.
-        name = repr(key) if key == "__metadata__" else key  # which safetensors keeps for itself
-        tensors[name] = np.asarray(_storable(activation.values), order="C")
-        entries.append(
-            {
-                "key": name,
-                "path": activation.path,
-                "call": activation.call,
-                "leaf": activation.leaf,
-                "axes": activation.axes,
-                "dtype": activation.dtype,
-                "values": str(activation.values.dtype),
-            }
-        )
+    tensors = _Tensors()
     header = {
         "format": FORMAT,
         "backend": capture.backend,
         "versions": capture.versions,
-        "activations": entries,
+        "activations": [_entry(tensors, key, slot.get()) for key, slot in capture.slots().items()],
+        "given": [
+            _entry(tensors, f"given {number}", slot.get())
+            for number, slot in enumerate(capture.given_slots())
+        ],
+        "layers": [_layer_entry(tensors, layer) for layer in capture.layers.values()],
         "coverage": {layer: asdict(entry) for layer, entry in capture.coverage.items()},
     }
-    metadata = {"netviz": json.dumps(header)}
-    replace_file(path, lambda unfinished: save_file(tensors, unfinished, metadata=metadata))
+    metadata = {"netviz": json.dumps(header, default=str)}
+    replace_file(path, lambda unfinished: save_file(tensors.by_key, unfinished, metadata=metadata))
+
+
+class _Tensors:
+    """The tensors of a file; an array that comes again is written once."""
+
+    def __init__(self) -> None:
+        self.by_key: dict[str, np.ndarray[Any, Any]] = {}
+        self._keys: dict[Hashable, tuple[str, np.ndarray[Any, Any]]] = {}
+
+    def add(self, key: str, values: np.ndarray[Any, Any]) -> str:
+        """The key under which the file will hold these values."""
+        memory = (values.__array_interface__["data"][0], values.shape, values.strides, values.dtype.str)
+        if memory in self._keys:
+            return self._keys[memory][0]
+        while key in self.by_key or key == "__metadata__":  # which safetensors keeps for itself
+            key = repr(key)
+        # safetensors writes an array's memory as it lies there, whatever its strides say.
+        self.by_key[key] = np.asarray(_storable(values), order="C")
+        self._keys[memory] = (key, values)  # held, so that no other array can come to stand there
+        return key
+
+
+def _entry(tensors: _Tensors, key: str, activation: Activation) -> dict[str, Any]:
+    return {
+        "key": tensors.add(key, activation.values),
+        "path": activation.path,
+        "call": activation.call,
+        "leaf": activation.leaf,
+        "axes": activation.axes,
+        "dtype": activation.dtype,
+        "values": str(activation.values.dtype),
+    }
+
+
+def _layer_entry(tensors: _Tensors, layer: DescribedLayer) -> dict[str, Any]:
+    weights = []
+    for name, weight in layer.weights.items():
+        values = weight.peek()
+        weights.append(
+            {
+                "key": tensors.add(f"weight {name} of {layer.path}", values),
+                "name": weight.name,
+                "native_name": weight.native_name,
+                "axes": weight.axes,
+                "dtype": weight.dtype,
+                "trainable": weight.trainable,
+                "values": str(values.dtype),
+            }
+        )
+    own = {name: getattr(layer, name) for name in ("path", "kind", "type_name", "trainable", "config")}
+    return {**own, "weights": weights}
 
 
 def load_capture(path: str | Path) -> Capture:
@@ -95,7 +138,17 @@ def load_capture(path: str | Path) -> Capture:
         ) from error
     header = _header(str(path), (opened.metadata() or {}).get("netviz"))
     try:
-        return Capture(header["backend"], _saved(header, opened), header["versions"])
+        coverage = {
+            str(path): Coverage(str(entry["status"]), str(entry["reason"]))
+            for path, entry in header["coverage"].items()
+        }
+        return Capture(
+            header["backend"],
+            _Saved(_slots(header["activations"], opened), coverage),
+            header["versions"],
+            {str(entry["path"]): _layer(entry, opened) for entry in header.get("layers", ())},
+            _Saved(_slots(header.get("given", ()), opened), {}),
+        )
     except (KeyError, TypeError, ValueError, AttributeError, SafetensorError) as error:
         raise FileFormatError(
             f"{str(path)!r} is a damaged capture: {error}; capture and save it again"
@@ -149,23 +202,59 @@ def _header(path: str, text: str | None) -> dict[str, Any]:
     return dict(header)
 
 
-def _saved(header: Mapping[str, Any], opened: Any) -> _Saved:
+def _slots(entries: Sequence[Mapping[str, Any]], opened: Any) -> list[Slot]:
     slots = []
-    for entry in header["activations"]:
-        dtype = np.dtype(entry["values"])
-        shape = tuple(opened.get_slice(entry["key"]).get_shape())
-        axes = tuple(str(axis) for axis in entry["axes"])
-        if len(axes) != len(shape) - (dtype == np.complex128):
-            raise ValueError(f"{entry['key']!r} has the shape {shape} and the axes {axes}")
-        value = _InFile(opened, entry["key"], dtype)
-        nbytes = int(np.prod(shape)) * dtype.itemsize
+    for entry in entries:
+        value, shape, axes = _stored(entry, opened)
+        nbytes = int(np.prod(shape)) * value.dtype.itemsize
         observation = Observation(str(entry["leaf"]), value, axes, str(entry["dtype"]), nbytes)
         slots.append(Slot(str(entry["path"]), int(entry["call"]), observation, axes))
-    coverage = {
-        str(path): Coverage(str(entry["status"]), str(entry["reason"]))
-        for path, entry in header["coverage"].items()
-    }
-    return _Saved(slots, coverage)
+    return slots
+
+
+def _stored(entry: Mapping[str, Any], opened: Any) -> tuple[_InFile, tuple[int, ...], tuple[str, ...]]:
+    """An array that lies in the file, its shape and its axes."""
+    dtype = np.dtype(entry["values"])
+    shape = tuple(opened.get_slice(entry["key"]).get_shape())
+    if dtype == np.complex128:
+        shape = shape[:-1]
+    axes = tuple(str(axis) for axis in entry["axes"])
+    if len(axes) != len(shape):
+        raise ValueError(f"{entry['key']!r} has the shape {shape} and the axes {axes}")
+    return _InFile(opened, entry["key"], dtype), shape, axes
+
+
+def _layer(entry: Mapping[str, Any], opened: Any) -> DescribedLayer:
+    weights = {str(weight["name"]): _weight(weight, opened) for weight in entry["weights"]}
+    return DescribedLayer(
+        str(entry["path"]),
+        str(entry["kind"]),
+        str(entry["type_name"]),
+        bool(entry["trainable"]),
+        {str(name): _tuples(value) for name, value in entry["config"].items()},
+        weights,
+    )
+
+
+def _weight(entry: Mapping[str, Any], opened: Any) -> Weight:
+    value, shape, axes = _stored(entry, opened)
+    return Weight(
+        str(entry["name"]),
+        str(entry["native_name"]),
+        Layout(axes),
+        shape,
+        str(entry["dtype"]),
+        bool(entry["trainable"]),
+        value.numpy,
+        identity=str(entry["key"]),
+    )
+
+
+def _tuples(value: Any) -> Any:
+    """JSON has lists alone; what layers say of themselves are tuples."""
+    if isinstance(value, dict):
+        return {name: _tuples(part) for name, part in value.items()}
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def _storable(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

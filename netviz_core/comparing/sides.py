@@ -1,0 +1,218 @@
+"""What one of two models did: the layers that computed, in order, what each was given and returned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ..arrays import Activation, AxisArray
+from ..capture import Capture
+from ..checkpoint import Checkpoint
+from ..network import Network, wrap
+from ..protocols import Layer
+from ..recorder import Recorder, Slot
+
+Array = np.ndarray[Any, Any]
+
+INPUT = -1
+"""Stands for the model's own input where a station's number is expected."""
+
+
+@dataclass(eq=False)
+class Station:
+    """One call of one layer that computes something itself, and not by layers within."""
+
+    number: int
+    layer: Layer
+    call: int
+    calls: int
+    given_slots: Sequence[Slot]
+    returned_slots: Sequence[Slot]
+    sources: tuple[int | None, ...] = ()
+    """For each tensor given: the station that returned it, `INPUT`, or None if it was made between layers."""
+
+    @property
+    def path(self) -> str:
+        """The layer's path."""
+        return self.layer.path
+
+    @property
+    def key(self) -> str:
+        """The path, with the number of the call where there are several."""
+        return f"{self.path}:{self.call}" if self.calls > 1 else self.path
+
+    @cached_property
+    def given(self) -> tuple[Activation, ...]:
+        """The numbers that the layer was given; masks and flags are none."""
+        return tuple(
+            value for slot in self.given_slots if (value := slot.get()).values.dtype.kind not in "bOSU"
+        )
+
+    @cached_property
+    def returned(self) -> tuple[Activation, ...]:
+        """What it returned, leaf by leaf."""
+        return tuple(slot.get() for slot in self.returned_slots)
+
+    @cached_property
+    def weights(self) -> Mapping[str, Array]:
+        """Its weights, in canonical layout; not to be written to."""
+        return {name: weight.peek() for name, weight in self.layer.weights.items()}
+
+
+@dataclass(eq=False)
+class Side:
+    """One of two models.
+
+    Parameters
+    ----------
+    name : str
+        ``a`` or ``b``.
+    framework : str
+    layers : mapping from path to Layer
+    stations : sequence of Station
+        In the order in which they returned; empty if nothing was run.
+    whole : Station or None
+        The outermost model: what it was given and returned.
+    network : Network or None
+        The model itself, if it is here.
+    """
+
+    name: str
+    framework: str
+    layers: Mapping[str, Layer]
+    stations: Sequence[Station] = ()
+    whole: Station | None = None
+    network: Network | None = None
+    inputs: Any = field(default=None, repr=False)
+
+    @property
+    def knows_given(self) -> bool:
+        """Whether what the layers were given is known, not only what they returned."""
+        return any(station.given_slots for station in self.stations)
+
+    @property
+    def ordered(self) -> bool:
+        """Whether the order of the layers means something."""
+        native = self.network.native if self.network is not None else None
+        return not isinstance(native, Checkpoint) or native.ordered
+
+
+def side_of(name: str, model: Any, x: Any, max_bytes: int) -> Side:
+    """See a model, or a capture of one, as a side of a comparison; runs the model once if there is an input."""
+    if isinstance(model, Capture):
+        return _side(name, model.backend, model.layers, model.slots().values(), model.given_slots())
+    network = wrap(model)
+    if x is None or isinstance(network.native, Checkpoint):
+        return Side(name, network.backend.name, network.layers, network=network)
+    if hasattr(network.backend, "build"):
+        network.backend.build(network.native, x)
+    layers = network.layers
+    given = Recorder(layers.values(), max_bytes=max_bytes)
+    returned = Recorder(layers.values(), max_bytes=max_bytes, given=given)
+    network.backend.run(network.native, x, returned)
+    side = _side(name, network.backend.name, layers, returned.slots, given.slots)
+    side.network, side.inputs = network, x
+    return side
+
+
+def _side(name: str, framework: str, layers: Mapping[str, Layer], returned: Any, given: Any) -> Side:
+    calls = _grouped(returned)
+    received = _grouped(given)
+    counts: dict[str, int] = {}
+    for path, call in calls:
+        counts[path] = max(counts.get(path, 0), call + 1)
+    keep = _computing(layers, counts)
+    stations: list[Station] = []
+    whole = None
+    for (path, call), slots in calls.items():
+        layer = layers[path]
+        station = Station(len(stations), layer, call, counts[path], received.get((path, call), ()), slots)
+        if path == "" and path not in keep:
+            whole = station
+        elif path in keep:
+            stations.append(station)
+    if whole is None and "" in counts:
+        whole = next(station for station in stations if station.path == "")
+    _link(stations, whole)
+    return Side(name, framework, layers, stations, whole)
+
+
+def _grouped(slots: Any) -> dict[tuple[str, int], list[Slot]]:
+    groups: dict[tuple[str, int], list[Slot]] = {}
+    for slot in slots:
+        groups.setdefault((slot.path, slot.call), []).append(slot)
+    return groups
+
+
+def _computing(layers: Mapping[str, Layer], ran: Mapping[str, int]) -> set[str]:
+    """The layers that compute themselves: none within which others ran, unless it is of a kind of its own."""
+    whole = {path for path in ran if layers[path].kind not in ("container", "other")}
+    outer = {above for path in ran for above in _above(path) if above in ran}
+    return {
+        path
+        for path in ran
+        if not any(above in whole for above in _above(path))
+        and (path in whole or path not in outer)
+        and not (path == "" and len(ran) > 1)
+    }
+
+
+def _above(path: str) -> list[str]:
+    """The paths of what a layer stands in; the outermost model is called ``""``."""
+    places = [place for place, letter in enumerate(path) if letter in "./"]
+    return [path[:place] for place in places] + ([""] if path else [])
+
+
+def _link(stations: Sequence[Station], whole: Station | None) -> None:
+    """Find out which station returned what another was given."""
+    made: dict[Any, int] = {}
+    by_shape: dict[Any, list[tuple[int, Array]]] = {}
+    if whole is not None:
+        for value in whole.given:
+            _remember(made, by_shape, value, INPUT)
+    for station in stations:
+        station.sources = tuple(_source(value, made, by_shape) for value in station.given)
+        for value in station.returned:
+            _remember(made, by_shape, value, station.number)
+    if whole is not None and whole not in stations:
+        whole.sources = tuple(_source(value, made, by_shape) for value in whole.returned)
+
+
+def _remember(
+    made: dict[Any, int], by_shape: dict[Any, list[tuple[int, Array]]], value: AxisArray, number: int
+) -> None:
+    made[_place(value.values)] = number
+    by_shape.setdefault(_form(value), []).append((number, value.values))
+
+
+def _source(
+    value: AxisArray, made: Mapping[Any, int], by_shape: Mapping[Any, list[tuple[int, Array]]]
+) -> int | None:
+    """By its place in memory; or, since what is kept may have been copied, by its numbers."""
+    known = made.get(_place(value.values))
+    if known is not None:
+        return known
+    candidates = reversed(by_shape.get(_form(value), ()))
+    return next((number for number, values in candidates if _equal(values, value.values)), None)
+
+
+def _place(values: Array) -> tuple[Any, ...]:
+    return (values.__array_interface__["data"][0], values.shape, values.strides)
+
+
+def _form(value: AxisArray) -> tuple[Any, ...]:
+    return (value.shape, value.values.dtype.str)
+
+
+def _equal(left: Array, right: Array) -> bool:
+    """Whether all numbers are the same; most arrays that differ do so among the first few."""
+    if not left.size:
+        return True
+    few = tuple(slice(0, 2) for _ in left.shape)
+    return bool(np.array_equal(left[few], right[few], equal_nan=True)) and bool(
+        np.array_equal(left, right, equal_nan=True)
+    )

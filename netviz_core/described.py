@@ -1,0 +1,80 @@
+"""Layers as a capture knows them: what they are, and perhaps their weights, without the model."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .errors import UnsupportedError
+from .protocols import Layer, WeightTensor
+from .weights import Layout, Weight
+
+
+@dataclass(frozen=True)
+class DescribedLayer:
+    """A `Layer` that is not there itself."""
+
+    path: str
+    kind: str
+    type_name: str
+    trainable: bool
+    config: Mapping[str, Any] = field(default_factory=dict)
+    weights: Mapping[str, WeightTensor] = field(default_factory=dict)
+    native: Any = None
+
+
+def described(layers: Iterable[Layer], with_weights: bool) -> dict[str, DescribedLayer]:
+    """What layers are, by path; with copies of their weights if that is wanted.
+
+    A weight that several layers show is copied once. One without values (on the meta device) is left out.
+    """
+    copies: dict[tuple[Hashable, str], Weight] = {}
+    return {
+        layer.path: DescribedLayer(
+            layer.path,
+            layer.kind,
+            layer.type_name,
+            layer.trainable,
+            dict(layer.config),
+            _copied(layer, copies) if with_weights else {},
+        )
+        for layer in layers
+    }
+
+
+def _copied(layer: Layer, copies: dict[tuple[Hashable, str], Weight]) -> dict[str, WeightTensor]:
+    found: dict[str, WeightTensor] = {}
+    for name, weight in layer.weights.items():
+        key = (weight.identity, name)
+        try:
+            copies[key] = copies.get(key) or stored_weight(weight, weight.numpy(), weight.identity)
+        except UnsupportedError:
+            continue
+        found[name] = copies[key]
+    return found
+
+
+def stored_weight(weight: Any, values: np.ndarray[Any, Any], identity: Hashable) -> Weight:
+    """A weight that holds its values, and cannot be written to.
+
+    Parameters
+    ----------
+    weight : object
+        With `name`, `native_name`, `axes`, `dtype` and `trainable`.
+    values : numpy.ndarray
+        In canonical layout.
+    identity : hashable
+    """
+    return Weight(
+        weight.name,
+        weight.native_name,
+        Layout(tuple(weight.axes)),
+        values.shape,
+        weight.dtype,
+        weight.trainable,
+        lambda: values,
+        identity=identity,
+    )
