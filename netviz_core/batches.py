@@ -52,7 +52,7 @@ def _opened(data: Any) -> tuple[Iterator[Any], int | None]:
     if is_array(data):
         batches, count = _cut((data,))
         return (batch for (batch,) in batches), count
-    total = len(data) if hasattr(data, "__len__") else None
+    total = _length(data)
     if hasattr(data, "__iter__") and not isinstance(data, (str, bytes, Mapping)):
         return iter(data), total
     if hasattr(data, "__getitem__") and total is not None and not isinstance(data, (str, bytes, Mapping)):
@@ -61,6 +61,14 @@ def _opened(data: Any) -> tuple[Iterator[Any], int | None]:
         f"a value of type {type(data).__name__} was given as data; give an iterable of batches such as a "
         f"DataLoader, or a tuple of arrays"
     )
+
+
+def _length(data: Any) -> int | None:
+    """How many batches there are, if the data knows: a stream has a length only to say that it has none."""
+    try:
+        return len(data)
+    except (TypeError, NotImplementedError):
+        return None
 
 
 def _cut(arrays: tuple[Any, ...]) -> tuple[Iterator[tuple[Any, ...]], int]:
@@ -135,10 +143,10 @@ def labelled(batch: Any, number: int) -> tuple[Any, Any]:
 
 
 def inputs_of(batch: Any) -> Any:
-    """The inputs of a batch that may have targets and weights beside them."""
+    """The inputs of a batch that may have targets and weights beside them, or stand alone in a tuple or list."""
     if isinstance(batch, Mapping):
         return {key: value for key, value in batch.items() if key not in _TARGET_NAMES[:2]}
-    return batch[0] if isinstance(batch, (tuple, list)) and len(batch) >= 2 else batch
+    return batch[0] if isinstance(batch, (tuple, list)) and batch else batch
 
 
 def structure_of(value: Any) -> str:

@@ -497,7 +497,11 @@ def _of_rows(rows: Array) -> ChannelStatistics:
     with np.errstate(over="ignore", invalid="ignore"):
         mean = rows.mean(axis=2, dtype=None if places < 2**12 else np.float64)
         centred = rows - mean[..., np.newaxis].astype(rows.dtype)
-        variance = np.einsum("bcn,bcn->bc", centred, centred).astype(np.float64) / places
+        # What rounding left of the mean, which is much beside a small spread around a large mean.
+        rest = np.einsum("bcn->bc", centred).astype(np.float64) / places
+        variance = np.einsum("bcn,bcn->bc", centred, centred).astype(np.float64) / places - rest**2
+        variance = np.maximum(variance, 0.0)
+        mean = mean.astype(rows.dtype).astype(np.float64) + rest
         minimum, maximum = rows.min(axis=2), rows.max(axis=2)
         if not np.isfinite(variance).all() or ((variance == 0) & (minimum < maximum)).any():
             return _of_rows_with_gaps(rows.astype(np.float64))
@@ -506,7 +510,7 @@ def _of_rows(rows: Array) -> ChannelStatistics:
         zeros = places - np.count_nonzero(rows, axis=2)
     return ChannelStatistics(
         np.full(shape, places),
-        mean.astype(np.float64),
+        mean,
         variance,
         minimum.astype(np.float64),
         maximum.astype(np.float64),

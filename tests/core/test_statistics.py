@@ -96,6 +96,15 @@ def test_a_large_mean_does_not_drown_a_small_variance():
     np.testing.assert_allclose(layer.variance, values.var(dtype="f8"), rtol=1e-3)
 
 
+@pytest.mark.parametrize("places", [5, 500, 50_000])
+def test_rounding_of_the_mean_adds_nothing_to_the_variance(places):
+    values = np.random.default_rng(1).normal(1e8, 10, size=(4, 2, places)).astype("float32")
+    layer = summarised(Activation(values, ("batch", "channel", "x")))
+    exact = values.astype(np.float64)
+    np.testing.assert_allclose(layer.mean, exact.mean(), rtol=1e-12)
+    np.testing.assert_allclose(layer.channels.variance, exact.var(axis=(0, 2)), rtol=1e-5)
+
+
 def test_quantiles_are_within_a_bin_of_the_true_ones():
     layer = statistics(example_model(), X, every_value=True)["conv1"]
     values = whole()
@@ -209,3 +218,20 @@ def test_other_layers_cannot_be_merged():
         one["conv2"]
     with pytest.raises(nv.LayerNotFoundError, match="conv1"):
         statistics(example_model(), X[:5], "conv2")
+
+
+class Stream:
+    """Data that knows no length, as loaders of streams: asking for it is an error."""
+
+    def __len__(self):
+        raise TypeError("the length is unknown")
+
+    def __iter__(self):
+        yield X[:4]
+        yield X[4:7]
+
+
+def test_data_of_unknown_length_and_batches_in_a_list():
+    expected = statistics(example_model(), X[:7], every_value=True)
+    assert_same(statistics(example_model(), Stream(), every_value=True), expected)
+    assert_same(statistics(example_model(), [[X[:4]], (X[4:7],)], every_value=True), expected)
