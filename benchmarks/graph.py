@@ -3,7 +3,8 @@
     python benchmarks/graph.py
 
 Both trace one forward pass over one picture of 224 × 224, with the operations between layers; measured in
-turns, in one run. torchview has its graph written in DOT by then, so netviz writes its own, too.
+turns, in one run. torchview has its graph written in DOT by then, so netviz writes its own, too; it is in the
+dependency group `bench`.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     python benchmarks/summary.py
 
 Both list every layer with its shapes, parameters and multiply-accumulates, from one forward pass over one
-picture of 224 × 224; measured in turns, in one run. Needs torchinfo, which is no dependency of netviz.
+picture of 224 × 224; measured in turns, in one run. torchinfo is in the dependency group `bench`.
 """
 
 from __future__ import annotations

@@ -96,6 +96,60 @@ def test_a_nan_in_a_weight_is_found_in_its_layer(name: str) -> None:
         assert not found.is_well
 
 
+def resnet() -> keras.Model:
+    """Three stages of two residual blocks, with batch norms; all but the first stage halve the picture."""
+
+    def normed(x: Any, name: str, filters: int, size: int, strides: int = 1) -> Any:
+        x = L.Conv2D(filters, size, strides, padding="same", use_bias=False, name=f"{name}_conv")(x)
+        return L.BatchNormalization(name=f"{name}_norm")(x)
+
+    def block(x: Any, name: str, filters: int, strides: int) -> Any:
+        y = L.ReLU(name=f"{name}_relu1")(normed(x, f"{name}_1", filters, 3, strides))
+        y = normed(y, f"{name}_2", filters, 3)
+        shortcut = x if x.shape[1:] == y.shape[1:] else normed(x, f"{name}_0", filters, 1, strides)
+        return L.ReLU(name=f"{name}_relu2")(L.Add(name=f"{name}_add")([shortcut, y]))
+
+    inputs = keras.Input((16, 16, 3), name="image")
+    x = L.ReLU(name="stem_relu")(normed(inputs, "stem", 4, 3))
+    for stage, filters in enumerate((4, 6, 8)):
+        for number in range(2):
+            x = block(x, f"stage{stage}_block{number}", filters, 2 if stage and not number else 1)
+    return keras.Model(inputs, L.Dense(5, name="head")(L.GlobalAveragePooling2D(name="pool")(x)))
+
+
+def downstream(model: keras.Model, path: str) -> set[str]:
+    """The paths of all layers that what a layer of a functional model returns goes into, near or far."""
+    graph = nv.graph(model)
+    found, waiting = set(), [path]
+    while waiting:
+        behind = {graph[id].path for id in graph.targets(waiting.pop())} - found
+        found |= behind
+        waiting += behind & {node.id for node in graph.nodes}
+    return found
+
+
+def test_a_nan_in_any_weight_of_a_resnet_is_found_there_and_passed_on_from_there() -> None:
+    model, x = resnet(), array(2, 16, 16, 3)
+    network, random = nv.wrap(model), np.random.default_rng(0)
+    paths = owners(model)
+    assert len(paths) == 2 + 3 * 8 + 2 * 2 + 1  # stem, blocks, shortcuts that change the size, head
+    for path in paths:
+        behind = downstream(model, path)
+        for name, weight in network.layers[path].weights.items():
+            before = weight.numpy()
+            broken = before.copy()
+            broken.flat[random.integers(broken.size)] = np.nan
+            weight.assign(broken, allow_nonfinite=True)
+            found = health(model, x)
+            weight.assign(before)
+            assert found.first_nonfinite == path
+            assert found.cause == f"layer {path!r} holds 1 NaN in its weight {name!r}"
+            passed_on = {row.path for row in found.alarms if row.reason.startswith("passed on")}
+            assert passed_on == behind, (path, name)
+            assert {row.path for row in found.alarms} == {path} | behind
+    assert well(health(model, x))
+
+
 class Divides(L.Layer):
     """Divides by what may be zero, between two layers."""
 
