@@ -57,7 +57,7 @@ def align(
     """
     by_path = {layer.path: layer for layer in targets}
     found: dict[str, LayerMatch] = {}
-    for source, path in _given(sources, by_path, mapping):
+    for source, path in given_pairs(sources, by_path, mapping):
         found[source.path] = LayerMatch(source, by_path[path], "given")
     taken = {match.target.path for match in found.values()}
     same_names = {layer.path for layer in sources} == set(by_path)
@@ -79,9 +79,18 @@ def _is_telling(path: str) -> bool:
     return not re.split(r"[./]", path)[-1].isdigit()
 
 
-def _given(
+def given_pairs(
     sources: Sequence[Layer], targets: Mapping[str, Layer], mapping: LayerMapping | None
 ) -> list[tuple[Layer, str]]:
+    """The layers that a mapping names, each with the path of its partner.
+
+    Raises
+    ------
+    LayerNotFoundError
+        If it names a layer that is not there.
+    InputError
+        If it is no mapping, or maps two layers to one.
+    """
     if mapping is None:
         return []
     pairs = []

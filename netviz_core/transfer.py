@@ -186,12 +186,13 @@ class _Plan:
     def add(self, match: LayerMatch) -> None:
         """Find what each weight of the target shall be, and check it."""
         source, target, evidence = match
-        values = {name: weight.numpy() for name, weight in source.weights.items()}
-        merged = _merge_recurrent_biases(target, values)
+        values, merged = values_for(source, target)
         differs = _difference(source, target)
         for name, weight in target.weights.items():
             try:
-                new, note = self._new_value(name, weight, values, match)
+                if self._across and evidence != "given":
+                    _require_named_axes(weight, source, target)
+                new, note = counterpart(name, weight, values, source, target)
                 tied = self._write(target, weight, weight.check(new))
             except NetvizError as error:
                 if evidence == "given":
@@ -208,35 +209,6 @@ class _Plan:
             if lost:
                 reason = f"{target.path!r} has no such weight"
                 self.skipped.append(SkippedWeight("source", source.path, name, reason))
-
-    def _new_value(
-        self, name: str, weight: WeightTensor, values: Mapping[str, np.ndarray[Any, Any]], match: LayerMatch
-    ) -> tuple[np.ndarray[Any, Any], str]:
-        source, target, evidence = match
-        reset_after = [layer.config.get("reset_after") for layer in (source, target)]
-        if reset_after[0] != reset_after[1]:
-            raise InputError(
-                f"{source.path!r} has reset_after={reset_after[0]} and {target.path!r} reset_after={reset_after[1]}: "
-                f"the same weights would compute something else"
-            )
-        if name not in values:
-            neutral = _neutral(name)
-            if neutral is None:
-                raise InputError(f"{source.path!r} has no such weight")
-            return np.full(
-                weight.shape, neutral, np.float32
-            ), f"the source has none, which is the same as {neutral:g}"
-        if self._across and evidence != "given" and len(weight.axes) > 1 and "axis0" in weight.axes:
-            raise InputError(
-                f"its axes have no names, so that their order in the other framework is not known; "
-                f"if it is the same, say mapping={{{source.path!r}: {target.path!r}}}"
-            )
-        if "flattened" in target.config and source.type_name == FILE_OF_KERAS:
-            raise InputError(
-                "the file does not tell in which order its features were flattened; "
-                "load it with Keras' own load_weights"
-            )
-        return reordered(values[name], weight.axes, source, target)
 
     def _write(self, layer: Layer, weight: WeightTensor, values: np.ndarray[Any, Any]) -> str:
         """Write a tied weight once; layers that share it must agree on what it shall be."""
@@ -258,6 +230,63 @@ def _difference(source: Layer, target: Layer) -> str:
         if left != right and None not in (left, right):
             told.append(f"though {name} is {left} there and {right} here")
     return ", ".join(told)
+
+
+def values_for(source: Layer, target: Layer) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str, str]]:
+    """The weights of `source` as far as `target` has such, and what was done to them, by name."""
+    values = {name: weight.numpy() for name, weight in source.weights.items()}
+    return values, _merge_recurrent_biases(target, values)
+
+
+def counterpart(
+    name: str,
+    weight: WeightTensor,
+    values: Mapping[str, np.ndarray[Any, Any]],
+    source: Layer,
+    target: Layer,
+) -> tuple[np.ndarray[Any, Any], str]:
+    """What a weight of `target` is if it computes the same as `source`, and what was done for it.
+
+    Parameters
+    ----------
+    name, weight : str, WeightTensor
+        One of `target`.
+    values : mapping
+        See `values_for`.
+    source, target : Layer
+
+    Raises
+    ------
+    InputError
+        If `source` has no such weight, or no such weight can compute the same.
+    """
+    reset_after = [layer.config.get("reset_after") for layer in (source, target)]
+    if reset_after[0] != reset_after[1]:
+        raise InputError(
+            f"{source.path!r} has reset_after={reset_after[0]} and {target.path!r} reset_after={reset_after[1]}: "
+            f"the same weights would compute something else"
+        )
+    if name not in values:
+        neutral = _neutral(name)
+        if neutral is None:
+            raise InputError(f"{source.path!r} has no such weight")
+        return np.full(
+            weight.shape, neutral, np.float32
+        ), f"the source has none, which is the same as {neutral:g}"
+    if "flattened" in target.config and source.type_name == FILE_OF_KERAS:
+        raise InputError(
+            "the file does not tell in which order its features were flattened; "
+            "load it with Keras' own load_weights"
+        )
+    return reordered(values[name], weight.axes, source, target)
+
+
+def _require_named_axes(weight: WeightTensor, source: Layer, target: Layer) -> None:
+    if len(weight.axes) > 1 and "axis0" in weight.axes:
+        raise InputError(
+            f"its axes have no names, so that their order in the other framework is not known; "
+            f"if it is the same, say mapping={{{source.path!r}: {target.path!r}}}"
+        )
 
 
 def _merge_recurrent_biases(target: Layer, values: dict[str, np.ndarray[Any, Any]]) -> dict[str, str]:
