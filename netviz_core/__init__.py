@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from .views.heatmap import Heatmap, heatmap
     from .views.histogram import Histogram, HistogramRows, histogram, histograms
     from .views.side_by_side import SideBySide, side_by_side
+    from .views.similarity import SimilarityMatrix, similarity
     from .views.statistics import Statistics, statistics
     from .views.tiles import FeatureMapGrid, KernelGrid, feature_maps, kernels
     from .views.top_losses import TopLosses, top_losses
@@ -78,6 +79,7 @@ __all__ = [
     "NetvizError",
     "Network",
     "SideBySide",
+    "SimilarityMatrix",
     "Statistics",
     "Summary",
     "TopLosses",
@@ -108,6 +110,7 @@ __all__ = [
     "register_backend",
     "register_renderer",
     "side_by_side",
+    "similarity",
     "statistics",
     "summary",
     "top_losses",
@@ -137,6 +140,8 @@ _IMPORTED_WHEN_USED = {
     "histograms": "netviz_core.views.histogram",
     "SideBySide": "netviz_core.views.side_by_side",
     "side_by_side": "netviz_core.views.side_by_side",
+    "SimilarityMatrix": "netviz_core.views.similarity",
+    "similarity": "netviz_core.views.similarity",
     "Statistics": "netviz_core.views.statistics",
     "statistics": "netviz_core.views.statistics",
     "FeatureMapGrid": "netviz_core.views.tiles",
