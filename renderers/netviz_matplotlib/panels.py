@@ -19,6 +19,7 @@ from netviz_core.views.history import HistoryHeatmap, HistoryHistogram
 from netviz_core.views.measures import LayerMeasures
 from netviz_core.views.overlays import Overlays
 from netviz_core.views.side_by_side import SideBySide
+from netviz_core.views.similarity import SimilarityMatrix
 from netviz_core.views.tiles import TileGrid
 from netviz_core.views.top_losses import TopLosses
 
@@ -32,6 +33,7 @@ from . import (
     history_histogram,
     measures,
     overlays,
+    similarity,
     tiles,
     top_losses,
 )
@@ -84,6 +86,7 @@ _PANELS: Mapping[type[View], Panel] = {
     TopLosses: _panel(top_losses, around=0.65),
     Overlays: _panel(overlays, around=0.65),
     LayerMeasures: _panel(measures, around=0.85),
+    SimilarityMatrix: _panel(similarity, around=0.85),
     HistoryHeatmap: _panel(history_heatmap, around=0.85),
     HistoryHistogram: _panel(history_histogram, around=0.85),
 }

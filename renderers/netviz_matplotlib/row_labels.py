@@ -1,4 +1,4 @@
-"""Names of rows beside a picture: all of them where they fit, else some."""
+"""Names of rows and columns beside a picture: all of them where they fit, else some."""
 
 from __future__ import annotations
 
@@ -22,6 +22,13 @@ def label_rows(ax: Axes, names: Sequence[str]) -> None:
     every = max(1, ceil(len(names) * _LINE / max(height_of(ax), _LINE)))
     ax.set_yticks(range(0, len(names), every), short_names(names, _most(width_of(ax)))[::every], **PLAIN)
     ax.tick_params(labelsize=_SIZE, axis="y", length=0)
+
+
+def label_columns(ax: Axes, names: Sequence[str]) -> None:
+    """Name columns whose middles lie at 0, 1, 2, …, from below; as many as there is room for."""
+    every = max(1, ceil(len(names) * _LINE / max(width_of(ax), _LINE)))
+    ax.set_xticks(range(0, len(names), every), short_names(names, _most(height_of(ax)))[::every], **PLAIN)
+    ax.tick_params(labelsize=_SIZE, axis="x", length=0, labelrotation=90)
 
 
 def _most(width: float) -> int:

@@ -15,6 +15,7 @@ from netviz_core.views.histogram import histogram_of
 from netviz_core.views.history import HistoryHeatmap, HistoryHistogram
 from netviz_core.views.overlays import Overlays
 from netviz_core.views.scales import signed_limits, value_limits
+from netviz_core.views.similarity import SimilarityMatrix
 from netviz_core.views.top_losses import LossRow, TopLosses
 
 Array = np.ndarray[Any, Any]
@@ -98,6 +99,20 @@ def history_view(values: Array, steps: Any = None, layers: Any = None) -> Histor
         np.arange(columns) * 50 if steps is None else np.asarray(steps),
         value_limits(values),
         "std of activation",
+    )
+
+
+def similarity_view(values: Array, keys_a: Any = None, keys_b: Any = None) -> SimilarityMatrix:
+    rows, columns = values.shape
+    return SimilarityMatrix(
+        f"linear CKA · {rows} × {columns} layers, 640 samples",
+        values,
+        tuple(keys_a or (f"encoder.blocks.{row}.conv" for row in range(rows))),
+        tuple(keys_b or (f"stages/{column}/conv" for column in range(columns))),
+        640,
+        0,
+        (),
+        (),
     )
 
 

@@ -38,6 +38,7 @@ from .handmade import (
     losses_view,
     normal,
     overlays_view,
+    similarity_view,
 )
 
 LONG = (
@@ -91,6 +92,7 @@ VIEWS = {
     "attention": lambda v: attention_view(v),
     "history": lambda v: history_view(v.reshape(len(v), v.shape[1] * v.shape[2])),
     "graph": lambda v: graph_view(list(pairwise(f"{LONG}.{number}" for number in range(len(v))))),
+    "similarity": lambda v: similarity_view(v.reshape(len(v), v.shape[1] * v.shape[2])),
     "history of a histogram": lambda v: history_histogram_view(counts_of(v)),
 }
 

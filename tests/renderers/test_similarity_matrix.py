@@ -1,0 +1,98 @@
+"""The matrix of similarities: every number in its place, every layer by its name."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+from netviz_core import side_by_side
+from netviz_matplotlib.colours import scale_for
+from netviz_matplotlib.style import Style
+
+from .handmade import similarity_view
+from .test_charts import colour_bars
+from .test_grids import footer_of
+from .test_histories import picture_of
+
+LONG = "backbone.encoder.stages.3.blocks.{}.residual_branch.depthwise.pointwise"
+
+
+def shares(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).random(shape)
+
+
+def names(labels) -> list[str]:
+    return [label.get_text() for label in labels]
+
+
+def test_layers_of_a_are_rows_from_the_top_and_layers_of_b_columns():
+    view = similarity_view(shares(3, 5))
+    ax = view.plot()
+    assert (picture_of(ax) == scale_for((0.0, 1.0), Style()).rgba(view.values)).all()
+    low, high = ax.get_ylim()
+    assert low > high, "the first row is at the top"
+    assert (names(ax.get_yticklabels()), names(ax.get_xticklabels())) == (
+        list(view.keys_a),
+        list(view.keys_b),
+    )
+    assert (ax.get_ylabel(), ax.get_xlabel()) == ("a (3)", "b (5)")
+    told = ax.format_coord(4.2, 1.9)
+    assert told == f"encoder.blocks.2.conv of a, stages/4/conv of b: {view.values[2, 4]:.4g}"
+    assert ax.format_coord(5.6, 0) == ax.format_coord(0, -0.6) == ""
+
+
+def test_the_scale_is_the_same_whatever_the_values_are():
+    for values in (shares(2, 2) / 100, np.array([[-0.2, 1.0]]), np.full((2, 2), np.nan)):
+        bar = colour_bars(similarity_view(values).plot().figure)[0]
+        assert (bar._colorbar.vmin, bar._colorbar.vmax, bar.get_ylabel()) == (0, 1, "linear CKA")
+    axes = side_by_side(similarity_view(shares(2, 2)), similarity_view(shares(3, 3) / 9)).plot()
+    assert len(colour_bars(axes[0].figure)) == 1
+
+
+def test_few_values_are_written_into_their_cells():
+    ax = similarity_view(np.array([[0.987, -0.049], [np.nan, 1.0]])).plot()
+    assert [(text.get_position(), text.get_text()) for text in ax.texts] == [
+        ((0, 0), "0.99"),
+        ((1, 0), "−0.05"),
+        ((1, 1), "1"),
+    ]
+    assert footer_of(ax) == ["1 NaN"]
+    assert not similarity_view(shares(40, 3)).plot().texts
+
+
+@pytest.mark.parametrize("cmap", ["viridis", "viridis_r", "gray"])
+def test_numbers_stand_out_from_their_cell_whatever_the_colours(cmap):
+    view = similarity_view(np.linspace(0, 1, 12)[np.newaxis])
+    ax = view.plot(cmap=cmap)
+    for text, colour in zip(ax.texts, picture_of(ax)[0], strict=True):
+        assert abs(float(text.get_color()) - colour[:3] @ (0.299, 0.587, 0.114) / 255) > 0.35
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 20), (12, 30), (60, 5), (200, 200)])
+@pytest.mark.parametrize("pattern", ["conv{}", LONG])
+def test_names_are_whole_on_the_paper_and_apart_from_each_other(shape, pattern):
+    keys = [[pattern.format(number) for number in range(count)] for count in shape]
+    ax = similarity_view(shares(*shape), *keys).plot()
+    FigureCanvasAgg(ax.figure).draw()
+    for labels, low, high in ((ax.get_yticklabels(), "y0", "y1"), (ax.get_xticklabels(), "x0", "x1")):
+        boxes = sorted((label.get_window_extent() for label in labels), key=lambda box: getattr(box, low))
+        for box in boxes:
+            assert box.x0 >= 0
+            assert box.y0 >= 0
+        for one, other in pairwise(boxes):
+            assert getattr(one, high) <= getattr(other, low) + 1
+        assert len(set(names(labels))) == len(labels)
+    assert min(ax.get_window_extent().size) > 1.5 * ax.figure.dpi
+
+
+def test_a_model_itself_is_named_output():
+    ax = similarity_view(shares(1, 1), [""], [""]).plot()
+    assert names(ax.get_yticklabels()) == names(ax.get_xticklabels()) == ["output"]
+
+
+def test_no_layers_are_told():
+    ax = similarity_view(np.zeros((0, 3))).plot()
+    assert names(ax.texts) == ["no values: 0 × 3"]
