@@ -70,12 +70,12 @@ def _names(keys: tuple[str, ...]) -> list[str]:
 
 
 def _has_numbers(view: SimilarityMatrix) -> bool:
-    return max(view.values.shape) <= _MOST_WITH_NUMBERS
+    return bool(max(view.values.shape) <= _MOST_WITH_NUMBERS)
 
 
 def _write_numbers(ax: Axes, view: SimilarityMatrix, is_bright: np.ndarray[Any, Any]) -> None:
     for row, column in np.argwhere(np.isfinite(view.values)):
-        value = view.values[row, column]
+        value = float(view.values[row, column])
         ax.text(
             column, row, number(round(value, 2)),
             ha="center", va="center", fontsize="xx-small", color="0.1" if is_bright[row, column] else "0.95",
