@@ -307,7 +307,13 @@ def _absorb_followers(pairs: Sequence[StationPair], a: Side, b: Side) -> None:
             beside = follower["b" if name == "a" else "a"].get(other[-1].number)
             if _is_free(after, paired, "batch_norm") and not _is_free(beside, paired, "batch_norm"):
                 if own[0].layer.kind.startswith(("conv", "depthwise", "dense")):
-                    _absorb(pair, own, after, paired, f"the batch norm of {name} is folded into the layer of the other")
+                    _absorb(
+                        pair,
+                        own,
+                        after,
+                        paired,
+                        f"the batch norm of {name} is folded into the layer of the other",
+                    )
         for own, other, name in ((pair.a, pair.b, "a"), (pair.b, pair.a, "b")):
             function = _fused(own[0])
             if not function or _fused(other[0]) or other[-1].layer.kind == "activation":

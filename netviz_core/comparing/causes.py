@@ -1,0 +1,213 @@
+"""Why two layers that were given the same return something else: proposed from what they are, and put to the test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..arrays import AxisArray
+from ..errors import NetvizError
+from ..transfer import counterpart, values_for
+from .difference import Difference
+from .judging import Judge, Judged, returned_by
+from .recipes import Course, Recipe, courses_of
+from .variants import variants_of
+from .weight_changes import weight_changes
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Why two models differ at one place.
+
+    Parameters
+    ----------
+    path_a, path_b : str
+        The layers it is about.
+    text : str
+        In words, with what the test of it gave.
+    confirmed : bool
+        Whether the difference is gone once this is made the same on both sides.
+    name : str
+        One word for it, such as ``epsilon``, ``padding`` or ``gate order``; ``unknown`` if it was not found.
+    """
+
+    path_a: str
+    path_b: str
+    text: str
+    confirmed: bool
+    name: str
+
+
+class Proposal(NamedTuple):
+    """What may be the cause, and the first layer of one side as it would be without it."""
+
+    name: str
+    words: str
+    changed: Callable[[Recipe], Recipe]
+
+
+_SETTINGS = {
+    "activation": "activation", "approximate": "activation", "negative_slope": "slope", "alpha": "slope",
+    "max_value": "activation", "threshold": "activation", "recurrent_activation": "activation",
+    "epsilon": "epsilon", "padding": "padding", "padding_mode": "padding", "stride": "stride",
+    "dilation": "dilation", "groups": "groups", "kernel_size": "kernel size", "pooling": "pooling",
+    "count_include_pad": "pool padding", "ceil_mode": "pool padding", "axis": "axis", "scale": "preprocessing",
+    "offset": "preprocessing", "mean": "preprocessing", "variance": "preprocessing", "equation": "equation",
+    "go_backwards": "direction", "merge_mode": "merge mode", "reset_after": "reset gate", "heads": "heads",
+}  # fmt: skip
+"""Settings that change what a layer returns in evaluation mode, and what a difference of them is called."""
+
+_TELLS_BY_ABSENCE = frozenset(("activation", "negative_slope"))
+"""Settings of which it means something that one side does not have any."""
+
+
+def causes_at(found: Judged, judge: Judge) -> list[Cause]:
+    """Find out why a pair differs."""
+    pair = found.pair
+    ours, theirs = courses_of(pair)
+    out_a, out_b = returned_by(pair.a[-1]), returned_by(pair.b[-1])
+    paths = pair.a[0].path, pair.b[0].path
+    if not out_a or not out_b or not ours.inputs or not theirs.inputs:
+        return [_unknown(paths, "what the layers were given is not known")]
+    target_a, target_b = out_a[0], out_b[0]
+    test_a = _Test(ours, target_b, found.output, judge, "a", "b")
+    test_b = _Test(theirs, target_a, found.output, judge, "b", "a")
+    proposals = [*_of_settings(pair.a[0].layer.config, pair.b[0].layer.config), *_of_weights(found)]
+    confirmed = test_a.smallest_set(proposals)
+    if confirmed:
+        return [Cause(*paths, text, True, name) for name, text in confirmed]
+    for test, recipe in ((test_a, ours.recipes[0]), (test_b, theirs.recipes[0])):
+        for variant in variants_of(recipe, test.course, test.target):
+            text = test.verdict(
+                [
+                    Proposal(
+                        variant.name, variant.words.format(own=test.own, other=test.other), variant.changed
+                    )
+                ]
+            )
+            if text is not None:
+                return [Cause(*paths, text, True, variant.name)]
+    return [
+        *(Cause(*paths, f"{proposal.words}; not confirmed: {test_a.why_not([proposal])}", False, proposal.name)
+          for proposal in proposals),
+        *([] if proposals else [_unknown(paths, "no setting, no weight and no known behaviour explains it")]),
+    ]  # fmt: skip
+
+
+def _unknown(paths: tuple[str, str], why: str) -> Cause:
+    return Cause(*paths, f"unknown: {why}", False, "unknown")
+
+
+class _Test:
+    """Recomputes one side with something changed, and holds it against what the other side returned."""
+
+    def __init__(
+        self, course: Course, target: AxisArray, before: Difference, judge: Judge, own: str, other: str
+    ) -> None:
+        self.course, self.target = course, target
+        self._before, self._judge = before, judge
+        self.own, self.other = own, other
+
+    def after(self, changes: Sequence[Proposal]) -> Difference | None:
+        """What remains of the difference with these changes; None if it cannot be recomputed."""
+        recipe = self.course.recipes[0]
+        for change in changes:
+            recipe = change.changed(recipe)
+        try:
+            with np.errstate(all="ignore"):
+                result = self.course.result(first=recipe)
+        except (ValueError, IndexError, TypeError, ZeroDivisionError):
+            return None  # such a layer cannot be
+        if result is None:
+            return None
+        last = self.target
+        if "time" in result.axes and "time" not in last.axes:
+            result = result.select(time=-1)
+        return self._judge.difference(result, last)
+
+    def verdict(self, changes: Sequence[Proposal]) -> str | None:
+        """The cause in words, if these changes make the difference go away."""
+        left = self.after(changes)
+        if left is None or not left.within:
+            return None
+        words = "; ".join(change.words for change in changes)
+        return (
+            f"{words}; with that in both, the difference falls from {_figure(self._before.max_abs)} "
+            f"to {_figure(left.max_abs)}"
+        )
+
+    def smallest_set(self, proposals: Sequence[Proposal]) -> list[tuple[str, str]]:
+        """Names and words of the fewest proposals that explain everything; none if all together do not."""
+        for proposal in proposals:
+            text = self.verdict([proposal])
+            if text is not None:
+                return [(proposal.name, text)]
+        if self.verdict(proposals) is None:
+            return []
+        kept = list(proposals)
+        for proposal in proposals:
+            fewer = [other for other in kept if other is not proposal]
+            if fewer and self.verdict(fewer) is not None:
+                kept = fewer
+        words = self.verdict(kept)
+        return [
+            (proposal.name, f"{proposal.words} (one of {len(kept)} causes: {words})") for proposal in kept
+        ]
+
+    def why_not(self, changes: Sequence[Proposal]) -> str:
+        """Why a proposal is none that is confirmed."""
+        left = self.after(changes)
+        if left is None:
+            return "what the layer computes could not be recomputed"
+        return f"with that in both, the difference would still be {_figure(left.max_abs)}"
+
+
+def _figure(value: float) -> str:
+    return f"{value:.1e}" if value else "0"
+
+
+def _of_settings(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Iterator[Proposal]:
+    """Settings that are not the same on both sides."""
+    for setting, name in _SETTINGS.items():
+        left, right = ours.get(setting), theirs.get(setting)
+        if left == right or (None in (left, right) and setting not in _TELLS_BY_ABSENCE):
+            continue
+        if setting == "activation" and {left, right} <= {None, "linear"}:
+            continue
+        words = f"{setting.replace('_', ' ')} is {_said(left)} in a and {_said(right)} in b"
+        yield Proposal(name, words, _setting(setting, right))
+
+
+def _setting(name: str, value: Any) -> Callable[[Recipe], Recipe]:
+    return lambda recipe: recipe.with_config(**{name: value})
+
+
+def _said(value: Any) -> str:
+    return "none" if value is None else f"{value}"
+
+
+def _of_weights(found: Judged) -> Iterator[Proposal]:
+    """Weights that are not the same on both sides, and how they have been changed."""
+    layer_a, layer_b = found.pair.a[0].layer, found.pair.b[0].layer
+    odd = [name for name, part in found.weights.items() if not part.within]
+    if not odd:
+        return
+    values, _ = values_for(layer_b, layer_a)
+    as_in_b: dict[str, Array | None] = {name: None for name in odd if name not in layer_a.weights}
+    for name in set(odd) & layer_a.weights.keys():
+        with suppress(NetvizError):
+            as_in_b[name] = counterpart(name, layer_a.weights[name], values, layer_b, layer_a)[0]
+    for change in weight_changes(layer_a, layer_b, odd):
+        yield Proposal(
+            change.name, change.words, _weights({name: as_in_b.get(name) for name in change.weights})
+        )
+
+
+def _weights(values: Mapping[str, Array | None]) -> Callable[[Recipe], Recipe]:
+    return lambda recipe: recipe.with_weights(**values)

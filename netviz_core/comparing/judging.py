@@ -1,0 +1,284 @@
+"""Holds the numbers of pairs against each other, and finds the one where a difference begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..arrays import Activation, AxisArray
+from ..errors import InputError, UnsupportedError
+from ..protocols import Layer
+from ..recomputed_activation import activated
+from ..transfer import counterpart, values_for
+from .common import Matched, flattenings, matched
+from .difference import Difference, difference, incomparable, tolerance_for
+from .pairing import StationPair
+from .sides import INPUT, Side, Station
+
+Array = np.ndarray[Any, Any]
+
+JUMP = 5.0
+"""A layer makes an error if what it returns has one so many times as large as what it was given."""
+
+NOISE = {"float64": 1e-12, "float32": 2e-6}
+"""An error that rounding alone may bring, by dtype."""
+
+
+@dataclass(eq=False)
+class Judged:
+    """What the numbers say of a pair.
+
+    Parameters
+    ----------
+    pair : StationPair
+    given : Difference or None
+        The worst of what they were given; None if that is not known.
+    output : Difference
+    weights : mapping from name to Difference
+    status : str
+        ``agrees``; ``differs`` where the difference begins; ``passes on`` an earlier one; ``undone`` where
+        it is made up for further on; ``weights`` where these alone differ.
+    """
+
+    pair: StationPair
+    given: Difference | None
+    output: Difference
+    weights: Mapping[str, Difference] = field(default_factory=dict)
+    gradient: Difference | None = None
+    status: str = "agrees"
+
+    @property
+    def weights_agree(self) -> bool:
+        """Whether no weight is beyond the tolerance."""
+        return all(found.within for found in self.weights.values())
+
+
+class Judge:
+    """Compares what two models did, pair by pair."""
+
+    def __init__(self, a: Side, b: Side, pairs: Sequence[StationPair], tolerance: float | None) -> None:
+        self.a, self.b = a, b
+        self._tolerance = tolerance
+        self._by_tail: dict[tuple[int, int], Judged] = {}
+        self.inputs = self._whole_given()
+        self.judged: list[Judged] = []
+        for pair in pairs:
+            found = Judged(pair, self._given(pair), self._output(pair))
+            found.weights = self._weights(pair)
+            self._by_tail[pair.a[-1].number, pair.b[-1].number] = found
+            self.judged.append(found)
+        self.whole = self._whole_returned()
+
+    def difference(self, a: AxisArray, b: AxisArray) -> Difference:
+        """Hold two arrays against each other, after their axes have been brought together."""
+        together = matched(a, b)
+        if together is None:
+            return incomparable(f"{_form(a)} against {_form(b)}")
+        return self._held(together, a, b)
+
+    def _held(self, together: Matched, a: AxisArray, b: AxisArray) -> Difference:
+        tolerance = self._tolerance if self._tolerance is not None else tolerance_for(_dtype(a), _dtype(b))
+        return difference(together.a, together.b, tolerance, together.note)
+
+    def _whole_given(self) -> Difference | None:
+        if self.a.whole is None or self.b.whole is None:
+            return None
+        return self._worst(self.a.whole.given, self.b.whole.given)
+
+    def _whole_returned(self) -> Difference | None:
+        """What came out in the end; where only one side has a last activation, that is no difference."""
+        if self.a.whole is None or self.b.whole is None:
+            return None
+        for found in reversed(self.judged):
+            ends = found.pair.a[-1], found.pair.b[-1]
+            if all(_leads_to_end(side, end) for side, end in zip((self.a, self.b), ends, strict=True)):
+                return found.output
+        return self._worst(self.a.whole.returned, self.b.whole.returned)
+
+    def _worst(self, ours: Sequence[AxisArray], theirs: Sequence[AxisArray]) -> Difference | None:
+        """The worst difference of tensors that are many on both sides: each with that which fits it best."""
+        if not ours or not theirs:
+            return None
+        few, many, turned = (ours, theirs, False) if len(ours) <= len(theirs) else (theirs, ours, True)
+        left, found = list(many), []
+        for one in few:
+            options = [
+                self.difference(other, one) if turned else self.difference(one, other) for other in left
+            ]
+            best = min(range(len(options)), key=lambda place: options[place].error)
+            found.append(options[best])
+            del left[best]
+        return max(found, key=lambda part: part.error)
+
+    def _given(self, pair: StationPair) -> Difference | None:
+        head_a, head_b = pair.a[0], pair.b[0]
+        if not head_a.given or not head_b.given:
+            return None
+        if len(head_a.given) == len(head_b.given) == 1:
+            known = self._of_source(head_a.sources[0], head_b.sources[0])
+            if known is not None:
+                return known
+        found = self._worst(head_a.given, head_b.given)
+        if found is not None and not found.within:
+            return self._in_another_order(head_a, head_b) or found
+        return found
+
+    def _of_source(self, source_a: int | None, source_b: int | None) -> Difference | None:
+        """What is known already of what two stations were given."""
+        if source_a is None or source_b is None:
+            return None
+        if source_a == source_b == INPUT:
+            return self.inputs
+        known = self._by_tail.get((source_a, source_b))
+        return (
+            known.output
+            if known is not None and known.pair.function_of_a is known.pair.function_of_b
+            else None
+        )
+
+    def _in_another_order(self, head_a: Station, head_b: Station) -> Difference | None:
+        """Features that were flattened in different orders: the same, if they are the same in one of them."""
+        ours, theirs = head_a.given[0], head_b.given[0]
+        if len(ours.shape) != 2 or ours.shape != theirs.shape:
+            return None
+        for side, station in ((self.a, head_a), (self.b, head_b)):
+            for words, indices in _orders_before(side, station, ours.shape[1]):
+                for left, right in (
+                    (ours.values[:, indices], theirs.values),
+                    (ours.values, theirs.values[:, indices]),
+                ):
+                    found = self._held(
+                        Matched(left, right, ours.axes, f"features in another order ({words})"), ours, theirs
+                    )
+                    if found.within:
+                        return found
+        return None
+
+    def _output(self, pair: StationPair) -> Difference:
+        tail_a, tail_b = pair.a[-1], pair.b[-1]
+        ours, theirs = returned_by(tail_a), returned_by(tail_b)
+        if pair.function_of_a is not None:
+            ours = [_after(value, pair.function_of_a) for value in ours]
+            pair.notes.append("the activation was applied to what a's layer returned")
+        if pair.function_of_b is not None:
+            theirs = [_after(value, pair.function_of_b) for value in theirs]
+            pair.notes.append("the activation was applied to what b's layer returned")
+        ours, theirs = _last_states(tail_a, ours, theirs), _last_states(tail_b, theirs, ours)
+        found = self._worst(ours[:1], theirs) if len(ours) <= len(theirs) else self._worst(ours, theirs[:1])
+        if found is None:
+            return incomparable("nothing was returned on one side")
+        if not found.within and pair.a[0].layer.kind == "reshape":
+            return self._flattened(tail_a, ours[0], theirs[0]) or found
+        return found
+
+    def _flattened(self, station: Station, ours: AxisArray, theirs: AxisArray) -> Difference | None:
+        """Two flattened maps are the same, if they are so in one order of their axes."""
+        source = station.given[0].canonical() if station.given else None
+        if source is None or ours.shape != theirs.shape or len(ours.shape) != 2 or len(source.shape) < 3:
+            return None
+        for words, indices in flattenings(source.shape[1:], source.axes[1:]):
+            for left, right in (
+                (ours.values[:, indices], theirs.values),
+                (ours.values, theirs.values[:, indices]),
+            ):
+                note = f"features in another order ({words})"
+                found = self._held(Matched(left, right, ours.axes, note), ours, theirs)
+                if found.within:
+                    return found
+        return None
+
+    def _weights(self, pair: StationPair) -> dict[str, Difference]:
+        if len({len(pair.a), len(pair.b)}) > 1 and any("folded" in note for note in pair.notes):
+            return {}
+        return weight_differences(pair.a[0].layer, pair.b[0].layer, self._tolerance)
+
+
+def weight_differences(a: Layer, b: Layer, tolerance: float | None = None) -> dict[str, Difference]:
+    """How far each weight of b is from what it would be as a copy of a's."""
+    if not b.weights and not a.weights:
+        return {}
+    try:
+        values, _ = values_for(a, b)
+    except UnsupportedError as error:
+        return {"": incomparable(str(error))}
+    found = {}
+    for name, weight in b.weights.items():
+        try:
+            expected, note = counterpart(name, weight, values, a, b)
+            limit = (
+                tolerance if tolerance is not None else tolerance_for(_weight_dtype(a, name), weight.dtype)
+            )
+            found[name] = difference(expected, weight.peek(), limit, note)
+        except (InputError, UnsupportedError) as error:
+            found[name] = incomparable(str(error))
+    for name in values.keys() - b.weights.keys():
+        neutral = (
+            "bias" in name and not values[name].any() or name == "scale" and bool((values[name] == 1).all())
+        )
+        if not neutral:
+            found[name] = incomparable("b's layer has no such weight")
+    return found
+
+
+def _weight_dtype(layer: Layer, name: str) -> str:
+    weight = layer.weights.get(name)
+    return weight.dtype if weight is not None else "float32"
+
+
+def returned_by(station: Station) -> list[AxisArray]:
+    """What a station returned that can be compared: numbers."""
+    return [value for value in station.returned if value.values.dtype.kind not in "OSU"]
+
+
+def _after(value: AxisArray, layer: Station) -> AxisArray:
+    config = layer.layer.config
+    axis = value.axes.index("channel") if "channel" in value.axes else -1
+    result = activated(str(config["activation"]), value.values, config, axis)
+    return value if result is None else Activation(result, value.axes, dtype=_dtype(value))
+
+
+def _last_states(station: Station, own: Sequence[AxisArray], others: Sequence[AxisArray]) -> list[AxisArray]:
+    """Of a recurrent layer the last state alone, where the other one returns no more than that."""
+    recurrent = station.layer.kind in ("lstm", "gru", "rnn")
+    if not recurrent or not own or not others or len(own) < 2:
+        return list(own)
+    if "time" not in own[0].axes or len(others[0].shape) != 2:
+        return list(own)
+    states = own[1].values
+    directions = 2 if station.layer.config.get("bidirectional") else 1
+    last = np.concatenate(list(states[-directions:]), axis=-1)
+    return [Activation(last, ("batch", "channel"), dtype=_dtype(own[0]))]
+
+
+def _orders_before(side: Side, station: Station, features: int) -> Iterator[tuple[str, Array]]:
+    """The orders in which the last map before a station can have been flattened to so many features."""
+    for earlier in reversed(side.stations[: station.number]):
+        value = earlier.returned[0] if earlier.returned else None
+        if value is not None and len(value.shape) > 2 and int(np.prod(value.shape[1:])) == features:
+            yield from flattenings(value.shape[1:], value.axes[1:])
+            return
+
+
+def _leads_to_end(side: Side, station: Station) -> bool:
+    """Whether what a station returned is what the model does, but for a last activation."""
+    assert side.whole is not None
+    sources = side.whole.sources if side.whole not in side.stations else (station.number,)
+    if sources == (station.number,):
+        return True
+    if len(sources) != 1 or sources[0] in (None, INPUT):
+        return False
+    last = side.stations[sources[0]]
+    return last.layer.config.get("activation") in ("softmax", "sigmoid", "log_softmax") and (
+        last.layer.kind == "activation" and last.sources == (station.number,)
+    )
+
+
+def _dtype(array: AxisArray) -> str:
+    return getattr(array, "dtype", "") or str(array.values.dtype)
+
+
+def _form(array: AxisArray) -> str:
+    return f"({', '.join(f'{axis} {size}' for axis, size in array.sizes.items())})"

@@ -1,0 +1,147 @@
+"""Finds where two models part: which pair makes a difference, and which only pass one on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from .judging import JUMP, NOISE, Judge, Judged
+from .sides import INPUT, Side, Station
+
+
+@dataclass(eq=False)
+class Place:
+    """Where a difference begins.
+
+    Parameters
+    ----------
+    judged : Judged or None
+        The pair that makes it; None if it arises between layers.
+    before : Judged or None
+        Between layers: the first pair that is given something different. None at the model's end.
+    between_a, between_b : list of Station
+        Layers that have no partner, and stand there.
+    """
+
+    judged: Judged | None
+    before: Judged | None = None
+    between_a: Sequence[Station] = ()
+    between_b: Sequence[Station] = ()
+
+
+def place_of_divergence(judge: Judge) -> Place | None:
+    """Find where the difference begins, and say of each pair what its part in it is; None if there is none.
+
+    A pair makes a difference if what its layers were given agrees and what they returned does not, and if
+    this is not made up for further on. Where errors only grow, little by little, it is the pair where
+    they grow most.
+    """
+    first = None
+    for found in judge.judged:
+        if found.output.within:
+            continue
+        if _is_undone(found, judge):
+            found.status = "undone"
+            continue
+        found.status = "passes on"
+        first = first or found
+    if first is None:
+        return _at_the_end(judge) or _weights_alone(judge)
+    if first.given is not None and not first.given.within and not _same_layer_differs(first):
+        return _between(first, judge)
+    origin = _origin(first, judge)
+    origin.status = "differs"
+    return Place(origin)
+
+
+def _same_layer_differs(found: Judged) -> bool:
+    """Whether inputs that differ in nothing but what cannot be compared say little."""
+    return found.given is not None and found.given.max_abs == 0
+
+
+def _is_undone(found: Judged, judge: Judge) -> bool:
+    """Whether what comes after makes up for a difference: an order of features, say, to which kernels fit."""
+    users = [other for other in judge.judged if _uses(other, found)]
+    if users and all(other.output.within for other in users):
+        return found.weights_agree or any(not other.weights_agree for other in users)
+    ended_well = judge.whole is not None and judge.whole.within
+    return ended_well and found.weights_agree
+
+
+def _uses(other: Judged, found: Judged) -> bool:
+    ends = zip((other.pair.a[0], other.pair.b[0]), (found.pair.a[-1], found.pair.b[-1]), strict=True)
+    return any(tail.number in head.sources for head, tail in ends)
+
+
+def _origin(first: Judged, judge: Judge) -> Judged:
+    """The pair where errors grow most, of those that lead to the first one beyond the tolerance."""
+    if first.given is None or first.output.error > JUMP * first.given.error:
+        return first
+    leading = [found for found in judge.judged if found.given is not None][: judge.judged.index(first) + 1]
+    noise = max(NOISE.get(slot.dtype, NOISE["float32"]) for slot in first.pair.a[-1].returned[:1])
+    grown = max(leading, key=lambda found: found.output.error / max(_error_given(found), noise))
+    return grown if grown.output.error > JUMP * max(_error_given(grown), noise) else first
+
+
+def _error_given(found: Judged) -> float:
+    return found.given.error if found.given is not None else 0.0
+
+
+def _between(first: Judged, judge: Judge) -> Place:
+    """Where a pair is given something different, though all pairs before it agree."""
+    if judge.inputs is not None and not judge.inputs.within and _is_fed_directly(first, judge):
+        return Place(None, first)
+    heads = first.pair.a[0], first.pair.b[0]
+    return Place(
+        None,
+        first,
+        *(
+            list(_unpaired_before(side, head, judge))
+            for side, head in zip((judge.a, judge.b), heads, strict=True)
+        ),
+    )
+
+
+def _is_fed_directly(first: Judged, judge: Judge) -> bool:
+    return INPUT in first.pair.a[0].sources or INPUT in first.pair.b[0].sources
+
+
+def _unpaired_before(side: Side, head: Station, judge: Judge) -> Iterator[Station]:
+    """The layers without a partner through which a station gets what it is given, the earliest first."""
+    paired = {
+        id(station)
+        for found in judge.judged
+        for station in (found.pair.a if side is judge.a else found.pair.b)
+    }
+    seen: list[Station] = []
+    waiting = list(head.sources)
+    while waiting:
+        source = waiting.pop()
+        if source is None or source == INPUT:
+            continue
+        station = side.stations[source]
+        if id(station) not in paired and station not in seen:
+            seen.append(station)
+            waiting += station.sources
+    return iter(sorted(seen, key=lambda station: station.number))
+
+
+def _at_the_end(judge: Judge) -> Place | None:
+    """Where all pairs agree, and what the models return does not."""
+    if judge.whole is None or judge.whole.within:
+        return None
+    paired = {id(s) for found in judge.judged for s in (*found.pair.a, *found.pair.b)}
+    ends = []
+    for side in (judge.a, judge.b):
+        sources = side.whole.sources if side.whole is not None else ()
+        last = [side.stations[n] for n in sources if n is not None and n != INPUT]
+        ends.append([station for station in last if id(station) not in paired])
+    return Place(None, None, *ends)
+
+
+def _weights_alone(judge: Judge) -> Place | None:
+    """Where nothing that was returned differs, and weights do: on another input it may."""
+    odd = [found for found in judge.judged if not found.weights_agree and found.status == "agrees"]
+    for found in odd:
+        found.status = "weights"
+    return Place(odd[0]) if odd else None
