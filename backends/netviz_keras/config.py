@@ -9,8 +9,10 @@ from functools import partial
 from typing import Any
 
 import keras
+import numpy as np
 
 from .kinds import cells_of, keras_class
+from .tensors import as_numpy, is_tensor
 
 _CONFIG_NAMES = {
     "kernel_size": "kernel_size",
@@ -61,9 +63,19 @@ _ACTIVATION_OF_CLASS = {
 }
 
 
-_OF_ACTIVATIONS = ("negative_slope", "alpha", "approximate")
+_OF_ACTIVATIONS = (
+    "negative_slope",
+    "alpha",
+    "approximate",
+    "max_value",
+    "threshold",
+    "default_value",
+    "axis",
+)
 """What activation functions take besides the values."""
 
+
+_MAX_POOLS = tuple(f"{way}MaxPooling{rank}D" for way in ("", "Global", "Adaptive") for rank in (1, 2, 3))
 
 _CELLS = ("LSTMCell", "GRUCell", "SimpleRNNCell")
 
@@ -74,7 +86,7 @@ def config_of(layer: Any, kind: str) -> Mapping[str, Any]:
     Padding is what is added before and after each spatial axis; in a transposed convolution, what is cut off.
     """
     if kind in ("container", "other", "input"):
-        return {}
+        return _of_preprocessing(layer) if kind == "other" else {}
     if not isinstance(layer, keras.Layer):
         return _of_operation(layer, kind)
     if keras_class(layer, ("Bidirectional",)):
@@ -97,9 +109,13 @@ def config_of(layer: Any, kind: str) -> Mapping[str, Any]:
         found |= _of_depthwise(layer)
     if kind == "instance_norm":
         del found["groups"]
+    if kind in ("layer_norm", "rms_norm") and isinstance(found["axis"], tuple) and len(found["axis"]) == 1:
+        (found["axis"],) = found["axis"]
     if kind == "batch_norm":
         # Keras counts what is kept of the old statistics; netviz, as PyTorch, what is taken from the new ones.
         found["momentum"] = round(1 - layer.momentum, 12)
+    if kind == "pool":
+        found |= _of_pool(layer)
     for name in ("activation", "recurrent_activation"):
         if callable(getattr(layer, name, None)):
             found |= _of_function(getattr(layer, name), name)
@@ -113,8 +129,42 @@ def _of_operation(operation: Any, kind: str) -> Mapping[str, Any]:
     if kind != "activation":
         return {}
     name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(operation).__name__).lower()
-    own = {name: getattr(operation, name) for name in (*_OF_ACTIVATIONS, "axis") if hasattr(operation, name)}
+    own = {name: getattr(operation, name) for name in _OF_ACTIVATIONS if hasattr(operation, name)}
     return {"activation": name, **own}
+
+
+def _of_preprocessing(layer: Any) -> dict[str, Any]:
+    """Padding, and what brings inputs to a scale."""
+    if keras_class(layer, ("ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D")):
+        sides = _plain(layer.padding)
+        pairs = sides if isinstance(sides[0], tuple) else (sides,)
+        return {"padding": pairs, "padding_mode": "zeros", "data_format": layer.data_format}
+    if keras_class(layer, ("Rescaling",)):
+        # Keras takes several numbers for those of channels, which it expects where its global setting says.
+        axis = -1 if keras.config.image_data_format() == "channels_last" else -3
+        return {"scale": _numbers(layer.scale), "offset": _numbers(layer.offset), "axis": axis}
+    if keras_class(layer, ("Normalization",)) and layer.built and len(layer.axis) < 2:
+        taken = {name: _numbers(getattr(layer, name)) for name in ("mean", "variance")}
+        along = {"axis": axis for axis in layer.axis}
+        return {**taken, **along, "invert": layer.invert, "epsilon": keras.config.epsilon()}
+    return {}
+
+
+def _numbers(value: Any) -> Any:
+    """One number, or those along an axis."""
+    values = np.asarray(as_numpy(value) if is_tensor(value) else value)
+    return values.item() if values.size == 1 else _plain(values.squeeze().tolist())
+
+
+def _of_pool(layer: Any) -> dict[str, Any]:
+    found: dict[str, Any] = {"pooling": "max" if keras_class(layer, _MAX_POOLS) else "average"}
+    if keras_class(layer, ("BaseGlobalPooling",)):
+        found["output_size"] = (1,) * (layer.input_spec.ndim - 2)
+    elif keras_class(layer, ("BaseAdaptivePooling",)):
+        found["output_size"] = _plain(layer.output_size)
+    elif found["pooling"] == "average":
+        found["count_include_pad"] = False
+    return found
 
 
 def _of_cells(cells: list[Any]) -> dict[str, Any]:

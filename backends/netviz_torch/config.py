@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules import padding
 from torch.nn.parameter import UninitializedTensorMixin
 
 from .modules import native_class
@@ -41,6 +42,12 @@ _NAMES = {
     "num_embeddings": "tokens",
     "embedding_dim": "units",
     "nonlinearity": "activation",
+    "beta": "beta",
+    "lambd": "threshold",
+    "min_val": "min_value",
+    "max_val": "max_value",
+    "divisor_override": "divisor",
+    "add_zero_attn": "add_zero_attention",
 }
 """PyTorch's attribute names in netviz' vocabulary."""
 
@@ -64,7 +71,19 @@ _RECURRENT = {
 }
 """What PyTorch's recurrent layers are without saying so."""
 
-_PER_AXIS = ("kernel_size", "stride", "dilation", "output_padding")
+_PER_AXIS = ("kernel_size", "stride", "dilation", "output_padding", "output_size")
+
+_POOLINGS = {"Max": "max", "Avg": "average", "LP": "power_average"}
+"""What stands in the name of a pool's class."""
+
+_PADDINGS = {
+    "Constant": "zeros",
+    "Zero": "zeros",
+    "Reflection": "reflect",
+    "Replication": "replicate",
+    "Circular": "circular",
+}
+"""With what a layer pads, by what its class' name begins with: in the words that convolutions have for it."""
 
 
 def config_of(module: nn.Module, kind: str) -> Mapping[str, Any]:
@@ -72,6 +91,8 @@ def config_of(module: nn.Module, kind: str) -> Mapping[str, Any]:
 
     Padding is what is added before and after each spatial axis; in a transposed convolution, what is cut off.
     """
+    if type(module).__module__ == padding.__name__:
+        return _of_padding(module)
     if kind in ("container", "other"):
         return {}
     attributes = vars(module)
@@ -89,14 +110,46 @@ def config_of(module: nn.Module, kind: str) -> Mapping[str, Any]:
         found["epsilon"] = torch.finfo(
             torch.get_default_dtype() if module.weight is None else module.weight.dtype
         ).eps
+    if isinstance(module, (nn.LayerNorm, nn.RMSNorm)):
+        found["axis"] = _last_axes(len(module.normalized_shape))
+    if kind == "pool":
+        found |= _of_pool(module)
     if kind == "activation":
-        name = native_class(module).__name__
-        found["activation"] = _ACTIVATIONS.get(name, name.lower())
-    if isinstance(module, nn.GELU):
-        found["approximate"] = module.approximate != "none"
+        found |= _of_activation(module)
     if any(isinstance(weight, UninitializedTensorMixin) for weight in module.parameters(recurse=False)):
         found["built"] = False
     return found
+
+
+def _of_activation(module: nn.Module) -> dict[str, Any]:
+    name = native_class(module).__name__
+    found: dict[str, Any] = {"activation": _ACTIVATIONS.get(name, name.lower())}
+    if isinstance(module, nn.GELU):
+        found["approximate"] = module.approximate != "none"
+    if isinstance(module, nn.RReLU):
+        # What it draws at random in training is fixed to the mean in evaluation.
+        found["negative_slope"] = (module.lower + module.upper) / 2
+    if isinstance(module, nn.Threshold):
+        found |= {"threshold": module.threshold, "default_value": module.value}
+    return found
+
+
+def _of_pool(module: nn.Module) -> dict[str, Any]:
+    name = native_class(module).__name__
+    pooling = next((word for part, word in _POOLINGS.items() if part in name), None)
+    return {} if pooling is None or "Fractional" in name or "Unpool" in name else {"pooling": pooling}
+
+
+def _of_padding(module: nn.Module) -> dict[str, Any]:
+    """PyTorch counts the sides from the last axis on."""
+    name, sides = native_class(module).__name__, module.padding
+    pairs = tuple(zip(sides[::2], sides[1::2], strict=True))[::-1]
+    mode = next(word for part, word in _PADDINGS.items() if name.startswith(part))
+    return {"padding": pairs, "padding_mode": mode} | ({"value": module.value} if mode == "zeros" else {})
+
+
+def _last_axes(count: int) -> int | tuple[int, ...]:
+    return -1 if count == 1 else tuple(range(-count, 0))
 
 
 def _spatial_rank(module: nn.Module) -> int:
@@ -107,7 +160,7 @@ def _spatial_rank(module: nn.Module) -> int:
 
 def _spread_over_axes(config: dict[str, Any], rank: int) -> None:
     """Give sizes one number for each spatial axis, and padding a number for each side of it."""
-    if not rank or "kernel_size" not in config:
+    if not rank or not {"kernel_size", "output_size"} & config.keys():
         return
     for name in _PER_AXIS:
         if name in config:
