@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from .transfer import WeightTransfer, copy_weights
     from .views.attention import AttentionMaps, attention
     from .views.cam import CamOverlay, cam
+    from .views.comparison import Comparison, compare
     from .views.graph import Graph
     from .views.health import Health, health
     from .views.heatmap import Heatmap, heatmap
@@ -65,6 +66,7 @@ __all__ = [
     "Capture",
     "CaptureError",
     "CaptureTooLargeError",
+    "Comparison",
     "Coverage",
     "FeatureMapGrid",
     "FileFormatError",
@@ -90,6 +92,7 @@ __all__ = [
     "attention",
     "cam",
     "capture",
+    "compare",
     "copy_weights",
     "feature_maps",
     "get_backend",
@@ -126,6 +129,8 @@ _IMPORTED_WHEN_USED = {
     "attention": "netviz_core.views.attention",
     "CamOverlay": "netviz_core.views.cam",
     "cam": "netviz_core.views.cam",
+    "Comparison": "netviz_core.views.comparison",
+    "compare": "netviz_core.views.comparison",
     "Graph": "netviz_core.views.graph",
     "graph": "netviz_core.data_flow",
     "Summary": "netviz_core.layer_summary",

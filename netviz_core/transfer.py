@@ -113,12 +113,14 @@ def copy_weights(source: Any, target: Any, mapping: LayerMapping | None = None) 
       dense1 → dense1: bias (by name)
     """
     networks = wrap(source), wrap(target)
-    ours, theirs = ([layer for layer in network.layers.values() if layer.weights] for network in networks)
-    inner = {id(layer) for layers in (ours, theirs) for layer in _shown_above(layers)}
+    (ours, inner_ours), (theirs, inner_theirs) = (
+        layers_to_pair(network.layers.values()) for network in networks
+    )
+    inner = inner_ours | inner_theirs
     matches = align(
         ours,
         theirs,
-        lambda layer: object() if id(layer) in inner else _signature(layer),
+        lambda layer: object() if id(layer) in inner else signature_of(layer),
         mapping,
         ordered=all(_has_order(network.native) for network in networks),
     )
@@ -144,6 +146,12 @@ def _has_order(model: Any) -> bool:
     return not isinstance(model, Checkpoint) or model.ordered
 
 
+def layers_to_pair(layers: Iterable[Layer]) -> tuple[list[Layer], set[int]]:
+    """The layers with weights, and the ids of those that are to be paired by name alone."""
+    found = [layer for layer in layers if layer.weights]
+    return found, {id(layer) for layer in _shown_above(found)}
+
+
 def _shown_above(layers: Sequence[Layer]) -> Iterator[Layer]:
     """Layers whose weights a layer that they stand in shows already, as attention does its projections'."""
     shown: dict[Hashable, list[str]] = {}
@@ -159,13 +167,19 @@ def _stands_in(path: str, other: str) -> bool:
     return path != other and (not other or path.startswith((f"{other}.", f"{other}/")))
 
 
-def _signature(layer: Layer) -> tuple[Any, ...]:
+def signature_of(layer: Layer) -> tuple[Any, ...]:
     """What two layers must have in common to be paired in order: biases and scales may be left out."""
     essential = {name: weight.shape for name, weight in layer.weights.items() if _neutral(name) is None}
     sizes = essential or {name: weight.shape for name, weight in layer.weights.items()}
     if not essential and layer.kind.endswith("_norm"):
         sizes = {"channel": next(iter(layer.weights.values())).shape}
     return (layer.kind, tuple(sorted(sizes.items())))
+
+
+def is_neutral(name: str, values: np.ndarray[Any, Any]) -> bool:
+    """Whether a weight makes no difference: a bias of zeros, a scale of ones."""
+    neutral = _neutral(name)
+    return neutral is not None and bool((values == neutral).all())
 
 
 def _neutral(name: str) -> float | None:
@@ -204,9 +218,7 @@ class _Plan:
                 notes = ", ".join(filter(None, (merged.get(name, ""), note, tied, differs)))
                 self.copied.append(CopiedWeight(source.path, target.path, name, evidence, notes))
         for name, rest in values.items():
-            neutral = _neutral(name)
-            lost = name not in target.weights and (neutral is None or not (rest == neutral).all())
-            if lost:
+            if name not in target.weights and not is_neutral(name, rest):
                 reason = f"{target.path!r} has no such weight"
                 self.skipped.append(SkippedWeight("source", source.path, name, reason))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +13,7 @@ from ..arrays import Activation, AxisArray
 from ..errors import InputError, UnsupportedError
 from ..protocols import Layer
 from ..recomputed_activation import activated
-from ..transfer import counterpart, values_for
+from ..transfer import counterpart, is_neutral, values_for
 from .common import Matched, flattenings, matched
 from .difference import Difference, difference, incomparable, tolerance_for
 from .pairing import StationPair
@@ -215,11 +216,19 @@ def weight_differences(a: Layer, b: Layer, tolerance: float | None = None) -> di
         except (InputError, UnsupportedError) as error:
             found[name] = incomparable(str(error))
     for name in values.keys() - b.weights.keys():
-        neutral = (
-            "bias" in name and not values[name].any() or name == "scale" and bool((values[name] == 1).all())
-        )
-        if not neutral:
+        if not is_neutral(name, values[name]):
             found[name] = incomparable("b's layer has no such weight")
+    return found
+
+
+def weight_pairs(a: Layer, b: Layer) -> dict[str, tuple[Array, Array]]:
+    """The weights of two layers, a's in the form that b's would have as a copy of them."""
+    found = {}
+    with suppress(UnsupportedError):
+        values, _ = values_for(a, b)
+        for name, weight in b.weights.items():
+            with suppress(InputError):
+                found[name] = counterpart(name, weight, values, a, b)[0], weight.numpy()
     return found
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..alignment import LayerMapping, given_pairs
-from .common import matched, sketch
+from .common import sketch
 from .sides import Side, Station
 
 Array = np.ndarray[Any, Any]

@@ -28,7 +28,6 @@ _ACTIVATIONS = (
     "leaky_relu softmax log_softmax exponential"
 ).split()
 _EPSILONS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-12, 0.0)
-_PRECISIONS = {"float16": 0x1FFF, "bfloat16": 0xFFFF}
 
 
 def variants_of(recipe: Recipe, course: Course, target: AxisArray) -> Iterator[Variant]:
@@ -53,7 +52,6 @@ def variants_of(recipe: Recipe, course: Course, target: AxisArray) -> Iterator[V
     if kind not in ("lstm", "gru", "rnn", "pool", "dropout", "embedding", "reshape", "merge"):
         yield from _of_activation(recipe, course, target)
     yield from _of_weights(recipe)
-    yield from _of_precision(recipe, course)
 
 
 def _of_norm(recipe: Recipe, course: Course) -> Iterator[Variant]:
@@ -184,26 +182,6 @@ def _of_weights(recipe: Recipe) -> Iterator[Variant]:
                 "{other} uses the kernel with in and out exchanged",
                 _weights(name, turned),
             )
-
-
-def _of_precision(recipe: Recipe, course: Course) -> Iterator[Variant]:
-    for dtype in ("float16", "bfloat16"):
-        rounded = {name: round_to(values, dtype) for name, values in recipe.weights.items()}
-        words = f"{{other}} computes in {dtype}, {{own}} does not"
-        yield Variant("precision", words, lambda recipe, rounded=rounded: recipe.with_weights(**rounded))  # type: ignore[misc]
-
-
-def round_to(values: Array, dtype: str) -> Array:
-    """Round to a narrower float, and come back to float32."""
-    if values.dtype.kind != "f":
-        return values
-    if dtype == "float16":
-        with np.errstate(over="ignore"):
-            return values.astype(np.float16).astype(np.float32)
-    bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
-    even = ((bits >> 16) & 1) + np.uint32(0x7FFF)
-    rounded: Array = ((bits + even) & np.uint32(0xFFFF0000)).view(np.float32)
-    return rounded
 
 
 def _setting(name: str, value: Any) -> Callable[[Recipe], Recipe]:

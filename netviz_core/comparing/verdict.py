@@ -139,9 +139,14 @@ def _at_the_end(judge: Judge) -> Place | None:
     return Place(None, None, *ends)
 
 
+def _stands_alone(found: Judged) -> bool:
+    """Whether a layer does not make up for a difference before it."""
+    return found.status == "agrees" and (found.given is None or found.given.within)
+
+
 def _weights_alone(judge: Judge) -> Place | None:
     """Where nothing that was returned differs, and weights do: on another input it may."""
-    odd = [found for found in judge.judged if not found.weights_agree and found.status == "agrees"]
+    odd = [found for found in judge.judged if not found.weights_agree and _stands_alone(found)]
     for found in odd:
         found.status = "weights"
     return Place(odd[0]) if odd else None

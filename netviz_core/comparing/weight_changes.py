@@ -82,6 +82,11 @@ def _changed(name: str, expected: Array, held: Array, axes: Sequence[str]) -> We
         return WeightChange(
             "weights", f"{name} has the shape {expected.shape} in a and {held.shape} in b", (name,)
         )
+    if expected.ndim == 2 and "in" in axes:
+        order = _flatten_order(expected, held, list(axes).index("in"))
+        if order is not None:
+            words = f"{name} of b is a's with its inputs in another order, as if flattened {order}"
+            return WeightChange("flatten order", words, (name,))
     for cause, words, arranged in _arrangements(expected, axes):
         if _same(arranged, held):
             return WeightChange(cause, f"{name} of b is {words}", (name,))
@@ -113,7 +118,7 @@ def _arrangements(values: Array, axes: Sequence[str]) -> Iterator[tuple[str, str
         yield (
             "flipped kernel",
             f"a's flipped along {', '.join(axes[p] for p in spatial)}",
-            np.flip(values, spatial),
+            np.flip(values, tuple(spatial)),
         )
         for order in permutations(spatial):
             if list(order) != spatial:
@@ -122,8 +127,6 @@ def _arrangements(values: Array, axes: Sequence[str]) -> Iterator[tuple[str, str
                     moved[place] = source
                 turned = values.transpose(moved)
                 yield "transposed kernel", "a's with its spatial axes exchanged", turned
-    if len(sizes) == 2 and "in" in sizes:
-        yield from _feature_orders(values, axes.index("in"))
     for place, axis in enumerate(axes):
         if sizes[axis] > 1:
             cause = "channel order" if axis == "in" else "weights"
@@ -131,23 +134,22 @@ def _arrangements(values: Array, axes: Sequence[str]) -> Iterator[tuple[str, str
     yield "weights", "the negative of a's", -values
 
 
-def _feature_orders(values: Array, place: int) -> Iterator[tuple[str, str, Array]]:
-    """Features of maps that were flattened channel by channel on one side, place by place on the other."""
-    size = values.shape[place]
+def _flatten_order(expected: Array, held: Array, place: int) -> str | None:
+    """How features of maps were flattened on the one side, if channel by channel on the other, or the reverse.
+
+    Only which axis is the slowest matters: places in a row stand for any map of as many.
+    """
+    size = expected.shape[place]
     for channels in range(2, size):
         if size % channels:
             continue
-        for shape, axes in _map_shapes(channels, size // channels):
-            for words, indices in flattenings(shape, axes):
-                for taken in (indices, np.argsort(indices)):
-                    arranged = values.take(taken, axis=place)
-                    text = f"a's with its inputs in another order, as if flattened {words}"
-                    yield "flatten order", text, arranged
-
-
-def _map_shapes(channels: int, places: int) -> Iterator[tuple[tuple[int, ...], tuple[str, ...]]]:
-    """Only which axis is the slowest matters: places in a row stand for any map of as many."""
-    yield (channels, places), ("channel", "x")
+        for words, indices in flattenings((channels, size // channels), ("channel", "place")):
+            one, other = (values.take([0], axis=1 - place) for values in (expected, held))
+            if _same(one.take(indices, axis=place), other) and _same(
+                expected.take(indices, axis=place), held
+            ):
+                return words
+    return None
 
 
 def _same(left: Array, right: Array) -> bool:

@@ -1,0 +1,115 @@
+"""A difference that arises between layers: where it stands, and what the numbers say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..arrays import AxisArray
+from .causes import Cause
+from .judging import Judge, Judged, returned_by
+from .sides import INPUT, Side, Station
+from .signatures import signature
+from .verdict import Place
+
+_MOST_EARLIER = 24
+
+
+def causes_between(place: Place, paths: tuple[str, str], judge: Judge) -> list[Cause]:
+    """Find out what is done between layers on one side and not on the other."""
+    ours, theirs = given_at(place, judge)
+    if not ours or not theirs:
+        return [
+            Cause(*paths, "unknown: what stands here returned nothing that could be seen", False, "unknown")
+        ]
+    before = place.before
+    if before is not None and len(ours) != len(theirs):
+        text = f"{before.pair.a[0].path!r} is given {len(ours)} tensors in a, and {before.pair.b[0].path!r} {len(theirs)} in b"
+        return [Cause(*paths, text, False, "inputs")]
+    swapped = _from_elsewhere(place, judge)
+    if swapped is not None:
+        return [Cause(*paths, swapped, True, "order of layers")]
+    for a, b in zip(ours, theirs, strict=False):
+        apart = judge.difference(a, b)
+        if apart.within:
+            continue
+        found = signature(a, b, judge, _earlier(judge, place))
+        if found is not None:
+            words = f"{found.words}; with that undone, the difference falls from {apart.max_abs:.1e} to {found.left.max_abs:.1e}"
+            name = (
+                found.name
+                if place.before is None or not _is_input(place) or found.name != "scale"
+                else "preprocessing"
+            )
+            return [Cause(*paths, words, True, name)]
+    return [
+        Cause(
+            *paths,
+            "unknown: an operation between the layers; no known one explains the numbers",
+            False,
+            "unknown",
+        )
+    ]
+
+
+def _is_input(place: Place) -> bool:
+    return place.before is not None and INPUT in place.before.pair.a[0].sources
+
+
+def given_at(place: Place, judge: Judge) -> tuple[Sequence[AxisArray], Sequence[AxisArray]]:
+    """What comes out of a place between layers, on both sides."""
+    if place.before is not None:
+        return place.before.pair.a[0].given, place.before.pair.b[0].given
+    assert judge.a.whole is not None and judge.b.whole is not None
+    return returned_by(judge.a.whole), returned_by(judge.b.whole)
+
+
+def _from_elsewhere(place: Place, judge: Judge) -> str | None:
+    """Whether the two are fed by layers that are no partners of each other: another wiring, or another order."""
+    if place.before is None:
+        return None
+    head_a, head_b = place.before.pair.a[0], place.before.pair.b[0]
+    for source_a, source_b in zip(head_a.sources, head_b.sources, strict=False):
+        if source_a is None or source_b is None:
+            continue
+        partner = _partner(source_a, judge)
+        if (
+            partner is None
+            or partner == source_b
+            or (source_b != INPUT and _partner_of_b(source_b, judge) is None)
+        ):
+            continue
+        told = [_said(side, source) for side, source in ((judge.a, source_a), (judge.b, source_b))]
+        return f"{head_a.path!r} is fed by {told[0]} in a, {head_b.path!r} by {told[1]} in b: layers stand in another order"
+    return None
+
+
+def _partner(number: int, judge: Judge) -> int | None:
+    if number == INPUT:
+        return INPUT
+    return next((f.pair.b[-1].number for f in judge.judged if f.pair.a[-1].number == number), None)
+
+
+def _partner_of_b(number: int, judge: Judge) -> int | None:
+    return next((f.pair.a[-1].number for f in judge.judged if f.pair.b[-1].number == number), None)
+
+
+def _said(side: Side, number: int) -> str:
+    return "the model's input" if number == INPUT else repr(side.stations[number].path)
+
+
+def _earlier(judge: Judge, place: Place) -> list[tuple[str, AxisArray]]:
+    """What was returned before, and may have been added: the latest first."""
+    stop = judge.judged.index(place.before) if place.before is not None else len(judge.judged)
+    found: list[tuple[str, AxisArray]] = []
+    for judged in reversed(judge.judged[:stop]):
+        station: Station = judged.pair.a[-1]
+        found += [(repr(station.path), value) for value in returned_by(station)[:1]]
+    return found[:_MOST_EARLIER]
+
+
+def between_words(place: Place) -> str:
+    """Where a difference between layers stands."""
+    before: Judged | None = place.before
+    if before is None:
+        return "after the last layers that correspond"
+    return f"before {before.pair.a[0].path!r} in a and {before.pair.b[0].path!r} in b"

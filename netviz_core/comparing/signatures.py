@@ -1,0 +1,210 @@
+"""What the numbers alone say of a difference: a scale, an order, a function, a narrower float, values dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import permutations
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..arrays import AxisArray
+from ..recomputed_activation import activated
+from .common import Matched, matched
+from .difference import Difference
+from .judging import Judge
+
+Array = np.ndarray[Any, Any]
+
+_FUNCTIONS = "relu relu6 gelu silu tanh sigmoid elu selu softplus softsign mish hard_silu hard_sigmoid exponential".split()
+_ALONG_AXIS = ("softmax", "log_softmax")
+_DIGITS = {"float16": 2.0**-10, "bfloat16": 2.0**-7}
+_MANY = 1_000_000
+
+
+class Signature(NamedTuple):
+    """How b's numbers come from a's: one word, the same in words, and what remains of the difference."""
+
+    name: str
+    words: str
+    left: Difference
+
+
+def signature(
+    a: AxisArray, b: AxisArray, judge: Judge, earlier: Sequence[tuple[str, AxisArray]] = ()
+) -> Signature | None:
+    """Find what was done to a's numbers to get b's, or the reverse.
+
+    Parameters
+    ----------
+    a, b : AxisArray
+        What was given or returned at the place in question.
+    judge : Judge
+        Says what agrees.
+    earlier : sequence of pairs
+        What was returned before, with a name: one of it may have been added on one side.
+    """
+    if b.canonical().shape == a.canonical().shape or matched(a, b) is not None:
+        together = matched(a, b)
+        assert together is not None
+        for name, words, left, right in _candidates(together, earlier):
+            found = judge.difference(AxisArray(left, together.axes), AxisArray(right, together.axes))
+            if found.within:
+                return Signature(name, words, found)
+        narrow = _precision(together, judge)
+        if narrow is not None:
+            return narrow
+    return _laid_out(a, b, judge)
+
+
+def _candidates(
+    both: Matched, earlier: Sequence[tuple[str, AxisArray]]
+) -> Iterator[tuple[str, str, Array, Array]]:
+    a, b = (values.astype(np.float64) for values in (both.a, both.b))
+    yield from _dropped(a, b, "b")
+    yield from _dropped(b, a, "a")
+    for place, axis in enumerate(both.axes):
+        if axis != "batch" and a.shape[place] > 1:
+            cause = "channel order" if axis == "channel" else "direction" if axis == "time" else "layout"
+            yield cause, f"b has the axis {axis} in reverse", np.flip(a, place), b
+    for order in permutations(range(1, a.ndim)):
+        whole = (0, *order)
+        if whole != tuple(range(a.ndim)) and a.transpose(whole).shape == b.shape:
+            said = ", ".join(both.axes[place] for place in whole)
+            yield "layout", f"b has the axes in the order {said}", a.transpose(whole), b
+    yield from _affine(a, b, both.axes)
+    if "channel" in both.axes:
+        turned = np.flip(a, both.axes.index("channel"))
+        for _, words, left, right in _affine(turned, b, both.axes):
+            yield (
+                "preprocessing",
+                f"b has the channels in reverse order (RGB against BGR), and {words}",
+                left,
+                right,
+            )
+    for name, words, function in _functions(both.axes):
+        yield "activation", f"b applies {words}, a does not", function(a), b
+        yield "activation", f"a applies {words}, b does not", a, function(b)
+    yield from _added(a, b, both, earlier)
+
+
+def _dropped(kept: Array, thinned: Array, who: str) -> Iterator[tuple[str, str, Array, Array]]:
+    """Dropout: some values are zero, and the rest is larger by one and the same factor."""
+    there = kept != 0
+    zero = there & (thinned == 0)
+    share = float(zero.sum() / max(there.sum(), 1))
+    rest = there & ~zero
+    if not 0.005 < share < 0.995 or not rest.any():
+        return
+    factor = float(np.median(thinned[rest] / kept[rest]))
+    if abs(factor * (1 - share) - 1) > 0.2 and abs(factor - 1) > 1e-3:
+        return
+    words = f"dropout is on in {who}: {share:.0%} of the values are zero there, and the rest is {factor:.4g} times as large"
+    yield "dropout", words, np.where(zero, 0, kept * factor), thinned
+
+
+def _affine(a: Array, b: Array, axes: Sequence[str]) -> Iterator[tuple[str, str, Array, Array]]:
+    scale, offset = _fit(a.ravel(), b.ravel())
+    yield "preprocessing", f"b is {_times(scale, offset)}", a * scale + offset, b
+    if "channel" not in axes or a.shape[axes.index("channel")] > 4096:
+        return
+    place = list(axes).index("channel")
+    left, right = (np.moveaxis(values, place, 0).reshape(values.shape[place], -1) for values in (a, b))
+    if left.shape[1] < 8:
+        return
+    fits = [_fit(x, y) for x, y in zip(left, right, strict=True)]
+    shape = [-1 if place == other else 1 for other in range(a.ndim)]
+    scales, offsets = (np.array(part).reshape(shape) for part in zip(*fits, strict=True))
+    said = "; ".join(_times(*fit) for fit in fits[:3]) + ("; …" if len(fits) > 3 else "")
+    yield "preprocessing", f"b is, channel by channel, {said}", a * scales + offsets, b
+
+
+def _fit(x: Array, y: Array) -> tuple[float, float]:
+    """The straight line through a cloud of points."""
+    with np.errstate(all="ignore"):
+        mean_x, mean_y = x.mean(), y.mean()
+        spread = np.dot(x - mean_x, x - mean_x)
+        scale = float(np.dot(x - mean_x, y - mean_y) / spread) if spread else 0.0
+    return scale, float(mean_y - scale * mean_x)
+
+
+def _times(scale: float, offset: float) -> str:
+    if abs(offset) < 1e-6 * (abs(scale) + 1):
+        return f"{scale:.6g} × a" if abs(scale) > 1e-3 else f"a / {1 / scale:.6g}" if scale else "0"
+    return f"{scale:.6g} × a {'+' if offset > 0 else '−'} {abs(offset):.6g}"
+
+
+def _functions(axes: Sequence[str]) -> Iterator[tuple[str, str, Any]]:
+    for name in _FUNCTIONS:
+        config = {"approximate": False, "alpha": 1.0}
+        yield name, name, lambda values, name=name, config=config: _applied(name, values, config)
+    yield "gelu", "gelu (tanh approximation)", lambda values: _applied("gelu", values, {"approximate": True})
+    for name in _ALONG_AXIS:
+        for place, axis in enumerate(axes):
+            if axis != "batch":
+                words = f"{name} along {axis}"
+                yield name, words, lambda values, name=name, place=place: _applied(name, values, {}, place)
+
+
+def _applied(name: str, values: Array, config: dict[str, Any], axis: int = -1) -> Array:
+    result = activated(name, values, config, axis)
+    return values if result is None else result
+
+
+def _added(
+    a: Array, b: Array, both: Matched, earlier: Sequence[tuple[str, AxisArray]]
+) -> Iterator[tuple[str, str, Array, Array]]:
+    """An addition that one side lacks, with or without a ReLU after it."""
+    for name, value in earlier:
+        form = matched(AxisArray(both.a, both.axes), value)
+        if form is None or form.b.shape != a.shape:
+            continue
+        part = form.b.astype(np.float64)
+        yield "addition", f"b adds what {name} returned, a does not", a + part, b
+        yield "addition", f"a adds what {name} returned, b does not", a, b + part
+
+
+def _precision(both: Matched, judge: Judge) -> Signature | None:
+    """A narrower float: all numbers of one side are such, and the other side's are as near as they can be."""
+    if both.a.dtype.kind != "f" or both.b.dtype.kind != "f" or not both.a.size:
+        return None
+    for dtype, digit in _DIGITS.items():
+        for who, own, other in (("b", both.b, both.a), ("a", both.a, both.b)):
+            if not np.array_equal(round_to(own, dtype), own) or np.array_equal(round_to(other, dtype), other):
+                continue
+            apart = np.abs(own.astype(np.float64) - other)
+            scale = float(np.sqrt(np.mean(np.square(own, dtype=np.float64))))
+            if (apart <= 8 * digit * (np.abs(own) + scale)).all():
+                rounded = AxisArray(round_to(other, dtype), both.axes)
+                left = judge.difference(rounded, AxisArray(own, both.axes))
+                words = f"{who} computes in {dtype}: every number it returned is one, and no error is larger than rounding brings"
+                return Signature("precision", words, left)
+    return None
+
+
+def round_to(values: Array, dtype: str) -> Array:
+    """Round to a narrower float, and come back to float32."""
+    if dtype == "float16":
+        with np.errstate(over="ignore"):
+            return values.astype(np.float16).astype(np.float32)
+    bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
+    even = ((bits >> 16) & 1) + np.uint32(0x7FFF)
+    rounded: Array = ((bits + even) & np.uint32(0xFFFF0000)).view(np.float32)
+    return rounded
+
+
+def _laid_out(a: AxisArray, b: AxisArray, judge: Judge) -> Signature | None:
+    """The same numbers, read in another order: a reshape in the place of a transposition."""
+    ours, theirs = a.canonical(), b.canonical()
+    if ours.values.size != theirs.values.size or ours.shape[:1] != theirs.shape[:1] or ours.values.ndim > 5:
+        return None
+    for order in permutations(range(1, ours.values.ndim)):
+        read = ours.values.transpose(0, *order).reshape(theirs.shape)
+        found = judge.difference(AxisArray(read, theirs.axes), theirs)
+        if found.within:
+            said = ", ".join(ours.axes[place] for place in (0, *order))
+            words = (
+                f"b has the same numbers in another place: those of a read in the order {said}, and reshaped"
+            )
+            return Signature("layout", words, found)
+    return None

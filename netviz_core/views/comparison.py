@@ -1,0 +1,468 @@
+"""Two models side by side: every pair of layers, where they first differ, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..alignment import LayerMapping
+from ..capture import Capture
+from ..comparing.between import between_words, causes_between, given_at
+from ..comparing.causes import Cause, causes_at
+from ..comparing.common import matched
+from ..comparing.difference import Difference
+from ..comparing.gradients import gradients_of
+from ..comparing.judging import Judge, Judged, returned_by, weight_pairs
+from ..comparing.pairing import pair_up
+from ..comparing.remarks import remarks_on
+from ..comparing.repeat import unsteady
+from ..comparing.sides import Side, Station, side_of
+from ..comparing.verdict import Place, place_of_divergence
+from ..comparing.weights_alone import judged_by_weights
+from ..errors import InputError
+from ..recorder import DEFAULT_MAX_BYTES
+from .base import View
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class LayerPair:
+    """Two layers that correspond, and how far apart they are.
+
+    Parameters
+    ----------
+    path_a, path_b : str
+        Empty for the outermost model; where a difference arises between layers, that which stands there.
+    kind : str
+    call : int
+        Which call of a's layer this is, from 0.
+    max_abs_difference, mean_abs_difference, relative_error, cosine_similarity : float
+        Of what they returned; `relative_error` is the norm of the difference divided by that of b's.
+        Of their weights, where nothing was run.
+    share_beyond : float
+        The share of values beyond the tolerance.
+    error, tolerance : float
+        The largest of |a − b| / (rms + |b|), and what it may be.
+    given_error : float
+        The same of what the layers were given; NaN if that is not known.
+    within_tolerance : bool
+        Of what they returned.
+    weights : mapping from name to Difference
+    gradient : Difference or None
+        Of the loss with respect to what they returned, if there was a loss.
+    confidence : float
+        How sure it is that the two correspond, from 0 to 1.
+    evidence : tuple of str
+        What says so: ``given``, ``name``, ``weights``, ``output``, ``input``, ``kind and shapes``, ``order``.
+    status : str
+        ``agrees``; ``differs`` where a difference begins; ``passes on`` an earlier one; ``undone`` if
+        it is made up for further on; ``weights`` or ``gradient`` where these alone differ.
+    note : str
+        What was done to compare them.
+    """
+
+    path_a: str
+    path_b: str
+    kind: str
+    call: int
+    max_abs_difference: float
+    mean_abs_difference: float
+    relative_error: float
+    cosine_similarity: float
+    share_beyond: float
+    error: float
+    tolerance: float
+    given_error: float
+    within_tolerance: bool
+    confidence: float
+    evidence: tuple[str, ...]
+    status: str
+    weights: Mapping[str, Difference] = field(default_factory=dict)
+    gradient: Difference | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison(View):
+    """Two models side by side; made by `compare`.
+
+    Parameters
+    ----------
+    title : str
+    pairs : tuple of LayerPair
+        In the order in which a's layers returned.
+    unmatched_a, unmatched_b : tuple of str
+        Paths of layers that ran and have no partner.
+    reasons : mapping from path to str
+        Why a layer has no partner, for those of `unmatched_a` (``a:path``) and `unmatched_b` (``b:path``).
+    first_divergence : LayerPair or None
+        The first layer whose inputs agree and whose output does not; None if the models agree.
+    causes : tuple of Cause
+        Why, with the test that confirms it; last, settings that differ and show only in training.
+    output : Difference or None
+        Of what the models returned in the end; None where it is not known.
+    names : tuple of str
+        What a and b are called: the names of their frameworks, told apart.
+    first_outputs : tuple of AxisArray or None
+        What the two layers of the first divergence returned, with the same axes; None where that is not known.
+    first_weights : mapping from name to pair of arrays
+        The weights of these two layers, a's in the form that b's would have as a copy of them.
+    """
+
+    title: str
+    pairs: tuple[LayerPair, ...]
+    unmatched_a: tuple[str, ...]
+    unmatched_b: tuple[str, ...]
+    reasons: Mapping[str, str]
+    first_divergence: LayerPair | None
+    causes: tuple[Cause, ...]
+    output: Difference | None
+    names: tuple[str, str]
+    first_outputs: tuple[AxisArray, AxisArray] | None = None
+    first_weights: Mapping[str, tuple[Array, Array]] = field(default_factory=dict)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether no difference was found."""
+        return self.first_divergence is None
+
+    def __str__(self) -> str:
+        from ..comparing.reports import text
+
+        return text(self)
+
+    def to_markdown(self) -> str:
+        """The report in Markdown."""
+        from ..comparing.reports import markdown
+
+        return markdown(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, in plain dictionaries, lists, strings and numbers, as JSON has them."""
+        from ..comparing.reports import as_dict
+
+        return as_dict(self)
+
+    def to_json(self) -> str:
+        """The same as JSON; numbers that are not finite are null."""
+        from ..comparing.reports import json_text
+
+        return json_text(self)
+
+    def to_html(self) -> str:
+        """One self-contained page, with the drawing of this view."""
+        from ..comparing.page import page
+
+        return page(self)
+
+
+def compare(
+    a: Any,
+    b: Any,
+    x: Any = None,
+    mapping: LayerMapping | None = None,
+    *,
+    tolerance: float | None = None,
+    loss: str | None = None,
+    targets: Any = None,
+    max_bytes: int = DEFAULT_MAX_BYTES,
+) -> Comparison:
+    """Lay two models side by side, layer by layer, and find where they first differ, and why.
+
+    Parameters
+    ----------
+    a, b : native model, path, Network, or Capture
+        Of any frameworks. A capture needs no framework; one made with ``complete=True`` tells more. Of
+        checkpoints, and of models without an input, the weights are compared.
+    x : AxisArray, array, or pair of inputs, optional
+        What both see: `images(...)` or another `AxisArray` is laid out for each; any other array goes
+        to both as it is. A tuple of two is one for each.
+    mapping : mapping from path to path, or callable, optional
+        Pairs that you know: ``{path_a: path_b}``, names, or globs with one ``*`` on both sides; or a
+        function of a's `Layer` that returns a path of b or None. The rest is paired as usual.
+    tolerance : float, optional
+        What |a − b| / (rms + |b|) may be; by default by dtype, see `LayerPair.tolerance`.
+    loss : {"cross_entropy", "binary_cross_entropy", "mean_squared_error", "mean_absolute_error"}, optional
+        Compare the gradients of this loss, too.
+    targets : array, optional
+        What the models should return for `x`, for the loss.
+    max_bytes : int
+        How many bytes of values may be held for each model.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    InputError
+        If the two inputs do not go together, or nothing of the two models corresponds.
+    LayerNotFoundError
+        If `mapping` names a layer that is not there.
+
+    Notes
+    -----
+    One pass of each model, in evaluation mode; two more where they differ, to see whether they do so from
+    themselves. Each value is read a few times.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from netviz_core.testing import example_model
+    >>> a, b = example_model(), example_model()
+    >>> b.layers["dense1"].parameters["kernel"][3, 5] += 1
+    >>> found = compare(a, b, np.random.default_rng(0).normal(size=(2, 1, 8, 8)))
+    >>> found.first_divergence.path_b
+    'dense1'
+    """
+    side_a, side_b = _sides(a, b, x, max_bytes)
+    if not side_a.stations or not side_b.stations:
+        return _of_weights(side_a, side_b, mapping, tolerance)
+    pairs = pair_up(side_a, side_b, mapping)
+    if not pairs:
+        raise InputError(
+            f"no layer of a corresponds to one of b: a runs {_some(side_a)}; b runs {_some(side_b)}; "
+            f"pair them with mapping={{path_a: path_b}}"
+        )
+    judge = Judge(side_a, side_b, pairs, tolerance)
+    if loss is not None:
+        _compare_gradients(judge, loss, targets)
+    place = place_of_divergence(judge)
+    first, causes = _first(place, judge)
+    if place is not None:
+        causes = (*unsteady(judge), *causes)
+    return _comparison(judge, place, first, (*causes, *remarks_on(judge)))
+
+
+def _sides(a: Any, b: Any, x: Any, max_bytes: int) -> tuple[Side, Side]:
+    if x is None:
+        inputs = (None, None)
+    elif isinstance(x, tuple) and len(x) == 2:
+        inputs = x
+    elif isinstance(x, tuple):
+        raise InputError(
+            f"a tuple of {len(x)} inputs was given; give one input for both, or a pair (input of a, input of b), "
+            f"each of which may be a tuple or a dict"
+        )
+    else:
+        inputs = (x, x)
+    if x is not None and all(isinstance(model, Capture) for model in (a, b)):
+        raise InputError("two captures were given, which need no input: leave x out")
+    sides = tuple(
+        side_of(name, model, given, max_bytes)
+        for name, model, given in zip("ab", (a, b), inputs, strict=True)
+    )
+    _require_one_batch(*sides)
+    return sides[0], sides[1]
+
+
+def _require_one_batch(a: Side, b: Side) -> None:
+    if a.whole is None or b.whole is None:
+        return
+    sizes = [
+        {value.sizes.get("batch", value.shape[:1]) for value in side.whole.given[:1]}
+        for side in (a, b)
+        if side.whole
+    ]
+    if all(sizes) and sizes[0] != sizes[1]:
+        raise InputError(
+            f"a was given a batch of {_only(sizes[0])} and b one of {_only(sizes[1])}; give both the same samples"
+        )
+
+
+def _only(values: set[Any]) -> Any:
+    return next(iter(values))
+
+
+def _first(place: Place | None, judge: Judge) -> tuple[LayerPair | None, tuple[Cause, ...]]:
+    """The pair where the difference begins, and its causes."""
+    if place is None:
+        return None, ()
+    if place.judged is not None:
+        return _pair(place.judged), tuple(causes_at(place.judged, judge))
+    paths = _paths_between(place, judge)
+    apart = place.before.given if place.before is not None else judge.whole
+    assert apart is not None
+    first = LayerPair(
+        *paths,
+        kind="container",
+        call=0,
+        **_metrics(apart),
+        given_error=float("nan"),
+        confidence=1.0,
+        evidence=("between layers",),
+        status="differs",
+        note=f"between layers: {between_words(place)}",
+    )
+    return first, tuple(causes_between(place, paths, judge))
+
+
+def _paths_between(place: Place, judge: Judge) -> tuple[str, str]:
+    """What stands where a difference arises between layers: a layer without a partner, or the container of all."""
+    found = []
+    for side, stations, number in ((judge.a, place.between_a, 0), (judge.b, place.between_b, 1)):
+        if stations:
+            found.append(stations[0].path)
+            continue
+        before = place.before
+        head = (before.pair.a, before.pair.b)[number][0] if before is not None else None
+        found.append(_container_between(side, head))
+    return found[0], found[1]
+
+
+def _container_between(side: Side, head: Station | None) -> str:
+    """The innermost container that a station and the one before it share."""
+    if head is None:
+        return ""
+    before = side.stations[head.number - 1].path if head.number else ""
+    shared = 0
+    for place, (one, other) in enumerate(zip(head.path, before, strict=False)):
+        if one != other:
+            break
+        if one in "./":
+            shared = place
+    return head.path[:shared]
+
+
+def _pair(found: Judged) -> LayerPair:
+    pair = found.pair
+    return LayerPair(
+        pair.a[0].path,
+        pair.b[0].path,
+        kind=pair.a[0].layer.kind,
+        call=pair.a[0].call,
+        **_metrics(found.output),
+        given_error=found.given.error if found.given is not None else float("nan"),
+        confidence=pair.confidence,
+        evidence=pair.evidence,
+        status=found.status,
+        weights=found.weights,
+        gradient=found.gradient,
+        note="; ".join(filter(None, (*dict.fromkeys(pair.notes), found.output.note))),
+    )
+
+
+def _metrics(apart: Difference) -> dict[str, Any]:
+    return {
+        "max_abs_difference": apart.max_abs,
+        "mean_abs_difference": apart.mean_abs,
+        "relative_error": apart.relative,
+        "cosine_similarity": apart.cosine,
+        "share_beyond": apart.beyond,
+        "error": apart.error,
+        "tolerance": apart.tolerance,
+        "within_tolerance": apart.within,
+    }
+
+
+def _compare_gradients(judge: Judge, loss: str, targets: Any) -> None:
+    if targets is None:
+        raise InputError(f"loss={loss!r} needs to know what the models should return; give targets=")
+    ours, theirs = (gradients_of(side, loss, targets) for side in (judge.a, judge.b))
+    for found in judge.judged:
+        tails = found.pair.a[-1], found.pair.b[-1]
+        left, right = ours.get((tails[0].path, tails[0].call)), theirs.get((tails[1].path, tails[1].call))
+        if left is not None and right is not None:
+            found.gradient = judge.difference(left, right)
+
+
+def _comparison(
+    judge: Judge, place: Place | None, first: LayerPair | None, causes: Sequence[Cause]
+) -> Comparison:
+    a, b = judge.a, judge.b
+    paired = {id(station) for found in judge.judged for station in (*found.pair.a, *found.pair.b)}
+    left = [[station for station in side.stations if id(station) not in paired] for side in (a, b)]
+    reasons = {
+        f"{side.name}:{station.path}": _reason(station)
+        for side, stations in zip((a, b), left, strict=True)
+        for station in stations
+    }
+    names = (f"a: {a.framework}", f"b: {b.framework}")
+    verdict = f"first differ at {first.path_a or first.path_b or 'the output'}" if first else "agree"
+    return Comparison(
+        title=f"{a.framework} and {b.framework} {verdict} · {len(judge.judged)} pairs of layers",
+        pairs=tuple(_pair(found) for found in judge.judged),
+        unmatched_a=tuple(dict.fromkeys(station.path for station in left[0])),
+        unmatched_b=tuple(dict.fromkeys(station.path for station in left[1])),
+        reasons=reasons,
+        first_divergence=first,
+        causes=tuple(causes),
+        output=judge.whole,
+        names=names,
+        first_outputs=_outputs_at(place, judge),
+        first_weights=_weights_at(place),
+    )
+
+
+def _outputs_at(place: Place | None, judge: Judge) -> tuple[AxisArray, AxisArray] | None:
+    """What was returned, or given, where the difference begins."""
+    if place is None:
+        return None
+    if place.judged is not None:
+        ours, theirs = (returned_by(side[-1]) for side in (place.judged.pair.a, place.judged.pair.b))
+    else:
+        ours, theirs = given_at(place, judge)
+    together = matched(ours[0], theirs[0]) if ours and theirs else None
+    if together is None:
+        return None
+    return AxisArray(together.a, together.axes), AxisArray(together.b, together.axes)
+
+
+def _weights_at(place: Place | None) -> dict[str, tuple[Array, Array]]:
+    if place is None or place.judged is None:
+        return {}
+    return weight_pairs(place.judged.pair.a[0].layer, place.judged.pair.b[0].layer)
+
+
+def _reason(station: Station) -> str:
+    same = (
+        len(station.given) == len(station.returned) == 1
+        and station.given[0].shape == station.returned[0].shape
+        and np.array_equal(station.given[0].values, station.returned[0].values, equal_nan=True)
+    )
+    if same:
+        return f"{station.layer.kind}: it returns what it is given"
+    return f"{station.layer.kind}: nothing on the other side corresponds"
+
+
+def _of_weights(a: Side, b: Side, mapping: LayerMapping | None, tolerance: float | None) -> Comparison:
+    """Compare weights where there is nothing to run."""
+    found = judged_by_weights(a, b, mapping, tolerance)
+    pairs = tuple(
+        LayerPair(
+            match.source.path,
+            match.target.path,
+            kind=match.source.kind,
+            call=0,
+            **_metrics(apart),
+            given_error=float("nan"),
+            confidence=1.0 if match.evidence == "given" else 0.9 if match.evidence == "name" else 0.5,
+            evidence=(match.evidence,),
+            status="agrees" if apart.within else "weights",
+            weights=weights,
+            note="weights alone: nothing was run",
+        )
+        for match, apart, weights in found.pairs
+    )
+    first = next((pair for pair in pairs if not pair.within_tolerance), None)
+    verdict = f"first differ at {first.path_a}" if first else "agree"
+    return Comparison(
+        title=f"weights {verdict} · {len(pairs)} pairs of layers",
+        pairs=pairs,
+        unmatched_a=found.unmatched_a,
+        unmatched_b=found.unmatched_b,
+        reasons={},
+        first_divergence=first,
+        causes=found.causes(first.path_a, first.path_b) if first else (),
+        output=None,
+        names=(f"a: {a.framework}", f"b: {b.framework}"),
+    )
+
+
+def _some(side: Side, limit: int = 4) -> str:
+    named = ", ".join(f"{station.path} ({station.layer.kind})" for station in side.stations[:limit])
+    return named + (", …" if len(side.stations) > limit else "")
