@@ -75,9 +75,9 @@ class ChannelStatistics:
             [np.where(part.count > 0, values, 0.0) for values in (part.mean, part.variance)]
             for part in (self, other)
         )
-        distance = theirs[0] - mine[0]
-        mean = mine[0] + distance * share
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):  # of values near the largest that there are
+            distance = theirs[0] - mine[0]
+            mean = mine[0] + distance * share
             variance = mine[1] * (1 - share) + theirs[1] * share + distance**2 * share * (1 - share)
         known = count > 0
         return ChannelStatistics(

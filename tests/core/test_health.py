@@ -192,6 +192,8 @@ def test_the_picture_marks_alarms():
         ({"x": X, "layers": "conv9"}, nv.LayerNotFoundError, "conv1"),
         ({"data": []}, nv.InputError, "has no batch"),
         ({"data": [X], "loss": "cross_entropy"}, nv.InputError, "must be a pair"),
+        ({"x": X, "data": [X]}, nv.InputError, "give either, not both"),
+        ({"x": X, "targets": np.zeros(40)}, nv.InputError, "give loss="),
     ],
 )
 def test_what_cannot_be_seen_is_said(given, error, text):
@@ -208,3 +210,32 @@ def test_the_layers_of_a_convolution_have_units():
     example_model()
     model = Model(conv=Conv2d(kernel=np.ones((2, 1, 3, 3)), bias=np.zeros(2)))
     assert nv.health(model, X).rows[0].unit_count == 2
+
+
+def test_an_overflow_below_is_one_and_a_mask_is_none():
+    model = deep()
+    model.layers["dense2"].parameters["kernel"] *= 1e308
+    model.layers["dense2"].parameters["bias"][:] = -1.7e308
+    model.layers["dense3"] = Relu()
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = nv.health(model, np.abs(ROWS))
+    assert found.first_nonfinite == "dense2"
+
+
+def test_a_layer_that_always_returns_the_same_is_said_unless_the_samples_are():
+    model = deep()
+    model.layers["dense2"].parameters["kernel"][:] = 0
+    model.layers["dense2"].parameters["bias"][:] = 0.1 * np.arange(1, 7)
+    found = {row.path: row for row in nv.health(model, ROWS).rows}
+    assert found["dense1"].status == "ok"
+    assert found["dense2"].reason == "it always returned the same, whatever the sample"
+    assert all(row.status == "ok" for row in nv.health(model, np.ones((40, 6))).rows)
+    batches = [np.full((20, 6), value) for value in (1.0, 2.0)]
+    assert nv.health(model, data=batches).rows[2].status == "warning"
+
+
+def test_gradients_are_judged_beside_that_at_the_output_whichever_layers_are_asked_for():
+    model = deep()
+    model.layers["dense3"].parameters["kernel"] *= 1e-12
+    found = nv.health(model, ROWS, "dense0", loss="mean_squared_error", targets=np.ones((40, 6)))
+    assert ["vanishes" in row.reason for row in found.rows] == [True]

@@ -81,3 +81,76 @@ def test_a_fresh_model_has_no_alarm(name):
     # With the statistics that batch norms start with, the signal fades in a deep network of small weights.
     assert not [row for row in found.rows if row.status != "ok" and "its gradient" not in row.reason]
     assert not any(parameter.grad is not None for parameter in model.parameters())
+
+
+class Around(nn.Module):
+    """What a NaN that an operation makes runs through."""
+
+    def __init__(self, after: nn.Module) -> None:
+        super().__init__()
+        self.before, self.after = nn.Linear(4, 4), nn.ModuleList([after])
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        broken = torch.log(self.before(x) - 1e3)
+        after = self.after[0]
+        return torch.nan_to_num(after(broken, x) if isinstance(after, nn.Bilinear) else after(broken))
+
+
+@pytest.mark.parametrize("after", [nn.Linear(4, 4), nn.Bilinear(4, 4, 2)])
+def test_a_layer_given_a_nan_is_not_blamed_even_if_the_nan_is_hidden_again(after):
+    found = nv.health(nn.Sequential(nn.Linear(4, 4), Around(after)), torch.rand(3, 4))
+    assert found.first_nonfinite == "1"
+    assert (
+        found.cause == "layer '1' made 12 NaN by an operation between its layers, given to layer '1.after.0'"
+    )
+
+
+def test_a_negative_overflow_that_a_relu_hides_is_found():
+    model = nn.Sequential(nn.Linear(4, 4, bias=False), nn.ReLU(), nn.Linear(4, 4)).half()
+    nn.init.constant_(model[0].weight, -60000.0)
+    found = nv.health(model, torch.ones(3, 4).half())
+    assert (found.first_nonfinite, found.is_well) == ("0", False)
+
+
+def test_a_mask_that_the_model_keeps_is_no_alarm():
+    model = nn.Sequential(nn.Linear(4, 4), nn.Softmax(dim=-1))
+    model.register_buffer("mask", torch.full((4, 4), float("-inf")).triu(1))
+    assert nv.health(model, torch.rand(3, 4)).is_well
+
+
+class Parts(nn.Module):
+    """Returns values of different numbers of channels."""
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return x, torch.cat([x, x * 3.3e38], -1)
+
+
+def test_every_output_of_a_layer_is_looked_at():
+    found = nv.health(nn.Sequential(nn.Linear(4, 4), Parts()), torch.rand(3, 4) + 1)
+    row = next(row for row in found.rows if row.path == "1")
+    assert row.maximum > 1e37
+
+
+class Twice(nn.Module):
+    """One ReLU for two layers, dead behind the first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.relu = nn.Linear(4, 6), nn.Linear(6, 6), nn.ReLU()
+        with torch.no_grad():
+            self.first.bias[2] = -1e3
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.relu(self.second(self.relu(self.first(x))) + 5)
+
+
+def test_a_dead_unit_is_not_hidden_by_another_call_of_the_same_relu():
+    torch.manual_seed(0)
+    found = nv.health(Twice(), torch.rand(64, 4))
+    row = next(row for row in found.rows if row.path == "relu")
+    assert (row.dead_units > 0, row.unit_count) == (True, 6)
+
+
+def test_nothing_is_said_of_no_samples():
+    with pytest.raises(nv.InputError, match="no sample"):
+        nv.health(nn.Linear(4, 4), torch.zeros(0, 4))
