@@ -119,6 +119,10 @@ def _quoted(text: str) -> str:
 
 
 def _in_mermaid(text: str) -> str:
-    for character, entity in (("#", "#35;"), ('"', "#quot;"), ("<", "#lt;"), (">", "#gt;"), ("\n", "<br>")):
-        text = text.replace(character, entity)
-    return text
+    return text.translate(_MERMAID_ENTITIES)
+
+
+_MERMAID_ENTITIES = str.maketrans(
+    {"#": "#35;", '"': "#quot;", "&": "#amp;", "<": "#lt;", ">": "#gt;", "`": "#96;", "\n": "<br>"}
+)
+"""A backtick at the start of a label would make it Markdown."""

@@ -138,11 +138,13 @@ class Graph(View):
 
     def sources(self, id: str) -> list[str]:
         """The ids of the nodes whose tensors a node reads; the same id once for each tensor."""
-        return [edge.source for edge in self.edges if edge.target == self[id].id]
+        known = self[id].id
+        return [edge.source for edge in self.edges if edge.target == known]
 
     def targets(self, id: str) -> list[str]:
         """The ids of the nodes that read the tensors of a node; the same id once for each tensor."""
-        return [edge.target for edge in self.edges if edge.source == self[id].id]
+        known = self[id].id
+        return [edge.target for edge in self.edges if edge.source == known]
 
     def fold(
         self,
@@ -230,7 +232,8 @@ class Graph(View):
         for row in named:
             cells = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
             read = ", ".join(dict.fromkeys(sources[row[0]]))
-            yield f"{cells}  ← {read}" if read else cells.rstrip()
+            line = f"{cells}  ← {read}" if read else cells.rstrip()
+            yield line.replace("\n", "\\n")  # a name may hold any character
 
 
 def shape_text(shape: tuple[int, ...], axes: tuple[str, ...]) -> str:

@@ -391,3 +391,16 @@ def test_all_of_a_published_model_lies_between_input_and_output(name: str, side:
         waiting += new
     assert reached == {node.id for node in graph.nodes}
     assert [node.id for node in graph.nodes if node.id not in targets] == ["output"]
+
+
+def test_names_of_any_characters_are_written_out():
+    names = ["`tick`", "a&amp;b", 'q"x', "new\nline", "<b>"]
+    model = nn.Sequential()
+    for name in names:
+        model.add_module(name, nn.Sequential(nn.Linear(2, 2)))
+    found = nv.graph(model, torch.zeros(1, 2))
+    assert len(str(found).splitlines()) == 1 + len(found.nodes)
+    titles = [line for line in found.to_mermaid().splitlines() if "subgraph" in line]
+    assert titles[0].strip() == 'subgraph g0["#96;tick#96; (Sequential)"]'
+    assert titles[1].strip() == 'subgraph g1["a#amp;amp;b (Sequential)"]'
+    assert titles[3].strip() == 'subgraph g3["new<br>line (Sequential)"]'
