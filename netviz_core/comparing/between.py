@@ -56,7 +56,9 @@ def _is_input(place: Place) -> bool:
 
 
 def given_at(place: Place, judge: Judge) -> tuple[Sequence[AxisArray], Sequence[AxisArray]]:
-    """What comes out of a place between layers, on both sides."""
+    """What comes out of the place where the difference begins, on both sides."""
+    if place.judged is not None:
+        return returned_by(place.judged.pair.a[-1]), returned_by(place.judged.pair.b[-1])
     if place.before is not None:
         return place.before.pair.a[0].given, place.before.pair.b[0].given
     assert judge.a.whole is not None and judge.b.whole is not None

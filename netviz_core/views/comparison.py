@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 
 from ..alignment import LayerMapping
+from ..arrays import AxisArray
 from ..capture import Capture
 from ..comparing.between import between_words, causes_between, given_at
 from ..comparing.causes import Cause, causes_at
 from ..comparing.common import matched
 from ..comparing.difference import Difference
 from ..comparing.gradients import gradients_of
-from ..comparing.judging import Judge, Judged, returned_by, weight_pairs
+from ..comparing.judging import Judge, Judged, weight_pairs
 from ..comparing.pairing import pair_up
 from ..comparing.remarks import remarks_on
 from ..comparing.repeat import unsteady
@@ -402,10 +403,7 @@ def _outputs_at(place: Place | None, judge: Judge) -> tuple[AxisArray, AxisArray
     """What was returned, or given, where the difference begins."""
     if place is None:
         return None
-    if place.judged is not None:
-        ours, theirs = (returned_by(side[-1]) for side in (place.judged.pair.a, place.judged.pair.b))
-    else:
-        ours, theirs = given_at(place, judge)
+    ours, theirs = given_at(place, judge)
     together = matched(ours[0], theirs[0]) if ours and theirs else None
     if together is None:
         return None
