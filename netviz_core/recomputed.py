@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import AxisArray
+from .arrays import AxisArray, positional_axes
 from .recomputed_activation import activation, with_activation
 from .recomputed_attention import attention
 from .recomputed_given import Array, Axes, Given, Unknown, along, floating, with_axis_last
@@ -90,9 +90,7 @@ def _einsum_dense(given: Given) -> AxisArray:
         raise Unknown
     values = np.einsum(equation, floating(x.transpose(*order).values), given.weight("kernel"), optimize=True)
     values = values + given.weights.get("bias", np.float32(0))
-    kept = values.ndim == x.values.ndim and x.axes[-1] == "channel"
-    axes = x.axes if kept else ("batch", *(f"axis{place}" for place in range(1, values.ndim)))
-    return with_activation(given, AxisArray(values, axes))
+    return with_activation(given, AxisArray(values, positional_axes(values.ndim)))
 
 
 def _embedding(given: Given) -> AxisArray:

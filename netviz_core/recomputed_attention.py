@@ -26,7 +26,9 @@ def attention(given: Given) -> AxisArray:
     shares = softmax(scores)
     mixed = np.einsum("bhqk,bkhd->bqhd", shares, value, optimize=True)
     result = np.einsum("bqhd,ohd->bqo", mixed, given.weight("output_kernel"), optimize=True)
-    return AxisArray(result + given.weights.get("output_bias", 0.0), ("batch", "time", "channel"))
+    # Where no order of batch and time is told, nothing is but that of the query.
+    axes = ("batch", "time", "channel") if "batch_first" in given.config else given.x.axes
+    return AxisArray(result + given.weights.get("output_bias", np.float32(0)), axes)
 
 
 def _inputs(given: Given) -> dict[str, Array]:

@@ -103,7 +103,8 @@ class Given:
             found = {axes for axes in found if tuple(known[axis] for axis in axes) == tuple(lengths)}
         if len(found) == 1:
             return found.pop()
-        if lengths is not None and ("channel",) in found:
+        last = positions in ((-1,), (x.values.ndim - 1,))
+        if last and lengths is not None and ("channel",) in found:
             return ("channel",)
         raise Unknown
 

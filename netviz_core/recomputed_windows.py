@@ -70,6 +70,8 @@ def pool(given: Given) -> AxisArray:
     x = floating(_laid_out(given, len(size)))
     stride, dilation = _per_axis(given, "stride", len(size)), given.config.get("dilation", (1,) * len(size))
     sides = _sides(given.setting("padding"), x.shape[2:], size, stride, dilation)
+    if any(before != after for before, after in sides) and "uneven_padding_mode" in given.config:
+        x, sides = _padded(x, sides, given.config["uneven_padding_mode"]), ((0, 0),) * len(size)
     more = _overhang(x.shape[2:], sides, size, stride, dilation) if given.config.get("ceil_mode") else None
     reduced = _maximum if pooling == "max" else _mean
     result = reduced(given, x, sides, more or ((0, 0),) * len(size), size, stride, dilation)

@@ -145,7 +145,7 @@ def _of_preprocessing(layer: Any) -> dict[str, Any]:
         return {"scale": _numbers(layer.scale), "offset": _numbers(layer.offset), "axis": axis}
     if keras_class(layer, ("Normalization",)) and layer.built and len(layer.axis) < 2:
         taken = {name: _numbers(getattr(layer, name)) for name in ("mean", "variance")}
-        along = {"axis": axis for axis in layer.axis}
+        along = {"axis": layer.axis[0]} if layer.axis else {}
         return {**taken, **along, "invert": layer.invert, "epsilon": keras.config.epsilon()}
     return {}
 
@@ -164,6 +164,9 @@ def _of_pool(layer: Any) -> dict[str, Any]:
         found["output_size"] = _plain(layer.output_size)
     elif found["pooling"] == "average":
         found["count_include_pad"] = False
+        if layer.padding == "same" and keras.backend.backend() == "torch":
+            # There, and there alone, Keras repeats the edge where it pads more behind than before.
+            found["uneven_padding_mode"] = "replicate"
     return found
 
 

@@ -18,6 +18,11 @@ def config(layer: Any) -> dict[str, Any]:
     return dict(nv.wrap(layer)[""].config)
 
 
+def built(layer: Any) -> Any:
+    layer.build((3, 2))
+    return layer
+
+
 CASES = [
     (
         lambda: L.Conv2D(4, 3, strides=2, padding="same", activation="relu"),
@@ -30,8 +35,20 @@ CASES = [
     (lambda: L.Conv2DTranspose(4, 3, padding="same"), {"padding": ((1, 1), (1, 1))}),
     (lambda: L.Conv1DTranspose(4, 3, strides=2, padding="same"), {"padding": ((0, 1),)}),
     (lambda: L.Conv1DTranspose(4, 2, strides=3), {"padding": ((0, -1),)}),
-    (lambda: L.MaxPooling2D(2), {"kernel_size": (2, 2), "stride": (2, 2)}),
-    (lambda: L.ZeroPadding2D(1), {}),
+    (lambda: L.MaxPooling2D(2), {"kernel_size": (2, 2), "stride": (2, 2), "pooling": "max"}),
+    (lambda: L.AveragePooling1D(3), {"pooling": "average", "count_include_pad": False}),
+    (L.GlobalMaxPooling2D, {"pooling": "max", "output_size": (1, 1), "keepdims": False}),
+    (lambda: L.AdaptiveAveragePooling1D(3), {"pooling": "average", "output_size": (3,)}),
+    (lambda: L.ZeroPadding2D(((1, 2), (0, 3))), {"padding": ((1, 2), (0, 3)), "padding_mode": "zeros"}),
+    (lambda: L.ZeroPadding1D(1), {"padding": ((1, 1),), "padding_mode": "zeros"}),
+    (lambda: L.Rescaling(0.5, [1.0, 2.0]), {"scale": 0.5, "offset": (1.0, 2.0), "axis": -1}),
+    (
+        lambda: built(L.Normalization(mean=[1.0, 2.0], variance=4.0)),
+        {"mean": (1.0, 2.0), "variance": (4.0, 4.0), "axis": -1, "invert": False, "epsilon": 1e-7},
+    ),
+    (lambda: L.Normalization(), {}),
+    (lambda: built(L.LayerNormalization()), {"axis": -1}),
+    (lambda: built(L.LayerNormalization(axis=[0, 1])), {"axis": (0, 1)}),
     (L.BatchNormalization, {"epsilon": 1e-3, "momentum": 0.01, "axis": -1}),
     (lambda: L.GroupNormalization(2), {"groups": 2, "epsilon": 1e-3}),
     (lambda: L.LeakyReLU(0.2), {"negative_slope": 0.2, "activation": "leaky_relu"}),
@@ -42,6 +59,12 @@ CASES = [
     ),
     (lambda: L.Dense(2, activation="leaky_relu"), {"activation": "leaky_relu", "negative_slope": 0.2}),
     (lambda: L.ReLU(6), {"activation": "relu6"}),
+    (
+        lambda: L.Dense(2, activation=partial(keras.activations.relu, max_value=3.0)),
+        {"activation": "relu", "max_value": 3.0, "threshold": 0.0},
+    ),
+    (lambda: L.Activation("soft_shrink"), {"activation": "soft_shrink", "threshold": 0.5}),
+    (lambda: L.Activation("log_softmax"), {"activation": "log_softmax", "axis": -1}),
     (L.Softmax, {"axis": -1, "activation": "softmax"}),
     (lambda: L.Dropout(0.3), {"rate": 0.3}),
     (lambda: L.Dense(2, activation=abs), {"activation": "abs", "units": 2}),

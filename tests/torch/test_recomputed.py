@@ -176,8 +176,8 @@ VECTOR_LAYERS = [
 ACTIVATIONS = [
     nn.ReLU(), nn.ReLU6(), nn.LeakyReLU(0.3), nn.PReLU(), nn.PReLU(6), nn.ELU(0.7), nn.CELU(0.7), nn.SELU(), nn.GELU(),
     nn.GELU("tanh"), nn.SiLU(), nn.Hardswish(), nn.Sigmoid(), nn.Hardsigmoid(), nn.Tanh(), nn.Softmax(-1),
-    nn.Softmax(1), nn.LogSoftmax(1), nn.Softmin(1), nn.Softplus(), nn.Softplus(beta=2), nn.Softsign(), nn.Mish(), nn.Hardtanh(),
-    nn.Hardtanh(-0.3, 0.6), nn.LogSigmoid(), nn.Tanhshrink(), nn.Hardshrink(0.3), nn.Softshrink(0.3),
+    nn.Softmax(1), nn.LogSoftmax(1), nn.Softmin(1), nn.Softplus(), nn.Softplus(beta=2), nn.Softsign(), nn.Mish(),
+    nn.Hardtanh(), nn.Hardtanh(-0.3, 0.6), nn.LogSigmoid(), nn.Tanhshrink(), nn.Hardshrink(0.3), nn.Softshrink(0.3),
     nn.Threshold(0.1, -2.0), nn.RReLU(), nn.GLU(1),
 ]  # fmt: skip
 
