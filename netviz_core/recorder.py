@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple, Protocol
@@ -68,6 +68,7 @@ class Observation(NamedTuple):
 
     ``axes`` are the names of the axes as they stand in the native tensor; the core puts them
     into canonical order. ``nbytes`` is the size of the NumPy array that ``value`` will give.
+    ``identity``, where a backend knows one, is the same for two values of a pass only if they are equal.
     """
 
     leaf: str
@@ -75,6 +76,7 @@ class Observation(NamedTuple):
     axes: tuple[str, ...]
     dtype: str
     nbytes: int
+    identity: Hashable = None
 
 
 @dataclass
@@ -117,6 +119,9 @@ class Recorder:
 
     keeps_values = True
     """Whether it wants the values themselves; if not, a backend may give `blank` ones."""
+
+    looks_only = False
+    """Whether it reads a value while it is told of it and never again, so that a backend need not keep it safe."""
 
     def __init__(
         self,
@@ -285,6 +290,46 @@ class FormRecorder(Recorder):
 def blank(shape: tuple[int, ...]) -> HeldValue:
     """Zeros in no memory, for a value of which the form alone is wanted."""
     return Ready(np.ndarray(shape, np.int8, b"\0", strides=(0,) * len(shape)))
+
+
+class SummaryRecorder(Recorder):
+    """Receives what layers returned, looks at it once, and keeps what that makes of it.
+
+    Parameters
+    ----------
+    layers : iterable of Layer
+        Those asked for.
+    summarise : callable
+        Given each `Activation` while its layer returns. Its values are the layer's own: they must not be written
+        to, nor kept.
+    """
+
+    looks_only = True
+
+    def __init__(self, layers: Iterable[Layer], summarise: Callable[[Activation], Any]) -> None:
+        super().__init__(layers)
+        self._summarise = summarise
+        self._summaries: dict[int, Any] = {}
+        self._latest: tuple[Hashable, Any] = None, None
+
+    def reduces(self, path: str) -> bool:
+        """Whether what the layer at `path` returns is made smaller at once."""
+        return True
+
+    def summary_of(self, slot: Slot) -> Any:
+        """What was made of a value; that of the one before, where the two are the same."""
+        return self._summaries[id(slot)]
+
+    def _slot(self, path: str, call: int, observed: Observation) -> Slot:
+        axes = self._axes_of(path, observed)
+        identity = None if observed.identity is None else (observed.identity, axes)
+        summary = self._latest[1]
+        if identity is None or identity != self._latest[0]:
+            summary = self._summarise(Slot(path, call, observed, axes).get())
+        self._latest = identity, summary
+        slot = Slot(path, call, observed._replace(value=Ready(np.zeros(0)), nbytes=0), axes)
+        self._summaries[id(slot)] = summary
+        return slot
 
 
 def _positional(values: np.ndarray[Any, Any]) -> AxisArray:

@@ -127,10 +127,9 @@ def name_defined_axes(
 
 
 def _observation(leaf: str, tensor: torch.Tensor, watch: Watch, recorder: Recorder) -> Observation:
-    value = watch.hold(tensor) if recorder.keeps_values else watch.form(tensor)
-    return Observation(
-        leaf, value, watch.follower.axes(tensor), dtype_name(tensor.dtype), numpy_bytes(tensor)
-    )
+    keep = watch.form if not recorder.keeps_values else watch.show if recorder.looks_only else watch.hold
+    axes, nbytes = watch.follower.axes(tensor), numpy_bytes(tensor)
+    return Observation(leaf, keep(tensor), axes, dtype_name(tensor.dtype), nbytes, watch.identity(tensor))
 
 
 def numpy_bytes(tensor: torch.Tensor) -> int:

@@ -22,7 +22,7 @@ from netviz_core.errors import CaptureError, UnsupportedError
 from netviz_core.recorder import HeldValue, Ready, blank
 
 from .axes import AxisFollower
-from .weights import to_numpy
+from .weights import as_it_lies, to_numpy
 
 
 class HeldTensor:
@@ -96,6 +96,8 @@ class Watch(TorchDispatchMode):
         self._owned: dict[int, list[torch.Tensor]] = {}
         self._before: list[tuple[torch.Tensor, torch.Tensor]] = []
         self._exposed: set[int] = set()
+        self._latest: weakref.ref[torch.Tensor] | None = None
+        self._identity = 0
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -142,6 +144,22 @@ class Watch(TorchDispatchMode):
         """Keep a tensor's shape alone."""
         _refuse_transformed(tensor)
         return blank(tuple(tensor.shape))
+
+    def show(self, tensor: torch.Tensor) -> HeldValue:
+        """A tensor's present value, to be read before anything else runs."""
+        if not _is_plain(tensor):
+            return self.hold(tensor)
+        with torch._C._DisableTorchDispatch():
+            return Ready(as_it_lies(tensor))
+
+    def identity(self, tensor: torch.Tensor) -> int | None:
+        """The same number as before for the tensor asked about last, unless it was written to; a new one for others."""
+        if not _is_plain(tensor) or memory_of(tensor) in self._exposed or not _is_torchs_own(tensor):
+            return None
+        if self._latest is None or self._latest() is not tensor:
+            self._latest = weakref.ref(tensor)
+            self._identity += 1
+        return self._identity
 
     def own(self, tensor: torch.Tensor) -> None:
         """Remember a tensor's value if it is written to, for `put_back`."""
@@ -190,6 +208,9 @@ class Watch(TorchDispatchMode):
         if not _is_plain(tensor):
             return
         key = memory_of(tensor)
+        latest = self._latest and self._latest()
+        if latest is not None and memory_of(latest) == key:
+            self._latest = None
         for reference in self._held.get(key, ()):
             held = reference()
             if held is not None:

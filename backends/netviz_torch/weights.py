@@ -180,6 +180,15 @@ _NATIVE_TO_NUMPY = frozenset(
 )
 
 
+def as_it_lies(tensor: torch.Tensor) -> np.ndarray:
+    """The same as `to_numpy`, read-only, and without a trace: ``Tensor.numpy`` forbids its memory to be resized."""
+    tensor = tensor.detach()
+    is_numpys = tensor.device.type == "cpu" and tensor.dtype in _NATIVE_TO_NUMPY and not tensor.is_quantized
+    if is_numpys and not tensor.is_conj() and not tensor.is_neg():
+        return np.from_dlpack(tensor)
+    return to_numpy(tensor)
+
+
 def to_numpy(tensor: torch.Tensor) -> np.ndarray:
     """The tensor as NumPy, sharing its memory where that is possible.
 

@@ -18,13 +18,14 @@ import numpy as np
 
 from ..arrays import Activation
 from ..batches import batches_of, inputs_of, structure_of
-from ..capture import capture
+from ..capture import Capture
 from ..errors import FileFormatError, InputError, LayerNotFoundError, nearest
 from ..moments import bin_edges, leading_bits_counts, quantiles_of, rebinned
 from ..network import Network, wrap
 from ..outputs import replace_file
 from ..protocols import LayerSelection
-from ..recorder import Coverage
+from ..recorder import Coverage, SummaryRecorder
+from ..reductions import by_channel, in_memory_order
 from .histogram import Histogram, HistogramRows, even_edges
 from .measures import LayerMeasures
 
@@ -446,15 +447,13 @@ def _checked(batches: Iterable[Any]) -> Iterator[Any]:
 
 
 def _of_batch(network: Network, inputs: Any, layers: LayerSelection, every_value: bool) -> Statistics:
-    found: dict[tuple[str, int, str], LayerStatistics] = {}
-
-    def note(activation: Activation) -> float:
-        found[activation.path, activation.call, activation.leaf] = summarised(activation, every_value)
-        return 0.0
-
-    captured = capture(network, inputs, layers, reduce=note)
-    keys = {(slot.path, slot.call, slot.observation.leaf): key for key, slot in captured.slots().items()}
-    return Statistics({keys[place]: layer for place, layer in found.items()}, captured.coverage, 1)
+    if hasattr(network.backend, "build"):
+        network.backend.build(network.native, inputs)
+    recorder = SummaryRecorder(network.select(layers), lambda activation: summarised(activation, every_value))
+    network.backend.run(network.native, inputs, recorder)
+    captured = Capture(network.backend.name, recorder)
+    found = {key: recorder.summary_of(slot) for key, slot in captured.slots().items()}
+    return Statistics(found, captured.coverage, 1)
 
 
 def summarised(activation: Activation, every_value: bool = False) -> LayerStatistics:
@@ -462,84 +461,20 @@ def summarised(activation: Activation, every_value: bool = False) -> LayerStatis
     values = activation.values
     if np.iscomplexobj(values):
         values = np.abs(values)
-    sampled = values.reshape(-1)
-    if not every_value and sampled.size > HISTOGRAM_SAMPLE:
-        sampled = sampled[:: -(-sampled.size // HISTOGRAM_SAMPLE)]
-    rows = _rows(values, activation.axes)
-    each = _of_rows(rows)
-    channels = _flat(_merged_at_once(each, axis=0), rows.shape[1])
+    channels = ChannelStatistics(*by_channel(values, activation.axes))
+    is_large = values.size > HISTOGRAM_SAMPLE and not every_value
+    sampled = (_evenly(values) if is_large else values).reshape(-1)
     finite = sampled[np.isfinite(sampled)] if channels.nonfinite_count.any() else sampled
     return LayerStatistics(leading_bits_counts(finite, DETAIL), channels)
 
 
-def _rows(values: Array, axes: Sequence[str]) -> Array:
-    """The same values as ``(batch, channel, place)``; as one channel, where there are none."""
-    if "channel" not in axes:
-        return values.reshape(1, 1, values.size)
-    values = np.moveaxis(values, axes.index("channel"), 0)
-    values = np.moveaxis(values, 0, 1) if values.ndim > 1 else values[np.newaxis]
-    return values.reshape(*values.shape[:2], math.prod(values.shape[2:]))
-
-
-def _flat(merged: ChannelStatistics, channels: int) -> ChannelStatistics:
-    return ChannelStatistics(*(getattr(merged, f.name).reshape(channels) for f in fields(merged)))
-
-
-def _of_rows(rows: Array) -> ChannelStatistics:
-    """Of each row ``(batch, channel)`` of values ``(batch, channel, place)`` by itself."""
-    shape, places = rows.shape[:2], rows.shape[2]
-    if not rows.size:
-        nothing = np.full(shape, np.nan)
-        none = np.zeros(shape, np.int64)
-        return ChannelStatistics(none, nothing, nothing, nothing, nothing, none, none, none)
-    if rows.dtype.kind not in "f":
-        rows = rows.astype(np.float64)
-    with np.errstate(over="ignore", invalid="ignore"):
-        mean = rows.mean(axis=2, dtype=None if places < 2**12 else np.float64)
-        centred = rows - mean[..., np.newaxis].astype(rows.dtype)
-        # What rounding left of the mean, which is much beside a small spread around a large mean.
-        rest = np.einsum("bcn->bc", centred).astype(np.float64) / places
-        variance = np.einsum("bcn,bcn->bc", centred, centred).astype(np.float64) / places - rest**2
-        variance = np.maximum(variance, 0.0)
-        mean = mean.astype(rows.dtype).astype(np.float64) + rest
-        minimum, maximum = rows.min(axis=2), rows.max(axis=2)
-        if not np.isfinite(variance).all() or ((variance == 0) & (minimum < maximum)).any():
-            return _of_rows_with_gaps(rows.astype(np.float64))
-    zeros = np.zeros(shape, np.int64)
-    if np.count_nonzero(rows) < rows.size:
-        zeros = places - np.count_nonzero(rows, axis=2)
-    return ChannelStatistics(
-        np.full(shape, places),
-        mean,
-        variance,
-        minimum.astype(np.float64),
-        maximum.astype(np.float64),
-        zeros,
-        np.zeros(shape, np.int64),
-        np.zeros(shape, np.int64),
-    )
-
-
-def _of_rows_with_gaps(rows: Array) -> ChannelStatistics:
-    """The same where some values are not finite, or too large or too small to be squared in their own dtype."""
-    finite = np.isfinite(rows)
-    count = finite.sum(axis=2)
-    present = np.where(finite, rows, 0.0)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        mean = present.sum(axis=2) / count
-        centred = np.where(finite, rows - mean[..., np.newaxis], 0.0)
-        variance = (centred**2).sum(axis=2) / count
-    empty = count == 0
-    return ChannelStatistics(
-        count,
-        mean,
-        variance,
-        np.where(empty, np.nan, np.where(finite, rows, np.inf).min(axis=2)),
-        np.where(empty, np.nan, np.where(finite, rows, -np.inf).max(axis=2)),
-        (finite & (rows == 0)).sum(axis=2),
-        rows.shape[2] - count,
-        np.isnan(rows).sum(axis=2),
-    )
+def _evenly(values: Array) -> Array:
+    """An even sample; its stride has nothing in common with any length, so that no channel or place is passed over."""
+    as_they_lie = values.transpose(in_memory_order(values)).reshape(-1)
+    stride = -(-values.size // HISTOGRAM_SAMPLE)
+    while math.gcd(stride, values.size) > 1:
+        stride += 1
+    return as_they_lie[::stride]
 
 
 def _spread(

@@ -1,0 +1,227 @@
+"""Count, mean, variance, extremes and zeros of each channel of an array, read once while it is in the cache."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+_BLOCK = 2**16
+"""How many values are reduced in all ways before the next are read: as many as stay in a core's own cache."""
+
+_LONG_ROW = 512
+"""From this length on, the neighbours of one channel are reduced as they lie; never more than `_LONGEST` at once."""
+
+_LONGEST = 2**12
+_MOST_ROWS = 32
+"""How many numbers that lie apart are added before their sum goes on in float64."""
+
+_FEW = 256
+"""Of fewer values a channel, rounding does not average out: they are added in float64."""
+
+_FAR = 4.0
+"""Where the squared mean is so many times the variance, mean squares do not tell the variance to 1e-6."""
+
+_SMALL_SQUARE = 1e-20
+"""Where mean squares are smaller, some float32 may have lost digits to underflow."""
+
+
+class Reduced(NamedTuple):
+    """What is known of the values of each channel; arrays of shape ``(channel,)``.
+
+    Mean, variance and extremes are float64, of the finite values, and NaN where there are none.
+    """
+
+    finite_count: Array
+    mean: Array
+    variance: Array
+    minimum: Array
+    maximum: Array
+    zero_count: Array
+    nonfinite_count: Array
+    nan_count: Array
+
+
+def by_channel(values: Array, axes: Sequence[str]) -> Reduced:
+    """Reduce real numbers of any layout in memory over all axes but ``channel``; as one channel, where it is absent.
+
+    Sums and sums of squares are taken block by block, in the numbers' own precision, and go on in float64. Where
+    values lie far from zero, they are taken of the distances from about the mean, as a few values show it. A channel
+    for which that failed is read again about its mean; one that holds what is not finite, or cannot be squared,
+    in float64.
+    """
+    parts = _as_outer_channel_inner(values, axes)
+    outer, channels, inner = parts.shape
+    if not parts.size:
+        nothing, none = np.full(channels, np.nan), np.zeros(channels, np.int64)
+        return Reduced(none, nothing, nothing, nothing, nothing, none, none, none)
+    count = outer * inner
+    if parts.dtype.kind != "f" or count < _FEW:
+        parts = parts.astype(np.float64)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        about = _about_the_mean(parts)
+        sums = _sums(parts, about)
+        mean, variance, is_far = sums.moments(count, about)
+        constant = sums.minimum == sums.maximum
+        plain = constant | (sums.squares > count * _SMALL_SQUARE)
+        plain &= np.isfinite(sums.squares) & np.isfinite(mean)
+        for some in _few_at_a_time(np.flatnonzero(plain & is_far & ~constant), count):
+            about = mean[some].astype(parts.dtype)
+            mean[some], variance[some], _ = _sums(parts[:, some], about).moments(count, about)
+    mean[constant], variance[constant] = sums.minimum[constant], 0.0
+    none = np.zeros(channels, np.int64)
+    found = Reduced(none + count, mean, variance, sums.minimum, sums.maximum, sums.zeros, none, none.copy())
+    for some in _few_at_a_time(np.flatnonzero(~plain), count):
+        for entry, again in zip(found, _carefully(parts[:, some]), strict=True):
+            entry[some] = again
+    return found
+
+
+def in_memory_order(values: Array) -> tuple[int, ...]:
+    """The axes of an array, those first along which neighbours lie farthest apart."""
+    return tuple(sorted(range(values.ndim), key=lambda axis: -abs(values.strides[axis])))
+
+
+def _as_outer_channel_inner(values: Array, axes: Sequence[str]) -> Array:
+    """The same values with three axes, in the order in which they lie in memory; copied only if they lie apart."""
+    order = in_memory_order(values)
+    values = values.transpose(order)
+    if "channel" not in axes:
+        return values.reshape(1, 1, values.size)
+    place = order.index(tuple(axes).index("channel"))
+    outer, inner = math.prod(values.shape[:place]), math.prod(values.shape[place + 1 :])
+    return values.reshape(outer, values.shape[place], inner)
+
+
+def _about_the_mean(parts: Array) -> Array:
+    """Of each channel, the mean of a few values, in their own precision; zero where the mean is close to that."""
+    outer, _, inner = parts.shape
+    few = parts[:: max(1, outer // (16 if inner < 16 else 4)), :, :: max(1, inner // 4)]
+    mean, spread = few.mean(axis=(0, 2)), few.std(axis=(0, 2))
+    about: Array = np.where(np.isfinite(spread) & (np.abs(mean) > spread), mean, 0).astype(parts.dtype)
+    return about
+
+
+class _Sums(NamedTuple):
+    """Of each channel; float64, and int64 for the zeros. `total` and `squares` are those of distances from a number."""
+
+    total: Array
+    squares: Array
+    minimum: Array
+    maximum: Array
+    zeros: Array
+
+    @classmethod
+    def of_nothing(cls, size: int) -> _Sums:
+        ends = np.full(size, np.inf), np.full(size, -np.inf)
+        return cls(np.zeros(size), np.zeros(size), *ends, np.zeros(size, np.int64))
+
+    def over(self, shape: tuple[int, ...], axes: int | tuple[int, ...]) -> _Sums:
+        return _Sums(
+            self.total.reshape(shape).sum(axis=axes),
+            self.squares.reshape(shape).sum(axis=axes),
+            self.minimum.reshape(shape).min(axis=axes),
+            self.maximum.reshape(shape).max(axis=axes),
+            self.zeros.reshape(shape).sum(axis=axes),
+        )
+
+    def moments(self, count: int, about: Array) -> tuple[Array, Array, Array]:
+        """Mean, variance, and whether the mean is so far from `about` that the variance is not to be trusted."""
+        beside = self.total / count
+        variance = self.squares / count - beside**2
+        return about + beside, variance, variance * _FAR < beside**2
+
+
+def _sums(parts: Array, about: Array) -> _Sums:
+    return (_along_rows if parts.shape[2] >= _LONG_ROW else _across_rows)(parts, about)
+
+
+def _along_rows(parts: Array, about: Array) -> _Sums:
+    """Where a channel's values lie in long rows, each row, or piece of it, is reduced to one number."""
+    outer, channels, inner = parts.shape
+    rows = parts.reshape(outer * channels, inner)
+    origins = np.tile(about, outer)[:, np.newaxis]
+    found = _Sums.of_nothing(len(rows))
+    width = min(inner, _LONGEST)
+    height, ones = _BLOCK // width, np.ones((1, width), parts.dtype)
+    for top in range(0, len(rows), height):
+        sums = _Sums(*(entry[top : top + height] for entry in found))
+        origin = origins[top : top + height]
+        is_away = origin.any()
+        for left in range(0, inner, width):
+            block = rows[top : top + height, left : left + width]
+            np.minimum(sums.minimum, block.min(axis=1), out=sums.minimum)
+            np.maximum(sums.maximum, block.max(axis=1), out=sums.maximum)
+            is_zero = block == 0
+            if np.count_nonzero(is_zero):
+                sums.zeros[:] += [np.count_nonzero(row) for row in is_zero]
+            distances = block - origin if is_away else block
+            sums.total[:] += _dots(distances, ones[:, : block.shape[1]])
+            sums.squares[:] += _dots(distances, distances)
+    return found.over((outer, channels), 0)
+
+
+def _dots(rows: Array, others: Array) -> Array:
+    """The inner product of each row with another: what NumPy adds fastest and, over a row, well enough."""
+    products: Array = np.matmul(rows[:, np.newaxis], others[:, :, np.newaxis])
+    return products[:, 0, 0]
+
+
+def _across_rows(parts: Array, about: Array) -> _Sums:
+    """Where they lie in short rows, what has the same place in each of several rows is reduced to one number."""
+    outer, channels, inner = parts.shape
+    joined = math.gcd(outer, 2 ** max(0, (_BLOCK // _MOST_ROWS // (channels * inner)).bit_length() - 1))
+    rows = parts.reshape(outer // joined, joined * channels * inner)
+    origins = np.tile(np.repeat(about, inner), joined)
+    found = _Sums.of_nothing(rows.shape[1])
+    height = min(len(rows), _MOST_ROWS)
+    width = _BLOCK // height
+    for left in range(0, rows.shape[1], width):
+        sums = _Sums(*(entry[left : left + width] for entry in found))
+        origin = origins[left : left + width]
+        is_away = origin.any()
+        for top in range(0, len(rows), height):
+            block = rows[top : top + height, left : left + width]
+            np.minimum(sums.minimum, block.min(axis=0), out=sums.minimum)
+            np.maximum(sums.maximum, block.max(axis=0), out=sums.maximum)
+            is_zero = block == 0
+            if np.count_nonzero(is_zero):
+                sums.zeros[:] += np.add.reduce(is_zero.view(np.uint8), axis=0, dtype=np.uint8)
+            distances = block - origin if is_away else block
+            sums.total[:] += distances.sum(axis=0)
+            sums.squares[:] += np.einsum("ij,ij->j", distances, distances)
+    return found.over((joined, channels, inner), (0, 2))
+
+
+def _few_at_a_time(channels: Array, values_each: int) -> Iterator[Array]:
+    """Channels in groups of at most some million values, each of at least one."""
+    size = max(1, 2**20 // values_each)
+    for start in range(0, len(channels), size):
+        yield channels[start : start + size]
+
+
+def _carefully(parts: Array) -> Reduced:
+    """Of any numbers, in float64 and in two steps: first the mean, then the distances from it."""
+    numbers = parts.astype(np.float64)
+    finite = np.isfinite(numbers)
+    over = (0, 2)
+    count = finite.sum(axis=over)
+    empty = count == 0
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        mean = np.where(finite, numbers, 0.0).sum(axis=over) / count
+        distance = np.where(finite, numbers - mean[:, np.newaxis], 0.0)
+        variance = np.square(distance, out=distance).sum(axis=over) / count
+    return Reduced(
+        count,
+        mean,
+        variance,
+        np.where(empty, np.nan, np.where(finite, numbers, np.inf).min(axis=over)),
+        np.where(empty, np.nan, np.where(finite, numbers, -np.inf).max(axis=over)),
+        (numbers == 0).sum(axis=over),
+        parts.shape[0] * parts.shape[2] - count,
+        np.isnan(numbers).sum(axis=over),
+    )
