@@ -41,7 +41,10 @@ def load_safetensors(path: Path, trust: bool = False) -> Checkpoint:
         raise FileFormatError(
             f"{str(path)!r} is not a whole safetensors file: {error}; save it again"
         ) from error
-    header.pop("__metadata__", None)
+    if "netviz" in (header.pop("__metadata__", None) or {}):
+        raise FileFormatError(
+            f"{str(path)!r} is a capture, and no file of weights; open it with netviz_core.load_capture"
+        )
     tensors = {}
     for name, entry in header.items():
         dtype = _SAFETENSORS_DTYPES.get(entry["dtype"], entry["dtype"].lower())

@@ -155,6 +155,17 @@ def load_capture(path: str | Path) -> Capture:
         ) from error
 
 
+def is_capture(path: str | Path) -> bool:
+    """Whether a file is a capture that was saved."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as opened:
+            return "netviz" in (opened.metadata() or {})
+    except (SafetensorError, OSError):
+        return False
+
+
 @dataclass(frozen=True)
 class _Saved:
     """The `CaptureSource` of a file."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -42,6 +42,12 @@ LayerPath = Annotated[
         show_default=False,
     ),
 ]
+_COMPARED = typer.Argument(
+    help="A saved model, a saved capture (.safetensors), a file of weights, or package.module:name.",
+    show_default=False,
+)
+REPORTS = (".html", ".md", ".json", ".txt")
+"""The suffixes of what a comparison can be written to besides its plot."""
 Output = Annotated[
     Path,
     typer.Option(
@@ -295,6 +301,80 @@ def tell_health(
         raise typer.Exit(1)
 
 
+@app.command("compare")
+def compare_models(
+    a: Annotated[str, _COMPARED],
+    b: Annotated[str, _COMPARED],
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--input",
+            "-i",
+            metavar="FILE",
+            help="What both see, as elsewhere; captures need none, and without one weights alone are compared.",
+            show_default=False,
+        ),
+    ] = None,
+    input_of_b: Annotated[
+        Path | None,
+        typer.Option(
+            "--input-b", metavar="FILE", help="What b sees, if it is not what a sees.", show_default=False
+        ),
+    ] = None,
+    output: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Write a report, too: .html, .md, .json or .txt, or the plot: .png, .svg or .pdf. Can be given "
+            "several times.",
+            show_default=False,
+        ),
+    ] = None,
+    pair: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--pair",
+            metavar="A=B",
+            help="A layer of a and its partner in b, or globs with one * on both sides. Can be given several "
+            "times; the rest is paired as usual.",
+            show_default=False,
+        ),
+    ] = None,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(
+            "--tolerance",
+            metavar="ERROR",
+            help="What |a - b| / (rms + |b|) may be; by default by dtype.",
+            show_default=False,
+        ),
+    ] = None,
+    axes: Axes = None,
+    trust: Trust = False,
+) -> None:
+    """Say where two models first differ, and why; exit with 1 if they do.
+
+    They may be of different frameworks, saved captures, or files of weights.
+    """
+    from .compared import compared, mapping_of, save_report
+
+    outputs = output or []
+    for path in outputs:
+        _check_output(path, REPORTS)
+    found = compared(a, b, data, input_of_b, mapping_of(pair or []), tolerance, axes, trust)
+    typer.echo(str(found))
+    for path in outputs:
+        if path.suffix.lower() in REPORTS:
+            save_report(found, path)
+            typer.echo(f"wrote {path}")
+        else:
+            _save(found, path)
+    if not found.agrees:
+        raise typer.Exit(1)
+
+
 @app.command("backends")
 def list_plugins(
     load: Annotated[
@@ -340,9 +420,9 @@ def make_demo(
     typer.echo(f"open {made.page}")
 
 
-def _check_output(output: Path) -> None:
-    """Find out before the work that a figure cannot be written."""
-    suffixes = plugins.get_renderer(DEFAULT_RENDERER).suffixes
+def _check_output(output: Path, others: Sequence[str] = ()) -> None:
+    """Find out before the work that a figure, or what else has one of these suffixes, cannot be written."""
+    suffixes = (*plugins.get_renderer(DEFAULT_RENDERER).suffixes, *others)
     if output.suffix.lower() not in suffixes:
         raise FileFormatError(
             f"cannot tell from {str(output)!r} what to draw; use one of {', '.join(suffixes)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,6 +13,7 @@ import numpy as np
 from ..arrays import Activation, AxisArray
 from ..capture import Capture
 from ..checkpoint import Checkpoint
+from ..files import is_capture, load_capture
 from ..network import Network, wrap
 from ..protocols import Layer
 from ..recorder import Recorder, Slot
@@ -103,6 +105,8 @@ class Side:
 
 def side_of(name: str, model: Any, x: Any, max_bytes: int) -> Side:
     """See a model, or a capture of one, as a side of a comparison; runs the model once if there is an input."""
+    if isinstance(model, (str, os.PathLike)) and is_capture(model):
+        model = load_capture(model)
     if isinstance(model, Capture):
         return _side(name, model.backend, model.layers, model.slots().values(), model.given_slots())
     network = wrap(model)

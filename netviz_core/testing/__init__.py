@@ -1,13 +1,14 @@
-"""For authors of plugins and of tests: conformance suites, and a small model that needs no framework."""
+"""For authors of plugins and of tests: conformance suites, a check that two models agree, a small NumPy model."""
 
 from typing import TYPE_CHECKING, Any
 
+from .closeness import assert_models_close
 from .reference import ReferenceBackend, example_model
 
 if TYPE_CHECKING:
     from .conformance import BackendConformance
 
-__all__ = ["BackendConformance", "ReferenceBackend", "example_model"]
+__all__ = ["BackendConformance", "ReferenceBackend", "assert_models_close", "example_model"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,51 @@
+"""For tests of ports: two models must agree, layer by layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..alignment import LayerMapping
+from ..views.comparison import Comparison, compare
+
+
+def assert_models_close(
+    a: Any,
+    b: Any,
+    x: Any = None,
+    mapping: LayerMapping | None = None,
+    *,
+    tolerance: float | None = None,
+    loss: str | None = None,
+    targets: Any = None,
+) -> Comparison:
+    """Raise unless two models agree; the message is the report: where they first differ, and why.
+
+    Parameters
+    ----------
+    a, b, x, mapping, tolerance, loss, targets
+        As for `netviz_core.compare`.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    AssertionError
+        If they differ.
+    InputError, LayerNotFoundError
+        As `netviz_core.compare`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from netviz_core.testing import example_model
+    >>> found = assert_models_close(example_model(), example_model(), np.ones((2, 1, 8, 8)))
+    >>> len(found.pairs)
+    2
+    """
+    __tracebackhide__ = True
+    found = compare(a, b, x, mapping, tolerance=tolerance, loss=loss, targets=targets)
+    if not found.agrees:
+        raise AssertionError(str(found))
+    return found
