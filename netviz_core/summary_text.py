@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .multiply_accumulates import Form
+from .text_tables import laid_out, longest, printable, shortened, wrapped
 
 if TYPE_CHECKING:
     from .layer_summary import Summary, SummaryRow
@@ -46,18 +47,8 @@ class Table(NamedTuple):
 def as_text(summary: Summary, width: int | None) -> str:
     """See `Summary.to_text`."""
     table = _table(summary, width)
-    widths = _widths([table.titles, *table.lines])
-
-    def line(cells: Sequence[str]) -> str:
-        padded = [
-            _padded(cell, size, right)
-            for cell, size, right in zip(cells, widths, table.are_numbers, strict=True)
-        ]
-        return "  ".join(padded).rstrip()
-
-    rule = "─" * (sum(widths) + 2 * len(widths) - 2)
-    below = [part for text in table.below for part in _wrapped(text, width)]
-    return "\n".join([line(table.titles), rule, *map(line, table.lines), rule, *below])
+    below = [part for text in table.below for part in wrapped(text, width)]
+    return "\n".join([*laid_out(table.titles, table.are_numbers, table.lines), *below])
 
 
 def as_rich(summary: Summary, width: int) -> Iterable[Any]:
@@ -124,7 +115,7 @@ def _table(summary: Summary, width: int | None) -> Table:
         cells[0],
         [makers[name].is_number for name in columns],
         cells[1:],
-        [_printable(text) for text in below],
+        [printable(text) for text in below],
     )
 
 
@@ -177,7 +168,7 @@ def _columns(summary: Summary) -> Mapping[str, _Column]:
     return {
         "path": _Column("layer", False, lambda row: _name(row, summary.is_tree)),
         "kind": _Column("kind", False, lambda row: row.kind),
-        "type_name": _Column("type", False, lambda row: _printable(row.type_name)),
+        "type_name": _Column("type", False, lambda row: printable(row.type_name)),
         "depth": _Column("depth", True, lambda row: str(row.depth)),
         "input_shape": _Column("input", False, lambda row: _shapes(row.inputs)),
         "output_shape": _Column("output", False, lambda row: _shapes(row.outputs)),
@@ -189,17 +180,17 @@ def _columns(summary: Summary) -> Mapping[str, _Column]:
         "multiply_accumulates": _Column("MACs", True, lambda row: _scaled(row.multiply_accumulates)),
         "share": _Column("share", True, lambda row: f"{row.share:.1%}" if row.parameters else ""),
         "calls": _Column("calls", True, lambda row: str(row.calls)),
-        "shared_with": _Column("shared with", False, lambda row: _printable(row.shared_with or "")),
-        "reason": _Column("note", False, lambda row: _printable(row.reason)),
+        "shared_with": _Column("shared with", False, lambda row: printable(row.shared_with or "")),
+        "reason": _Column("note", False, lambda row: printable(row.reason)),
     }
 
 
 def _name(row: SummaryRow, is_tree: bool) -> str:
     if not row.path:
-        return _printable(row.type_name) if is_tree else "(the model)"
+        return printable(row.type_name) if is_tree else "(the model)"
     if not is_tree:
-        return _printable(row.path)
-    return "  " * row.depth + _printable(row.path[len(row.parent) + 1 :] if row.parent else row.path)
+        return printable(row.path)
+    return "  " * row.depth + printable(row.path[len(row.parent) + 1 :] if row.parent else row.path)
 
 
 def _parameters(row: SummaryRow) -> str:
@@ -281,60 +272,15 @@ def _fit(columns: dict[str, list[str]], width: int | None) -> list[str]:
             del columns[name]
             left_out.append(name)
     if "path" in columns:
-        excess = sum(map(_longest, columns.values())) + 2 * (len(columns) - 1) - width
+        excess = sum(map(longest, columns.values())) + 2 * (len(columns) - 1) - width
         if excess > 0:
-            size = max(_longest(columns["path"]) - excess, 8)
-            columns["path"] = [_shortened(cell, size) for cell in columns["path"]]
+            size = max(longest(columns["path"]) - excess, 8)
+            columns["path"] = [shortened(cell, size) for cell in columns["path"]]
     return left_out
 
 
 def _least_width(columns: Mapping[str, list[str]]) -> int:
-    widths = {name: _longest(cells) for name, cells in columns.items()}
+    widths = {name: longest(cells) for name, cells in columns.items()}
     if "path" in widths:
         widths["path"] = min(widths["path"], _SHORTEST_PATH)
     return sum(widths.values()) + 2 * (len(widths) - 1)
-
-
-def _widths(lines: Sequence[Sequence[str]]) -> list[int]:
-    return [_longest(column) for column in zip(*lines, strict=True)]
-
-
-def _longest(cells: Sequence[str]) -> int:
-    return max(map(_width, cells))
-
-
-def _width(text: str) -> int:
-    if text.isascii():
-        return len(text)
-    from rich.cells import cell_len
-
-    return cell_len(text)
-
-
-def _padded(text: str, size: int, right: bool) -> str:
-    space = " " * (size - _width(text))
-    return space + text if right else text + space
-
-
-def _shortened(text: str, size: int) -> str:
-    """The text with its middle left out, where it is too long; both ends tell paths apart."""
-    if _width(text) <= size:
-        return text
-    indent = text[: len(text) - len(text.lstrip())][: size // 2]
-    name = text.strip()
-    while name and len(indent) + _width(name) + 1 > size:
-        middle = len(name) // 2
-        name = name[:middle] + name[middle + 1 :]
-    middle = len(name) // 2
-    return f"{indent}{name[:middle]}…{name[middle:]}"
-
-
-def _wrapped(text: str, width: int | None) -> list[str]:
-    import textwrap
-
-    return [text] if width is None else textwrap.wrap(text, max(width, 20), subsequent_indent="  ")
-
-
-def _printable(text: str) -> str:
-    """The text on one line, whatever it has in it."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
