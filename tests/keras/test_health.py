@@ -167,7 +167,7 @@ def test_an_operation_between_layers_is_blamed_on_its_container() -> None:
     model = keras.Model(inputs, L.Dense(2, name="last")(Divides(name="divides")(L.Dense(4)(inputs))))
     found = health(model, array(3, 4))
     assert found.first_nonfinite == "divides"
-    assert "by an operation between its layers" in found.cause
+    assert "between its layers" in found.cause
     assert {row.path for row in found.alarms} >= {"divides", "divides/after", "last"}
 
 
@@ -257,6 +257,48 @@ def test_fresh_models_are_well(name: str) -> None:
     make, x = MODELS[name]
     found = health(make(), x)
     assert well(found), str(found)
+
+
+def exploding() -> keras.Model:
+    """Layers with large kernels, each normalised."""
+    layers: list[Any] = [keras.Input((4,))]
+    for number in range(5):
+        large = keras.initializers.Constant(100.0)
+        layers += [L.Dense(4, kernel_initializer=large, name=f"dense{number}"), L.BatchNormalization()]
+    return keras.Sequential([*layers, L.Dense(2, name="last")])
+
+
+def judged(model: keras.Model) -> Health:
+    return health(model, array(3, 4), loss="mean_squared_error", targets=np.zeros((3, 2)))
+
+
+def test_gradients_of_norms_without_statistics_are_a_warning() -> None:
+    model = exploding()
+    fresh = judged(model)
+    first = next(row for row in fresh.rows if row.path == "dense0")
+    assert first.status == "warning"
+    assert "explodes" in first.reason
+    assert "no batch norm has seen data yet" in first.reason
+    assert fresh.is_well
+    nv.wrap(model).select(kind="batch_norm")[0].weights["running_mean"].assign(np.full(4, 0.1))
+    known = {row.path: row for row in judged(model).alarms}
+    assert "explodes" in known["dense0"].reason
+    assert "no batch norm" not in known["dense0"].reason
+
+
+def test_a_kernel_of_zeros_is_why_no_gradient_arrives() -> None:
+    model = keras.Sequential(
+        [
+            keras.Input((4,)),
+            L.Dense(3, name="before"),
+            L.Dense(3, kernel_initializer="zeros", name="zero"),
+            L.Dense(2, bias_initializer="ones", name="last"),
+        ]
+    )
+    rows = {row.path: row for row in judged(model).rows}
+    assert "no gradient reaches it" in rows["before"].reason
+    assert "'zero', whose kernel is zero, lets none through" in rows["before"].reason
+    assert (rows["before"].status, rows["zero"].status) == ("warning", "ok")
 
 
 def test_what_layers_are_given() -> None:
