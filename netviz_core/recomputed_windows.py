@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -109,15 +110,15 @@ def _laid_out(given: Given, rank: int) -> Array:
 
 def _per_axis(given: Given, name: str, rank: int) -> Sizes:
     value = given.setting(name)
-    if not isinstance(value, tuple) or len(value) != rank:
+    if not isinstance(value, (tuple, list)) or len(value) != rank:
         raise Unknown
-    return value
+    return tuple(value)
 
 
 def _pairs(value: Any, rank: int) -> Pairs:
-    if not isinstance(value, tuple) or len(value) != rank:
+    if not isinstance(value, (tuple, list)) or len(value) != rank:
         raise Unknown
-    return value
+    return tuple(map(tuple, value))
 
 
 def _sides(value: Any, lengths: Sizes, size: Sizes, stride: Sizes, dilation: Sizes) -> Pairs:
@@ -156,17 +157,20 @@ def _convolved(given: Given, x: Array, kernel: Array, groups: int) -> Array:
 
 
 def _slid(x: Array, kernel: Array, stride: Sizes, dilation: Sizes, groups: int) -> Array:
-    """The sum over the kernel's places of one matrix product each."""
+    """One matrix product for each sample and group: of the kernel and of all that it comes to stand on."""
     out, within, *size = kernel.shape
-    batch, channels = x.shape[:2]
-    if groups < 1 or channels != within * groups or out % groups:
+    if groups < 1 or x.shape[1] != within * groups or out % groups:
         raise Unknown
     lengths = _count(x.shape[2:], tuple(size), stride, dilation)
-    result = np.zeros((batch, groups, out // groups, int(np.prod(lengths))), np.result_type(x, kernel))
-    matrices = kernel.reshape(groups, out // groups, within, -1)
-    for number, part in enumerate(_parts(x, tuple(size), stride, dilation, lengths)):
-        result += matrices[..., number] @ part.reshape(batch, groups, within, -1)
-    return result.reshape(batch, out, *lengths)
+    matrix = kernel.reshape(groups, out // groups, -1)
+    result = np.empty((len(x), groups, out // groups, math.prod(lengths)), np.result_type(x, kernel))
+    # Sample by sample, as what the kernel stands on takes many times the memory of the sample.
+    stood_on = np.empty((groups, within, math.prod(size), math.prod(lengths)), x.dtype)
+    for sample, made in zip(x, result, strict=True):
+        for place, part in enumerate(_parts(sample[None], tuple(size), stride, dilation, lengths)):
+            stood_on[:, :, place] = part.reshape(groups, within, -1)
+        np.matmul(matrix, stood_on.reshape(groups, -1, math.prod(lengths)), out=made)
+    return result.reshape(len(x), out, *lengths)
 
 
 def _count(lengths: Sizes, size: Sizes, stride: Sizes, dilation: Sizes) -> Sizes:
@@ -237,7 +241,7 @@ def _mean(
 def _adaptive(given: Given, pooling: str) -> AxisArray:
     """Pool to a fixed number of windows, which may overlap by one where it does not divide the length."""
     wanted = given.setting("output_size")
-    if not isinstance(wanted, tuple):
+    if not isinstance(wanted, (tuple, list)):
         raise Unknown
     result = floating(_laid_out(given, len(wanted)))
     reduce = np.max if pooling == "max" else np.mean

@@ -43,7 +43,7 @@ CASES = [
     (lambda: L.ZeroPadding1D(1), {"padding": ((1, 1),), "padding_mode": "zeros"}),
     (lambda: L.Rescaling(0.5, [1.0, 2.0]), {"scale": 0.5, "offset": (1.0, 2.0), "axis": -1}),
     (
-        lambda: built(L.Normalization(mean=[1.0, 2.0], variance=4.0)),
+        lambda: built(L.Normalization(mean=[1.0, 2.0], variance=[4.0, 4.0])),
         {"mean": (1.0, 2.0), "variance": (4.0, 4.0), "axis": -1, "invert": False, "epsilon": 1e-7},
     ),
     (lambda: L.Normalization(), {}),

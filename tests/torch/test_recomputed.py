@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -313,6 +314,15 @@ def test_a_setting_that_does_not_fit_is_not_computed() -> None:
         altered = {**layer.config, **changed}
         weights = {name: weight.numpy() for name, weight in layer.weights.items()}
         assert recomputed(layer.kind, layer.type_name, altered, weights, before) is None
+
+
+def test_settings_that_come_from_a_file() -> None:
+    for module in (nn.Conv2d(4, 6, 3, padding=1), nn.MaxPool2d(2), nn.AdaptiveAvgPool2d(2), nn.ZeroPad2d(1)):
+        layer, before, _ = called(module, image())
+        weights = {name: weight.numpy() for name, weight in layer.weights.items()}
+        told = json.loads(json.dumps(dict(layer.config)))
+        found = recomputed(layer.kind, layer.type_name, told, weights, before)
+        np.testing.assert_array_equal(found.values, again(layer, before).values)
 
 
 sizes = st.integers(1, 4)
