@@ -212,7 +212,8 @@ def _carefully(parts: Array) -> Reduced:
     count = finite.sum(axis=over)
     empty = count == 0
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        mean = np.where(finite, numbers, 0.0).sum(axis=over) / count
+        share = np.where(finite, numbers, 0.0) / count[:, np.newaxis]  # before the sum, which might overflow
+        mean = share.sum(axis=over)
         distance = np.where(finite, numbers - mean[:, np.newaxis], 0.0)
         variance = np.square(distance, out=distance).sum(axis=over) / count
     return Reduced(

@@ -65,6 +65,13 @@ def test_numbers_that_float32_cannot_square(scale):
     assert_right(values * np.float32(scale), axes, channel)
 
 
+def test_the_mean_of_the_largest_numbers_is_finite():
+    found = by_channel(
+        np.full((300, 2), 1.7e308) * np.linspace(0.9, 1, 300)[:, np.newaxis], ("batch", "channel")
+    )
+    np.testing.assert_allclose(found.mean, 1.615e308)
+
+
 def test_the_first_values_need_not_be_like_the_others():
     values = RNG.normal(size=(64, 3, 40)).astype("float32")
     values[1:] += 500
