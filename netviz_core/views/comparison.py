@@ -131,6 +131,28 @@ class Comparison(View):
         """Whether no difference was found."""
         return self.first_divergence is None
 
+    @property
+    def is_between_layers(self) -> bool:
+        """Whether the first divergence arises between layers, in none of them."""
+        return self.first_divergence is not None and self.first_divergence.evidence == ("between layers",)
+
+    @property
+    def first_number(self) -> int | None:
+        """The place in `pairs` of the first divergence; between layers, that of the pair after it."""
+        first = self.first_divergence
+        if first is None:
+            return None
+        if self.is_between_layers:
+            beyond = (number for number, pair in enumerate(self.pairs) if pair.status == "passes on")
+            return next(beyond, len(self.pairs))
+        place = first.path_a, first.path_b, first.call
+        same = (
+            number
+            for number, pair in enumerate(self.pairs)
+            if (pair.path_a, pair.path_b, pair.call) == place
+        )
+        return next(same, None)
+
     def __str__(self) -> str:
         from ..comparing.reports import text
 
