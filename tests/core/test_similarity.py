@@ -134,6 +134,7 @@ def test_other_linear_maps_are_seen():
     [
         (("batch", "y", "x", "channel"), (0, 2, 3, 1)),
         (("channel", "y", "x", "batch"), (1, 2, 3, 0)),
+        (("axis0", "y", "x", "batch"), (1, 2, 3, 0)),
     ],
 )
 def test_where_channels_and_samples_stand_is_not_seen(axes, order):
