@@ -70,13 +70,14 @@ def printed_hsic(k: np.ndarray, l: np.ndarray) -> float:  # noqa: E741
 
 
 def printed_cka(one: np.ndarray, other: np.ndarray, batch: int | None = None) -> float:
-    """Nguyen et al. 2021, eqs. 2-4."""
-    sums = np.zeros(3)
+    """Nguyen et al. 2021, eqs. 2-4; in more digits, of which the printed form costs some."""
+    one, other = one.astype(np.longdouble), other.astype(np.longdouble)
+    sums = np.zeros(3, np.longdouble)
     for start in range(0, len(one), batch or len(one)):
         x, y = (v[start : start + (batch or len(one))].reshape(batch or len(one), -1) for v in (one, other))
         k, l = x @ x.T, y @ y.T  # noqa: E741
         sums += printed_hsic(k, l), printed_hsic(k, k), printed_hsic(l, l)
-    return sums[0] / np.sqrt(sums[1] * sums[2])
+    return float(sums[0] / np.sqrt(sums[1] * sums[2]))
 
 
 def biased_cka(one: np.ndarray, other: np.ndarray) -> float:
