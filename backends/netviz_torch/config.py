@@ -122,7 +122,7 @@ def config_of(module: nn.Module, kind: str) -> Mapping[str, Any]:
 
 
 def _of_activation(module: nn.Module) -> dict[str, Any]:
-    name = native_class(module).__name__
+    name = _torch_name(module)
     found: dict[str, Any] = {"activation": _ACTIVATIONS.get(name, name.lower())}
     if isinstance(module, nn.GELU):
         found["approximate"] = module.approximate != "none"
@@ -135,7 +135,7 @@ def _of_activation(module: nn.Module) -> dict[str, Any]:
 
 
 def _of_pool(module: nn.Module) -> dict[str, Any]:
-    name = native_class(module).__name__
+    name = _torch_name(module)
     pooling = next((word for part, word in _POOLINGS.items() if part in name), None)
     return {} if pooling is None or "Fractional" in name or "Unpool" in name else {"pooling": pooling}
 
@@ -148,13 +148,18 @@ def _of_padding(module: nn.Module) -> dict[str, Any]:
     return {"padding": pairs, "padding_mode": mode} | ({"value": module.value} if mode == "zeros" else {})
 
 
+def _torch_name(module: nn.Module) -> str:
+    """What PyTorch calls a class; of a user's own, the class of PyTorch's that it comes from."""
+    return next(cls.__name__ for cls in native_class(module).__mro__ if cls.__module__.startswith("torch."))
+
+
 def _last_axes(count: int) -> int | tuple[int, ...]:
     return -1 if count == 1 else tuple(range(-count, 0))
 
 
 def _spatial_rank(module: nn.Module) -> int:
     """How many spatial axes a module works on, as its class' name says: ``MaxPool2d``."""
-    name = native_class(module).__name__
+    name = _torch_name(module)
     return next((rank for rank in (1, 2, 3) if f"{rank}d" in name), 0)
 
 

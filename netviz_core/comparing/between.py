@@ -8,7 +8,7 @@ from ..arrays import AxisArray
 from .causes import Cause
 from .judging import Judge, Judged, returned_by
 from .sides import INPUT, Side, Station
-from .signatures import signature
+from .signatures import signature, undone
 from .verdict import Place
 
 _MOST_EARLIER = 24
@@ -23,7 +23,8 @@ def causes_between(place: Place, paths: tuple[str, str], judge: Judge) -> list[C
         ]
     before = place.before
     if before is not None and len(ours) != len(theirs):
-        text = f"{before.pair.a[0].path!r} is given {len(ours)} tensors in a, and {before.pair.b[0].path!r} {len(theirs)} in b"
+        heads = before.pair.a[0].path, before.pair.b[0].path
+        text = f"{heads[0]!r} is given {len(ours)} tensors in a, and {heads[1]!r} {len(theirs)} in b"
         return [Cause(*paths, text, False, "inputs")]
     swapped = _from_elsewhere(place, judge)
     if swapped is not None:
@@ -34,13 +35,12 @@ def causes_between(place: Place, paths: tuple[str, str], judge: Judge) -> list[C
             continue
         found = signature(a, b, judge, _earlier(judge, place))
         if found is not None:
-            words = f"{found.words}; with that undone, the difference falls from {apart.max_abs:.1e} to {found.left.max_abs:.1e}"
             name = (
                 found.name
                 if place.before is None or not _is_input(place) or found.name != "scale"
                 else "preprocessing"
             )
-            return [Cause(*paths, words, True, name)]
+            return [Cause(*paths, undone(found, apart), True, name)]
     return [
         Cause(
             *paths,
@@ -61,7 +61,8 @@ def given_at(place: Place, judge: Judge) -> tuple[Sequence[AxisArray], Sequence[
         return returned_by(place.judged.pair.a[-1]), returned_by(place.judged.pair.b[-1])
     if place.before is not None:
         return place.before.pair.a[0].given, place.before.pair.b[0].given
-    assert judge.a.whole is not None and judge.b.whole is not None
+    assert judge.a.whole is not None
+    assert judge.b.whole is not None
     return returned_by(judge.a.whole), returned_by(judge.b.whole)
 
 
@@ -81,7 +82,10 @@ def _from_elsewhere(place: Place, judge: Judge) -> str | None:
         ):
             continue
         told = [_said(side, source) for side, source in ((judge.a, source_a), (judge.b, source_b))]
-        return f"{head_a.path!r} is fed by {told[0]} in a, {head_b.path!r} by {told[1]} in b: layers stand in another order"
+        return (
+            f"{head_a.path!r} is fed by {told[0]} in a, {head_b.path!r} by {told[1]} in b: "
+            f"layers stand in another order"
+        )
     return None
 
 

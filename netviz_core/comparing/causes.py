@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from ..transfer import counterpart, values_for
 from .difference import Difference
 from .judging import Judge, Judged, returned_by
 from .recipes import Course, Recipe, courses_of
+from .signatures import signature, undone
 from .variants import variants_of
 from .weight_changes import weight_changes
 
@@ -82,17 +84,15 @@ def causes_at(found: Judged, judge: Judge) -> list[Cause]:
     confirmed = test_a.smallest_set(proposals)
     if confirmed:
         return [Cause(*paths, text, True, name) for name, text in confirmed]
-    for test, recipe in ((test_a, ours.recipes[0]), (test_b, theirs.recipes[0])):
-        for variant in variants_of(recipe, test.course, test.target):
-            text = test.verdict(
-                [
-                    Proposal(
-                        variant.name, variant.words.format(own=test.own, other=test.other), variant.changed
-                    )
-                ]
-            )
+    for test in (test_a, test_b):
+        for variant in variants_of(test.course, test.target):
+            words = variant.words.format(own=test.own, other=test.other)
+            text = test.verdict([Proposal(variant.name, words, variant.changed)])
             if text is not None:
                 return [Cause(*paths, text, True, variant.name)]
+    told = signature(target_a, target_b, judge)
+    if told is not None:
+        return [Cause(*paths, undone(told, found.output), True, told.name)]
     return [
         *(Cause(*paths, f"{proposal.words}; not confirmed: {test_a.why_not([proposal])}", False, proposal.name)
           for proposal in proposals),
@@ -131,10 +131,16 @@ class _Test:
             result = result.select(time=-1)
         return self._judge.difference(result, last)
 
+    @cached_property
+    def _is_there_unchanged(self) -> bool:
+        """Whether the other side does what this one says of itself: then no change of this one tells anything."""
+        unchanged = self.after([])
+        return unchanged is not None and unchanged.within
+
     def verdict(self, changes: Sequence[Proposal]) -> str | None:
         """The cause in words, if these changes make the difference go away."""
         left = self.after(changes)
-        if left is None or not left.within:
+        if left is None or not left.within or self._is_there_unchanged:
             return None
         words = "; ".join(change.words for change in changes)
         return (
@@ -204,8 +210,12 @@ def _of_weights(found: Judged) -> Iterator[Proposal]:
         with suppress(NetvizError):
             as_in_b[name] = counterpart(name, layer_a.weights[name], values, layer_b, layer_a)[0]
     for change in weight_changes(layer_a, layer_b, odd):
+        # Where b has one bias for two of a, the second is in the first.
+        merged = {f"recurrent_{name}" for name in change.weights} - layer_b.weights.keys()
         yield Proposal(
-            change.name, change.words, _weights({name: as_in_b.get(name) for name in change.weights})
+            change.name,
+            change.words,
+            _weights({name: as_in_b.get(name) for name in {*change.weights, *merged}}),
         )
 
 

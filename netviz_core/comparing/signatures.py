@@ -16,7 +16,9 @@ from .judging import Judge
 
 Array = np.ndarray[Any, Any]
 
-_FUNCTIONS = "relu relu6 gelu silu tanh sigmoid elu selu softplus softsign mish hard_silu hard_sigmoid exponential".split()
+_FUNCTIONS = (
+    "relu relu6 gelu silu tanh sigmoid elu selu softplus softsign mish hard_silu hard_sigmoid exponential"
+).split()
 _ALONG_AXIS = ("softmax", "log_softmax")
 _DIGITS = {"float16": 2.0**-10, "bfloat16": 2.0**-7}
 _MANY = 1_000_000
@@ -28,6 +30,14 @@ class Signature(NamedTuple):
     name: str
     words: str
     left: Difference
+
+
+def undone(found: Signature, before: Difference) -> str:
+    """The words of a signature, and what it makes of the difference."""
+    return (
+        f"{found.words}; with that undone, the difference falls from {before.max_abs:.1e} "
+        f"to {found.left.max_abs:.1e}"
+    )
 
 
 def signature(
@@ -82,7 +92,7 @@ def _candidates(
                 left,
                 right,
             )
-    for name, words, function in _functions(both.axes):
+    for words, function in _functions(both.axes):
         yield "activation", f"b applies {words}, a does not", function(a), b
         yield "activation", f"a applies {words}, b does not", a, function(b)
     yield from _added(a, b, both, earlier)
@@ -99,7 +109,10 @@ def _dropped(kept: Array, thinned: Array, who: str) -> Iterator[tuple[str, str, 
     factor = float(np.median(thinned[rest] / kept[rest]))
     if abs(factor * (1 - share) - 1) > 0.2 and abs(factor - 1) > 1e-3:
         return
-    words = f"dropout is on in {who}: {share:.0%} of the values are zero there, and the rest is {factor:.4g} times as large"
+    words = (
+        f"dropout is on in {who}: {share:.0%} of the values are zero there, "
+        f"and the rest is {factor:.4g} times as large"
+    )
     yield "dropout", words, np.where(zero, 0, kept * factor), thinned
 
 
@@ -134,16 +147,16 @@ def _times(scale: float, offset: float) -> str:
     return f"{scale:.6g} × a {'+' if offset > 0 else '−'} {abs(offset):.6g}"
 
 
-def _functions(axes: Sequence[str]) -> Iterator[tuple[str, str, Any]]:
+def _functions(axes: Sequence[str]) -> Iterator[tuple[str, Any]]:
     for name in _FUNCTIONS:
         config = {"approximate": False, "alpha": 1.0}
-        yield name, name, lambda values, name=name, config=config: _applied(name, values, config)
-    yield "gelu", "gelu (tanh approximation)", lambda values: _applied("gelu", values, {"approximate": True})
+        yield name, lambda values, name=name, config=config: _applied(name, values, config)
+    yield "gelu (tanh approximation)", lambda values: _applied("gelu", values, {"approximate": True})
     for name in _ALONG_AXIS:
         for place, axis in enumerate(axes):
             if axis != "batch":
                 words = f"{name} along {axis}"
-                yield name, words, lambda values, name=name, place=place: _applied(name, values, {}, place)
+                yield words, lambda values, name=name, place=place: _applied(name, values, {}, place)
 
 
 def _applied(name: str, values: Array, config: dict[str, Any], axis: int = -1) -> Array:
@@ -177,7 +190,10 @@ def _precision(both: Matched, judge: Judge) -> Signature | None:
             if (apart <= 8 * digit * (np.abs(own) + scale)).all():
                 rounded = AxisArray(round_to(other, dtype), both.axes)
                 left = judge.difference(rounded, AxisArray(own, both.axes))
-                words = f"{who} computes in {dtype}: every number it returned is one, and no error is larger than rounding brings"
+                words = (
+                    f"{who} computes in {dtype}: every number it returned is one, "
+                    f"and no error is larger than rounding brings"
+                )
                 return Signature("precision", words, left)
     return None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import product
+from itertools import combinations, product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +16,7 @@ Array = np.ndarray[Any, Any]
 
 
 class Variant(NamedTuple):
-    """One change; `words` name the side that was recomputed as {own} and the one that it was held against as {other}."""
+    """One change; `words` call the side that was recomputed {own}, and the one it was held against {other}."""
 
     name: str
     words: str
@@ -30,21 +30,14 @@ _ACTIVATIONS = (
 _EPSILONS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-12, 0.0)
 
 
-def variants_of(recipe: Recipe, course: Course, target: AxisArray) -> Iterator[Variant]:
-    """What a layer of this kind could do otherwise, the likely first.
-
-    Parameters
-    ----------
-    recipe : Recipe
-        The first layer of one side.
-    course : Course
-        All of that side.
-    target : AxisArray
-        What the other side returned.
-    """
+def variants_of(course: Course, target: AxisArray) -> Iterator[Variant]:
+    """What the first layer of a course could do otherwise, the likely first; the other side returned `target`."""
+    recipe = course.recipes[0]
     kind = recipe.kind
     if kind.endswith("_norm"):
         yield from _of_norm(recipe, course)
+    if kind.endswith("_norm") or recipe.config.get("activation") in ("softmax", "log_softmax"):
+        yield from _of_axis(recipe, course)
     if kind.startswith(("conv", "depthwise", "separable")) or kind == "pool":
         yield from _of_padding(recipe)
     if kind == "pool":
@@ -66,8 +59,20 @@ def _of_norm(recipe: Recipe, course: Course) -> Iterator[Variant]:
         if "channel" in x.axes and {"running_mean", "running_variance"} <= recipe.weights.keys():
             values = x.values.astype(np.float64)
             moments = {"running_mean": values.mean(others), "running_variance": values.var(others)}
-            words = "{other} normalises with the statistics of the batch, as in training mode, {own} with the running ones"
+            words = "{other} normalises with the statistics of the batch, as in training, {own} with the running ones"
             yield Variant("training mode", words, lambda recipe: recipe.with_weights(**moments))
+
+
+def _of_axis(recipe: Recipe, course: Course) -> Iterator[Variant]:
+    """The same along other axes."""
+    if not course.inputs:
+        return
+    axes = course.orders[0] if course.orders else course.inputs[0].axes
+    for count in range(1, len(axes)):
+        for places in combinations(range(1, len(axes)), count):
+            said = " and ".join(axes[place] for place in places)
+            words = f"{{other}} works along {said}, {{own}} does not"
+            yield Variant("axis", words, _setting("axis", places[0] if count == 1 else places))
 
 
 def _of_padding(recipe: Recipe) -> Iterator[Variant]:

@@ -12,6 +12,7 @@ from ..errors import NetvizError
 from ..protocols import Layer
 from ..transfer import counterpart, values_for
 from .common import flattenings
+from .judging import held_by
 
 Array = np.ndarray[Any, Any]
 
@@ -39,25 +40,24 @@ def weight_changes(a: Layer, b: Layer, odd: Sequence[str]) -> Iterator[WeightCha
         The weights that differ.
     """
     values, _ = values_for(a, b)
+    held_in_b = held_by(b, a)
     gated: dict[tuple[int, ...], list[str]] = {}
     for name in odd:
         weight = b.weights.get(name)
         if weight is None:
-            yield WeightChange("bias" if "bias" in name else "weights", f"b has no weight {name!r}", (name,))
+            yield _missing(name, "b")
             continue
         try:
             expected, _ = counterpart(name, weight, values, a, b)
         except NetvizError as error:
             yield WeightChange("weights", f"{name}: {error}", (name,))
             continue
-        held = weight.peek()
+        held = held_in_b[name]
         gates = _gate_order(expected, held) if weight.axes[:1] == ("gate",) else None
         if gates is not None:
             gated.setdefault(gates, []).append(name)
         elif name not in a.weights:
-            yield WeightChange(
-                "bias", f"a has no weight {name!r}, and b's is not what makes no difference", (name,)
-            )
+            yield _missing(name, "a")
         elif "bias" in name and not held.any():
             yield WeightChange("bias", f"{name} is missing in b: all zeros", (name,))
         elif "bias" in name and not expected.any():
@@ -70,6 +70,13 @@ def weight_changes(a: Layer, b: Layer, odd: Sequence[str]) -> Iterator[WeightCha
         yield WeightChange(
             "gate order", f"where the gates {', '.join(known)} belong, b has those for {said}", tuple(names)
         )
+
+
+def _missing(name: str, who: str) -> WeightChange:
+    if name.startswith("running_"):
+        words = f"{who} has no {name!r}: it normalises with the statistics of the batch, as in training mode"
+        return WeightChange("training mode", words, (name,))
+    return WeightChange("bias" if "bias" in name else "weights", f"{who} has no weight {name!r}", (name,))
 
 
 def _gate_order(expected: Array, held: Array) -> tuple[int, ...] | None:
