@@ -142,8 +142,29 @@ def _in_order(
             continue  # a pair that goes back parts nothing
         left = [layer for layer in sources[start:place] if layer.path not in found]
         right = [layer for layer in targets[reached:end] if layer.path not in taken]
-        yield from _longest_run(left, right, signature)
+        yield from _by_signature(left, right, signature) or _longest_run(left, right, signature)
         start, reached = place + 1, end + 1
+
+
+def _by_signature(
+    sources: Sequence[Layer], targets: Sequence[Layer], signature: Callable[[Layer], Hashable]
+) -> list[tuple[Layer, Layer]]:
+    """Pair the first of a signature with the first, the second with the second, if both have equally many of all.
+
+    So layers are found that are listed where they were made on one side, and where they run on the other.
+    """
+    left, right = (_grouped(layers, signature) for layers in (sources, targets))
+    shared = left.keys() & right.keys()
+    if any(len(left[one]) != len(right[one]) for one in shared):
+        return []
+    return [pair for one in left if one in shared for pair in zip(left[one], right[one], strict=True)]
+
+
+def _grouped(layers: Sequence[Layer], signature: Callable[[Layer], Hashable]) -> dict[Hashable, list[Layer]]:
+    groups: dict[Hashable, list[Layer]] = {}
+    for layer in layers:
+        groups.setdefault(signature(layer), []).append(layer)
+    return groups
 
 
 def _longest_run(

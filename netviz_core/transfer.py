@@ -79,7 +79,9 @@ class _Write(NamedTuple):
 def copy_weights(source: Any, target: Any, mapping: LayerMapping | None = None) -> WeightTransfer:
     """Give one model the weights of another, across frameworks.
 
-    Layers are paired by `mapping`, by equal paths, and in order of equal kind and shapes. Where the two
+    Layers are paired by `mapping`, by equal paths, and in order of equal kind and shapes: the order in
+    which each model lists them. Two branches of equal shapes can be listed in another order on the other
+    side; `compare` finds that, and `mapping` mends it. Where the two
     see flattened features in different orders, kernels are permuted to match, which the report tells.
     All values are checked before the first is written; if a write fails, what was written is put back.
 
@@ -247,7 +249,7 @@ def _difference(source: Layer, target: Layer) -> str:
 def values_for(source: Layer, target: Layer) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str, str]]:
     """The weights of `source` as far as `target` has such, and what was done to them, by name."""
     values = {name: weight.numpy() for name, weight in source.weights.items()}
-    return values, _merge_recurrent_biases(target, values)
+    return values, merge_recurrent_biases(target, values)
 
 
 def counterpart(
@@ -301,8 +303,11 @@ def _require_named_axes(weight: WeightTensor, source: Layer, target: Layer) -> N
         )
 
 
-def _merge_recurrent_biases(target: Layer, values: dict[str, np.ndarray[Any, Any]]) -> dict[str, str]:
-    """Where only the source keeps two biases, their sum does the same; not in a GRU, whose reset gate parts them."""
+def merge_recurrent_biases(target: Layer, values: dict[str, np.ndarray[Any, Any]]) -> dict[str, str]:
+    """Where only the source keeps two biases, let its `values` have their sum; not in a GRU, whose reset gate parts them.
+
+    Returns what was done, by name.
+    """
     if target.kind not in ("lstm", "rnn"):
         return {}
     merged = {}

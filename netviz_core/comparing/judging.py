@@ -13,7 +13,7 @@ from ..arrays import Activation, AxisArray
 from ..errors import InputError, UnsupportedError
 from ..protocols import Layer
 from ..recomputed_activation import activated
-from ..transfer import counterpart, is_neutral, values_for
+from ..transfer import counterpart, is_neutral, merge_recurrent_biases, values_for
 from .common import Matched, flattenings, matched
 from .difference import Difference, difference, incomparable, tolerance_for
 from .pairing import StationPair
@@ -205,14 +205,17 @@ def weight_differences(a: Layer, b: Layer, tolerance: float | None = None) -> di
         values, _ = values_for(a, b)
     except UnsupportedError as error:
         return {"": incomparable(str(error))}
+    held = held_by(b, a)
     found = {}
     for name, weight in b.weights.items():
+        if name not in held:
+            continue
         try:
             expected, note = counterpart(name, weight, values, a, b)
             limit = (
                 tolerance if tolerance is not None else tolerance_for(_weight_dtype(a, name), weight.dtype)
             )
-            found[name] = difference(expected, weight.peek(), limit, note)
+            found[name] = difference(expected, held[name], limit, note)
         except (InputError, UnsupportedError) as error:
             found[name] = incomparable(str(error))
     for name in values.keys() - b.weights.keys():
@@ -226,10 +229,17 @@ def weight_pairs(a: Layer, b: Layer) -> dict[str, tuple[Array, Array]]:
     found = {}
     with suppress(UnsupportedError):
         values, _ = values_for(a, b)
-        for name, weight in b.weights.items():
+        for name, held in held_by(b, a).items():
             with suppress(InputError):
-                found[name] = counterpart(name, weight, values, a, b)[0], weight.numpy()
+                found[name] = counterpart(name, b.weights[name], values, a, b)[0], held.copy()
     return found
+
+
+def held_by(layer: Layer, other: Layer) -> dict[str, Array]:
+    """The weights of a layer as far as another one has such: one bias for two that do what one does."""
+    held = {name: weight.peek() for name, weight in layer.weights.items()}
+    merge_recurrent_biases(other, held)
+    return held
 
 
 def _weight_dtype(layer: Layer, name: str) -> str:
