@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,6 +26,9 @@ from ..comparing.weights_alone import judged_by_weights
 from ..errors import InputError
 from ..recorder import DEFAULT_MAX_BYTES
 from .base import View
+
+if TYPE_CHECKING:
+    from .comparison_details import DivergenceMaps, HistogramPair
 
 Array = np.ndarray[Any, Any]
 
@@ -152,6 +155,60 @@ class Comparison(View):
             if (pair.path_a, pair.path_b, pair.call) == place
         )
         return next(same, None)
+
+    def feature_maps(
+        self, sample: int = 0, *, channel: int | None = None, limit: int | None = None
+    ) -> DivergenceMaps:
+        """What both layers of the first divergence returned, on one scale, and their difference on its own.
+
+        Parameters
+        ----------
+        sample : int
+            Which sample of the batch.
+        channel : int, optional
+            Only this channel.
+        limit : int, optional
+            At most so many maps, from the first channel on.
+
+        Returns
+        -------
+        DivergenceMaps
+
+        Raises
+        ------
+        InputError
+            If the models agree, or there is no such sample or channel.
+        UnsupportedError, AxisError
+            If what was returned there is not known, or has no maps.
+        """
+        from .comparison_details import maps_at
+
+        return maps_at(self, sample, channel, limit)
+
+    def weight_histograms(self, weight: str = "kernel", bins: Any = 50) -> HistogramPair:
+        """The values of a weight of both layers of the first divergence, in the same bins.
+
+        Parameters
+        ----------
+        weight : str
+            Which of their weights.
+        bins : int, or sequence of float
+            As for `histogram`, over both together.
+
+        Returns
+        -------
+        HistogramPair
+
+        Raises
+        ------
+        InputError
+            If the models agree, or `bins` is neither a positive number nor increasing edges.
+        UnsupportedError
+            If the layers have no such weight, or it is not known.
+        """
+        from .comparison_details import histograms_at
+
+        return histograms_at(self, weight, bins)
 
     def __str__(self) -> str:
         from ..comparing.reports import text

@@ -177,23 +177,32 @@ def feature_maps(
     >>> feature_maps(example_model(), "conv1", np.zeros((2, 1, 8, 8), "float32")).tiles.shape
     (4, 6, 6)
     """
-    captured = _captured(source, layer, x)
-    activation = captured[layer]
+    activation = _captured(source, layer, x)[layer]
     require_real(activation.values, f"layer {layer!r}")
-    array = activation.select(batch=_within(activation, "batch", sample))
-    spatial = [axis for axis in ("time", *SPATIAL_AXES) if axis in array.axes]
-    if not spatial or not set(array.axes) <= {"channel", "time", *SPATIAL_AXES}:
+    pictures = pictures_of(activation, sample)
+    if pictures is None:
         raise AxisError(
             f"the output of layer {layer!r} has the axes {', '.join(activation.axes)} and no images to show; "
             f"see netviz_core.histogram, or name the axes: netviz_core.capture(…, axes=(…)) and "
             f"feature_maps of that capture"
         )
-    if "time" in array.axes:
-        array = AxisArray(array.values, tuple("x" if axis == "time" else axis for axis in array.axes))
-    tiles = _tiles(array, ("channel", *SPATIAL_AXES), colour=False)[: _positive(limit)]
-    size = " × ".join(str(n) for axis, n in array.sizes.items() if axis != "channel")
+    return feature_map_grid(pictures, activation.path or "output", limit)
+
+
+def pictures_of(array: AxisArray, sample: int) -> AxisArray | None:
+    """One sample of what a layer returned, with time as ``x``; None if there is nothing to see in it."""
+    array = array.select(batch=_within(array, "batch", sample))
+    if not set(array.axes) <= {"channel", "time", *SPATIAL_AXES} or set(array.axes) <= {"channel"}:
+        return None
+    return AxisArray(array.values, tuple("x" if axis == "time" else axis for axis in array.axes))
+
+
+def feature_map_grid(pictures: AxisArray, name: str, limit: int | None = None) -> FeatureMapGrid:
+    """The grid of a layer called `name`; see `pictures_of`."""
+    tiles = _tiles(pictures, ("channel", *SPATIAL_AXES), colour=False)[: _positive(limit)]
+    size = " × ".join(str(n) for axis, n in pictures.sizes.items() if axis != "channel")
     return FeatureMapGrid(
-        title=f"{activation.path or 'output'}: {array.sizes.get('channel', 1)} channels, {size}",
+        title=f"{name}: {pictures.sizes.get('channel', 1)} channels, {size}",
         tiles=np.array(tiles),
         limits=value_limits(tiles),
         value_label="activation",

@@ -87,13 +87,7 @@ def label(view: Histogram) -> str:
 def draw(ax: Axes, view: Histogram, style: Style, frame: Frame | None = None) -> None:
     """Draw a histogram in a frame that it may share with others."""
     frame = frame or Frame.around([view])
-    ax.set_xlim(frame.low, frame.high)
-    ax.set_ylim(0, frame.top)
-    ax.set_xlabel(axis_label(view.value_label, frame.exponent), **PLAIN)
-    ax.set_ylabel("density" if frame.density else "count")
-    ax.tick_params(labelsize="small")
-    ax.locator_params(axis="x", nbins=5 if width_of(ax) < 2.5 else 8)
-    ax.spines[["top", "right"]].set_visible(False)
+    draw_axes(ax, view, frame)
     if view.counts.any():
         ax.stairs(frame.heights(view), frame.edges(view), fill=True, color=_BARS)
     else:
@@ -103,6 +97,17 @@ def draw(ax: Axes, view: Histogram, style: Style, frame: Frame | None = None) ->
         ax.axvspan(mean - std, mean + std, color=_MEAN, alpha=_BAND, linewidth=0, zorder=0)
         ax.axvline(mean, color=_MEAN, linewidth=1.2)
     add_footer(ax, _notes(view), width_of(ax))
+
+
+def draw_axes(ax: Axes, view: Histogram, frame: Frame) -> None:
+    """Give an Axes the limits and labels of a frame."""
+    ax.set_xlim(frame.low, frame.high)
+    ax.set_ylim(0, frame.top)
+    ax.set_xlabel(axis_label(view.value_label, frame.exponent), **PLAIN)
+    ax.set_ylabel("density" if frame.density else "count")
+    ax.tick_params(labelsize="small")
+    ax.locator_params(axis="x", nbins=5 if width_of(ax) < 2.5 else 8)
+    ax.spines[["top", "right"]].set_visible(False)
 
 
 def _why_empty(view: Histogram) -> str:

@@ -12,6 +12,8 @@ from matplotlib.axes import Axes
 from netviz_core.errors import UnsupportedError
 from netviz_core.views.attention import AttentionMaps
 from netviz_core.views.base import View
+from netviz_core.views.comparison import Comparison
+from netviz_core.views.comparison_details import HistogramPair
 from netviz_core.views.graph import Graph
 from netviz_core.views.heatmap import Heatmap
 from netviz_core.views.histogram import Histogram, HistogramRows
@@ -25,9 +27,11 @@ from netviz_core.views.top_losses import TopLosses
 
 from . import (
     attention,
+    comparison,
     graph,
     heatmap,
     histogram,
+    histogram_pair,
     histogram_rows,
     history_heatmap,
     history_histogram,
@@ -82,6 +86,8 @@ _PANELS: Mapping[type[View], Panel] = {
     Heatmap: _panel(heatmap, around=0.85),
     HistogramRows: _panel(histogram_rows, around=0.85),
     Histogram: _panel(histogram, around=1.2),
+    HistogramPair: _panel(histogram_pair, around=1.2),
+    Comparison: _panel(comparison, around=1.2),
     Graph: _panel(graph, around=0.85),
     TopLosses: _panel(top_losses, around=0.65),
     Overlays: _panel(overlays, around=0.65),
