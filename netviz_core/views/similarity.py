@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from ..arrays import Activation, count_nonfinite
 from ..batches import batches_of, inputs_of, kept
 from ..capture import Capture, capture
 from ..errors import InputError, LayerNotFoundError, nearest
+from ..files import is_capture, load_capture
 from ..network import Network, wrap
 from ..protocols import LayerSelection
 from .base import View
@@ -108,7 +110,7 @@ def similarity(
     Parameters
     ----------
     a, b : native model, fastai Learner, path, Network, or Capture
-        Of any frameworks, as deep and wide as they may be.
+        Of any frameworks, as deep and wide as they may be. A path is that of a model, or of a saved capture.
     x : array, native tensor, AxisArray, or a list or dict of them, optional
         One batch for both; a tuple of two is one for a and one for b, of the same samples. By default one of
         the model's own data, where it comes with some. None for two captures, which must be of the same samples.
@@ -162,7 +164,7 @@ def similarity(
     """
     chosen_a, chosen_b = _pair(layers)
     side_a, side_b = _Side("a", a, chosen_a), _Side("b", b, chosen_b)
-    is_same = side_a.source is side_b.source and chosen_a is chosen_b
+    is_same = a is b and chosen_a is chosen_b
     sums = _Sums()
     too_few = 0
     for number, (given_a, given_b) in enumerate(_batches(side_a, side_b, x, data, progress)):
@@ -258,7 +260,7 @@ class _Side:
 
     def __init__(self, name: str, given: Any, layers: LayerSelection | None) -> None:
         self.name = name
-        self.source: Capture | Network = given if isinstance(given, Capture) else wrap(given)
+        self.source = _source(given)
         self.keys: list[str] = []
         self.left_out: dict[str, str] = {}
         self.undefined: dict[str, str] = {}
@@ -271,7 +273,7 @@ class _Side:
         """What each layer returned, by its key."""
         if isinstance(self.source, Capture):
             slots = _chosen(self.source, self._layers)
-            found = {key: _seen(slots_value) for key, slots_value in slots}
+            found = {key: _seen(activation) for key, activation in slots}
             coverage = self.source.coverage if self._is_every_layer else {}
         else:
             seen: list[_Seen] = []
@@ -357,6 +359,12 @@ class _Side:
 
     def remarks(self, reasons: Mapping[str, str]) -> Iterator[LayerRemark]:
         return (LayerRemark(self.name, key, reason) for key, reason in reasons.items())
+
+
+def _source(given: Any) -> Capture | Network:
+    if isinstance(given, (str, os.PathLike)) and is_capture(os.fspath(given)):
+        return load_capture(os.fspath(given))
+    return given if isinstance(given, Capture) else wrap(given)
 
 
 def _chosen(captured: Capture, layers: LayerSelection) -> Iterator[tuple[str, Activation]]:

@@ -180,8 +180,7 @@ def test_a_model_beside_itself_runs_once(monkeypatch):
     monkeypatch.setattr(
         type(nv.wrap(model).backend), "run", lambda *given: runs.append(1) or run(*given), raising=True
     )
-    network = nv.wrap(model)
-    found = nv.similarity(network, network, normal(9, 1, 8, 8))
+    found = nv.similarity(model, model, normal(9, 1, 8, 8))
     assert len(runs) == 1
     np.testing.assert_allclose(np.diag(found.values), 1, atol=1e-12)
     np.testing.assert_allclose(found.values, found.values.T, atol=1e-12)
@@ -361,7 +360,12 @@ def test_captures_need_neither_model_nor_input(tmp_path):
     live = nv.similarity(a, b, x)
     nv.capture(a, x).save(tmp_path / "a")
     left, right = nv.load_capture(tmp_path / "a"), nv.capture(b, x)
-    for found in (nv.similarity(left, right), nv.similarity(left, b, x), nv.similarity(a, right, x)):
+    for found in (
+        nv.similarity(left, right),
+        nv.similarity(left, b, x),
+        nv.similarity(a, right, x),
+        nv.similarity(tmp_path / "a", right),
+    ):
         assert (found.keys_a, found.keys_b, found.sample_count) == (live.keys_a, live.keys_b, 9)
         np.testing.assert_allclose(found.values, live.values, atol=1e-12)
     assert nv.similarity(left, right, layers=("conv1", "d*")).keys_b == ("dense1",)
