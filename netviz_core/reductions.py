@@ -60,9 +60,9 @@ def by_channel(values: Array, axes: Sequence[str]) -> Reduced:
         nothing, none = np.full(channels, np.nan), np.zeros(channels, np.int64)
         return Reduced(none, nothing, nothing, nothing, nothing, none, none, none)
     count = outer * inner
-    if parts.dtype.kind != "f" or count < _FEW:
-        parts = parts.astype(np.float64)
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        if parts.dtype.kind != "f" or count < _FEW:
+            parts = parts.astype(np.float64)
         about = _about_the_mean(parts)
         sums = _sums(parts, about)
         mean, variance, is_far = sums.moments(count, about)

@@ -107,7 +107,7 @@ def _listen_before(path: str, given: Recorder, watch: Watch) -> Callable[..., No
         with torch._C.DisableTorchFunction():
             arguments = {**{str(position): value for position, value in enumerate(args)}, **kwargs}
             found = leaves(arguments, is_tensor, lambda part: unfold(part, watch.follower))
-            given.add(path, [_observation(leaf, tensor, watch, given) for leaf, tensor in found])
+            given.add(path, [_observation(leaf, tensor, watch, given, True) for leaf, tensor in found])
 
     return before_call
 
@@ -126,10 +126,17 @@ def name_defined_axes(
     return found
 
 
-def _observation(leaf: str, tensor: torch.Tensor, watch: Watch, recorder: Recorder) -> Observation:
-    keep = watch.form if not recorder.keeps_values else watch.show if recorder.looks_only else watch.hold
+def _observation(
+    leaf: str, tensor: torch.Tensor, watch: Watch, recorder: Recorder, is_given: bool = False
+) -> Observation:
+    if not recorder.keeps_values:
+        value = watch.form(tensor)
+    elif recorder.looks_only:
+        value = watch.show(tensor)
+    else:
+        value = watch.hold(tensor, is_given)
     axes, nbytes = watch.follower.axes(tensor), numpy_bytes(tensor)
-    return Observation(leaf, keep(tensor), axes, dtype_name(tensor.dtype), nbytes, watch.identity(tensor))
+    return Observation(leaf, value, axes, dtype_name(tensor.dtype), nbytes, watch.identity(tensor))
 
 
 def numpy_bytes(tensor: torch.Tensor) -> int:

@@ -52,6 +52,18 @@ class HeldTensor:
         """Whether the value was changed before it could be copied."""
         return self._tensor is None and self._array is None
 
+    def is_value_of(self, tensor: torch.Tensor) -> bool:
+        """Whether this is what `tensor` holds now, place by place."""
+        held = self.borrowed
+        return (
+            held is not None
+            and self._version == _version(tensor)
+            and held.dtype == tensor.dtype
+            and held.is_set_to(tensor)
+            and held.is_conj() == tensor.is_conj()
+            and held.is_neg() == tensor.is_neg()
+        )
+
     def secure(self, shared: bool) -> None:
         """Copy the value if others share its memory; give it up if they changed it unseen."""
         tensor = self.borrowed
@@ -127,8 +139,8 @@ class Watch(TorchDispatchMode):
         self.follower.after(func, args, result)
         return result
 
-    def hold(self, tensor: torch.Tensor) -> HeldValue:
-        """Keep a tensor's present value."""
+    def hold(self, tensor: torch.Tensor, is_given: bool = False) -> HeldValue:
+        """Keep a tensor's present value; what a layer is given may be held already as what another returned."""
         if not _is_plain(tensor):
             _refuse_transformed(tensor)
             return Ready(to_numpy(tensor.detach().clone()))
@@ -136,8 +148,12 @@ class Watch(TorchDispatchMode):
         with torch._C._DisableTorchDispatch():
             if key in self._exposed or not _is_torchs_own(tensor):
                 return HeldTensor(tensor.detach().clone(), own=True)
+            present = self._held.setdefault(key, [])
+            for held in filter(None, (reference() for reference in present if is_given)):
+                if held.is_value_of(tensor):
+                    return held
             held = HeldTensor(tensor.detach())
-        self._held.setdefault(key, []).append(weakref.ref(held))
+        present.append(weakref.ref(held))
         return held
 
     def form(self, tensor: torch.Tensor) -> HeldValue:

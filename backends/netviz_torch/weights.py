@@ -73,7 +73,7 @@ def _canonical(
             tuple(tensor.shape),
             dtype_name(tensor.dtype),
             tensor.requires_grad or compute is not None,
-            lambda: to_numpy(tensor if compute is None else compute()),
+            lambda: as_it_lies(tensor if compute is None else compute()),
             (lambda values: _write(tensor, values)) if compute is None else None,
             (id(tensor) if compute is None else (id(module), native_name), str(layout.part)),
         )

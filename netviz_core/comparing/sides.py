@@ -115,8 +115,10 @@ def side_of(name: str, model: Any, x: Any, max_bytes: int) -> Side:
     if hasattr(network.backend, "build"):
         network.backend.build(network.native, x)
     layers = network.layers
-    given = Recorder(layers.values(), max_bytes=max_bytes)
-    returned = Recorder(layers.values(), max_bytes=max_bytes, given=given)
+    # What containers return is what layers within return, but for the outermost one.
+    looked_at = [layer for layer in layers.values() if layer.kind != "container" or not layer.path]
+    given = Recorder(looked_at, max_bytes=max_bytes)
+    returned = Recorder(looked_at, max_bytes=max_bytes, given=given)
     network.backend.run(network.native, x, returned)
     side = _side(name, network.backend.name, layers, returned.slots, given.slots)
     side.network, side.inputs = network, x
