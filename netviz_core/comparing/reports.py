@@ -16,7 +16,7 @@ from ..arrays import AxisArray
 from ..text_tables import laid_out, longest, printable, shortened, wrapped
 from . import wording
 from .causes import Cause
-from .wording import COLUMNS, TITLES, Row
+from .wording import COLUMNS, NUMBERS, TITLES, Row
 
 if TYPE_CHECKING:
     from ..views.comparison import Comparison
@@ -25,7 +25,6 @@ WIDTH = 110
 """How many columns of a terminal the text takes."""
 
 _SHORTEST_NAME = 12
-_NUMBERS = ("number", "largest", "error", "given", "confidence")
 _SHORT_EVIDENCE = {
     "given": "g", "weights": "w", "output": "o", "name": "n", "input": "i", "order": "r", "kind": "k", "shapes": "s",
 }  # fmt: skip
@@ -96,11 +95,8 @@ def _reasons(found: Comparison) -> str:
 def _circumstances(found: Comparison) -> str:
     if found.first_divergence is None:
         return ""
-    return " ".join(
-        filter(
-            None, (wording.weight_words(found), wording.correspondence(found), wording.consequences(found))
-        )
-    )
+    told = (wording.measure_words, wording.weight_words, wording.correspondence, wording.consequences)
+    return " ".join(filter(None, (words(found) for words in told)))
 
 
 def _tag(cause: Cause) -> str:
@@ -115,7 +111,7 @@ def _text_table(rows: Sequence[Row]) -> Iterator[str]:
     legend = _shorten_evidence(columns) if _width(columns) > WIDTH else ""
     _narrow(columns)
     titles, *lines = zip(*columns.values(), strict=True)
-    above, rule, *between, below = laid_out(titles, [name in _NUMBERS for name in columns], lines)
+    above, rule, *between, below = laid_out(titles, [name in NUMBERS for name in columns], lines)
     told = iter(between)
     yield from (above, rule)
     yield from (f"⋮  {row.layer_a}" if row.is_gap else next(told) for row in rows)
@@ -182,7 +178,7 @@ def _markdown_table(rows: Sequence[Row]) -> Iterator[str]:
         return f"| {' | '.join(cells)} |"
 
     yield line(in_markdown(getattr(TITLES, name)) for name in COLUMNS)
-    yield line("---:" if name in _NUMBERS else "---" for name in COLUMNS)
+    yield line("---:" if name in NUMBERS else "---" for name in COLUMNS)
     for row in rows:
         cells = [
             (_name_in_markdown if name.startswith("layer") and not row.is_gap else in_markdown)(

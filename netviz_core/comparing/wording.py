@@ -59,6 +59,9 @@ TITLES = Row("#", "a", "b", "kind", "|a − b|", "error", "given", "status", "su
 COLUMNS = Row._fields[: Row._fields.index("is_first")]
 """The fields of a row that make a table."""
 
+NUMBERS = ("number", "largest", "error", "given", "confidence")
+"""Those of them that stand on the right."""
+
 
 def figure(value: float) -> str:
     """A difference, in two digits; nothing where it is not known."""
@@ -98,6 +101,20 @@ def correspondence(found: Comparison) -> str:
     if first is None or found.is_between_layers:
         return ""
     return f"That these two layers correspond is {first.confidence:.0%} sure, by {', '.join(first.evidence)}."
+
+
+def measure_words(found: Comparison) -> str:
+    """How the two outputs of the first divergence differ, beside the error."""
+    first = found.first_divergence
+    if first is None or not math.isfinite(first.mean_abs_difference):
+        return ""
+    cosine = (
+        "" if math.isnan(first.cosine_similarity) else f"cosine similarity {first.cosine_similarity:.4g}, "
+    )
+    return (
+        f"Mean difference {figure(first.mean_abs_difference)}, relative error {figure(first.relative_error)}, "
+        f"{cosine}{_share(first.share_beyond)} of the values beyond the tolerance."
+    )
 
 
 def weight_words(found: Comparison) -> str:
@@ -252,7 +269,7 @@ def _apart(part: Difference) -> str:
 
 
 def _share(share: float) -> str:
-    return f"{share:.2g}" if share < 1e-3 else f"{share:.1%}"
+    return f"{share:.1%}" if share >= 1e-3 or not share else f"a share of {share:.1e}"
 
 
 def _row(found: Comparison, number: int) -> Row:
