@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ._version import __version__
-from .arrays import Activation, AxisArray, require_known_axes
+from .arrays import Activation
 from .described import DescribedLayer, described
 from .errors import AmbiguousKeyError, InputError, LayerNotFoundError, nearest
 from .network import wrap
@@ -152,12 +152,6 @@ def _versions(backend: str) -> dict[str, str]:
     )
 
 
-def _require_known_layout(x: Any) -> None:
-    for part in x.values() if isinstance(x, Mapping) else x if isinstance(x, (tuple, list)) else (x,):
-        if isinstance(part, AxisArray):
-            require_known_axes(part.axes)
-
-
 def _short_keys(path: str, call: int, leaf: str) -> set[str]:
     return {path, f"{path}:{call}", f"{path}#{leaf}"}
 
@@ -225,12 +219,10 @@ def capture(
     """
     network = wrap(model)
     x = network.input_or_example(x)
-    if hasattr(network.backend, "build"):
-        network.backend.build(network.native, x)
+    network.prepare(x)
     chosen = network.select(layers)
     given = Recorder(chosen, max_bytes=max_bytes) if complete else None
     recorder = Recorder(chosen, axes, max_bytes, reduce, given)
-    _require_known_layout(x)
     network.backend.run(network.native, x, recorder)
     recorder.require_axes_used()
     known = described(chosen, with_weights=complete)

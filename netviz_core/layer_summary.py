@@ -305,8 +305,8 @@ def summary(
             f"the column {min(missing)!r} needs a forward pass, and there is no input; give x, a batch, "
             f"or input_shape=, such as (1, 3, 224, 224)"
         )
-    if x is not None and hasattr(network.backend, "build"):
-        network.backend.build(network.native, x)
+    if x is not None:
+        network.prepare(x)
     everything = network.select()
     seen = _Seen() if x is None else _observe(network, everything, x, axes)
     rows = _rows(network, everything, seen)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
+from .arrays import AxisArray, require_known_axes
 from .errors import FileFormatError, InputError, LayerNotFoundError, UnsupportedError, nearest
 from .plugins import backend_for, loaders, tensor_to_numpy
 from .protocols import Backend, Layer, LayerSelection, WeightTensor
@@ -122,6 +123,20 @@ class Network:
             ends = (end for end in range(len(path) - 1, 0, -1) if path[end] in separators)
             found[path] = next((path[:end] for end in ends if path[:end] in known), paths[0])
         return found
+
+    def prepare(self, x: Any) -> None:
+        """Make sure, before a pass, that the model is built and that the input says how it is laid out.
+
+        Raises
+        ------
+        AxisError
+            If an axis of an `AxisArray` has a name that tells no backend anything.
+        """
+        for part in x.values() if isinstance(x, Mapping) else x if isinstance(x, (tuple, list)) else (x,):
+            if isinstance(part, AxisArray):
+                require_known_axes(part.axes)
+        if hasattr(self.backend, "build"):
+            self.backend.build(self.native, x)
 
     def input_or_example(self, x: Any) -> Any:
         """The input given, or, if it is None, one of the model's own data.

@@ -105,15 +105,14 @@ class Side:
 
 def side_of(name: str, model: Any, x: Any, max_bytes: int) -> Side:
     """See a model, or a capture of one, as a side of a comparison; runs the model once if there is an input."""
-    if isinstance(model, (str, os.PathLike)) and is_capture(model):
-        model = load_capture(model)
+    if isinstance(model, (str, os.PathLike)) and is_capture(os.fspath(model)):
+        model = load_capture(os.fspath(model))
     if isinstance(model, Capture):
         return _side(name, model.backend, model.layers, model.slots().values(), model.given_slots())
     network = wrap(model)
     if x is None or isinstance(network.native, Checkpoint):
         return Side(name, network.backend.name, network.layers, network=network)
-    if hasattr(network.backend, "build"):
-        network.backend.build(network.native, x)
+    network.prepare(x)
     layers = network.layers
     # What containers return is what layers within return, but for the outermost one.
     looked_at = [layer for layer in layers.values() if layer.kind != "container" or not layer.path]

@@ -447,8 +447,7 @@ def _checked(batches: Iterable[Any]) -> Iterator[Any]:
 
 
 def _of_batch(network: Network, inputs: Any, layers: LayerSelection, every_value: bool) -> Statistics:
-    if hasattr(network.backend, "build"):
-        network.backend.build(network.native, inputs)
+    network.prepare(inputs)
     recorder = SummaryRecorder(network.select(layers), lambda activation: summarised(activation, every_value))
     network.backend.run(network.native, inputs, recorder)
     captured = Capture(network.backend.name, recorder)

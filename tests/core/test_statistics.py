@@ -235,3 +235,11 @@ def test_data_of_unknown_length_and_batches_in_a_list():
     expected = statistics(example_model(), X[:7], every_value=True)
     assert_same(statistics(example_model(), Stream(), every_value=True), expected)
     assert_same(statistics(example_model(), [[X[:4]], (X[4:7],)], every_value=True), expected)
+
+
+def test_an_input_must_say_how_it_is_laid_out() -> None:
+    batch = nv.AxisArray(np.zeros((2, 1, 8, 8)), ("batch", "channel", "rows", "x"))
+    with pytest.raises(nv.AxisError, match="'rows' does not say how an input is laid out"):
+        nv.statistics(example_model(), [batch], progress=False)
+    with pytest.raises(nv.AxisError, match="'rows' does not say how an input is laid out"):
+        nv.compare(example_model(), example_model(), batch)
