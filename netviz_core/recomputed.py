@@ -66,7 +66,8 @@ def recomputed(
     if formula is None or config.get("built") is False:
         return None
     try:
-        return formula(Given(kind, type_name, config, weights, inputs, orders))
+        with np.errstate(all="ignore"):
+            return formula(Given(kind, type_name, config, weights, inputs, orders))
     except Unknown:
         return None
 

@@ -40,7 +40,7 @@ def activated(name: str, values: Array, config: Config, axis: Axis = -1) -> Arra
     >>> activated("leaky_relu", np.array([-1.0, 2.0]), {"negative_slope": 0.25})
     array([-0.25,  2.  ])
     """
-    with np.errstate(over="ignore", under="ignore"):
+    with np.errstate(all="ignore"):
         if name in _ALONG_AXIS:
             return _ALONG_AXIS[name](values, axis)
         function = _ELEMENTWISE.get(name)
@@ -138,7 +138,8 @@ def _glu(x: Array, axis: Axis) -> Array | None:
 def _relu(x: Array, config: Config) -> Array:
     slope, start, most = (config.get(name) for name in ("negative_slope", "threshold", "max_value"))
     start = start or 0.0
-    result = np.where(x >= start, x, (slope or 0.0) * (x - start))
+    # A slope of zero makes zero of infinity, too; NaN is below nothing, and stays.
+    result = np.where(x < start, slope * (x - start) if slope else 0.0, x)
     return result if most is None else np.minimum(result, most)
 
 
@@ -151,7 +152,7 @@ def _gelu(x: Array, config: Config) -> Array:
 
 
 def _shrunk(x: Array, config: Config) -> Array:
-    return np.where(np.abs(x) > config["threshold"], x, 0)
+    return np.where(np.abs(x) <= config["threshold"], 0, x)
 
 
 def _soft_shrunk(x: Array, config: Config) -> Array:
@@ -190,7 +191,7 @@ _ELEMENTWISE: Mapping[str, Callable[[Array, Config], Array]] = {
     "tanh_shrink": lambda x, _: x - np.tanh(x),
     "hard_shrink": _shrunk,
     "soft_shrink": _soft_shrunk,
-    "threshold": lambda x, c: np.where(x > c["threshold"], x, c["default_value"]),
+    "threshold": lambda x, c: np.where(x <= c["threshold"], c["default_value"], x),
 }
 
 _ALONG_AXIS: Mapping[str, Callable[[Array, Axis], Array | None]] = {

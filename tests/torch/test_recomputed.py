@@ -211,6 +211,15 @@ def test_large_arguments_do_not_overflow() -> None:
         check(module, x)
 
 
+def test_what_is_not_finite_stays_what_it_is() -> None:
+    x = named(np.array([[np.nan, 1.0, -1.0, np.nan, 2.0, 0.0]], np.float32))
+    for module in ACTIVATIONS:
+        check(module, x)
+    infinite = named(np.array([[-np.inf, np.inf]], np.float32))
+    for module in (nn.ReLU(), nn.ReLU6(), nn.LeakyReLU(), nn.Sigmoid(), nn.Tanh(), nn.ELU(), nn.Hardshrink()):
+        check(module, infinite)
+
+
 def test_embeddings() -> None:
     check(nn.Embedding(7, 3), nv.AxisArray(np.array([[0, 6, 2]]), ("batch", "time")))
     check(nn.Embedding(7, 3), np.array([[0, 6, 2]]))
