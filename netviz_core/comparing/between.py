@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 from ..arrays import AxisArray
 from .causes import Cause
+from .frames import Frame
 from .judging import Judge, Judged, returned_by
 from .sides import INPUT, Side, Station
 from .signatures import signature, undone
 from .verdict import Place
+from .weight_changes import weight_changes
 
 _MOST_EARLIER = 24
 
@@ -33,7 +35,10 @@ def causes_between(place: Place, paths: tuple[str, str], judge: Judge) -> list[C
         apart = judge.difference(a, b)
         if apart.within:
             continue
-        found = signature(a, b, judge, _earlier(judge, place))
+        why = explained(a, b, _earlier(judge, place), judge)
+        if why is not None:
+            return [Cause(*paths, why.words, True, why.name)]
+        found = signature(a, b, judge)
         if found is not None:
             name = (
                 found.name
@@ -113,9 +118,21 @@ def _earlier(judge: Judge, place: Place) -> list[tuple[str, AxisArray]]:
     return found[:_MOST_EARLIER]
 
 
+def causes_in_frame(frame: Frame) -> list[Cause]:
+    """How the weights of containers differ, which they use between their layers."""
+    odd = [name for name, part in frame.weights.items() if not part.within]
+    untested = "not confirmed: what a container computes itself cannot be recomputed"
+    return [
+        Cause(frame.a.path, frame.b.path, f"{change.words}; {untested}", False, change.name)
+        for change in weight_changes(frame.a, frame.b, odd)
+    ]
+
+
 def between_words(place: Place) -> str:
     """Where a difference between layers stands."""
     before: Judged | None = place.before
+    if place.frame is not None:
+        return f"weights of {place.frame.a.path or 'the model itself'}"
     if before is None:
         return "after the last layers that correspond"
     return f"before {before.pair.a[0].path!r} in a and {before.pair.b[0].path!r} in b"

@@ -100,6 +100,16 @@ def causes_at(found: Judged, judge: Judge) -> list[Cause]:
     ]  # fmt: skip
 
 
+def cause_backward(found: Judged) -> Cause:
+    """Where everything that was returned agrees, and a gradient does not."""
+    a, b = found.pair.a[0], found.pair.b[0]
+    text = (
+        f"what {a.path!r} and {b.path!r} return agrees, and so does the gradient that reaches them; the one that "
+        f"they hand back does not: the derivative of one of them is another"
+    )
+    return Cause(a.path, b.path, text, True, "gradient")
+
+
 def _unknown(paths: tuple[str, str], why: str) -> Cause:
     return Cause(*paths, f"unknown: {why}", False, "unknown")
 

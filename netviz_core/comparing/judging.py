@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from .common import Matched, flattenings, matched
 from .difference import Difference, difference, incomparable, tolerance_for
 from .pairing import StationPair
 from .sides import INPUT, Side, Station
+
+if TYPE_CHECKING:
+    from .frames import Frame
 
 Array = np.ndarray[Any, Any]
 
@@ -41,7 +44,7 @@ class Judged:
     weights : mapping from name to Difference
     status : str
         ``agrees``; ``differs`` where the difference begins; ``passes on`` an earlier one; ``undone`` where
-        it is made up for further on; ``weights`` where these alone differ.
+        it is made up for further on; ``rounding`` where nothing else has grown; ``weights`` where these alone differ.
     """
 
     pair: StationPair
@@ -66,6 +69,7 @@ class Judge:
         self._by_tail: dict[tuple[int, int], Judged] = {}
         self.inputs = self._whole_given()
         self.judged: list[Judged] = []
+        self.frames: Sequence[Frame] = ()
         for pair in pairs:
             found = Judged(pair, self._given(pair), self._output(pair))
             found.weights = self._weights(pair)
@@ -256,7 +260,12 @@ def _after(value: AxisArray, layer: Station) -> AxisArray:
     config = layer.layer.config
     axis = value.axes.index("channel") if "channel" in value.axes else -1
     result = activated(str(config["activation"]), value.values, config, axis)
-    return value if result is None else Activation(result, value.axes, dtype=_dtype(value))
+    return value if result is None else like(value, result, value.axes)
+
+
+def like(value: AxisArray, numbers: Array, axes: Sequence[str]) -> Activation:
+    """Other numbers, to be held to what is tolerated of a value."""
+    return Activation(numbers, tuple(axes), dtype=_dtype(value))
 
 
 def _last_states(station: Station, own: Sequence[AxisArray], others: Sequence[AxisArray]) -> list[AxisArray]:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from ..protocols import Layer
 from .difference import Difference
+from .frames import Frame
 from .judging import JUMP, NOISE, Judge, Judged
+from .rounding import Rounding
 from .sides import INPUT, Side, Station
 
+_GRADIENT_SLACK = 100.0
 _LEFT = 1e-3
 """What may be left, as a share, of a difference that is made up for."""
 
@@ -25,12 +29,18 @@ class Place:
         Between layers: the first pair that is given something different. None at the model's end.
     between_a, between_b : list of Station
         Layers that have no partner, and stand there.
+    frame : Frame or None
+        Containers whose own weights differ.
+    backward : bool
+        Whether all that was returned agrees, and the pair alone hands another gradient back.
     """
 
     judged: Judged | None
     before: Judged | None = None
     between_a: Sequence[Station] = ()
     between_b: Sequence[Station] = ()
+    frame: Frame | None = None
+    backward: bool = False
 
 
 def place_of_divergence(judge: Judge) -> Place | None:
@@ -38,19 +48,24 @@ def place_of_divergence(judge: Judge) -> Place | None:
 
     A pair makes a difference if what its layers were given agrees and what they returned does not, and if
     this is not made up for further on. Where errors only grow, little by little, it is the pair where
-    they grow most.
+    they grow most; and none, if each layer does the same once it is given the same.
     """
-    first = None
+    first, rounding = None, Rounding(judge)
     for found in judge.judged:
         if found.output.within:
             continue
         if _is_undone(found, judge):
             found.status = "undone"
             continue
+        if first is None and rounding.explains(found):
+            found.status = "rounding"
+            continue
         found.status = "passes on"
         first = first or found
+    if first is None and rounding.explains_end():
+        return None
     if first is None:
-        return _at_the_end(judge) or _weights_alone(judge)
+        return _at_the_end(judge) or _weights_alone(judge) or _gradients_alone(judge)
     if first.given is not None and not first.given.within and not _same_layer_differs(first):
         return _between(first, judge)
     origin = _origin(first, judge)
@@ -101,14 +116,26 @@ def _between(first: Judged, judge: Judge) -> Place:
     if judge.inputs is not None and not judge.inputs.within and _is_fed_directly(first, judge):
         return Place(None, first)
     heads = first.pair.a[0], first.pair.b[0]
-    return Place(
-        None,
-        first,
-        *(
-            list(_unpaired_before(side, head, judge))
-            for side, head in zip((judge.a, judge.b), heads, strict=True)
-        ),
+    between_a, between_b = (
+        list(_unpaired_before(side, head, judge))
+        for side, head in zip((judge.a, judge.b), heads, strict=True)
     )
+    return Place(None, first, between_a, between_b, _odd_frame(judge, first))
+
+
+def _odd_frame(judge: Judge, before: Judged | None = None) -> Frame | None:
+    """The innermost containers whose own weights differ; of those around a pair, if one is given."""
+    around = [
+        frame
+        for frame in judge.frames
+        if not frame.agrees
+        and (before is None or all(map(_stands_in, (before.pair.a[0], before.pair.b[0]), (frame.a, frame.b))))
+    ]
+    return max(around, key=lambda frame: len(frame.a.path), default=None)
+
+
+def _stands_in(station: Station, container: Layer) -> bool:
+    return not container.path or station.path.startswith((f"{container.path}.", f"{container.path}/"))
 
 
 def _is_fed_directly(first: Judged, judge: Judge) -> bool:
@@ -145,7 +172,7 @@ def _at_the_end(judge: Judge) -> Place | None:
         sources = side.whole.sources if side.whole is not None else ()
         last = [side.stations[n] for n in sources if n is not None and n != INPUT]
         ends.append([station for station in last if id(station) not in paired])
-    return Place(None, None, *ends)
+    return Place(None, None, ends[0], ends[1])
 
 
 def _stands_alone(found: Judged) -> bool:
@@ -158,4 +185,26 @@ def _weights_alone(judge: Judge) -> Place | None:
     odd = [found for found in judge.judged if not found.weights_agree and _stands_alone(found)]
     for found in odd:
         found.status = "weights"
-    return Place(odd[0]) if odd else None
+    frame = _odd_frame(judge)
+    return Place(odd[0]) if odd else Place(None, frame=frame) if frame is not None else None
+
+
+def _gradients_alone(judge: Judge) -> Place | None:
+    """Where only gradients differ: going backwards, the layer that gets an agreeing one and hands on another."""
+    odd = [
+        found
+        for found in judge.judged
+        if found.gradient is not None and not _is_gradient_close(found.gradient)
+    ]
+    for found in odd:
+        found.status = "gradient"
+    if not odd:
+        return None
+    users = [other for other in judge.judged if _uses(other, odd[-1])]
+    after = judge.judged[judge.judged.index(odd[-1]) + 1 :]
+    return Place((users or after or odd)[0], backward=True)
+
+
+def _is_gradient_close(found: Difference) -> bool:
+    """Where a ReLU is at its kink, rounding decides on single values: only their sum counts."""
+    return found.relative <= _GRADIENT_SLACK * found.tolerance or found.within

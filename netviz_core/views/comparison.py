@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,10 +11,11 @@ import numpy as np
 from ..alignment import LayerMapping
 from ..arrays import AxisArray
 from ..capture import Capture
-from ..comparing.between import between_words, causes_between, given_at
-from ..comparing.causes import Cause, causes_at
+from ..comparing.between import between_words, causes_between, causes_in_frame, given_at
+from ..comparing.causes import Cause, cause_backward, causes_at
 from ..comparing.common import matched
 from ..comparing.difference import Difference
+from ..comparing.frames import frames_of
 from ..comparing.gradients import gradients_of
 from ..comparing.judging import Judge, Judged, weight_pairs
 from ..comparing.pairing import pair_up
@@ -64,7 +65,8 @@ class LayerPair:
         What says so: ``given``, ``name``, ``weights``, ``output``, ``input``, ``kind and shapes``, ``order``.
     status : str
         ``agrees``; ``differs`` where a difference begins; ``passes on`` an earlier one; ``undone`` if
-        it is made up for further on; ``weights`` or ``gradient`` where these alone differ.
+        it is made up for further on; ``rounding`` where that alone has grown beyond the tolerance;
+        ``weights`` or ``gradient`` where these alone differ.
     note : str
         What was done to compare them.
     """
@@ -150,9 +152,7 @@ class Comparison(View):
             return next(beyond, len(self.pairs))
         place = first.path_a, first.path_b, first.call
         same = (
-            number
-            for number, pair in enumerate(self.pairs)
-            if (pair.path_a, pair.path_b, pair.call) == place
+            number for number, pair in enumerate(self.pairs) if (pair.path_a, pair.path_b, pair.call) == place
         )
         return next(same, None)
 
@@ -309,6 +309,7 @@ def compare(
             f"pair them with mapping={{path_a: path_b}}"
         )
     judge = Judge(side_a, side_b, pairs, tolerance)
+    judge.frames = frames_of(side_a, side_b, pairs, mapping, tolerance)
     if loss is not None:
         _compare_gradients(judge, loss, targets)
     place = place_of_divergence(judge)
@@ -332,6 +333,11 @@ def _sides(a: Any, b: Any, x: Any, max_bytes: int) -> tuple[Side, Side]:
         inputs = (x, x)
     if x is not None and all(isinstance(model, Capture) for model in (a, b)):
         raise InputError("two captures were given, which need no input: leave x out")
+    for name, model, given in zip("ab", (a, b), inputs, strict=True):
+        if given is None and isinstance(b if name == "a" else a, Capture) and not isinstance(model, Capture):
+            raise InputError(
+                f"{name} is a model, and the other a capture; give x, the input that was captured"
+            )
     sides = tuple(
         side_of(name, model, given, max_bytes)
         for name, model, given in zip("ab", (a, b), inputs, strict=True)
@@ -362,10 +368,15 @@ def _first(place: Place | None, judge: Judge) -> tuple[LayerPair | None, tuple[C
     """The pair where the difference begins, and its causes."""
     if place is None:
         return None, ()
+    if place.judged is not None and place.backward:
+        return replace(_pair(place.judged), status="gradient"), (cause_backward(place.judged),)
     if place.judged is not None:
         return _pair(place.judged), tuple(causes_at(place.judged, judge))
-    paths = _paths_between(place, judge)
-    apart = place.before.given if place.before is not None else judge.whole
+    frame = place.frame
+    paths = (frame.a.path, frame.b.path) if frame is not None else _paths_between(place, judge)
+    apart = (
+        place.before.given if place.before is not None else frame.worst if frame is not None else judge.whole
+    )
     assert apart is not None
     first = LayerPair(
         *paths,
@@ -375,9 +386,12 @@ def _first(place: Place | None, judge: Judge) -> tuple[LayerPair | None, tuple[C
         given_error=float("nan"),
         confidence=1.0,
         evidence=("between layers",),
-        status="differs",
+        status="differs" if place.before is not None or frame is None else "weights",
+        weights=frame.weights if frame is not None else {},
         note=f"between layers: {between_words(place)}",
     )
+    if frame is not None:
+        return first, tuple(causes_in_frame(frame))
     return first, tuple(causes_between(place, paths, judge))
 
 
@@ -388,24 +402,8 @@ def _paths_between(place: Place, judge: Judge) -> tuple[str, str]:
         if stations:
             found.append(stations[0].path)
             continue
-        before = place.before
-        head = (before.pair.a, before.pair.b)[number][0] if before is not None else None
-        found.append(_container_between(side, head))
+        found.append(containers[number])
     return found[0], found[1]
-
-
-def _container_between(side: Side, head: Station | None) -> str:
-    """The innermost container that a station and the one before it share."""
-    if head is None:
-        return ""
-    before = side.stations[head.number - 1].path if head.number else ""
-    shared = 0
-    for place, (one, other) in enumerate(zip(head.path, before, strict=False)):
-        if one != other:
-            break
-        if one in "./":
-            shared = place
-    return head.path[:shared]
 
 
 def _pair(found: Judged) -> LayerPair:

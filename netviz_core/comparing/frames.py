@@ -1,0 +1,60 @@
+"""Weights that containers own and use between their layers: position embeddings, class tokens, scales."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ..alignment import LayerMapping, align
+from ..protocols import Layer
+from ..transfer import signature_of
+from .difference import Difference
+from .judging import weight_differences
+from .pairing import StationPair
+from .sides import Side
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """Two containers that own weights of the same form, and how far these are apart."""
+
+    a: Layer
+    b: Layer
+    weights: Mapping[str, Difference]
+
+    @property
+    def worst(self) -> Difference:
+        """Of the weight that differs most."""
+        return max(self.weights.values(), key=lambda part: part.error)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether all weights agree."""
+        return all(part.within for part in self.weights.values())
+
+
+def frames_of(
+    a: Side, b: Side, pairs: Sequence[StationPair], mapping: LayerMapping | None, tolerance: float | None
+) -> list[Frame]:
+    """Pair the containers that own weights, by name, or in the order in which they are listed."""
+    told = {
+        weight.identity
+        for pair in pairs
+        for station in (*pair.a, *pair.b)
+        for weight in station.layer.weights.values()
+    }
+    ours, theirs = (_owners(side, told) for side in (a, b))
+    known = {layer.path for layer in ours}
+    given = (
+        {path: to for path, to in mapping.items() if path in known} if isinstance(mapping, Mapping) else None
+    )
+    matches = align(ours, theirs, signature_of, given) if ours and theirs else []
+    return [Frame(m.source, m.target, weight_differences(m.source, m.target, tolerance)) for m in matches]
+
+
+def _owners(side: Side, told: set[object]) -> list[Layer]:
+    return [
+        layer
+        for layer in side.layers.values()
+        if layer.kind == "container" and any(weight.identity not in told for weight in layer.weights.values())
+    ]
