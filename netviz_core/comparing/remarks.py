@@ -1,7 +1,8 @@
-"""Settings that differ without effect in evaluation mode, and will have one in training."""
+"""What should be known though it is no divergence: settings that differ without effect, rounding that has grown."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from .judging import Judge, Judged
 
 
 def remarks_on(judge: Judge) -> tuple[Cause, ...]:
-    """One cause for each difference of momentum or dropout rate, whatever number of layers has it."""
+    """One cause for each difference of momentum or dropout rate, whatever number of layers has it, and for rounding."""
     seen: dict[tuple[str, Any, Any], list[Judged]] = {}
     for found in judge.judged:
         ours, theirs = found.pair.a[0].layer.config, found.pair.b[0].layer.config
@@ -19,7 +20,18 @@ def remarks_on(judge: Judge) -> tuple[Cause, ...]:
             left, right = ours.get(name), theirs.get(name)
             if left != right and None not in (left, right) and (name != "epsilon" or found.output.within):
                 seen.setdefault((name, left, right), []).append(found)
-    return tuple(_remark(*differing, layers) for differing, layers in seen.items())
+    return (*_rounding(judge), *(_remark(*differing, layers) for differing, layers in seen.items()))
+
+
+def _rounding(judge: Judge) -> Iterator[Cause]:
+    grown = [found for found in judge.judged if found.status == "rounding"]
+    if grown:
+        first, worst = grown[0], max(grown, key=lambda found: found.output.error)
+        text = (
+            f"rounding grows through the layers to {worst.output.error:.1e}, beyond the tolerance of "
+            f"{worst.output.tolerance:g}: each layer, given the same, returns the same"
+        )
+        yield Cause(first.pair.a[0].path, first.pair.b[0].path, text, True, "rounding")
 
 
 def _remark(name: str, left: Any, right: Any, layers: list[Judged]) -> Cause:
