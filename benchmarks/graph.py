@@ -13,8 +13,8 @@ import argparse
 
 import torch
 import torchview
-from summary import compare
 from torchvision_models import models
+from turns import in_turns
 
 from netviz_core.data_flow import graph
 from netviz_core.views.graph import Graph
@@ -41,7 +41,7 @@ def main() -> None:
     def theirs() -> torchview.ComputationGraph:
         return torchview.draw_graph(model, input_data=x, depth=9, expand_nested=True, mode="eval")
 
-    compare(
+    in_turns(
         "the graph of a ResNet-50", {"forward pass": forward, "netviz": ours, "torchview": theirs}, rounds
     )
     print(f"nodes: netviz {len(ours().nodes)}, torchview {len(theirs().id_dict)}")
