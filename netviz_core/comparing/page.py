@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from importlib import resources
 from string import Template
@@ -15,7 +15,7 @@ from ..errors import NetvizError
 from ..text_tables import printable
 from . import wording
 from .causes import Cause
-from .wording import COLUMNS, NUMBERS, TITLES, Row
+from .wording import NUMBERS, TITLES, Row
 
 if TYPE_CHECKING:
     from ..views.base import View
@@ -31,7 +31,7 @@ def page(found: Comparison) -> str:
     return template.substitute(
         title=_words(found.title),
         verdict=_prose(wording.verdict(found)),
-        state="agrees" if found.agrees else "differ",
+        state="fine" if found.agrees else "odd",
         sections="\n".join(_sections(found)),
         version=escape(__version__),
     )
@@ -41,10 +41,8 @@ def _sections(found: Comparison) -> Iterator[str]:
     cause = wording.why(found)
     if cause is not None:
         yield from _section("Why", _cause(cause))
-    around = filter(
-        None, (wording.weight_words(found), wording.correspondence(found), wording.consequences(found))
-    )
-    yield f"<p>{_prose(' '.join(around))}</p>" if not found.agrees else ""
+    if not found.agrees:
+        yield from (f"<p>{_prose(words)}</p>" for words in wording.circumstances(found))
     yield from _section(
         "Layer by layer", _figure(found, "How far apart what each pair of layers returned is.")
     )
@@ -85,22 +83,22 @@ def _tables(found: Comparison) -> Iterator[str]:
         yield f"<details><summary>all {len(found.pairs):,} pairs</summary>{every}</details>"
 
 
-def _table(rows: Iterable[Row]) -> str:
+def _table(rows: Sequence[Row]) -> str:
+    columns = wording.columns_of(rows)
     titles = "".join(
-        f"<th{_NUMBER if name in NUMBERS else ''}>{_words(getattr(TITLES, name))}</th>" for name in COLUMNS
+        f"<th{_NUMBER if name in NUMBERS else ''}>{_words(getattr(TITLES, name))}</th>" for name in columns
     )
-    body = "\n".join(map(_line, rows))
+    body = "\n".join(_line(row, columns) for row in rows)
     return (
         f'<div class="scroll"><table><thead><tr>{titles}</tr></thead><tbody>\n{body}\n</tbody></table></div>'
     )
 
 
-def _line(row: Row) -> str:
+def _line(row: Row, columns: Sequence[str]) -> str:
     if row.is_gap:
-        return (
-            f'<tr class="gap"><td{_NUMBER}>{row.number}</td><td colspan="9">{_words(row.layer_a)}</td></tr>'
-        )
-    cells = "".join(_cell(row, name) for name in COLUMNS)
+        words = f'<td colspan="{len(columns) - 1}">{_words(row.layer_a)}</td>'
+        return f'<tr class="gap"><td{_NUMBER}>{row.number}</td>{words}</tr>'
+    cells = "".join(_cell(row, name) for name in columns)
     return f'<tr class="first">{cells}</tr>' if row.is_first else f"<tr>{cells}</tr>"
 
 
@@ -118,8 +116,7 @@ def _cell(row: Row, name: str) -> str:
 
 
 def _details(found: Comparison) -> Iterator[str]:
-    """Measures, maps and weights of the first divergence, as far as they are known."""
-    yield f"<p>{_prose(wording.measure_words(found))}</p>"
+    """Maps and weights of the first divergence, as far as they are known."""
     try:
         yield _figure(found.feature_maps(), "What both returned for the first sample, and the difference.")
     except NetvizError as error:

@@ -16,7 +16,7 @@ from ..arrays import AxisArray
 from ..text_tables import laid_out, longest, printable, shortened, wrapped
 from . import wording
 from .causes import Cause
-from .wording import COLUMNS, NUMBERS, TITLES, Row
+from .wording import NUMBERS, TITLES, Row
 
 if TYPE_CHECKING:
     from ..views.comparison import Comparison
@@ -69,8 +69,8 @@ def json_text(found: Comparison) -> str:
 
 
 def _text_lines(found: Comparison) -> Iterator[str]:
-    for sentences in filter(None, (wording.verdict(found), _reasons(found), _circumstances(found))):
-        yield from textwrap.wrap(printable(sentences), WIDTH)
+    for words in _paragraphs(found):
+        yield from textwrap.wrap(printable(words), WIDTH)
     yield ""
     yield f"{wording.rows_heading(found)}:"
     yield from _text_table(wording.rows_around(found))
@@ -87,16 +87,12 @@ def _text_lines(found: Comparison) -> Iterator[str]:
             yield from wrapped(printable(f"- {one}"), WIDTH)
 
 
-def _reasons(found: Comparison) -> str:
+def _paragraphs(found: Comparison) -> Iterator[str]:
+    yield wording.verdict(found)
     cause = wording.why(found)
-    return f"Why: {_tag(cause)}{cause.text}." if cause is not None else ""
-
-
-def _circumstances(found: Comparison) -> str:
-    if found.first_divergence is None:
-        return ""
-    told = (wording.measure_words, wording.weight_words, wording.correspondence, wording.consequences)
-    return " ".join(filter(None, (words(found) for words in told)))
+    if cause is not None:
+        yield f"Why: {_tag(cause)}{cause.text}."
+    yield from wording.circumstances(found)
 
 
 def _tag(cause: Cause) -> str:
@@ -121,9 +117,10 @@ def _text_table(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _shown(pairs: Sequence[Row]) -> list[str]:
-    """The columns; one for the names where both sides have the same."""
-    same = all(row.layer_b == row.layer_a.partition(":")[0] for row in pairs)
-    return [name for name in COLUMNS if name != "layer_b" or not same]
+    """The columns; one for the names where both sides have the same. Weights are told in words."""
+    same = all(row.has_one_name for row in pairs)
+    left_out = {"weights", "layer_b"} if same else {"weights"}
+    return [name for name in wording.columns_of(pairs) if name not in left_out]
 
 
 def _cell(row: Row, name: str) -> str:
@@ -160,9 +157,8 @@ def _narrow(columns: dict[str, list[str]]) -> None:
 
 def _markdown_lines(found: Comparison) -> Iterator[str]:
     yield f"# {in_markdown(found.title)}"
-    yield from ("", f"**{in_markdown(wording.verdict(found))}**")
-    for sentences in filter(None, (_reasons(found), _circumstances(found))):
-        yield from ("", in_markdown(sentences))
+    for words in _paragraphs(found):
+        yield from ("", in_markdown(words))
     yield from ("", f"## {in_markdown(wording.rows_heading(found))}", "")
     yield from _markdown_table(wording.rows_around(found))
     yield from ("", in_markdown(f"{wording.ERROR_WORDS}; tolerated: {wording.tolerance_words(found)}"))
@@ -177,14 +173,15 @@ def _markdown_table(rows: Sequence[Row]) -> Iterator[str]:
     def line(cells: Iterable[str]) -> str:
         return f"| {' | '.join(cells)} |"
 
-    yield line(in_markdown(getattr(TITLES, name)) for name in COLUMNS)
-    yield line("---:" if name in NUMBERS else "---" for name in COLUMNS)
+    columns = wording.columns_of(rows)
+    yield line(in_markdown(getattr(TITLES, name)) for name in columns)
+    yield line("---:" if name in NUMBERS else "---" for name in columns)
     for row in rows:
         cells = [
             (_name_in_markdown if name.startswith("layer") and not row.is_gap else in_markdown)(
                 getattr(row, name)
             )
-            for name in COLUMNS
+            for name in columns
         ]
         yield line(f"**{cell}**" if row.is_first and cell else cell for cell in cells)
 

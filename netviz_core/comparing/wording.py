@@ -43,10 +43,13 @@ class Row(NamedTuple):
     largest: str = ""
     error: str = ""
     given: str = ""
+    weights: str = ""
+    gradient: str = ""
     status: str = ""
     confidence: str = ""
     evidence: str = ""
     is_first: bool = False
+    has_one_name: bool = False
     note: str = ""
 
     @property
@@ -55,12 +58,11 @@ class Row(NamedTuple):
         return self.number == _GAP
 
 
-TITLES = Row("#", "a", "b", "kind", "|a − b|", "error", "given", "status", "sure", "paired by")
-COLUMNS = Row._fields[: Row._fields.index("is_first")]
-"""The fields of a row that make a table."""
-
-NUMBERS = ("number", "largest", "error", "given", "confidence")
-"""Those of them that stand on the right."""
+TITLES = Row(
+    "#", "a", "b", "kind", "|a − b|", "error", "given", "weights", "gradient", "status", "sure", "paired by"
+)
+NUMBERS = ("number", "largest", "error", "given", "weights", "gradient", "confidence")
+"""The fields of a row that stand on the right."""
 
 
 def figure(value: float) -> str:
@@ -95,19 +97,25 @@ def remaining_causes(found: Comparison) -> Sequence[Cause]:
     return found.causes if why(found) is None else found.causes[1:]
 
 
-def correspondence(found: Comparison) -> str:
-    """How sure it is that the two layers of the first divergence correspond, and what says so."""
+def circumstances(found: Comparison) -> Iterator[str]:
+    """How the two outputs and weights of the first divergence differ, why they are a pair, and what follows."""
     first = found.first_divergence
-    if first is None or found.is_between_layers:
-        return ""
-    return f"That these two layers correspond is {first.confidence:.0%} sure, by {', '.join(first.evidence)}."
+    if first is None:
+        return
+    if math.isfinite(first.mean_abs_difference):
+        yield _measures(first)
+    if first.weights:
+        yield _weights(first)
+    if first.gradient is not None:
+        yield f"The gradient with respect to what they returned {_apart(first.gradient)}."
+    if not found.is_between_layers:
+        if first.note and math.isfinite(first.error):
+            yield f"How they were compared: {first.note}."
+        yield f"That these two layers correspond is {first.confidence:.0%} sure, by {', '.join(first.evidence)}."
+    yield f"{_consequences(found)}."
 
 
-def measure_words(found: Comparison) -> str:
-    """How the two outputs of the first divergence differ, beside the error."""
-    first = found.first_divergence
-    if first is None or not math.isfinite(first.mean_abs_difference):
-        return ""
+def _measures(first: LayerPair) -> str:
     cosine = (
         "" if math.isnan(first.cosine_similarity) else f"cosine similarity {first.cosine_similarity:.4g}, "
     )
@@ -117,11 +125,7 @@ def measure_words(found: Comparison) -> str:
     )
 
 
-def weight_words(found: Comparison) -> str:
-    """What the weights of the first divergence are."""
-    first = found.first_divergence
-    if first is None or not first.weights:
-        return ""
+def _weights(first: LayerPair) -> str:
     odd = {name: part for name, part in first.weights.items() if not part.within}
     if not odd:
         return f"Their weights agree ({', '.join(first.weights)})."
@@ -130,9 +134,9 @@ def weight_words(found: Comparison) -> str:
     return f"Their weights differ: {told}{f'; {_listed(same)} the same' if same else ''}."
 
 
-def consequences(found: Comparison) -> str:
+def _consequences(found: Comparison) -> str:
     """What has become of all pairs."""
-    return f"{_counted(len(found.pairs), 'pair')} of layers: {status_counts(found.pairs)}."
+    return f"{_counted(len(found.pairs), 'pair')} of layers: {status_counts(found.pairs)}"
 
 
 def tolerance_words(found: Comparison) -> str:
@@ -181,6 +185,13 @@ def rows_of_all(found: Comparison) -> list[Row]:
     return [_row(found, number) for number in range(len(found.pairs))]
 
 
+def columns_of(rows: Sequence[Row]) -> list[str]:
+    """The fields that make a table: names, and what is known of any pair."""
+    names = Row._fields[: Row._fields.index("is_first")]
+    known = {name for row in rows if not row.is_gap for name in names if getattr(row, name)}
+    return [name for name in names if name in known or name in ("number", "layer_a", "layer_b")]
+
+
 def rows_heading(found: Comparison) -> str:
     """Which pairs `rows_around` gives."""
     total = len(found.pairs)
@@ -201,7 +212,7 @@ def _agreement(found: Comparison) -> Iterator[str]:
         if worst.error
         else "their outputs are the same to the last digit"
     )
-    yield f"{_both(found)} agree. {consequences(found)[:-1]}; {largest}."
+    yield f"{_both(found)} agree. {_consequences(found)}; {largest}."
     if found.output is not None:
         yield f"What the models return in the end {_apart(found.output)}."
     for what, count in (
@@ -215,20 +226,23 @@ def _agreement(found: Comparison) -> Iterator[str]:
 def _divergence(found: Comparison) -> Iterator[str]:
     first = found.first_divergence
     assert first is not None
-    where = "between layers, at" if found.is_between_layers else "at"
-    place = "" if found.first_number is None else f", pair {found.first_number + 1} of {len(found.pairs)}"
-    yield f"{_both(found)} do not agree. They first differ {where} {_at(first)}{place}."
-    returned = f"error {figure(first.error)}, tolerated {limit(first.tolerance)}"
+    yield f"{_both(found)} do not agree."
+    error = f"error {figure(first.error)}, tolerated {limit(first.tolerance)}"
+    by = f"by {figure(first.max_abs_difference)} at most ({error})"
+    if found.is_between_layers:
+        place = first.note.removeprefix("between layers: ")
+        yield f"They first differ between layers, {place}, at {_names(first)}: {by}."
+        return
+    number = "" if found.first_number is None else f", pair {found.first_number + 1} of {len(found.pairs)}"
+    yield f"They first differ at {_at(first)}{number}."
     if not math.isfinite(first.error):
         yield f"The two cannot be compared{f': {first.note}' if first.note else ''}."
     elif first.within_tolerance:
-        yield f"On this input the two returned the same ({returned})."
-    elif found.is_between_layers:
-        yield f"{_capital(first.note)}; there it is {figure(first.max_abs_difference)} at most ({returned})."
+        yield f"What the two returned on this input agrees ({error})."
     elif first.status == "weights":
-        yield f"Nothing was run: the weights differ by {figure(first.max_abs_difference)} at most ({returned})."
+        yield f"Nothing was run; their weights differ {by}."
     else:
-        yield f"{_given(first)}; what they returned differs by {figure(first.max_abs_difference)} at most ({returned})."
+        yield f"{_given(first)}; what they returned differs {by}."
 
 
 def _given(first: LayerPair) -> str:
@@ -252,11 +266,13 @@ def _side(name: str) -> str:
 
 
 def _at(pair: LayerPair) -> str:
-    told = f"{layer_name(pair.path_a)!r}"
-    if pair.path_b != pair.path_a:
-        told += f" of a, {layer_name(pair.path_b)!r} of b"
     call = f", call {pair.call}" if pair.call else ""
-    return f"{told} ({pair.kind}{call})"
+    return f"{_names(pair)} ({pair.kind}{call})"
+
+
+def _names(pair: LayerPair) -> str:
+    told = repr(layer_name(pair.path_a))
+    return told if pair.path_b == pair.path_a else f"{told} of a, {layer_name(pair.path_b)!r} of b"
 
 
 def _apart(part: Difference) -> str:
@@ -282,10 +298,13 @@ def _row(found: Comparison, number: int) -> Row:
         largest=figure(pair.max_abs_difference),
         error=figure(pair.error),
         given=figure(pair.given_error),
+        weights=figure(max((part.error for part in pair.weights.values()), default=math.nan)),
+        gradient=figure(math.nan if pair.gradient is None else pair.gradient.error),
         status=pair.status,
         confidence=f"{pair.confidence:.0%}",
         evidence=", ".join(pair.evidence),
         is_first=number == found.first_number and not found.is_between_layers,
+        has_one_name=pair.path_a == pair.path_b,
         note=pair.note,
     )
 
@@ -314,7 +333,3 @@ def _counted(count: int, what: str) -> str:
 
 def _listed(names: Sequence[str]) -> str:
     return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'}"
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
