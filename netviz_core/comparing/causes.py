@@ -80,7 +80,15 @@ def causes_at(found: Judged, judge: Judge) -> list[Cause]:
     target_a, target_b = out_a[0], out_b[0]
     test_a = _Test(ours, target_b, found.output, judge, "a", "b")
     test_b = _Test(theirs, target_a, found.output, judge, "b", "a")
-    proposals = [*_of_settings(pair.a[0].layer.config, pair.b[0].layer.config), *_of_weights(found)]
+    ours_padded, theirs_padded = pair.padding_of_a is not None, pair.padding_of_b is not None
+    proposals = [
+        *(
+            proposal
+            for proposal in _of_settings(pair.a[0].layer.config, pair.b[0].layer.config)
+            if proposal.name != "padding" or ours_padded is theirs_padded
+        ),
+        *_of_weights(found),
+    ]
     confirmed = test_a.smallest_set(proposals)
     if confirmed:
         return [Cause(*paths, text, True, name) for name, text in confirmed]

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..alignment import LayerMapping, given_pairs
 from .common import sketch
-from .sides import Side, Station
+from .sides import INPUT, Side, Station
 
 Array = np.ndarray[Any, Any]
 
@@ -28,7 +28,8 @@ class StationPair:
     """Calls that correspond.
 
     Each side may have more than one layer: an activation, or a batch norm, that is part of the layer
-    on the other side. What goes into the first and comes out of the last is compared.
+    on the other side. What goes into the first, or into the padding before it, and comes out of the last
+    is compared.
 
     Parameters
     ----------
@@ -40,6 +41,8 @@ class StationPair:
     function_of_a, function_of_b : Station or None
         The layer of the other side whose activation is to be applied to what came out here, where it
         is a plain function.
+    padding_of_a, padding_of_b : Station or None
+        A layer before the first that only pads, where the other side's layer pads itself.
     """
 
     a: list[Station]
@@ -48,7 +51,24 @@ class StationPair:
     confidence: float
     function_of_a: Station | None = None
     function_of_b: Station | None = None
+    padding_of_a: Station | None = None
+    padding_of_b: Station | None = None
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def head_a(self) -> Station:
+        """The station of a that is given what the pair is given."""
+        return self.padding_of_a or self.a[0]
+
+    @property
+    def head_b(self) -> Station:
+        """The same of b."""
+        return self.padding_of_b or self.b[0]
+
+    @property
+    def stations(self) -> list[Station]:
+        """All of both sides."""
+        return [*filter(None, (self.padding_of_a, self.padding_of_b)), *self.a, *self.b]
 
 
 def pair_up(a: Side, b: Side, mapping: LayerMapping | None = None) -> list[StationPair]:
@@ -68,6 +88,7 @@ def pair_up(a: Side, b: Side, mapping: LayerMapping | None = None) -> list[Stati
         pairs += [likeness.pair(i, j) for i, j in places]
     pairs.sort(key=lambda pair: pair.a[0].number)
     _absorb_followers(pairs, a, b)
+    _absorb_paddings(pairs, a, b)
     return pairs
 
 
@@ -325,6 +346,27 @@ def _absorb_followers(pairs: Sequence[StationPair], a: Side, b: Side) -> None:
                 pair.function_of_b = own[0]
             else:
                 pair.function_of_a = own[0]
+
+
+def _absorb_paddings(pairs: Sequence[StationPair], a: Side, b: Side) -> None:
+    """Let a padding that has no partner join the convolution or pooling after it."""
+    paired = {id(station) for pair in pairs for station in pair.stations}
+    for pair in pairs:
+        one, other = _padding_before(a, pair.a[0], paired), _padding_before(b, pair.b[0], paired)
+        pair.padding_of_a, pair.padding_of_b = one, other
+        if one is not None or other is not None:
+            pair.notes.append(f"the padding of {'a' if one else 'b'} is a layer of its own")
+
+
+def _padding_before(side: Side, head: Station, paired: set[int]) -> Station | None:
+    if not head.layer.kind.startswith(("conv", "depthwise", "separable", "pool")) or len(head.sources) != 1:
+        return None
+    (source,) = head.sources
+    if source is None or source == INPUT:
+        return None
+    before = side.stations[source]
+    only_pads = before.layer.kind == "other" and "padding_mode" in before.layer.config
+    return before if only_pads and id(before) not in paired else None
 
 
 def _absorb(

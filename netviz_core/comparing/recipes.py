@@ -38,11 +38,12 @@ class Recipe:
 
 @dataclass(frozen=True, eq=False)
 class Course:
-    """The layers of one side of a pair, and what the first of them was given."""
+    """The layers of one side of a pair, and what the first of them, or the padding before it, was given."""
 
     recipes: tuple[Recipe, ...]
     inputs: tuple[AxisArray, ...]
     orders: tuple[tuple[str, ...], ...]
+    padding: Recipe | None = None
 
     def result(
         self, *, first: Recipe | None = None, inputs: Sequence[AxisArray] | None = None
@@ -50,7 +51,9 @@ class Course:
         """What comes out in the end, with another first layer or other inputs; None where it cannot be known."""
         values: Sequence[AxisArray] = self.inputs if inputs is None else inputs
         orders: Sequence[tuple[str, ...]] = self.orders
-        recipes = self.recipes if first is None else (first, *self.recipes[1:])
+        recipes = [self.recipes[0] if first is None else first, *self.recipes[1:]]
+        if self.padding is not None:
+            recipes.insert(0, self.padding)
         out: AxisArray | None = None
         for recipe in recipes:
             out = recomputed(recipe.kind, recipe.type_name, recipe.config, recipe.weights, values, orders)
@@ -60,21 +63,26 @@ class Course:
         return out
 
 
-def course_of(stations: Sequence[Station], function: Station | None) -> Course:
-    """The course of one side; `function` is the layer whose activation belongs to it, too."""
-    head = stations[0]
+def course_of(
+    stations: Sequence[Station], function: Station | None, padding: Station | None = None
+) -> Course:
+    """The course of one side; `function` is the layer whose activation belongs to it, too, `padding` one before it."""
+    head = padding or stations[0]
     recipes = [recipe_of(station) for station in stations]
     if function is not None:
         layer = function.layer
         recipes.append(Recipe("activation", layer.type_name, layer.config, {}))
     inputs = tuple(_named(head, value) for value in head.given)
     orders = tuple(slot.axes for slot in head.given_slots)
-    return Course(tuple(recipes), inputs, orders)
+    return Course(tuple(recipes), inputs, orders, recipe_of(padding) if padding is not None else None)
 
 
 def courses_of(pair: StationPair) -> tuple[Course, Course]:
     """Both sides of a pair."""
-    return course_of(pair.a, pair.function_of_a), course_of(pair.b, pair.function_of_b)
+    return (
+        course_of(pair.a, pair.function_of_a, pair.padding_of_a),
+        course_of(pair.b, pair.function_of_b, pair.padding_of_b),
+    )
 
 
 def recipe_of(station: Station) -> Recipe:

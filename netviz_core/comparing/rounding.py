@@ -27,7 +27,7 @@ class Rounding:
 
     def explains(self, found: Judged) -> bool:
         """Whether what a pair returned is apart by nothing but rounding that has grown on the way."""
-        if found.given is None or _is_clear(found):
+        if _is_clear(found):
             return False
         reached = 0.0
         for earlier in self._judge.judged[: self._judge.judged.index(found) + 1]:
@@ -46,8 +46,7 @@ class Rounding:
         return whole.error <= JUMP * max(found.output.error for found in judged if found.status != "undone")
 
     def _is_guilty(self, found: Judged) -> bool:
-        given = found.given.error if found.given is not None else 0.0
-        if found.output.error <= _GROWTH * max(given, _NOISE * found.output.tolerance):
+        if found.output.error <= _GROWTH * max(_given(found), _NOISE * found.output.tolerance):
             return False
         known = self._innocent.get(id(found))
         if known is None:
@@ -57,16 +56,19 @@ class Rounding:
 
 def _is_clear(found: Judged) -> bool:
     """Whether an error is far too large for rounding, and made here."""
-    assert found.given is not None
-    return found.output.error > max(10 * found.output.tolerance, JUMP * found.given.error)
+    return found.output.error > max(10 * found.output.tolerance, JUMP * _given(found))
+
+
+def _given(found: Judged) -> float:
+    return found.given.error if found.given is not None and np.isfinite(found.given.error) else 0.0
 
 
 def _arises_between(found: Judged, reached: float) -> bool:
     """Whether a pair is given something more different than all that was returned before."""
     given = found.given
-    return (
-        given is not None and not given.within and given.error > JUMP * max(reached, _NOISE * given.tolerance)
-    )
+    if given is None or given.within or found.output.within:
+        return False
+    return given.error > JUMP * max(reached, _NOISE * given.tolerance)
 
 
 def _does_the_same(found: Judged, judge: Judge) -> bool:
@@ -75,8 +77,7 @@ def _does_the_same(found: Judged, judge: Judge) -> bool:
     targets = returned_by(found.pair.a[-1])[:1], returned_by(found.pair.b[-1])[:1]
     own = _apart(ours, ours.inputs, targets[0], judge)
     if own is None or own.error > _OWN * own.tolerance:
-        given = found.given.error if found.given is not None else 0.0
-        return found.output.error <= JUMP * max(given, _NOISE * found.output.tolerance)
+        return found.output.error <= JUMP * max(_given(found), _NOISE * found.output.tolerance)
     swapped = _apart(ours, theirs.inputs, targets[1], judge)
     return swapped is not None and swapped.error <= _OWN * swapped.tolerance
 

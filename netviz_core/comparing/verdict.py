@@ -93,7 +93,7 @@ def _is_gone(before: Difference, after: Difference) -> bool:
 
 
 def _uses(other: Judged, found: Judged) -> bool:
-    ends = zip((other.pair.a[0], other.pair.b[0]), (found.pair.a[-1], found.pair.b[-1]), strict=True)
+    ends = zip((other.pair.head_a, other.pair.head_b), (found.pair.a[-1], found.pair.b[-1]), strict=True)
     return any(tail.number in head.sources for head, tail in ends)
 
 
@@ -115,7 +115,7 @@ def _between(first: Judged, judge: Judge) -> Place:
     """Where a pair is given something different, though all pairs before it agree."""
     if judge.inputs is not None and not judge.inputs.within and _is_fed_directly(first, judge):
         return Place(None, first)
-    heads = first.pair.a[0], first.pair.b[0]
+    heads = first.pair.head_a, first.pair.head_b
     between_a, between_b = (
         list(_unpaired_before(side, head, judge))
         for side, head in zip((judge.a, judge.b), heads, strict=True)
@@ -139,16 +139,12 @@ def _stands_in(station: Station, container: Layer) -> bool:
 
 
 def _is_fed_directly(first: Judged, judge: Judge) -> bool:
-    return INPUT in first.pair.a[0].sources or INPUT in first.pair.b[0].sources
+    return INPUT in first.pair.head_a.sources or INPUT in first.pair.head_b.sources
 
 
 def _unpaired_before(side: Side, head: Station, judge: Judge) -> Iterator[Station]:
     """The layers without a partner through which a station gets what it is given, the earliest first."""
-    paired = {
-        id(station)
-        for found in judge.judged
-        for station in (found.pair.a if side is judge.a else found.pair.b)
-    }
+    paired = {id(station) for found in judge.judged for station in found.pair.stations}
     seen: list[Station] = []
     waiting = list(head.sources)
     while waiting:
@@ -166,7 +162,7 @@ def _at_the_end(judge: Judge) -> Place | None:
     """Where all pairs agree, and what the models return does not."""
     if judge.whole is None or judge.whole.within:
         return None
-    paired = {id(s) for found in judge.judged for s in (*found.pair.a, *found.pair.b)}
+    paired = {id(station) for found in judge.judged for station in found.pair.stations}
     ends = []
     for side in (judge.a, judge.b):
         sources = side.whole.sources if side.whole is not None else ()

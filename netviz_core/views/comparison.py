@@ -452,7 +452,7 @@ def _comparison(
     judge: Judge, place: Place | None, first: LayerPair | None, causes: Sequence[Cause]
 ) -> Comparison:
     a, b = judge.a, judge.b
-    paired = {id(station) for found in judge.judged for station in (*found.pair.a, *found.pair.b)}
+    paired = {id(station) for found in judge.judged for station in found.pair.stations}
     left = [[station for station in side.stations if id(station) not in paired] for side in (a, b)]
     reasons = {
         f"{side.name}:{station.path}": _reason(station)
