@@ -13,6 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.font_manager import FontProperties
 
+from netviz_core.text_tables import printable
 from netviz_core.views.comparison import Comparison, LayerPair
 
 from .inches import height_of, width_of
@@ -123,7 +124,7 @@ def draw(ax: Axes, view: Comparison, style: Style) -> None:
 
 
 def _names(view: Comparison) -> list[str]:
-    return [pair.path_a or "output" for pair in view.pairs]
+    return [printable(pair.path_a or "output") for pair in view.pairs]
 
 
 def _draw_axis(ax: Axes, axis: _Scale, errors: Array, given: Array, count: int) -> None:
@@ -198,8 +199,8 @@ def _first_words(view: Comparison, fits: Callable[[str], bool]) -> str:
     """The names of both layers, as far as there is room for them."""
     first = view.first_divergence
     assert first is not None
-    names = list(dict.fromkeys(path or "output" for path in (first.path_a, first.path_b)))
-    what = "between layers, at" if view.is_between_layers else "first:"
+    names = list(dict.fromkeys(printable(path or "output") for path in (first.path_a, first.path_b)))
+    what = "between:" if view.is_between_layers else "first:"
 
     def version(most: int) -> str:
         return f"{what} {' / '.join(shortened(name, most) for name in names)}"

@@ -18,6 +18,8 @@ from matplotlib.ft2font import LoadFlags
 from matplotlib.offsetbox import AnnotationBbox, DrawingArea, HPacker, OffsetBox, TextArea, VPacker
 from matplotlib.patches import Rectangle
 
+from netviz_core.text_tables import printable
+
 POINTS = 72.0
 """In an inch."""
 
@@ -125,6 +127,7 @@ def _entry(colour: Any, text: str, font: FontProperties) -> OffsetBox:
 
 def _fitted(title: str, width: float, size: str, weight: str) -> tuple[str, FontProperties]:
     font = FontProperties(size=size, weight=weight)
+    title = "\n".join(map(printable, title.splitlines()))
     text = wrapped(title, lambda line: text_width(line, font) <= width)
     if text.count("\n") > 1:
         font.set_size(0.85 * font.get_size_in_points())
@@ -167,5 +170,8 @@ def text_width(text: str, font: FontProperties) -> float:
 @lru_cache(maxsize=4096)
 def _advance(character: str, path: Any) -> float:
     """The width of a character, in font sizes; kerning aside, which hardly changes a line but costs much time."""
-    glyph = get_font(path).load_char(ord(character), flags=LoadFlags.NO_HINTING | LoadFlags.NO_SCALE)
-    return float(glyph.horiAdvance / get_font(path).units_per_EM)
+    font = get_font(path)
+    if not font.get_char_index(ord(character)):
+        return 1.0  # drawn from another font, or as a box
+    glyph = font.load_char(ord(character), flags=LoadFlags.NO_HINTING | LoadFlags.NO_SCALE)
+    return float(glyph.horiAdvance / font.units_per_EM)

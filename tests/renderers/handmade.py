@@ -10,6 +10,7 @@ import numpy as np
 from netviz_core import FeatureMapGrid, Heatmap, Histogram, KernelGrid
 from netviz_core.arrays import count_nonfinite
 from netviz_core.views.attention import AttentionMaps
+from netviz_core.views.comparison import Comparison
 from netviz_core.views.graph import Graph, GraphEdge, GraphGroup, GraphNode
 from netviz_core.views.histogram import histogram_of
 from netviz_core.views.history import HistoryHeatmap, HistoryHistogram
@@ -17,6 +18,8 @@ from netviz_core.views.overlays import Overlays
 from netviz_core.views.scales import signed_limits, value_limits
 from netviz_core.views.similarity import SimilarityMatrix
 from netviz_core.views.top_losses import LossRow, TopLosses
+
+from ..comparisons import comparison, pair
 
 Array = np.ndarray[Any, Any]
 
@@ -144,3 +147,21 @@ def graph_view(
     nodes = tuple(GraphNode(name, name, kind, f"{kind} 3×3", around(name), "", shape, axes) for name in names)
     edges = tuple(GraphEdge(*link, shape, axes, number) for number, link in enumerate(links))
     return Graph(title, nodes, edges, tuple(GraphGroup(group, "Block", around(group)) for group in known))
+
+
+def comparison_view(errors: Array, first: int = 0) -> Comparison:
+    """Pairs with these errors, of any sign, which differ from that of number `first` on."""
+    sizes = np.abs(errors.astype(np.float64))
+    return comparison(
+        *(
+            pair(
+                f"layer{number}",
+                error=error,
+                given=given,
+                status="differs" if number == first else "passes on",
+            )
+            for number, (error, given) in enumerate(
+                zip(sizes.tolist(), np.roll(sizes, 1).tolist(), strict=True)
+            )
+        )
+    )

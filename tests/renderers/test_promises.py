@@ -25,8 +25,10 @@ from netviz_core import FileFormatError, InputError, UnsupportedError, kernels, 
 from netviz_core.testing import example_model
 from netviz_core.views.base import View
 
+from ..comparisons import weights_apart, with_outputs
 from .handmade import (
     attention_view,
+    comparison_view,
     feature_map_grid,
     graph_view,
     heatmap_view,
@@ -93,6 +95,9 @@ VIEWS = {
     "history": lambda v: history_view(v.reshape(len(v), v.shape[1] * v.shape[2])),
     "graph": lambda v: graph_view(list(pairwise(f"{LONG}.{number}" for number in range(len(v))))),
     "similarity": lambda v: similarity_view(v.reshape(len(v), v.shape[1] * v.shape[2])),
+    "comparison": lambda v: comparison_view(v.ravel()),
+    "maps of a comparison": lambda v: with_outputs(v[np.newaxis], v[np.newaxis, ::-1]).feature_maps(),
+    "weights of a comparison": lambda v: weights_apart(v, v[::-1]).weight_histograms(),
     "history of a histogram": lambda v: history_histogram_view(counts_of(v)),
 }
 

@@ -96,3 +96,10 @@ def test_a_model_itself_is_named_output():
 def test_no_layers_are_told():
     ax = similarity_view(np.zeros((0, 3))).plot()
     assert names(ax.texts) == ["no values: 0 × 3"]
+
+
+@pytest.mark.filterwarnings("ignore:Glyph:UserWarning")  # matplotlib's own, where no font has a letter
+def test_names_in_any_script_are_drawn(renderer):
+    view = similarity_view(shares(2, 2), ["層1", "層2"], ["слой", "שכבה"])
+    assert renderer.png(view).startswith(b"\x89PNG")
+    assert names(view.plot().get_yticklabels()) == ["層1", "層2"]
