@@ -147,4 +147,4 @@ def _prose(text: str) -> str:
 
 def _with_breaks(path: str) -> str:
     """A path, escaped, that may be broken where a reader would."""
-    return re.sub(r"[./_](?=\w)", r"\g<0><wbr>", path)
+    return re.sub(r"[./](?=\w)", r"\g<0><wbr>", path)
