@@ -272,6 +272,7 @@ def test_hostile_names_do_no_harm(name):
     assert not page.foreign
     words = name.encode("unicode_escape").decode() if name.isascii() and not name.isprintable() else name
     assert words in "".join(page.text)
+    assert name.isprintable() or name not in "".join(page.text)
     rows = [line for line in found.to_markdown().splitlines() if line.startswith("|")]
     assert len(rows) == 4
     assert {row.count("|") for row in rows} == {rows[0].count("|")}
@@ -341,6 +342,8 @@ def test_maps_of_both_are_on_one_scale_and_their_difference_on_its_own():
     np.testing.assert_array_equal(maps.b.tiles, b[1])
     np.testing.assert_allclose(maps.difference.tiles, a[1] - b[1])
     assert maps.a.limits == maps.b.limits == (0.0, b[1].max())
+    turned = with_outputs(b, a).feature_maps(sample=1)
+    assert turned.a.limits == turned.b.limits == maps.a.limits
     assert maps.difference.limits == pytest.approx((-10, 10))
     assert maps.title == "conv1 · sample 1 · differs most in channel 2"
     assert maps.titles == ("a: torch", "b: keras", "a − b, on its own scale")
