@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .arrays import Activation
 from .capture import Capture
 from .described import DescribedLayer
 from .errors import FileFormatError
@@ -35,9 +34,9 @@ def save_capture(capture: Capture, path: str | Path) -> None:
         "format": FORMAT,
         "backend": capture.backend,
         "versions": capture.versions,
-        "activations": [_entry(tensors, key, slot.get()) for key, slot in capture.slots().items()],
+        "activations": [_entry(tensors, key, slot) for key, slot in capture.slots().items()],
         "given": [
-            _entry(tensors, f"given {number}", slot.get())
+            _entry(tensors, f"given {number}", slot)
             for number, slot in enumerate(capture.given_slots())
         ],
         "layers": [_layer_entry(tensors, layer) for layer in capture.layers.values()],
@@ -67,13 +66,15 @@ class _Tensors:
         return key
 
 
-def _entry(tensors: _Tensors, key: str, activation: Activation) -> dict[str, Any]:
+def _entry(tensors: _Tensors, key: str, slot: Slot) -> dict[str, Any]:
+    activation = slot.get()
     return {
         "key": tensors.add(key, activation.values),
         "path": activation.path,
         "call": activation.call,
         "leaf": activation.leaf,
         "axes": activation.axes,
+        "order": slot.axes,
         "dtype": activation.dtype,
         "values": str(activation.values.dtype),
     }
@@ -184,6 +185,8 @@ class _InFile:
     file: Any
     key: str
     dtype: np.dtype[Any]
+    order: tuple[int, ...] = ()
+    """Of its axes, in the framework's own tensor; empty if they are to stay as they are in the file."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -191,7 +194,8 @@ class _InFile:
 
     def numpy(self) -> np.ndarray[Any, Any]:
         values: np.ndarray[Any, Any] = self.file.get_tensor(self.key)
-        return values if values.dtype == self.dtype else values.view(self.dtype)[..., 0]
+        values = values if values.dtype == self.dtype else values.view(self.dtype)[..., 0]
+        return values.transpose(self.order) if self.order else values
 
 
 def _header(path: str, text: str | None) -> dict[str, Any]:
@@ -218,8 +222,12 @@ def _slots(entries: Sequence[Mapping[str, Any]], opened: Any) -> list[Slot]:
     for entry in entries:
         value, shape, axes = _stored(entry, opened)
         nbytes = int(np.prod(shape)) * value.dtype.itemsize
-        observation = Observation(str(entry["leaf"]), value, axes, str(entry["dtype"]), nbytes)
-        slots.append(Slot(str(entry["path"]), int(entry["call"]), observation, axes))
+        order = tuple(str(axis) for axis in entry.get("order", axes))
+        if sorted(order) != sorted(axes):
+            raise ValueError(f"{entry['key']!r} has the axes {axes} in the order {order}")
+        value = replace(value, order=tuple(axes.index(axis) for axis in order))
+        observation = Observation(str(entry["leaf"]), value, order, str(entry["dtype"]), nbytes)
+        slots.append(Slot(str(entry["path"]), int(entry["call"]), observation, order))
     return slots
 
 

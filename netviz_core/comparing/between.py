@@ -6,11 +6,14 @@ from collections.abc import Sequence
 
 from ..arrays import AxisArray
 from .causes import Cause
+from .enclosing import innermost_containers
+from .expressions import Earlier, explained
 from .frames import Frame
 from .judging import Judge, Judged, returned_by
-from .sides import INPUT, Side, Station
-from .signatures import signature, undone
-from .verdict import Place
+from .recipes import named
+from .sides import INPUT, Side
+from .signatures import called, signature, undone
+from .verdict import Place, is_fed_directly
 from .weight_changes import weight_changes
 
 _MOST_EARLIER = 24
@@ -40,12 +43,8 @@ def causes_between(place: Place, paths: tuple[str, str], judge: Judge) -> list[C
             return [Cause(*paths, why.words, True, why.name)]
         found = signature(a, b, judge)
         if found is not None:
-            name = (
-                found.name
-                if place.before is None or not _is_input(place) or found.name != "scale"
-                else "preprocessing"
-            )
-            return [Cause(*paths, undone(found, apart), True, name)]
+            at_input = place.before is not None and is_fed_directly(place.before)
+            return [Cause(*paths, undone(found, apart), True, called(found, at_input))]
     return [
         Cause(
             *paths,
@@ -56,16 +55,17 @@ def causes_between(place: Place, paths: tuple[str, str], judge: Judge) -> list[C
     ]
 
 
-def _is_input(place: Place) -> bool:
-    return place.before is not None and INPUT in place.before.pair.a[0].sources
-
-
 def given_at(place: Place, judge: Judge) -> tuple[Sequence[AxisArray], Sequence[AxisArray]]:
     """What comes out of the place where the difference begins, on both sides."""
     if place.judged is not None:
         return returned_by(place.judged.pair.a[-1]), returned_by(place.judged.pair.b[-1])
+    returned = innermost_containers(place.before, judge).returned
+    if returned is not None:
+        return returned
     if place.before is not None:
-        return place.before.pair.a[0].given, place.before.pair.b[0].given
+        heads = place.before.pair.a[0], place.before.pair.b[0]
+        a, b = ([named(head, value) for value in head.given] for head in heads)
+        return a, b
     assert judge.a.whole is not None
     assert judge.b.whole is not None
     return returned_by(judge.a.whole), returned_by(judge.b.whole)
@@ -108,13 +108,18 @@ def _said(side: Side, number: int) -> str:
     return "the model's input" if number == INPUT else repr(side.stations[number].path)
 
 
-def _earlier(judge: Judge, place: Place) -> list[tuple[str, AxisArray]]:
-    """What was returned before, and may have been added: the latest first."""
+def _earlier(judge: Judge, place: Place) -> list[Earlier]:
+    """What was returned, or made for a layer, before, and agrees: the latest first."""
     stop = judge.judged.index(place.before) if place.before is not None else len(judge.judged)
-    found: list[tuple[str, AxisArray]] = []
+    found: list[Earlier] = []
     for judged in reversed(judge.judged[:stop]):
-        station: Station = judged.pair.a[-1]
-        found += [(repr(station.path), value) for value in returned_by(station)[:1]]
+        heads, tails = (judged.pair.a[0], judged.pair.b[0]), (judged.pair.a[-1], judged.pair.b[-1])
+        returned = [returned_by(tail) for tail in tails]
+        if judged.output.within and all(returned):
+            found.append(Earlier(f"what {tails[0].path!r} returned", returned[0][0], returned[1][0]))
+        made = all(len(head.given) == 1 and head.sources[0] in (None, INPUT) for head in heads)
+        if made and judged.given is not None and judged.given.within:
+            found.append(Earlier(f"what {heads[0].path!r} was given", heads[0].given[0], heads[1].given[0]))
     return found[:_MOST_EARLIER]
 
 

@@ -15,9 +15,10 @@ from ..errors import NetvizError
 from ..transfer import counterpart, values_for
 from .difference import Difference
 from .judging import Judge, Judged, returned_by
-from .recipes import Course, Recipe, courses_of
-from .signatures import signature, undone
+from .recipes import Course, Recipe, courses_of, named_by_users
+from .signatures import called, signature, undone
 from .variants import variants_of
+from .verdict import is_fed_directly
 from .weight_changes import weight_changes
 
 Array = np.ndarray[Any, Any]
@@ -98,9 +99,11 @@ def causes_at(found: Judged, judge: Judge) -> list[Cause]:
             text = test.verdict([Proposal(variant.name, words, variant.changed)])
             if text is not None:
                 return [Cause(*paths, text, True, variant.name)]
-    told = signature(target_a, target_b, judge)
+    told = signature(
+        named_by_users(target_a, pair.a[-1], judge.a), named_by_users(target_b, pair.b[-1], judge.b), judge
+    )
     if told is not None:
-        return [Cause(*paths, undone(told, found.output), True, told.name)]
+        return [Cause(*paths, undone(told, found.output), True, called(told, is_fed_directly(found)))]
     return [
         *(Cause(*paths, f"{proposal.words}; not confirmed: {test_a.why_not([proposal])}", False, proposal.name)
           for proposal in proposals),

@@ -11,7 +11,7 @@ import numpy as np
 from ..arrays import AxisArray
 from ..recomputed import recomputed
 from .pairing import StationPair
-from .sides import Station
+from .sides import Side, Station
 
 Array = np.ndarray[Any, Any]
 
@@ -72,7 +72,7 @@ def course_of(
     if function is not None:
         layer = function.layer
         recipes.append(Recipe("activation", layer.type_name, layer.config, {}))
-    inputs = tuple(_named(head, value) for value in head.given)
+    inputs = tuple(named(head, value) for value in head.given)
     orders = tuple(slot.axes for slot in head.given_slots)
     return Course(tuple(recipes), inputs, orders, recipe_of(padding) if padding is not None else None)
 
@@ -91,10 +91,20 @@ def recipe_of(station: Station) -> Recipe:
     return Recipe(layer.kind, layer.type_name, layer.config, station.weights)
 
 
+def named_by_users(value: AxisArray, station: Station, side: Side) -> AxisArray:
+    """Name the axes of what a station returned as the layer that takes it does, where they have no names."""
+    if any(axis.startswith("axis") for axis in value.axes):
+        for user in side.stations[station.number + 1 :]:
+            for source, given in zip(user.sources, user.given, strict=True):
+                if source == station.number and given.shape == value.shape:
+                    return named(user, given)
+    return value
+
+
 _SPATIAL = {"1d": ("x",), "2d": ("y", "x"), "3d": ("z", "y", "x")}
 
 
-def _named(station: Station, value: AxisArray) -> AxisArray:
+def named(station: Station, value: AxisArray) -> AxisArray:
     """Name the axes of what a convolution or pooling was given, where nobody else could."""
     if not any(axis.startswith("axis") for axis in value.axes):
         return value

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -17,6 +18,7 @@ from ..files import is_capture, load_capture
 from ..network import Network, wrap
 from ..protocols import Layer
 from ..recorder import Recorder, Slot
+from .reading import as_read
 
 Array = np.ndarray[Any, Any]
 
@@ -50,9 +52,8 @@ class Station:
     @cached_property
     def given(self) -> tuple[Activation, ...]:
         """The numbers that the layer was given; masks and flags are none."""
-        return tuple(
-            value for slot in self.given_slots if (value := slot.get()).values.dtype.kind not in "bOSU"
-        )
+        numbers = [slot for slot in self.given_slots if slot.get().values.dtype.kind not in "bOSU"]
+        return tuple(as_read(self.layer, slot.get(), slot.axes) for slot in numbers)
 
     @cached_property
     def returned(self) -> tuple[Activation, ...]:
@@ -81,6 +82,8 @@ class Side:
         The outermost model: what it was given and returned.
     network : Network or None
         The model itself, if it is here.
+    outer : sequence of Station
+        What was seen of layers that hold others.
     """
 
     name: str
@@ -90,6 +93,17 @@ class Side:
     whole: Station | None = None
     network: Network | None = None
     inputs: Any = field(default=None, repr=False)
+    outer: Sequence[Station] = ()
+
+    @cached_property
+    def containers(self) -> Mapping[str, Station]:
+        """What layers that hold others were given and returned, if they ran once; takes another pass."""
+        seen = self.outer
+        if self.network is not None:
+            holding = {above for station in self.stations for above in containers_of(station.path)} - {""}
+            layers = [self.layers[path] for path in holding & self.layers.keys()]
+            seen = _calls(self.layers, *_recorded(self.network, self.inputs, layers, sys.maxsize))
+        return {station.path: station for station in seen if station.calls == 1}
 
     @property
     def knows_given(self) -> bool:
@@ -114,36 +128,47 @@ def side_of(name: str, model: Any, x: Any, max_bytes: int) -> Side:
         return Side(name, network.backend.name, network.layers, network=network)
     network.prepare(x)
     layers = network.layers
-    # What containers return is what layers within return, but for the outermost one.
+    # What containers return is mostly what layers within return: it is looked at where there is need of it.
     looked_at = [layer for layer in layers.values() if layer.kind != "container" or not layer.path]
-    given = Recorder(looked_at, max_bytes=max_bytes)
-    returned = Recorder(looked_at, max_bytes=max_bytes, given=given)
-    network.backend.run(network.native, x, returned)
-    side = _side(name, network.backend.name, layers, returned.slots, given.slots)
+    returned, given = _recorded(network, x, looked_at, max_bytes)
+    side = _side(name, network.backend.name, layers, returned, given)
     side.network, side.inputs = network, x
     return side
 
 
 def _side(name: str, framework: str, layers: Mapping[str, Layer], returned: Any, given: Any) -> Side:
-    calls = _grouped(returned)
+    calls = _calls(layers, returned, given)
+    keep = _computing(layers, {station.path for station in calls})
+    stations = [station for station in calls if station.path in keep]
+    for number, station in enumerate(stations):
+        station.number = number
+    outer = [station for station in calls if station.path not in keep and station.path]
+    whole = next((station for station in calls if not station.path), None)
+    _link(stations, whole)
+    return Side(name, framework, layers, stations, whole, outer=outer)
+
+
+def _recorded(
+    network: Network, x: Any, layers: Sequence[Layer], max_bytes: int
+) -> tuple[Sequence[Slot], Sequence[Slot]]:
+    """What layers returned and were given."""
+    given = Recorder(layers, max_bytes=max_bytes)
+    returned = Recorder(layers, max_bytes=max_bytes, given=given)
+    network.backend.run(network.native, x, returned)
+    return returned.slots, given.slots
+
+
+def _calls(layers: Mapping[str, Layer], returned: Any, given: Any) -> list[Station]:
+    """All calls, in the order in which they returned."""
     received = _grouped(given)
+    calls = _grouped(returned)
     counts: dict[str, int] = {}
     for path, call in calls:
         counts[path] = max(counts.get(path, 0), call + 1)
-    keep = _computing(layers, counts)
-    stations: list[Station] = []
-    whole = None
-    for (path, call), slots in calls.items():
-        layer = layers[path]
-        station = Station(len(stations), layer, call, counts[path], received.get((path, call), ()), slots)
-        if path == "" and path not in keep:
-            whole = station
-        elif path in keep:
-            stations.append(station)
-    if whole is None and "" in counts:
-        whole = next(station for station in stations if station.path == "")
-    _link(stations, whole)
-    return Side(name, framework, layers, stations, whole)
+    return [
+        Station(number, layers[path], call, counts[path], received.get((path, call), ()), slots)
+        for number, ((path, call), slots) in enumerate(calls.items())
+    ]
 
 
 def _grouped(slots: Any) -> dict[tuple[str, int], list[Slot]]:
@@ -153,23 +178,23 @@ def _grouped(slots: Any) -> dict[tuple[str, int], list[Slot]]:
     return groups
 
 
-def _computing(layers: Mapping[str, Layer], ran: Mapping[str, int]) -> set[str]:
+def _computing(layers: Mapping[str, Layer], ran: Collection[str]) -> set[str]:
     """The layers that compute themselves: none within which others ran, unless it is of a kind of its own."""
     whole = {path for path in ran if layers[path].kind not in ("container", "other")}
-    outer = {above for path in ran for above in _above(path) if above in ran}
+    outer = {above for path in ran for above in containers_of(path) if above in ran}
     return {
         path
         for path in ran
-        if not any(above in whole for above in _above(path))
+        if not any(above in whole for above in containers_of(path))
         and (path in whole or path not in outer)
         and not (path == "" and len(ran) > 1)
     }
 
 
-def _above(path: str) -> list[str]:
-    """The paths of what a layer stands in; the outermost model is called ``""``."""
+def containers_of(path: str) -> list[str]:
+    """The paths of what a layer stands in, the innermost first; the outermost model is called ``""``."""
     places = [place for place, letter in enumerate(path) if letter in "./"]
-    return [path[:place] for place in places] + ([""] if path else [])
+    return [path[:place] for place in reversed(places)] + ([""] if path else [])
 
 
 def _link(stations: Sequence[Station], whole: Station | None) -> None:

@@ -12,7 +12,7 @@ from ..arrays import AxisArray
 from ..recomputed_activation import activated
 from .common import Matched, matched
 from .difference import Difference
-from .judging import Judge
+from .judging import Judge, like
 
 Array = np.ndarray[Any, Any]
 
@@ -40,9 +40,12 @@ def undone(found: Signature, before: Difference) -> str:
     )
 
 
-def signature(
-    a: AxisArray, b: AxisArray, judge: Judge, earlier: Sequence[tuple[str, AxisArray]] = ()
-) -> Signature | None:
+def called(found: Signature, at_input: bool) -> str:
+    """The name of a signature; what is done to the model's input is preprocessing."""
+    return "preprocessing" if at_input and found.name == "scale" else found.name
+
+
+def signature(a: AxisArray, b: AxisArray, judge: Judge) -> Signature | None:
     """Find what was done to a's numbers to get b's, or the reverse.
 
     Parameters
@@ -51,14 +54,12 @@ def signature(
         What was given or returned at the place in question.
     judge : Judge
         Says what agrees.
-    earlier : sequence of pairs
-        What was returned before, with a name: one of it may have been added on one side.
     """
     if b.canonical().shape == a.canonical().shape or matched(a, b) is not None:
         together = matched(a, b)
         assert together is not None
-        for name, words, left, right in _candidates(together, earlier):
-            found = judge.difference(AxisArray(left, together.axes), AxisArray(right, together.axes))
+        for name, words, left, right in _candidates(together):
+            found = judge.difference(like(a, left, together.axes), like(b, right, together.axes))
             if found.within:
                 return Signature(name, words, found)
         narrow = _precision(together, judge)
@@ -67,9 +68,7 @@ def signature(
     return _laid_out(a, b, judge)
 
 
-def _candidates(
-    both: Matched, earlier: Sequence[tuple[str, AxisArray]]
-) -> Iterator[tuple[str, str, Array, Array]]:
+def _candidates(both: Matched) -> Iterator[tuple[str, str, Array, Array]]:
     a, b = (values.astype(np.float64) for values in (both.a, both.b))
     yield from _dropped(a, b, "b")
     yield from _dropped(b, a, "a")
@@ -87,7 +86,7 @@ def _candidates(
         turned = np.flip(a, both.axes.index("channel"))
         for _, words, left, right in _affine(turned, b, both.axes):
             yield (
-                "preprocessing",
+                "scale",
                 f"b has the channels in reverse order (RGB against BGR), and {words}",
                 left,
                 right,
@@ -95,7 +94,6 @@ def _candidates(
     for words, function in _functions(both.axes):
         yield "activation", f"b applies {words}, a does not", function(a), b
         yield "activation", f"a applies {words}, b does not", a, function(b)
-    yield from _added(a, b, both, earlier)
 
 
 def _dropped(kept: Array, thinned: Array, who: str) -> Iterator[tuple[str, str, Array, Array]]:
@@ -107,7 +105,7 @@ def _dropped(kept: Array, thinned: Array, who: str) -> Iterator[tuple[str, str, 
     if not 0.005 < share < 0.995 or not rest.any():
         return
     factor = float(np.median(thinned[rest] / kept[rest]))
-    if abs(factor * (1 - share) - 1) > 0.2 and abs(factor - 1) > 1e-3:
+    if abs(factor * (1 - share) - 1) > 0.2:
         return
     words = (
         f"dropout is on in {who}: {share:.0%} of the values are zero there, "
@@ -118,7 +116,7 @@ def _dropped(kept: Array, thinned: Array, who: str) -> Iterator[tuple[str, str, 
 
 def _affine(a: Array, b: Array, axes: Sequence[str]) -> Iterator[tuple[str, str, Array, Array]]:
     scale, offset = _fit(a.ravel(), b.ravel())
-    yield "preprocessing", f"b is {_times(scale, offset)}", a * scale + offset, b
+    yield "scale", f"b is {_times(scale, offset)}", a * scale + offset, b
     if "channel" not in axes or a.shape[axes.index("channel")] > 4096:
         return
     place = list(axes).index("channel")
@@ -129,7 +127,7 @@ def _affine(a: Array, b: Array, axes: Sequence[str]) -> Iterator[tuple[str, str,
     shape = [-1 if place == other else 1 for other in range(a.ndim)]
     scales, offsets = (np.array(part).reshape(shape) for part in zip(*fits, strict=True))
     said = "; ".join(_times(*fit) for fit in fits[:3]) + ("; …" if len(fits) > 3 else "")
-    yield "preprocessing", f"b is, channel by channel, {said}", a * scales + offsets, b
+    yield "scale", f"b is, channel by channel, {said}", a * scales + offsets, b
 
 
 def _fit(x: Array, y: Array) -> tuple[float, float]:
@@ -162,19 +160,6 @@ def _functions(axes: Sequence[str]) -> Iterator[tuple[str, Any]]:
 def _applied(name: str, values: Array, config: dict[str, Any], axis: int = -1) -> Array:
     result = activated(name, values, config, axis)
     return values if result is None else result
-
-
-def _added(
-    a: Array, b: Array, both: Matched, earlier: Sequence[tuple[str, AxisArray]]
-) -> Iterator[tuple[str, str, Array, Array]]:
-    """An addition that one side lacks, with or without a ReLU after it."""
-    for name, value in earlier:
-        form = matched(AxisArray(both.a, both.axes), value)
-        if form is None or form.b.shape != a.shape:
-            continue
-        part = form.b.astype(np.float64)
-        yield "addition", f"b adds what {name} returned, a does not", a + part, b
-        yield "addition", f"a adds what {name} returned, b does not", a, b + part
 
 
 def _precision(both: Matched, judge: Judge) -> Signature | None:

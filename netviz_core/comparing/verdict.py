@@ -113,7 +113,7 @@ def _error_given(found: Judged) -> float:
 
 def _between(first: Judged, judge: Judge) -> Place:
     """Where a pair is given something different, though all pairs before it agree."""
-    if judge.inputs is not None and not judge.inputs.within and _is_fed_directly(first, judge):
+    if judge.inputs is not None and not judge.inputs.within and is_fed_directly(first):
         return Place(None, first)
     heads = first.pair.head_a, first.pair.head_b
     between_a, between_b = (
@@ -138,7 +138,8 @@ def _stands_in(station: Station, container: Layer) -> bool:
     return not container.path or station.path.startswith((f"{container.path}.", f"{container.path}/"))
 
 
-def _is_fed_directly(first: Judged, judge: Judge) -> bool:
+def is_fed_directly(first: Judged) -> bool:
+    """Whether a pair takes the input of one of the models."""
     return INPUT in first.pair.head_a.sources or INPUT in first.pair.head_b.sources
 
 

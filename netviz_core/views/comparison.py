@@ -15,6 +15,7 @@ from ..comparing.between import between_words, causes_between, causes_in_frame, 
 from ..comparing.causes import Cause, cause_backward, causes_at
 from ..comparing.common import matched
 from ..comparing.difference import Difference
+from ..comparing.enclosing import innermost_containers
 from ..comparing.frames import frames_of
 from ..comparing.gradients import gradients_of
 from ..comparing.judging import Judge, Judged, weight_pairs
@@ -397,13 +398,12 @@ def _first(place: Place | None, judge: Judge) -> tuple[LayerPair | None, tuple[C
 
 def _paths_between(place: Place, judge: Judge) -> tuple[str, str]:
     """What stands where a difference arises between layers: a layer without a partner, or the container of all."""
-    found = []
-    for side, stations, number in ((judge.a, place.between_a, 0), (judge.b, place.between_b, 1)):
-        if stations:
-            found.append(stations[0].path)
-            continue
-        found.append(containers[number])
-    return found[0], found[1]
+    around = innermost_containers(place.before, judge)
+    a, b = (
+        stations[0].path if stations else container
+        for stations, container in zip((place.between_a, place.between_b), around[:2], strict=True)
+    )
+    return a, b
 
 
 def _pair(found: Judged) -> LayerPair:
