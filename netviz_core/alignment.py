@@ -46,7 +46,8 @@ def align(
     Returns
     -------
     list of LayerMatch
-        In the order of `sources`; `evidence` is ``given``, ``name`` or ``order``.
+        In the order of `sources`; `evidence` is ``given``, ``name``, ``order``, or where the two models list
+        their layers in different orders, ``order among equals``.
 
     Raises
     ------
@@ -69,8 +70,8 @@ def align(
             found[source.path] = LayerMatch(source, target, "name")
             taken.add(target.path)
     if ordered:
-        for source, target in _in_order(sources, targets, signature, found):
-            found[source.path] = LayerMatch(source, target, "order")
+        for match in list(_in_order(sources, targets, signature, found)):
+            found[match.source.path] = match
     return [found[layer.path] for layer in sources if layer.path in found]
 
 
@@ -128,7 +129,7 @@ def _in_order(
     targets: Sequence[Layer],
     signature: Callable[[Layer], Hashable],
     found: Mapping[str, LayerMatch],
-) -> Iterator[tuple[Layer, Layer]]:
+) -> Iterator[LayerMatch]:
     """Pair what lies between the pairs that are known: equal signatures, in the same order on both sides."""
     places = {layer.path: place for place, layer in enumerate(targets)}
     taken = {match.target.path for match in found.values()}
@@ -148,7 +149,7 @@ def _in_order(
 
 def _by_signature(
     sources: Sequence[Layer], targets: Sequence[Layer], signature: Callable[[Layer], Hashable]
-) -> list[tuple[Layer, Layer]]:
+) -> list[LayerMatch]:
     """Pair the first of a signature with the first, the second with the second, if both have equally many of all.
 
     So layers are found that are listed where they were made on one side, and where they run on the other.
@@ -157,7 +158,14 @@ def _by_signature(
     shared = left.keys() & right.keys()
     if any(len(left[one]) != len(right[one]) for one in shared):
         return []
-    return [pair for one in left if one in shared for pair in zip(left[one], right[one], strict=True)]
+    partners = {
+        id(source): target for one in shared for source, target in zip(left[one], right[one], strict=True)
+    }
+    places = {id(layer): place for place, layer in enumerate(targets)}
+    paired = [source for source in sources if id(source) in partners]
+    reached = [places[id(partners[id(source)])] for source in paired]
+    evidence = "order" if reached == sorted(reached) else "order among equals"
+    return [LayerMatch(source, partners[id(source)], evidence) for source in paired]
 
 
 def _grouped(layers: Sequence[Layer], signature: Callable[[Layer], Hashable]) -> dict[Hashable, list[Layer]]:
@@ -169,10 +177,10 @@ def _grouped(layers: Sequence[Layer], signature: Callable[[Layer], Hashable]) ->
 
 def _longest_run(
     sources: Sequence[Layer], targets: Sequence[Layer], signature: Callable[[Layer], Hashable]
-) -> Iterator[tuple[Layer, Layer]]:
+) -> Iterator[LayerMatch]:
     from difflib import SequenceMatcher
 
     left, right = [signature(layer) for layer in sources], [signature(layer) for layer in targets]
     for block in SequenceMatcher(None, left, right, autojunk=False).get_matching_blocks():
         for offset in range(block.size):
-            yield sources[block.a + offset], targets[block.b + offset]
+            yield LayerMatch(sources[block.a + offset], targets[block.b + offset], "order")

@@ -80,8 +80,8 @@ def copy_weights(source: Any, target: Any, mapping: LayerMapping | None = None) 
     """Give one model the weights of another, across frameworks.
 
     Layers are paired by `mapping`, by equal paths, and in order of equal kind and shapes: the order in
-    which each model lists them. Two branches of equal shapes can be listed in another order on the other
-    side; `compare` finds that, and `mapping` mends it. Where the two
+    which each model lists them. Where the two list them in different orders, it is that ``among equals``,
+    and two branches of equal shapes may be exchanged: `compare` finds that, and `mapping` mends it. Where the two
     see flattened features in different orders, kernels are permuted to match, which the report tells.
     All values are checked before the first is written; if a write fails, what was written is put back.
 

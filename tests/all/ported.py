@@ -48,7 +48,7 @@ def lively(model: nn.Module, x: Any, seed: int = 0) -> nn.Module:
     norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
-        norm.momentum = 0.9
+        norm.momentum = 1.0
     with torch.no_grad():
         model.train()(torch.tensor(x.canonical().values) if isinstance(x, nv.AxisArray) else torch.tensor(x))
     for norm, momentum in zip(norms, momenta, strict=True):
@@ -56,9 +56,7 @@ def lively(model: nn.Module, x: Any, seed: int = 0) -> nn.Module:
     return model
 
 
-def ported(
-    in_keras: Any, in_torch: nn.Module, x: Any, mapping: LayerMapping | None = None
-) -> Port:
+def ported(in_keras: Any, in_torch: nn.Module, x: Any, mapping: LayerMapping | None = None) -> Port:
     """Give the Keras model the weights of the other: all of them."""
     report = nv.copy_weights(lively(in_torch, x), in_keras, mapping)
     assert not report.skipped, str(report)
@@ -89,10 +87,10 @@ def _convolution(y: Any, filters: int, kernel: int, stride: int, name: str) -> A
 
 
 def _bottleneck(x: Any, filters: int, stride: int, first: bool, name: str) -> Any:
+    shortcut = _convolution(x, 4 * filters, 1, stride, f"{name}_0") if first else x
     y = L.ReLU(name=f"{name}_1_relu")(_convolution(x, filters, 1, 1, f"{name}_1"))
     y = L.ReLU(name=f"{name}_2_relu")(_convolution(y, filters, 3, stride, f"{name}_2"))
     y = _convolution(y, 4 * filters, 1, 1, f"{name}_3")
-    shortcut = _convolution(x, 4 * filters, 1, stride, f"{name}_0") if first else x
     return L.ReLU(name=f"{name}_out")(L.Add(name=f"{name}_add")([y, shortcut]))
 
 

@@ -7,14 +7,16 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from torch import nn
 
 import netviz_core as nv
+from benchmarks.torchvision_models import models
 from tests.all.ported import (
     classifier,
     encoder,
     mobilenet_v2,
+    pictures,
     resnet50,
-    resnet50_in_keras,
     stock_resnet50,
     vgg16,
 )
@@ -34,8 +36,8 @@ PORTS = {
 def assert_no_alarm(a: Any, b: Any, x: Any) -> None:
     found = nv.compare(a, b, x)
     assert found.first_divergence is None, str(found)
-    assert {pair.status for pair in found.pairs} <= {"agrees", "undone"}
-    assert {cause.name for cause in found.causes} <= {"momentum", "rate"}, found.causes
+    assert {pair.status for pair in found.pairs} <= {"agrees", "undone", "rounding"}
+    assert {cause.name for cause in found.causes} <= {"rate", "rounding"}, found.causes
     for side, paths in (("a", found.unmatched_a), ("b", found.unmatched_b)):
         weighty = [path for path in paths if nv.wrap(a if side == "a" else b)[path].weights]
         assert not weighty
@@ -45,7 +47,7 @@ def assert_no_alarm(a: Any, b: Any, x: Any) -> None:
 def test_a_port_is_found_to_be_one(make):
     port = make()
     ours = nv.capture(port.in_keras, port.x)[""].values
-    assert np.std(ours, axis=0).max() > 1e-6  # samples differ, so that something was computed
+    assert np.std(ours, axis=0).max() > 1e-5  # samples differ, so that something was computed
     assert_no_alarm(port.in_keras, port.in_torch, port.x)
     assert_no_alarm(port.in_torch, port.in_keras, port.x)
 
@@ -67,14 +69,22 @@ def test_the_stride_of_stock_resnet50_is_what_differs(back):
     assert "1.001e-05" in epsilon
 
 
-def test_copied_by_order_alone_two_branches_of_equal_shapes_are_found_exchanged():
-    """The last convolution of a block and that of its shortcut are both 64 → 256."""
-    port = resnet50()
-    in_keras = resnet50_in_keras(64)
-    assert not nv.copy_weights(port.in_torch, in_keras).skipped
-    found = nv.compare(in_keras, port.in_torch, port.x)
-    assert found.first_divergence.path_a in ("conv2_block1_0_conv", "conv2_block1_3_conv")
-    assert not found.output.within
+def test_branches_of_equal_shapes_that_were_exchanged_are_found():
+    """The last convolution of a block and that of its shortcut have equal shapes; order alone exchanges them."""
+    in_torch = models.resnet50(weights=None)
+    in_torch.fc = nn.Identity()
+    in_keras = keras.applications.ResNet50(
+        include_top=False, weights=None, input_shape=(32, 32, 3), pooling="avg"
+    )
+    report = nv.copy_weights(in_torch, in_keras)
+    assert not report.skipped
+    (entry,) = (entry for entry in report.copied if entry[::2] == ("layer1.0.conv3", "kernel"))
+    assert (entry.target, entry.evidence) == ("conv2_block1_0_conv", "order among equals")
+    first = nv.compare(in_keras, in_torch, pictures(32)).first_divergence
+    assert (first.path_a, first.path_b) in {
+        ("conv2_block1_0_conv", "layer1.0.downsample.0"),
+        ("conv2_block1_3_conv", "layer1.0.conv3"),
+    }
 
 
 def test_the_same_model_in_two_precisions_of_keras_is_no_other():
