@@ -109,10 +109,10 @@ def circumstances(found: Comparison) -> Iterator[str]:
     if first.gradient is not None:
         yield f"The gradient with respect to what they returned {_apart(first.gradient)}."
     if not found.is_between_layers:
-        if first.note and math.isfinite(first.error):
+        if first.note and first.status != "weights" and math.isfinite(first.error):
             yield f"How they were compared: {first.note}."
         yield f"That these two layers correspond is {first.confidence:.0%} sure, by {', '.join(first.evidence)}."
-    yield f"{_consequences(found)}."
+    yield " ".join((f"{_consequences(found)}.", *_in_the_end(found)))
 
 
 def _measures(first: LayerPair) -> str:
@@ -206,21 +206,25 @@ def _agreement(found: Comparison) -> Iterator[str]:
     if not found.pairs:
         yield f"{_both(found)} agree, in no pair of layers."
         return
-    worst = max(found.pairs, key=_closeness)
-    largest = (
-        f"the largest error is {figure(worst.error)}, at {_at(worst)}; tolerated: {limit(worst.tolerance)}"
-        if worst.error
-        else "their outputs are the same to the last digit"
-    )
-    yield f"{_both(found)} agree. {_consequences(found)}; {largest}."
-    if found.output is not None:
-        yield f"What the models return in the end {_apart(found.output)}."
+    yield f"{_both(found)} agree. {_consequences(found)}."
+    worst = max((pair for pair in found.pairs if pair.within_tolerance), key=_closeness, default=None)
+    if worst is not None and worst.error:
+        told = f"error {figure(worst.error)}, tolerated {limit(worst.tolerance)}"
+        yield f"Nearest to the tolerance comes {_at(worst)}: {told}."
+    elif worst is not None:
+        yield "What agrees is the same to the last digit."
+    yield from _in_the_end(found)
     for what, count in (
         ("weights", sum(any(not part.within for part in pair.weights.values()) for pair in found.pairs)),
         ("gradients", sum(pair.gradient is not None and not pair.gradient.within for pair in found.pairs)),
     ):
         if count:
             yield f"The {what} of {_counted(count, 'pair')} differ."
+
+
+def _in_the_end(found: Comparison) -> Iterator[str]:
+    if found.output is not None:
+        yield f"What the models return in the end {_apart(found.output)}."
 
 
 def _divergence(found: Comparison) -> Iterator[str]:

@@ -102,17 +102,24 @@ def test_the_verdict_comes_first_with_place_size_tolerance_cause_and_its_test():
     assert "corresponds" not in told
     assert "correspond is 97% sure, by name, input, kind and shapes." in told
     assert "3 pairs of layers: 1 agrees, 1 differs, 1 passes a difference on." in told
+    ended = replace(chain(3, first=1), output=difference(0.03))
+    assert "What the models return in the end differs by 6.0e-02 at most, 100.0% of its values" in flat(
+        str(ended)
+    )
 
 
 def test_agreement_is_told_with_what_came_nearest_to_the_tolerance():
     told = flat(str(comparison(pair("x"), pair("y", "z", 3e-5), output=difference(2e-6))))
     assert told.startswith(
-        "a (torch) and b (keras) agree. 2 pairs of layers: 2 agree; the largest error is 3.0e-05, at 'y' of a, "
-        "'z' of b (conv2d); tolerated: 1e-04. What the models return in the end differs by 4.0e-06 at most."
+        "a (torch) and b (keras) agree. 2 pairs of layers: 2 agree. Nearest to the tolerance comes 'y' of a, "
+        "'z' of b (conv2d): error 3.0e-05, tolerated 1e-04. What the models return in the end "
+        "differs by 4.0e-06 at most."
     )
     same = str(comparison(pair("x", error=0.0), output=difference(0.0)))
     assert "the same to the last digit" in flat(same)
     assert "What the models return in the end is the same." in flat(same)
+    undone = comparison(pair("x"), pair("y", error=np.inf, status="undone"))
+    assert "1 agrees, 1 is undone further on. Nearest to the tolerance comes 'x'" in flat(str(undone))
 
 
 def test_a_real_comparison_is_told():
