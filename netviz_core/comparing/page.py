@@ -43,9 +43,7 @@ def _sections(found: Comparison) -> Iterator[str]:
         yield from _section("Why", _cause(cause))
     if not found.agrees:
         yield from (f"<p>{_prose(words)}</p>" for words in wording.circumstances(found))
-    yield from _section(
-        "Layer by layer", _figure(found, "How far apart what each pair of layers returned is.")
-    )
+    yield from _section("Layer by layer", _figure(found, "How far apart the two layers of each pair are."))
     yield from _section(wording.rows_heading(found), *_tables(found))
     if not found.agrees:
         yield from _section("At the first divergence", *_details(found))

@@ -19,7 +19,7 @@ MOST_ROWS = 24
 BEFORE, AFTER = 5, 10
 """Of more, how many before and after the first divergence."""
 
-ERROR_WORDS = "error: the largest of |a − b| / (rms + |b|), over all values of an output"
+ERROR_WORDS = "error: the largest of |a − b| / (rms + |b|), over all values compared"
 
 _GAP = "⋮"
 _MOST_NAMES = 12
