@@ -190,6 +190,13 @@ class SupportsBuild(Protocol):
         """
 
 
+class SupportsRandomness(Protocol):
+    """Opt-in: a backend that can tell a model which draws random numbers from one that does not."""
+
+    def stirred(self, model: Any) -> AbstractContextManager[None]:
+        """Move all random generators that a pass may draw from; put them back when the context closes."""
+
+
 class SupportsNesting(Protocol):
     """Opt-in: a backend in whose paths one character alone parts a layer from that in which it stands.
 

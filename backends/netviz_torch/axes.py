@@ -281,9 +281,9 @@ def _sequence_axes(module: nn.RNNBase | nn.MultiheadAttention, leaf: str, rank: 
 
 
 def _leading(names: Names | None, rank: int) -> Names:
-    """All names but the last."""
+    """All names but the last; what was the channel before, as in an MLP-Mixer, is none any more."""
     if names is not None and len(names) == rank:
-        return names[:-1]
+        return tuple(None if name == "channel" else name for name in names[:-1])
     return (("batch",) + (None,) * (rank - 2)) if rank > 1 else ()
 
 

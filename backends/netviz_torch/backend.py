@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -27,6 +27,7 @@ from .losses import take_losses
 from .modules import kind_of, native_class
 from .observe import observed
 from .passes import evaluation
+from .state import stirred
 from .trace import trace
 from .unwrap import loaded_class, unwrapped
 from .watch import Watch
@@ -96,6 +97,10 @@ class TorchBackend:
     def to_numpy(self, tensor: torch.Tensor) -> np.ndarray:
         """A tensor as NumPy, see `netviz_core.protocols.SupportsTensors`."""
         return to_numpy(tensor)
+
+    def stirred(self, model: nn.Module) -> AbstractContextManager[None]:
+        """Draw other random numbers, see `netviz_core.protocols.SupportsRandomness`."""
+        return stirred()
 
     def gradients(
         self, model: nn.Module, inputs: Any, seed: Seed, activations: Recorder, gradients: Recorder

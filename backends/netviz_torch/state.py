@@ -126,6 +126,17 @@ def _refill_dict(present: dict[Any, Any], before: dict[Any, Any]) -> None:
 
 
 @contextmanager
+def stirred() -> Iterator[None]:
+    """Let all random generators draw other numbers than they would; then they are as they were."""
+    with _random_state():
+        seed = int(torch.randint(2**31, ()))
+        random.seed(seed)
+        np.random.seed(seed)
+        torch.manual_seed(seed)
+        yield
+
+
+@contextmanager
 def _random_state() -> Iterator[None]:
     python, numpy_state, cpu = random.getstate(), np.random.get_state(), torch.get_rng_state()
     on_gpu = torch.cuda.is_available() and torch.cuda.is_initialized()

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
 
 from ..arrays import AxisArray
 from .causes import Cause
 from .enclosing import innermost_containers
 from .expressions import Earlier, explained
 from .frames import Frame
-from .judging import Judge, Judged, returned_by
+from .judging import Judge, Judged, orders_before, returned_by
 from .recipes import named
 from .sides import INPUT, Side
 from .signatures import called, signature, undone
 from .verdict import Place, is_fed_directly
 from .weight_changes import weight_changes
+
+Array = np.ndarray[Any, Any]
 
 _MOST_EARLIER = 24
 
@@ -41,7 +46,7 @@ def causes_between(place: Place, paths: tuple[str, str], judge: Judge) -> list[C
         why = explained(a, b, _earlier(judge, place), judge)
         if why is not None:
             return [Cause(*paths, why.words, True, why.name)]
-        found = signature(a, b, judge)
+        found = signature(a, b, judge, _orders(a, place, judge))
         if found is not None:
             at_input = place.before is not None and is_fed_directly(place.before)
             return [Cause(*paths, undone(found, apart), True, called(found, at_input))]
@@ -53,6 +58,12 @@ def causes_between(place: Place, paths: tuple[str, str], judge: Judge) -> list[C
             "unknown",
         )
     ]
+
+
+def _orders(value: AxisArray, place: Place, judge: Judge) -> Iterator[tuple[str, Array]]:
+    """In which orders what is given may have been flattened."""
+    if place.before is not None and len(value.shape) == 2:
+        yield from orders_before(judge.a, place.before.pair.a[0], value.shape[1])
 
 
 def given_at(place: Place, judge: Judge) -> tuple[Sequence[AxisArray], Sequence[AxisArray]]:

@@ -14,7 +14,8 @@ from ..arrays import AxisArray
 from ..errors import NetvizError
 from ..transfer import counterpart, values_for
 from .difference import Difference
-from .judging import Judge, Judged, returned_by
+from .judging import Judge, Judged, orders_before, outputs_of
+from .pairing import StationPair
 from .recipes import Course, Recipe, courses_of, named_by_users
 from .signatures import called, signature, undone
 from .variants import variants_of
@@ -74,22 +75,14 @@ def causes_at(found: Judged, judge: Judge) -> list[Cause]:
     """Find out why a pair differs."""
     pair = found.pair
     ours, theirs = courses_of(pair)
-    out_a, out_b = returned_by(pair.a[-1]), returned_by(pair.b[-1])
+    out_a, out_b = outputs_of(pair)
     paths = pair.a[0].path, pair.b[0].path
     if not out_a or not out_b or not ours.inputs or not theirs.inputs:
         return [_unknown(paths, "what the layers were given is not known")]
     target_a, target_b = out_a[0], out_b[0]
     test_a = _Test(ours, target_b, found.output, judge, "a", "b")
     test_b = _Test(theirs, target_a, found.output, judge, "b", "a")
-    ours_padded, theirs_padded = pair.padding_of_a is not None, pair.padding_of_b is not None
-    proposals = [
-        *(
-            proposal
-            for proposal in _of_settings(pair.a[0].layer.config, pair.b[0].layer.config)
-            if proposal.name != "padding" or ours_padded is theirs_padded
-        ),
-        *_of_weights(found),
-    ]
+    proposals = [*_of_settings(pair), *_of_weights(found, judge)]
     confirmed = test_a.smallest_set(proposals)
     if confirmed:
         return [Cause(*paths, text, True, name) for name, text in confirmed]
@@ -100,7 +93,10 @@ def causes_at(found: Judged, judge: Judge) -> list[Cause]:
             if text is not None:
                 return [Cause(*paths, text, True, variant.name)]
     told = signature(
-        named_by_users(target_a, pair.a[-1], judge.a), named_by_users(target_b, pair.b[-1], judge.b), judge
+        named_by_users(target_a, pair.a[-1], judge.a),
+        named_by_users(target_b, pair.b[-1], judge.b),
+        judge,
+        orders_before(judge.a, pair.a[-1], target_a.shape[-1]),
     )
     if told is not None:
         return [Cause(*paths, undone(told, found.output), True, called(told, is_fed_directly(found)))]
@@ -199,16 +195,30 @@ def _figure(value: float) -> str:
     return f"{value:.1e}" if value else "0"
 
 
-def _of_settings(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Iterator[Proposal]:
+def _of_settings(pair: StationPair) -> Iterator[Proposal]:
     """Settings that are not the same on both sides."""
+    ours, theirs = pair.a[0].layer.config, pair.b[0].layer.config
+    elsewhere = set(_told_elsewhere(pair))
     for setting, name in _SETTINGS.items():
         left, right = ours.get(setting), theirs.get(setting)
-        if left == right or (None in (left, right) and setting not in _TELLS_BY_ABSENCE):
+        if (
+            left == right
+            or setting in elsewhere
+            or (None in (left, right) and setting not in _TELLS_BY_ABSENCE)
+        ):
             continue
         if setting == "activation" and {left, right} <= {None, "linear"}:
             continue
         words = f"{setting.replace('_', ' ')} is {_said(left)} in a and {_said(right)} in b"
         yield Proposal(name, words, _setting(setting, right))
+
+
+def _told_elsewhere(pair: StationPair) -> Iterator[str]:
+    """Settings that one side has in a layer of their own, so that the first layers do not tell of them."""
+    if pair.function_of_a is not None or pair.function_of_b is not None or len(pair.a) != len(pair.b):
+        yield from ("activation", "approximate", "negative_slope", "alpha", "max_value", "threshold")
+    if (pair.padding_of_a is None) is not (pair.padding_of_b is None):
+        yield from ("padding", "padding_mode")
 
 
 def _setting(name: str, value: Any) -> Callable[[Recipe], Recipe]:
@@ -219,7 +229,7 @@ def _said(value: Any) -> str:
     return "none" if value is None else f"{value}"
 
 
-def _of_weights(found: Judged) -> Iterator[Proposal]:
+def _of_weights(found: Judged, judge: Judge) -> Iterator[Proposal]:
     """Weights that are not the same on both sides, and how they have been changed."""
     layer_a, layer_b = found.pair.a[0].layer, found.pair.b[0].layer
     odd = [name for name, part in found.weights.items() if not part.within]
@@ -230,7 +240,8 @@ def _of_weights(found: Judged) -> Iterator[Proposal]:
     for name in set(odd) & layer_a.weights.keys():
         with suppress(NetvizError):
             as_in_b[name] = counterpart(name, layer_a.weights[name], values, layer_b, layer_a)[0]
-    for change in weight_changes(layer_a, layer_b, odd):
+    others = [layer for layer in judge.a.layers.values() if layer.path != layer_a.path]
+    for change in weight_changes(layer_a, layer_b, odd, others):
         # Where b has one bias for two of a, the second is in the first.
         merged = {f"recurrent_{name}" for name in change.weights} - layer_b.weights.keys()
         yield Proposal(

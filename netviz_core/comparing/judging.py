@@ -27,6 +27,9 @@ Array = np.ndarray[Any, Any]
 JUMP = 5.0
 """A layer makes an error if what it returns has one so many times as large as what it was given."""
 
+_MUCH_LESS = 0.1
+"""An order of features is the right one if so small a share of the error is left in it."""
+
 NOISE = {"float64": 1e-12, "float32": 2e-6}
 """An error that rounding alone may bring, by dtype."""
 
@@ -66,6 +69,8 @@ class Judge:
     def __init__(self, a: Side, b: Side, pairs: Sequence[StationPair], tolerance: float | None) -> None:
         self.a, self.b = a, b
         self._tolerance = tolerance
+        # Then features that are flattened are flattened in the same order, if both do the same.
+        self._laid_out_alike = a.framework == b.framework and _data_formats(a) == _data_formats(b)
         self._by_tail: dict[tuple[int, int], Judged] = {}
         self.inputs = self._whole_given()
         self.judged: list[Judged] = []
@@ -127,8 +132,8 @@ class Judge:
             if known is not None:
                 return known
         found = self._worst(head_a.given, head_b.given)
-        if found is not None and not found.within:
-            return self._in_another_order(head_a, head_b) or found
+        if found is not None and not found.within and not self._laid_out_alike:
+            return self._in_another_order(head_a, head_b, found) or found
         return found
 
     def _of_source(self, source_a: int | None, source_b: int | None) -> Difference | None:
@@ -144,39 +149,30 @@ class Judge:
             else None
         )
 
-    def _in_another_order(self, head_a: Station, head_b: Station) -> Difference | None:
+    def _in_another_order(self, head_a: Station, head_b: Station, found: Difference) -> Difference | None:
         """Features that were flattened in different orders: the same, if they are the same in one of them."""
         ours, theirs = head_a.given[0], head_b.given[0]
         if len(ours.shape) != 2 or ours.shape != theirs.shape:
             return None
-        for side, station in ((self.a, head_a), (self.b, head_b)):
-            for words, indices in _orders_before(side, station, ours.shape[1]):
-                for left, right in (
-                    (ours.values[:, indices], theirs.values),
-                    (ours.values, theirs.values[:, indices]),
-                ):
-                    found = self._held(
-                        Matched(left, right, ours.axes, f"features in another order ({words})"), ours, theirs
-                    )
-                    if found.within:
-                        return found
-        return None
+        options = [
+            self._held(Matched(left, right, ours.axes, f"features in another order ({words})"), ours, theirs)
+            for side, station in ((self.a, head_a), (self.b, head_b))
+            for words, indices in orders_before(side, station, ours.shape[1])
+            for left, right in (
+                (ours.values[:, indices], theirs.values),
+                (ours.values, theirs.values[:, indices]),
+            )
+        ]
+        best = min(options, key=lambda option: option.error, default=None)
+        return best if best is not None and best.error < _MUCH_LESS * found.error else None
 
     def _output(self, pair: StationPair) -> Difference:
-        tail_a, tail_b = pair.a[-1], pair.b[-1]
-        ours, theirs = returned_by(tail_a), returned_by(tail_b)
-        if pair.function_of_a is not None:
-            ours = [_after(value, pair.function_of_a) for value in ours]
-            pair.notes.append("the activation was applied to what a's layer returned")
-        if pair.function_of_b is not None:
-            theirs = [_after(value, pair.function_of_b) for value in theirs]
-            pair.notes.append("the activation was applied to what b's layer returned")
-        ours, theirs = _last_states(tail_a, ours, theirs), _last_states(tail_b, theirs, ours)
+        ours, theirs = outputs_of(pair)
         found = self._worst(ours[:1], theirs) if len(ours) <= len(theirs) else self._worst(ours, theirs[:1])
         if found is None:
             return incomparable("nothing was returned on one side")
-        if not found.within and pair.a[0].layer.kind == "reshape":
-            return self._flattened(tail_a, ours[0], theirs[0]) or found
+        if not found.within and pair.a[0].layer.kind == "reshape" and not self._laid_out_alike:
+            return self._flattened(pair.a[-1], ours[0], theirs[0]) or found
         return found
 
     def _flattened(self, station: Station, ours: AxisArray, theirs: AxisArray) -> Difference | None:
@@ -199,6 +195,16 @@ class Judge:
         if len({len(pair.a), len(pair.b)}) > 1 and any("folded" in note for note in pair.notes):
             return {}
         return weight_differences(pair.a[0].layer, pair.b[0].layer, self._tolerance)
+
+
+def outputs_of(pair: StationPair) -> tuple[list[AxisArray], list[AxisArray]]:
+    """What comes out of both sides of a pair, in the form in which it can be compared."""
+    ours, theirs = returned_by(pair.a[-1]), returned_by(pair.b[-1])
+    if pair.function_of_a is not None:
+        ours = [_after(value, pair.function_of_a) for value in ours]
+    if pair.function_of_b is not None:
+        theirs = [_after(value, pair.function_of_b) for value in theirs]
+    return _last_states(pair.a[-1], ours, theirs), _last_states(pair.b[-1], theirs, ours)
 
 
 def weight_differences(a: Layer, b: Layer, tolerance: float | None = None) -> dict[str, Difference]:
@@ -281,13 +287,17 @@ def _last_states(station: Station, own: Sequence[AxisArray], others: Sequence[Ax
     return [Activation(last, ("batch", "channel"), dtype=_dtype(own[0]))]
 
 
-def _orders_before(side: Side, station: Station, features: int) -> Iterator[tuple[str, Array]]:
+def orders_before(side: Side, station: Station, features: int) -> Iterator[tuple[str, Array]]:
     """The orders in which the last map before a station can have been flattened to so many features."""
     for earlier in reversed(side.stations[: station.number]):
         value = earlier.returned[0] if earlier.returned else None
         if value is not None and len(value.shape) > 2 and int(np.prod(value.shape[1:])) == features:
             yield from flattenings(value.shape[1:], value.axes[1:])
             return
+
+
+def _data_formats(side: Side) -> set[Any]:
+    return {layer.config.get("data_format") for layer in side.layers.values()} - {None}
 
 
 def _leads_to_end(side: Side, station: Station) -> bool:

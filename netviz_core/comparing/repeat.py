@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 
 from .causes import Cause
 from .judging import Judge
@@ -35,7 +36,10 @@ def unsteady(judge: Judge) -> list[Cause]:
 def _first_change(side: Side, judge: Judge) -> str | None:
     if side.network is None or side.inputs is None:
         return None
-    again = side_of(side.name, side.network, side.inputs, sys.maxsize)
+    backend = side.network.backend
+    # A backend puts its random generators back after each pass: the same numbers would be drawn again.
+    with backend.stirred(side.network.native) if hasattr(backend, "stirred") else nullcontext():
+        again = side_of(side.name, side.network, side.inputs, sys.maxsize)
     for before, after in zip(side.stations, again.stations, strict=False):
         apart = [judge.difference(x, y) for x, y in zip(before.returned, after.returned, strict=False)]
         if not all(part.within for part in apart):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import permutations
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, permutations
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,7 +45,9 @@ def called(found: Signature, at_input: bool) -> str:
     return "preprocessing" if at_input and found.name == "scale" else found.name
 
 
-def signature(a: AxisArray, b: AxisArray, judge: Judge) -> Signature | None:
+def signature(
+    a: AxisArray, b: AxisArray, judge: Judge, orders: Iterable[tuple[str, Array]] = ()
+) -> Signature | None:
     """Find what was done to a's numbers to get b's, or the reverse.
 
     Parameters
@@ -54,11 +56,13 @@ def signature(a: AxisArray, b: AxisArray, judge: Judge) -> Signature | None:
         What was given or returned at the place in question.
     judge : Judge
         Says what agrees.
+    orders : iterable of pairs
+        In which orders a map may have been flattened to these features, in words and as indices.
     """
     if b.canonical().shape == a.canonical().shape or matched(a, b) is not None:
         together = matched(a, b)
         assert together is not None
-        for name, words, left, right in _candidates(together):
+        for name, words, left, right in chain(_flattened(together, orders), _candidates(together)):
             found = judge.difference(like(a, left, together.axes), like(b, right, together.axes))
             if found.within:
                 return Signature(name, words, found)
@@ -66,6 +70,13 @@ def signature(a: AxisArray, b: AxisArray, judge: Judge) -> Signature | None:
         if narrow is not None:
             return narrow
     return _laid_out(a, b, judge)
+
+
+def _flattened(both: Matched, orders: Iterable[tuple[str, Array]]) -> Iterator[tuple[str, str, Array, Array]]:
+    if both.a.ndim == 2:
+        for order, indices in orders:
+            yield "flatten order", f"b flattens in the order {order}", both.a[:, indices], both.b
+            yield "flatten order", f"a flattens in the order {order}", both.a, both.b[:, indices]
 
 
 def _candidates(both: Matched) -> Iterator[tuple[str, str, Array, Array]]:
@@ -199,13 +210,15 @@ def _laid_out(a: AxisArray, b: AxisArray, judge: Judge) -> Signature | None:
     ours, theirs = a.canonical(), b.canonical()
     if ours.values.size != theirs.values.size or ours.shape[:1] != theirs.shape[:1] or ours.values.ndim > 5:
         return None
-    for order in permutations(range(1, ours.values.ndim)):
-        read = ours.values.transpose(0, *order).reshape(theirs.shape)
-        found = judge.difference(AxisArray(read, theirs.axes), theirs)
-        if found.within:
-            said = ", ".join(ours.axes[place] for place in (0, *order))
-            words = (
-                f"b has the same numbers in another place: those of a read in the order {said}, and reshaped"
-            )
-            return Signature("layout", words, found)
+    for who, other, source, target in (("b", "a", ours, theirs), ("a", "b", theirs, ours)):
+        for order in permutations(range(1, source.values.ndim)):
+            read = source.values.transpose(0, *order).reshape(target.shape)
+            found = judge.difference(AxisArray(read, target.axes), target)
+            if found.within:
+                said = ", ".join(source.axes[place] for place in (0, *order))
+                words = (
+                    f"{who} has the same numbers in another place: "
+                    f"those of {other} read in the order {said}, and reshaped"
+                )
+                return Signature("layout", words, found)
     return None

@@ -30,7 +30,9 @@ class WeightChange(NamedTuple):
     weights: tuple[str, ...]
 
 
-def weight_changes(a: Layer, b: Layer, odd: Sequence[str]) -> Iterator[WeightChange]:
+def weight_changes(
+    a: Layer, b: Layer, odd: Sequence[str], others: Sequence[Layer] = ()
+) -> Iterator[WeightChange]:
     """Say how b's weights came from a's.
 
     Parameters
@@ -38,7 +40,13 @@ def weight_changes(a: Layer, b: Layer, odd: Sequence[str]) -> Iterator[WeightCha
     a, b : Layer
     odd : sequence of str
         The weights that differ.
+    others : sequence of Layer
+        The other layers of a: b's weights may belong to one of them.
     """
+    owner = next((other for other in others if _holds(other, b, odd)), None)
+    if owner is not None:
+        yield WeightChange("order of layers", f"b has the weights of a's {owner.path!r}", tuple(odd))
+        return
     values, _ = values_for(a, b)
     held_in_b = held_by(b, a)
     gated: dict[tuple[int, ...], list[str]] = {}
@@ -70,6 +78,19 @@ def weight_changes(a: Layer, b: Layer, odd: Sequence[str]) -> Iterator[WeightCha
         yield WeightChange(
             "gate order", f"where the gates {', '.join(known)} belong, b has those for {said}", tuple(names)
         )
+
+
+def _holds(other: Layer, b: Layer, names: Sequence[str]) -> bool:
+    """Whether these weights of a layer of b are those of a layer of a."""
+    if other.kind != b.kind or not set(names) <= other.weights.keys() & b.weights.keys():
+        return False
+    if any(other.weights[name].shape != b.weights[name].shape for name in names):
+        return False
+    values, _ = values_for(other, b)
+    pairs = (
+        (counterpart(name, b.weights[name], values, other, b)[0], b.weights[name].peek()) for name in names
+    )
+    return all(_same(expected, held) and np.ptp(held) > 0 for expected, held in pairs)
 
 
 def _missing(name: str, who: str) -> WeightChange:
