@@ -36,8 +36,7 @@ def save_capture(capture: Capture, path: str | Path) -> None:
         "versions": capture.versions,
         "activations": [_entry(tensors, key, slot) for key, slot in capture.slots().items()],
         "given": [
-            _entry(tensors, f"given {number}", slot)
-            for number, slot in enumerate(capture.given_slots())
+            _entry(tensors, f"given {number}", slot) for number, slot in enumerate(capture.given_slots())
         ],
         "layers": [_layer_entry(tensors, layer) for layer in capture.layers.values()],
         "coverage": {layer: asdict(entry) for layer, entry in capture.coverage.items()},

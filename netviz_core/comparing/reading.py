@@ -39,10 +39,9 @@ def _reading(layer: Layer, order: tuple[str, ...]) -> tuple[str, ...]:
         return axes if len(axes) == len(order) else order
     if layer.kind in _CHANNEL_LAST:
         return _with_channel_at(-1, order)
-    if layer.kind in _CHANNEL_SECOND:
-        place = layer.config.get("axis", -1 if last else 1)
-        return _with_channel_at(place, order) if isinstance(place, int) else order
-    return order
+    if layer.kind in _CHANNEL_SECOND and "axis" not in layer.config:
+        return _with_channel_at(-1 if last else 1, order)
+    return order  # an axis that was chosen may be the wrong one
 
 
 def _with_channel_at(place: int, order: tuple[str, ...]) -> tuple[str, ...]:

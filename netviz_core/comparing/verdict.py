@@ -156,7 +156,8 @@ def _unpaired_before(side: Side, head: Station, judge: Judge) -> Iterator[Statio
         if id(station) not in paired and station not in seen:
             seen.append(station)
             waiting += station.sources
-    return iter(sorted(seen, key=lambda station: station.number))
+    computing = [station for station in seen if station.layer.kind != "input"]
+    return iter(sorted(computing, key=lambda station: station.number))
 
 
 def _at_the_end(judge: Judge) -> Place | None:

@@ -36,7 +36,7 @@ def in_keras_around(specimen: Callable[[Any], Any], depth: int) -> keras.Model:
         for number in range(depth):
             y = L.Conv2D(CHANNELS, 3, padding="same", name=f"{place}{number}_conv")(y)
             y = L.BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{place}{number}_bn")(y)
-            y = L.ReLU(name=f"{place}{number}_relu")(y)
+            y = L.ELU(name=f"{place}{number}_elu")(y)
         if place == "before":
             y = specimen(y)
     return keras.Model(x, L.Dense(5, name="head")(L.GlobalAveragePooling2D(name="mean")(y)))
@@ -49,7 +49,7 @@ def in_torch_around(specimen: nn.Module, depth: int) -> nn.Sequential:
         for number in range(depth):
             model.add_module(f"{place}{number}_conv", nn.Conv2d(channels, CHANNELS, 3, padding=1))
             model.add_module(f"{place}{number}_bn", nn.BatchNorm2d(CHANNELS))
-            model.add_module(f"{place}{number}_relu", nn.ReLU())
+            model.add_module(f"{place}{number}_elu", nn.ELU())
             channels = CHANNELS
         if place == "before":
             model.add_module("specimen", specimen)
@@ -85,8 +85,22 @@ def change(name: str, changed: Callable[[np.ndarray], np.ndarray]) -> Callable[[
     return tamper
 
 
-class Always(nn.Dropout):
+class Dropping(L.Dropout):
     """A dropout that does not know when training is over."""
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        return super().call(x, training=True)
+
+
+class Training(L.BatchNormalization):
+    """A norm that stays with the statistics of the batch."""
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        return super().call(x, training=True)
+
+
+class Always(nn.Dropout):
+    """The same in PyTorch."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return nn.functional.dropout(x, self.p, training=True)
@@ -154,7 +168,7 @@ FAULTS = {
         lambda y: L.AveragePooling2D(3, strides=1, padding="same", **HERE)(y),
         lambda: nn.AvgPool2d(3, 1, 1),
     ),
-    "pooling": Fault("pooling", lambda y: L.AveragePooling2D(**HERE)(y), lambda: nn.MaxPool2d(2)),
+    "pooling": Fault("pooling", lambda y: L.AveragePooling2D(2, **HERE)(y), lambda: nn.MaxPool2d(2)),
     "missing bias": Fault("bias", lambda y: conv()(y), conv_in_torch(bias=False), change("bias", lambda b: b + 1)),
     "bias that is not there": Fault(
         "bias", lambda y: conv()(y), conv_in_torch(), change("bias", np.zeros_like)
@@ -164,7 +178,7 @@ FAULTS = {
     ),
     "training mode": Fault(
         "training mode",
-        lambda y: L.BatchNormalization(epsilon=1e-5, **HERE)(y, training=True),
+        lambda y: Training(epsilon=1e-5, **HERE)(y),
         lambda: nn.BatchNorm2d(CHANNELS),
     ),
     "training mode in PyTorch": Fault(
@@ -174,7 +188,7 @@ FAULTS = {
     ),
     "float16": Fault("precision", lambda y: L.Activation("tanh", dtype="float16", **HERE)(y), nn.Tanh),
     "mixed bfloat16": Fault("precision", lambda y: conv(dtype="mixed_bfloat16")(y), conv_in_torch()),
-    "dropout": Fault("dropout", lambda y: L.Dropout(0.4, **HERE)(y, training=True), lambda: nn.Dropout(0.4)),
+    "dropout": Fault("dropout", lambda y: Dropping(0.4, **HERE)(y), lambda: nn.Dropout(0.4)),
     "dropout in PyTorch": Fault("dropout", lambda y: L.Dropout(0.4, **HERE)(y), lambda: Always(0.4)),
     "one value": Fault("weights", lambda y: conv()(y), conv_in_torch(), change("kernel", corrupted)),
     "scaled kernel": Fault(
@@ -194,10 +208,17 @@ def assert_found(found: nv.Comparison, cause: str, paths: tuple[str, str] = ("sp
 def made(fault: Fault, depth: int) -> tuple[Any, nn.Module, nv.AxisArray]:
     x = pictures(SIZE, count=3)
     in_torch = lively(in_torch_around(fault.in_torch(), depth), x)
+    specimen = in_torch.get_submodule("specimen")
+    if getattr(specimen, "running_var", None) is not None:
+        specimen.running_mean += 0.3  # else it normalises in evaluation as it does in training
+        specimen.running_var *= 1.4
     in_keras = in_keras_around(fault.in_keras, depth)
-    here = "specimen"
-    both = nv.wrap(in_keras)[here].weights and nv.wrap(in_torch)[here].weights
-    nv.copy_weights(in_torch, in_keras, {here: here} if both else None)
+    ours, theirs = (nv.wrap(model)["specimen"].weights.keys() for model in (in_keras, in_torch))
+    nv.copy_weights(in_torch, in_keras, {"specimen": "specimen"} if ours and ours == theirs else None)
+    for name in ours & theirs:
+        nv.wrap(in_keras)["specimen"].weights[name].assign(
+            nv.wrap(in_torch)["specimen"].weights[name].numpy()
+        )
     if fault.tamper is not None:
         fault.tamper(in_keras, in_torch)
     return in_keras, in_torch.eval(), x
@@ -210,3 +231,186 @@ def test_a_fault_is_found_at_its_place(fault, depth, back):
     in_keras, in_torch, x = made(fault, depth)
     found = nv.compare(in_torch, in_keras, x) if back else nv.compare(in_keras, in_torch, x)
     assert_found(found, fault.cause)
+
+
+class Sentences(nn.Module):
+    """Recurrent layers in a row, and the mean over time."""
+
+    def __init__(self, kind: str, depth: int) -> None:
+        super().__init__()
+        rnn = getattr(nn, kind)
+        self.before = nn.ModuleList(rnn(6, 6, batch_first=True) for _ in range(depth))
+        self.specimen = rnn(6, 6, batch_first=True)
+        self.after = nn.ModuleList(rnn(6, 6, batch_first=True) for _ in range(depth))
+        self.head = nn.Linear(6, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for layer in (*self.before, self.specimen, *self.after):
+            x = layer(x)[0]
+        return self.head(x.mean(1))
+
+
+def sentences_in_keras(kind: str, depth: int) -> keras.Model:
+    rnn = getattr(L, kind)
+    x = keras.Input((7, 6))
+    y = x
+    for name in (*(f"before_{n}" for n in range(depth)), "specimen", *(f"after_{n}" for n in range(depth))):
+        y = rnn(6, return_sequences=True, name=name)(y)
+    return keras.Model(x, L.Dense(4, name="head")(L.GlobalAveragePooling1D(name="mean")(y)))
+
+
+def permuted(*order: int) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda weight: weight[list(order)]
+
+
+def corrupt_one(weight: np.ndarray) -> np.ndarray:
+    weight = weight.copy()
+    weight.flat[weight.size // 2] += 0.5
+    return weight
+
+
+RECURRENT = {
+    "gates of an lstm": ("LSTM", "gate order", ("input_kernel", "recurrent_kernel", "bias"), permuted(0, 2, 1, 3)),
+    "gates of a gru": (
+        "GRU", "gate order", ("input_kernel", "recurrent_kernel", "bias", "recurrent_bias"), permuted(1, 0, 2)
+    ),
+    "transposed recurrent kernel": (
+        "LSTM", "transposed kernel", ("recurrent_kernel",), lambda weight: weight.swapaxes(1, 2)
+    ),
+    "no bias": ("LSTM", "bias", ("bias",), np.zeros_like),
+    "one value of a gru": ("GRU", "weights", ("recurrent_kernel",), corrupt_one),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("back", [False, True], ids=["keras, torch", "torch, keras"])
+@pytest.mark.parametrize("depth", [1, 4], ids=["small", "deep"])
+@pytest.mark.parametrize(("kind", "cause", "names", "changed"), RECURRENT.values(), ids=RECURRENT)
+def test_a_fault_of_a_recurrent_layer(kind, cause, names, changed, depth, back):
+    x = np.random.default_rng(0).normal(size=(3, 7, 6)).astype(np.float32)
+    in_torch = lively(Sentences(kind, depth), x).eval()
+    in_keras = sentences_in_keras(kind, depth)
+    assert not nv.copy_weights(in_torch, in_keras).skipped
+    for name in names:
+        change(name, changed)(in_keras, in_torch)
+    found = nv.compare(in_torch, in_keras, x) if back else nv.compare(in_keras, in_torch, x)
+    assert_found(found, cause)
+
+
+def flattening(depth: int) -> tuple[keras.Model, nn.Module]:
+    x = y = keras.Input((SIZE, 6, 3))
+    in_torch = nn.Sequential()
+    for number in range(depth):
+        y = L.Conv2D(4, 3, padding="same", activation="relu", name=f"conv{number}")(y)
+        in_torch.append(nn.Conv2d(3 if number == 0 else 4, 4, 3, padding=1))
+        in_torch.append(nn.ReLU())
+    y = L.Dense(5, activation="relu", name="specimen")(L.Flatten()(y))
+    in_keras = keras.Model(x, L.Dense(4, name="head")(y))
+    in_torch.append(nn.Flatten())
+    for name, module in (
+        ("specimen", nn.Linear(4 * SIZE * 6, 5)),
+        ("relu", nn.ReLU()),
+        ("head", nn.Linear(5, 4)),
+    ):
+        in_torch.add_module(name, module)
+    return in_keras, in_torch
+
+
+@pytest.mark.parametrize("back", [False, True], ids=["keras, torch", "torch, keras"])
+@pytest.mark.parametrize("depth", [1, 6], ids=["small", "deep"])
+def test_a_kernel_for_features_flattened_in_another_order(depth, back):
+    in_keras, in_torch = flattening(depth)
+    x = nv.images(np.random.default_rng(0).normal(size=(3, SIZE, 6, 3)).astype(np.float32))
+    nv.copy_weights(lively(in_torch, x), in_keras)
+    assert nv.compare(in_keras, in_torch, x).first_divergence is None
+    specimen = in_keras.get_layer("specimen")
+    specimen.set_weights(
+        [in_torch.specimen.weight.detach().numpy().T, in_torch.specimen.bias.detach().numpy()]
+    )
+    assert_found(nv.compare(*((in_torch, in_keras) if back else (in_keras, in_torch)), x), "flatten order")
+
+
+@pytest.mark.parametrize("back", [False, True], ids=["keras, torch", "torch, keras"])
+@pytest.mark.parametrize("depth", [2, 8], ids=["small", "deep"])
+def test_layers_that_changed_places(depth, back):
+    x = pictures(SIZE, count=3)
+    y = start = keras.Input((SIZE, SIZE, CHANNELS))
+    names = [f"conv{number}" for number in range(depth)]
+    for name in names:
+        y = L.Conv2D(CHANNELS, 3, padding="same", activation="tanh", name=name)(y)
+    in_keras = keras.Model(start, y)
+    x = pictures(SIZE, channels=CHANNELS)
+    in_torch = nn.Sequential()
+    for name in names:
+        in_torch.add_module(name, nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1))
+        in_torch.add_module(f"{name}_tanh", nn.Tanh())
+    here, there = names[depth // 2 - 1 : depth // 2 + 1]
+    exchanged = {**{name: name for name in names}, here: there, there: here}
+    nv.copy_weights(in_torch, in_keras, exchanged)
+    found = nv.compare(*((in_torch, in_keras) if back else (in_keras, in_torch)), x)
+    first = found.first_divergence
+    assert first is not None
+    assert {first.path_a, first.path_b} & {here, there} or f"{here!r}" in first.note, str(found)
+    assert found.causes[0].name == "order of layers", str(found)
+    assert found.causes[0].confirmed
+
+
+INPUTS = {
+    "scale": ("preprocessing", lambda x: x / 255),
+    "mean and scale": ("preprocessing", lambda x: (x - [103.9, 116.8, 123.7]) / [58.4, 57.1, 57.4]),
+    "centred": ("preprocessing", lambda x: x / 127.5 - 1),
+    "channel order": ("channel order", lambda x: x[..., ::-1]),
+    "channel order and mean": ("preprocessing", lambda x: x[..., ::-1] - [103.9, 116.8, 123.7]),
+    "exchanged y and x": ("layout", lambda x: x.swapaxes(1, 2)),
+    "reshaped, not transposed": (
+        "layout",
+        lambda x: np.moveaxis(x.reshape(len(x), x.shape[3], *x.shape[1:3]), 1, -1),
+    ),
+}
+
+
+@pytest.mark.parametrize("back", [False, True], ids=["keras, torch", "torch, keras"])
+@pytest.mark.parametrize("depth", [1, 6], ids=["small", "deep"])
+@pytest.mark.parametrize(("cause", "prepared"), INPUTS.values(), ids=INPUTS)
+def test_what_was_done_to_the_input(cause, prepared, depth, back):
+    in_keras, in_torch, _ = made(Fault("", lambda y: conv()(y), conv_in_torch()), depth)
+    x = np.random.default_rng(0).uniform(0, 255, (3, SIZE, SIZE, 3)).astype(np.float32)
+    pair = nv.images(x), nv.images(np.ascontiguousarray(prepared(x), np.float32))
+    found = nv.compare(in_torch, in_keras, pair) if back else nv.compare(in_keras, in_torch, pair)
+    assert_found(found, cause, ("", ""))
+    assert "before 'before0_conv'" in found.first_divergence.note
+
+
+@pytest.mark.parametrize("back", [False, True], ids=["keras, torch", "torch, keras"])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda: L.Rescaling(1 / 127.5, offset=-1, name="prepare"),
+        lambda: L.Normalization(mean=[1.0, 2.0, 3.0], variance=[4.0, 5.0, 6.0], name="prepare"),
+    ],
+    ids=["Rescaling", "Normalization"],
+)
+def test_a_layer_that_prepares_the_input_on_one_side_alone(layer, back):
+    healthy, in_torch, _ = made(Fault("", lambda y: conv()(y), conv_in_torch()), 1)
+    start = keras.Input((SIZE, SIZE, 3))
+    in_keras = keras.Model(start, healthy(layer()(start)))
+    x = nv.images(np.random.default_rng(0).uniform(0, 255, (3, SIZE, SIZE, 3)).astype(np.float32))
+    found = nv.compare(in_torch, in_keras, x) if back else nv.compare(in_keras, in_torch, x)
+    first = found.first_divergence
+    assert "prepare" in (first.path_b if back else first.path_a), str(found)
+    assert (found.causes[0].name, found.causes[0].confirmed) == ("preprocessing", True), str(found)
+
+
+def test_a_momentum_that_differs_is_said_though_nothing_diverges():
+    in_keras, in_torch, x = made(
+        Fault("", lambda y: L.BatchNormalization(epsilon=1e-5, **HERE)(y), lambda: nn.BatchNorm2d(CHANNELS)),
+        1,
+    )
+    for pair in ((in_keras, in_torch), (in_torch, in_keras)):
+        found = nv.compare(*pair, x)
+        assert found.first_divergence is None
+        (cause,) = found.causes
+        assert (cause.name, cause.confirmed, cause.path_a, cause.path_b) == (
+            "momentum", True, "specimen", "specimen"
+        )  # fmt: skip
+        assert "0.01" in cause.text
+        assert "0.1 " in cause.text
