@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 
 from ..alignment import LayerMapping, given_pairs
 from .common import sketch
-from .sides import INPUT, Side, Station
+from .sides import Side, Station
 
 Array = np.ndarray[Any, Any]
 
@@ -87,8 +87,6 @@ def pair_up(a: Side, b: Side, mapping: LayerMapping | None = None) -> list[Stati
         places += _across(likeness, places)
         pairs += [likeness.pair(i, j) for i, j in places]
     pairs.sort(key=lambda pair: pair.a[0].number)
-    _absorb_followers(pairs, a, b)
-    _absorb_paddings(pairs, a, b)
     return pairs
 
 
@@ -293,8 +291,8 @@ def _aligned(scores: Array) -> list[tuple[int, int]]:
 
 def _across(likeness: _Likeness, places: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     """Pairs that stand in another order on the two sides: branches, or layers that changed places."""
-    left = {i for i in range(len(likeness.ours))} - {i for i, _ in places}
-    right = {j for j in range(len(likeness.theirs))} - {j for _, j in places}
+    left = set(range(len(likeness.ours))) - {i for i, _ in places}
+    right = set(range(len(likeness.theirs))) - {j for _, j in places}
     sure = likeness.same_weights | likeness.same_output
     found = []
     for i, j in sorted(((i, j) for i in left for j in right), key=lambda place: -likeness.scores[place]):
@@ -316,85 +314,3 @@ def _only_ones(likeness: _Likeness, i: int, j: int, left: set[int], right: set[i
         and sum(likeness.ours[other].signature == signature for other in left) == 1
         and sum(likeness.theirs[other].signature == signature for other in right) == 1
     )
-
-
-def _absorb_followers(pairs: Sequence[StationPair], a: Side, b: Side) -> None:
-    """Let batch norms and activations that one side has in a layer of their own join the layer before them."""
-    paired = {id(station) for pair in pairs for side in (pair.a, pair.b) for station in side}
-    follower = {name: _only_followers(side.stations) for name, side in (("a", a), ("b", b))}
-    for pair in pairs:
-        for own, other, name in ((pair.a, pair.b, "a"), (pair.b, pair.a, "b")):
-            after = follower[name].get(own[-1].number)
-            beside = follower["b" if name == "a" else "a"].get(other[-1].number)
-            if _is_free(after, paired, "batch_norm") and not _is_free(beside, paired, "batch_norm"):
-                if own[0].layer.kind.startswith(("conv", "depthwise", "dense")):
-                    _absorb(
-                        pair,
-                        own,
-                        after,
-                        paired,
-                        f"the batch norm of {name} is folded into the layer of the other",
-                    )
-        for own, other, name in ((pair.a, pair.b, "a"), (pair.b, pair.a, "b")):
-            function = _fused(own[0])
-            if not function or _fused(other[0]) or other[-1].layer.kind == "activation":
-                continue
-            after = follower["b" if name == "a" else "a"].get(other[-1].number)
-            if _is_free(after, paired, "activation"):
-                _absorb(pair, other, after, paired, f"the activation is part of {name}'s layer")
-            elif name == "a":
-                pair.function_of_b = own[0]
-            else:
-                pair.function_of_a = own[0]
-
-
-def _absorb_paddings(pairs: Sequence[StationPair], a: Side, b: Side) -> None:
-    """Let a padding that has no partner join the convolution or pooling after it."""
-    paired = {id(station) for pair in pairs for station in pair.stations}
-    for pair in pairs:
-        one, other = _padding_before(a, pair.a[0], paired), _padding_before(b, pair.b[0], paired)
-        pair.padding_of_a, pair.padding_of_b = one, other
-        if one is not None or other is not None:
-            pair.notes.append(f"the padding of {'a' if one else 'b'} is a layer of its own")
-
-
-def _padding_before(side: Side, head: Station, paired: set[int]) -> Station | None:
-    if not head.layer.kind.startswith(("conv", "depthwise", "separable", "pool")) or len(head.sources) != 1:
-        return None
-    (source,) = head.sources
-    if source is None or source == INPUT:
-        return None
-    before = side.stations[source]
-    only_pads = before.layer.kind == "other" and "padding_mode" in before.layer.config
-    return before if only_pads and id(before) not in paired else None
-
-
-def _absorb(
-    pair: StationPair, own: list[Station], after: Station | None, paired: set[int], note: str
-) -> None:
-    assert after is not None
-    own.append(after)
-    paired.add(id(after))
-    pair.notes.append(note)
-
-
-def _is_free(station: Station | None, paired: set[int], kind: str) -> bool:
-    return station is not None and id(station) not in paired and station.layer.kind == kind
-
-
-def _fused(station: Station) -> str:
-    """The activation that is part of a layer which is more than that."""
-    name = station.layer.config.get("activation")
-    if station.layer.kind in ("activation", "lstm", "gru", "rnn") or name in (None, "linear"):
-        return ""
-    return str(name)
-
-
-def _only_followers(stations: Sequence[Station]) -> Mapping[int, Station]:
-    """For each station the one that took what it returned, where there is exactly one."""
-    found: dict[int, list[Station]] = {}
-    for station in stations:
-        for source in set(station.sources):
-            if source is not None:
-                found.setdefault(source, []).append(station)
-    return {number: users[0] for number, users in found.items() if len(users) == 1}

@@ -18,6 +18,7 @@ from ..comparing.difference import Difference
 from ..comparing.enclosing import innermost_containers
 from ..comparing.frames import frames_of
 from ..comparing.gradients import gradients_of
+from ..comparing.joining import join_neighbours
 from ..comparing.judging import Judge, Judged, weight_pairs
 from ..comparing.pairing import pair_up
 from ..comparing.remarks import remarks_on
@@ -309,6 +310,7 @@ def compare(
             f"no layer of a corresponds to one of b: a runs {_some(side_a)}; b runs {_some(side_b)}; "
             f"pair them with mapping={{path_a: path_b}}"
         )
+    join_neighbours(pairs, side_a, side_b)
     judge = Judge(side_a, side_b, pairs, tolerance)
     judge.frames = frames_of(side_a, side_b, pairs, mapping, tolerance)
     if loss is not None:
