@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -87,15 +87,13 @@ def _from_elsewhere(place: Place, judge: Judge) -> str | None:
     if place.before is None:
         return None
     head_a, head_b = place.before.pair.a[0], place.before.pair.b[0]
+    partners = {INPUT: INPUT} | {f.pair.a[-1].number: f.pair.b[-1].number for f in judge.judged}
     for source_a, source_b in zip(head_a.sources, head_b.sources, strict=False):
         if source_a is None or source_b is None:
             continue
-        partner = _partner(source_a, judge)
-        if (
-            partner is None
-            or partner == source_b
-            or (source_b != INPUT and _partner_of_b(source_b, judge) is None)
-        ):
+        origin_a = _paired_before(judge.a, source_a, partners.keys())
+        origin_b = _paired_before(judge.b, source_b, set(partners.values()))
+        if origin_a is None or origin_b is None or partners[origin_a] == origin_b:
             continue
         told = [_said(side, source) for side, source in ((judge.a, source_a), (judge.b, source_b))]
         return (
@@ -105,14 +103,14 @@ def _from_elsewhere(place: Place, judge: Judge) -> str | None:
     return None
 
 
-def _partner(number: int, judge: Judge) -> int | None:
-    if number == INPUT:
-        return INPUT
-    return next((f.pair.b[-1].number for f in judge.judged if f.pair.a[-1].number == number), None)
-
-
-def _partner_of_b(number: int, judge: Judge) -> int | None:
-    return next((f.pair.a[-1].number for f in judge.judged if f.pair.b[-1].number == number), None)
+def _paired_before(side: Side, number: int, paired: Collection[int]) -> int | None:
+    """The station with a partner, or the input, from which this one has what it returns."""
+    while number not in paired:
+        sources = side.stations[number].sources
+        if len(sources) != 1 or sources[0] is None:
+            return None
+        number = sources[0]
+    return number
 
 
 def _said(side: Side, number: int) -> str:

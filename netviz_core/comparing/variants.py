@@ -155,7 +155,9 @@ def _slope(recipe: Recipe, course: Course, target: AxisArray) -> float | None:
         return None
     slopes = y[below] / x[below]
     slope = float(np.median(slopes))
-    return slope if np.allclose(slopes, slope, rtol=1e-2, atol=1e-3) and abs(slope) > 1e-6 else None
+    # No slope is a ReLU, and a slope of one no activation at all: these are tried by name.
+    told = min(abs(slope), abs(slope - 1)) > 1e-6
+    return slope if told and np.allclose(slopes, slope, rtol=1e-2, atol=1e-3) else None
 
 
 def _of_weights(recipe: Recipe) -> Iterator[Variant]:
