@@ -7,6 +7,7 @@ header's ``netviz`` entry.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ import numpy as np
 from .capture import Capture
 from .described import DescribedLayer
 from .errors import FileFormatError
+from .network import Network, wrap
 from .outputs import replace_file
 from .recorder import Coverage, Observation, Slot
 from .weights import Layout, Weight
@@ -164,6 +166,13 @@ def is_capture(path: str | Path) -> bool:
             return "netviz" in (opened.metadata() or {})
     except (SafetensorError, OSError):
         return False
+
+
+def opened(model: Any) -> Capture | Network:
+    """A model as a network, or a capture of one; of a path that which the file is."""
+    if isinstance(model, (str, os.PathLike)) and is_capture(os.fspath(model)):
+        return load_capture(os.fspath(model))
+    return model if isinstance(model, Capture) else wrap(model)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,8 +13,7 @@ import numpy as np
 from ..arrays import Activation, AxisArray
 from ..capture import Capture
 from ..checkpoint import Checkpoint
-from ..files import is_capture, load_capture
-from ..network import Network, wrap
+from ..network import Network
 from ..protocols import Layer
 from ..recorder import Recorder, Slot
 from .reading import as_read
@@ -117,13 +115,10 @@ class Side:
         return not isinstance(native, Checkpoint) or native.ordered
 
 
-def side_of(name: str, model: Any, x: Any, max_bytes: int) -> Side:
+def side_of(name: str, network: Capture | Network, x: Any, max_bytes: int) -> Side:
     """See a model, or a capture of one, as a side of a comparison; runs the model once if there is an input."""
-    if isinstance(model, (str, os.PathLike)) and is_capture(os.fspath(model)):
-        model = load_capture(os.fspath(model))
-    if isinstance(model, Capture):
-        return _side(name, model.backend, model.layers, model.slots().values(), model.given_slots())
-    network = wrap(model)
+    if isinstance(network, Capture):
+        return _side(name, network.backend, network.layers, network.slots().values(), network.given_slots())
     if x is None or isinstance(network.native, Checkpoint):
         return Side(name, network.backend.name, network.layers, network=network)
     network.prepare(x)

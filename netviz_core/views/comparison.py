@@ -27,6 +27,8 @@ from ..comparing.sides import Side, Station, side_of
 from ..comparing.verdict import Place, place_of_divergence
 from ..comparing.weights_alone import judged_by_weights
 from ..errors import InputError
+from ..files import opened
+from ..network import Network
 from ..recorder import DEFAULT_MAX_BYTES
 from .base import View
 
@@ -262,7 +264,8 @@ def compare(
         checkpoints, and of models without an input, the weights are compared.
     x : AxisArray, array, or pair of inputs, optional
         What both see: `images(...)` or another `AxisArray` is laid out for each; any other array goes
-        to both as it is. A tuple of two is one for each.
+        to both as it is. A tuple of two is one for each. Where both models come with data of their own (fastai
+        Learners), by default a batch of a's.
     mapping : mapping from path to path, or callable, optional
         Pairs that you know: ``{path_a: path_b}``, names, or globs with one ``*`` on both sides; or a
         function of a's `Layer` that returns a path of b or None. The rest is paired as usual.
@@ -323,30 +326,35 @@ def compare(
 
 
 def _sides(a: Any, b: Any, x: Any, max_bytes: int) -> tuple[Side, Side]:
-    if x is None:
-        inputs = (None, None)
-    elif isinstance(x, tuple) and len(x) == 2:
-        inputs = x
-    elif isinstance(x, tuple):
+    models = opened(a), opened(b)
+    given = _inputs(models, x)
+    sides = tuple(side_of("ab"[place], models[place], given[place], max_bytes) for place in (0, 1))
+    _require_one_batch(*sides)
+    return sides[0], sides[1]
+
+
+def _inputs(models: tuple[Capture | Network, Capture | Network], x: Any) -> tuple[Any, Any]:
+    """What each of the two is to be given; None for a capture, and for both where weights alone are compared."""
+    captures = [isinstance(model, Capture) for model in models]
+    if x is not None and all(captures):
+        raise InputError("two captures were given, which need no input: leave x out")
+    if x is None and any(captures) and not all(captures):
+        name = "ab"[captures.index(False)]
+        raise InputError(f"{name} is a model, and the other a capture; give x, the input that was captured")
+    if x is None and all(
+        isinstance(model, Network) and hasattr(model.backend, "example") for model in models
+    ):
+        assert isinstance(models[0], Network)
+        x = models[0].input_or_example(None)
+        return x, x
+    if isinstance(x, tuple) and len(x) == 2:
+        return x
+    if isinstance(x, tuple):
         raise InputError(
             f"a tuple of {len(x)} inputs was given; give one input for both, or a pair (input of a, input of b), "
             f"each of which may be a tuple or a dict"
         )
-    else:
-        inputs = (x, x)
-    if x is not None and all(isinstance(model, Capture) for model in (a, b)):
-        raise InputError("two captures were given, which need no input: leave x out")
-    for name, model, given in zip("ab", (a, b), inputs, strict=True):
-        if given is None and isinstance(b if name == "a" else a, Capture) and not isinstance(model, Capture):
-            raise InputError(
-                f"{name} is a model, and the other a capture; give x, the input that was captured"
-            )
-    sides = tuple(
-        side_of(name, model, given, max_bytes)
-        for name, model, given in zip("ab", (a, b), inputs, strict=True)
-    )
-    _require_one_batch(*sides)
-    return sides[0], sides[1]
+    return x, x
 
 
 def _require_one_batch(a: Side, b: Side) -> None:

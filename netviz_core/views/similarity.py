@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,8 +15,8 @@ from ..arrays import Activation, count_nonfinite
 from ..batches import batches_of, inputs_of, kept
 from ..capture import Capture, capture
 from ..errors import InputError, LayerNotFoundError, nearest
-from ..files import is_capture, load_capture
-from ..network import Network, wrap
+from ..files import opened
+from ..network import Network
 from ..protocols import LayerSelection
 from .base import View
 
@@ -260,7 +259,7 @@ class _Side:
 
     def __init__(self, name: str, given: Any, layers: LayerSelection | None) -> None:
         self.name = name
-        self.source = _source(given)
+        self.source = opened(given)
         self.keys: list[str] = []
         self.left_out: dict[str, str] = {}
         self.undefined: dict[str, str] = {}
@@ -359,12 +358,6 @@ class _Side:
 
     def remarks(self, reasons: Mapping[str, str]) -> Iterator[LayerRemark]:
         return (LayerRemark(self.name, key, reason) for key, reason in reasons.items())
-
-
-def _source(given: Any) -> Capture | Network:
-    if isinstance(given, (str, os.PathLike)) and is_capture(os.fspath(given)):
-        return load_capture(os.fspath(given))
-    return given if isinstance(given, Capture) else wrap(given)
 
 
 def _chosen(captured: Capture, layers: LayerSelection) -> Iterator[tuple[str, Activation]]:
