@@ -69,6 +69,19 @@ class KerasBackend:
         finally:
             explain(layers, recorder)
 
+    @contextmanager
+    def stirred(self, model: Any) -> Iterator[None]:
+        """Draw other random numbers, see `netviz_core.protocols.SupportsRandomness`."""
+        states = [state for state in model.variables if state.path.endswith("seed_generator_state")]
+        before = [keras.ops.convert_to_numpy(state) for state in states]
+        try:
+            for state, value in zip(states, before, strict=True):
+                state.assign(value + 1)
+            yield
+        finally:
+            for state, value in zip(states, before, strict=True):
+                state.assign(value)
+
     def gradients(
         self, model: Any, inputs: Any, seed: Seed, activations: Recorder, gradients: Recorder
     ) -> None:

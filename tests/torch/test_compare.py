@@ -501,3 +501,10 @@ def test_a_model_that_mixes_channels_can_be_compared(turned: bool) -> None:
     wrong.steps.bias.data[0] += 1
     assert not compared(turned, model, copied(model), x)[1]
     assert compared(turned, model, wrong, x)[1] == ["steps", "steps"]
+
+
+def test_random_generators_are_left_as_they_were() -> None:
+    right, wrong = pair(FAULTS["dropout"], 0)
+    before = torch.get_rng_state()
+    nv.compare(right, wrong, SEQUENCES)
+    assert torch.equal(torch.get_rng_state(), before)
