@@ -16,12 +16,25 @@ README = (ROOT / "README.md").read_text()
 
 def test_the_readmes_code_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-    exec(compile(code, "README.md", "exec"), {})
+    first, *others = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    names: dict[str, object] = {}
+    exec(compile(first, "README.md", "exec"), names)
     assert {path.name for path in tmp_path.iterdir()} == {"kernels.png", "histogram.png", "feature-maps.png"}
-    promised = re.search(r"print\(.*?\)  # (.*)", code)
+    promised = re.search(r"print\(.*?\)  # (.*)", first)
     assert promised is not None
     assert capsys.readouterr().out.strip() == promised.group(1)
+    for code in others:
+        exec(compile(code, "README.md", "exec"), names)
+    assert_said(capsys.readouterr().out)
+    assert (tmp_path / "differences.png").exists()
+
+
+def assert_said(report: str) -> None:
+    """The report begins as the README shows it, whatever the random weights make of the figures."""
+    (shown,) = re.findall(r"```text\n(.*?)…\n```", README, flags=re.DOTALL)
+    without_figures = [re.sub(r"[-+.\de]*\de-\d+|[\d.]+e[-+]\d+", "#", text) for text in (shown, report)]
+    expected, said = (" ".join(text.split()) for text in without_figures)
+    assert said.startswith(expected)
 
 
 @pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name)
