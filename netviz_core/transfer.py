@@ -304,7 +304,7 @@ def _require_named_axes(weight: WeightTensor, source: Layer, target: Layer) -> N
 
 
 def merge_recurrent_biases(target: Layer, values: dict[str, np.ndarray[Any, Any]]) -> dict[str, str]:
-    """Where only the source keeps two biases, let its `values` have their sum; not in a GRU, whose reset gate parts them.
+    """Where only the source keeps two biases, let its `values` have their sum; a GRU's reset gate parts them.
 
     Returns what was done, by name.
     """

@@ -86,7 +86,7 @@ class Judge:
         """Hold two arrays against each other, after their axes have been brought together."""
         together = matched(a, b)
         if together is None:
-            return incomparable(f"{_form(a)} against {_form(b)}")
+            return incomparable(f"{form_of(a)} against {form_of(b)}")
         return self._held(together, a, b)
 
     def _held(self, together: Matched, a: AxisArray, b: AxisArray) -> Difference:
@@ -318,5 +318,6 @@ def _dtype(array: AxisArray) -> str:
     return getattr(array, "dtype", "") or str(array.values.dtype)
 
 
-def _form(array: AxisArray) -> str:
+def form_of(array: AxisArray) -> str:
+    """The axes of an array with their sizes, in words."""
     return f"({', '.join(f'{axis} {size}' for axis, size in array.sizes.items())})"

@@ -19,7 +19,7 @@ from ..comparing.enclosing import innermost_containers
 from ..comparing.frames import frames_of
 from ..comparing.gradients import gradients_of
 from ..comparing.joining import join_neighbours
-from ..comparing.judging import Judge, Judged, weight_pairs
+from ..comparing.judging import Judge, Judged, form_of, weight_pairs
 from ..comparing.pairing import pair_up
 from ..comparing.remarks import remarks_on
 from ..comparing.repeat import unsteady
@@ -328,8 +328,17 @@ def compare(
 def _sides(a: Any, b: Any, x: Any, max_bytes: int) -> tuple[Side, Side]:
     models = opened(a), opened(b)
     given = _inputs(models, x)
-    sides = tuple(side_of("ab"[place], models[place], given[place], max_bytes) for place in (0, 1))
+    try:
+        sides = tuple(side_of("ab"[place], models[place], given[place], max_bytes) for place in (0, 1))
+    except InputError as error:
+        if given[0] is not given[1] or isinstance(x, AxisArray) or np.ndim(x) < 3:
+            raise
+        raise InputError(
+            f"one array was given to both models as it is, and not both take it so: {error}; "
+            f"give nv.images(x), or another AxisArray, which is laid out for each, or a pair of inputs"
+        ) from error
     _require_one_batch(*sides)
+    _require_one_shape(*sides)
     return sides[0], sides[1]
 
 
@@ -368,6 +377,21 @@ def _require_one_batch(a: Side, b: Side) -> None:
     if all(sizes) and sizes[0] != sizes[1]:
         raise InputError(
             f"a was given a batch of {_only(sizes[0])} and b one of {_only(sizes[1])}; give both the same samples"
+        )
+
+
+def _require_one_shape(a: Side, b: Side) -> None:
+    """Refuse inputs of the same rank of which no order of the axes has the same sizes on both sides."""
+    if a.whole is None or b.whole is None:
+        return
+    ours, theirs = a.whole.given, b.whole.given
+    ranks, sizes = (
+        [sorted(of(value.shape) for value in given) for given in (ours, theirs)] for of in (len, sorted)
+    )
+    if ranks[0] == ranks[1] and sizes[0] != sizes[1]:
+        told = [", ".join(map(form_of, given)) for given in (ours, theirs)]
+        raise InputError(
+            f"a was given {told[0]} and b {told[1]}; give both the same samples, of the same size"
         )
 
 

@@ -78,7 +78,9 @@ def test_branches_of_equal_shapes_that_were_exchanged_are_found():
     )
     report = nv.copy_weights(in_torch, in_keras)
     assert not report.skipped
-    (entry,) = (entry for entry in report.copied if entry[::2] == ("layer1.0.conv3", "kernel"))
+    (entry,) = (
+        entry for entry in report.copied if (entry.source, entry.weight) == ("layer1.0.conv3", "kernel")
+    )
     assert (entry.target, entry.evidence) == ("conv2_block1_0_conv", "order among equals")
     first = nv.compare(in_keras, in_torch, pictures(32)).first_divergence
     assert (first.path_a, first.path_b) in {

@@ -214,3 +214,108 @@ def test_without_the_fault_nothing_is_found(fault):
     found = nv.compare(healthy, again, x)
     assert found.first_divergence is None, str(found)
     assert not found.causes
+
+
+def residual() -> keras.Model:
+    """A stem, three stages of two blocks with a shortcut each, as ResNet has them."""
+    x = y = keras.Input((16, 16, 3))
+    y = L.Conv2D(4, 3, padding="same", name="stem")(y)
+    for stage, filters in enumerate((4, 8, 16)):
+        for block in range(2):
+            name = f"stage{stage}_block{block}"
+            stride = 2 if stage and not block else 1
+            z = L.Conv2D(filters, 3, strides=stride, padding="same", name=f"{name}_conv1")(y)
+            z = L.ReLU(name=f"{name}_relu1")(L.BatchNormalization(name=f"{name}_bn1")(z))
+            z = L.Conv2D(filters, 3, padding="same", name=f"{name}_conv2")(z)
+            z = L.BatchNormalization(name=f"{name}_bn2")(z)
+            if y.shape[-1] != filters:
+                y = L.Conv2D(filters, 1, strides=stride, name=f"{name}_shortcut")(y)
+            y = L.ReLU(name=f"{name}_relu2")(L.Add(name=f"{name}_add")([y, z]))
+    return keras.Model(x, L.Dense(5, name="head")(L.GlobalAveragePooling2D(name="mean")(y)))
+
+
+def recurrent() -> keras.Model:
+    x = keras.Input((7,), dtype="int32")
+    y = L.Embedding(9, CHANNELS, name="words")(x)
+    y = L.LSTM(CHANNELS, return_sequences=True, name="lstm1")(y)
+    y = L.Bidirectional(L.LSTM(CHANNELS, return_sequences=True), name="both")(y)
+    y = L.LayerNormalization(name="norm")(y)
+    y = L.GRU(CHANNELS, name="gru")(y)
+    return keras.Model(x, L.Dense(4, activation="softmax", name="head")(y))
+
+
+@pytest.mark.parametrize("make", [residual, recurrent])
+def test_one_corrupted_weight_is_found_in_every_layer(make):
+    healthy, faulty = filled(make()), filled(make())
+    random = np.random.default_rng(0)
+    shape = (3, *healthy.inputs[0].shape[1:])
+    images = random.normal(size=shape).astype(np.float32)
+    x = images if make is residual else random.integers(0, 9, shape)
+    layers = [layer for layer in faulty.layers if layer.weights]
+    assert len(layers) > 4
+    for layer in layers:
+        before = layer.get_weights()
+        values = [weight.copy() for weight in before]
+        values[0].flat[values[0].size // 2] += 0.5
+        layer.set_weights(values)
+        found = nv.compare(healthy, faulty, x)
+        assert found.first_divergence.path_b == layer.name, str(found)
+        assert (found.causes[0].name, found.causes[0].confirmed) == ("weights", True), str(found)
+        assert "1 of " in found.causes[0].text
+        layer.set_weights(before)
+    assert nv.compare(healthy, faulty, x).first_divergence is None
+
+
+def folded(norm: Any, kernel: np.ndarray, bias: np.ndarray) -> list[np.ndarray]:
+    gamma, beta, mean, variance = norm.get_weights()
+    scale = gamma / np.sqrt(variance + norm.epsilon)
+    return [kernel * scale, (bias - mean) * scale + beta]
+
+
+def with_norms() -> keras.Model:
+    x = y = keras.Input((SIZE, SIZE, 3))
+    for number in range(3):
+        y = L.Conv2D(CHANNELS, 3, padding="same", name=f"conv{number}")(y)
+        y = L.BatchNormalization(name=f"bn{number}")(y)
+        y = L.ReLU(name=f"relu{number}")(y)
+    return keras.Model(x, L.Dense(5, name="head")(L.GlobalAveragePooling2D(name="mean")(y)))
+
+
+def without_norms(source: keras.Model) -> keras.Model:
+    """The same function: norms folded, activations built in, other names, another nesting, a softmax at the end."""
+    inner = keras.Sequential([keras.Input((SIZE, SIZE, 3))], name="trunk")
+    for number in range(3):
+        inner.add(L.Conv2D(CHANNELS, 3, padding="same", activation="relu", name=f"part{number}"))
+        inner.add(L.Dropout(0.3, name=f"drop{number}"))
+    head = L.Dense(5, activation="softmax", name="scores")
+    x = keras.Input((SIZE, SIZE, 3))
+    model = keras.Model(x, head(L.Flatten()(L.GlobalAveragePooling2D(keepdims=True)(inner(x)))))
+    for number in range(3):
+        conv, bn = (source.get_layer(f"{name}{number}") for name in ("conv", "bn"))
+        inner.get_layer(f"part{number}").set_weights(folded(bn, *conv.get_weights()))
+    head.set_weights(source.get_layer("head").get_weights())
+    return model
+
+
+@pytest.mark.parametrize("back", [False, True], ids=["there", "back"])
+def test_the_same_function_written_otherwise_is_the_same(back):
+    plain = filled(with_norms())
+    other = without_norms(plain)
+    x = np.random.default_rng(0).normal(size=(3, SIZE, SIZE, 3)).astype(np.float32)
+    found = nv.compare(other, plain, x) if back else nv.compare(plain, other, x)
+    assert found.first_divergence is None, str(found)
+    part = other.get_layer("trunk").get_layer("part1")
+    kernel, bias = part.get_weights()
+    part.set_weights([kernel, bias + 0.1])
+    found = nv.compare(other, plain, x) if back else nv.compare(plain, other, x)
+    first = found.first_divergence
+    assert {first.path_a, first.path_b} == {"conv1", "trunk/part1"}, str(found)
+
+
+def test_it_leaves_the_models_as_they_were():
+    healthy, faulty, x = pair(FAULTS["epsilon"], 1)
+    before = [w.copy() for model in (healthy, faulty) for w in model.get_weights()]
+    nv.compare(healthy, faulty, x)
+    after = [w for model in (healthy, faulty) for w in model.get_weights()]
+    for left, right in zip(before, after, strict=True):
+        np.testing.assert_array_equal(left, right)
