@@ -53,6 +53,10 @@ class FastaiBackend:
         """A tensor of one of fastai's types as NumPy."""
         return self._torch.to_numpy(plain(tensor))
 
+    def stirred(self, model: Learner) -> AbstractContextManager[None]:
+        """Draw other random numbers, see `netviz_core.protocols.SupportsRandomness`."""
+        return self._torch.stirred(model.model)
+
     def gradients(
         self, model: Learner, inputs: Any, seed: Seed, activations: Recorder, gradients: Recorder
     ) -> None:
