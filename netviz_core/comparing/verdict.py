@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from ..protocols import Layer
 from .difference import Difference
@@ -13,6 +14,8 @@ from .rounding import Rounding
 from .sides import INPUT, Side, Station
 
 _GRADIENT_SLACK = 100.0
+_HIDING = ("activation", "pool", "dropout")
+_BOUNDED = ("softmax", "sigmoid", "hard_sigmoid", "tanh", "hard_tanh", "relu6", "softsign")
 _LEFT = 1e-3
 """What may be left, as a share, of a difference that is made up for."""
 
@@ -81,10 +84,30 @@ def _same_layer_differs(found: Judged) -> bool:
 def _is_undone(found: Judged, judge: Judge) -> bool:
     """Whether what comes after makes up for a difference: an order of features, say, to which kernels fit."""
     users = [other for other in judge.judged if _uses(other, found)]
-    if users and all(_is_gone(found.output, other.output) for other in users):
+    if users and all(_makes_up_for(other, found) for other in users):
         return found.weights_agree or any(not other.weights_agree for other in users)
-    ended_well = judge.whole is not None and _is_gone(found.output, judge.whole)
-    return ended_well and found.weights_agree
+    again = _agree_again(found, judge)
+    if again is not None:
+        return _makes_up_for(again, found) and found.weights_agree
+    only_moves = found.pair.a[0].layer.kind == "reshape"
+    return only_moves and judge.whole is not None and _is_gone(found.output, judge.whole)
+
+
+def _agree_again(found: Judged, judge: Judge) -> Judged | None:
+    """The first pair after one that differs from which on all agree."""
+    after = judge.judged[judge.judged.index(found) + 1 :]
+    agreeing = list(takewhile(lambda other: other.output.within, reversed(after)))
+    return agreeing[-1] if agreeing else None
+
+
+def _makes_up_for(other: Judged, found: Judged) -> bool:
+    """Whether a pair that agrees shows that the difference before it is none, and does not only hide it.
+
+    A softmax that is all but one and zeros hides any difference, and so does a ReLU that lets nothing through.
+    """
+    configs = [station.layer.config for station in (*other.pair.a, *other.pair.b)]
+    hides = other.pair.a[0].layer.kind in _HIDING or any(c.get("activation") in _BOUNDED for c in configs)
+    return not hides and _is_gone(found.output, other.output)
 
 
 def _is_gone(before: Difference, after: Difference) -> bool:
