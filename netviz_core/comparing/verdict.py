@@ -83,7 +83,7 @@ def _same_layer_differs(found: Judged) -> bool:
 
 def _is_undone(found: Judged, judge: Judge) -> bool:
     """Whether what comes after makes up for a difference: an order of features, say, to which kernels fit."""
-    users = [other for other in judge.judged if _uses(other, found)]
+    users = _users(found, judge)
     if users and all(_makes_up_for(other, found) for other in users):
         return found.weights_agree or any(not other.weights_agree for other in users)
     again = _agree_again(found, judge)
@@ -115,9 +115,15 @@ def _is_gone(before: Difference, after: Difference) -> bool:
     return after.within and after.error <= max(_LEFT * before.error, after.tolerance / 50)
 
 
-def _uses(other: Judged, found: Judged) -> bool:
-    ends = zip((other.pair.head_a, other.pair.head_b), (found.pair.a[-1], found.pair.b[-1]), strict=True)
-    return any(tail.number in head.sources for head, tail in ends)
+def _users(found: Judged, judge: Judge) -> list[Judged]:
+    """The pairs that take what a pair returned: on both sides, or, if there is none, on one."""
+    tails = found.pair.a[-1].number, found.pair.b[-1].number
+    takes = [
+        (other, tails[0] in other.pair.head_a.sources, tails[1] in other.pair.head_b.sources)
+        for other in judge.judged
+    ]
+    both = [other for other, in_a, in_b in takes if in_a and in_b]
+    return both or [other for other, in_a, in_b in takes if in_a or in_b]
 
 
 def _origin(first: Judged, judge: Judge) -> Judged:
@@ -221,7 +227,7 @@ def _gradients_alone(judge: Judge) -> Place | None:
         found.status = "gradient"
     if not odd:
         return None
-    users = [other for other in judge.judged if _uses(other, odd[-1])]
+    users = _users(odd[-1], judge)
     after = judge.judged[judge.judged.index(odd[-1]) + 1 :]
     return Place((users or after or odd)[0], backward=True)
 
