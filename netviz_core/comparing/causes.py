@@ -20,7 +20,7 @@ from .recipes import Course, Recipe, courses_of, named_by_users
 from .signatures import called, signature, undone
 from .variants import variants_of
 from .verdict import is_fed_directly
-from .weight_changes import weight_changes
+from .weight_changes import WeightChange, weight_changes
 
 Array = np.ndarray[Any, Any]
 
@@ -74,12 +74,15 @@ _TELLS_BY_ABSENCE = frozenset(("activation", "negative_slope"))
 def causes_at(found: Judged, judge: Judge) -> list[Cause]:
     """Find out why a pair differs."""
     pair = found.pair
+    paths = pair.a[0].path, pair.b[0].path
+    if found.output.within:
+        effect = "what the layers return on this input is within the tolerance all the same"
+        return [Cause(*paths, f"{c.words}; {effect}", True, c.name) for c in _changes(found, judge)]
     ours, theirs = courses_of(pair)
     out_a, out_b = outputs_of(pair)
-    paths = pair.a[0].path, pair.b[0].path
     if not out_a or not out_b or not ours.inputs or not theirs.inputs:
         return [_unknown(paths, "what the layers were given is not known")]
-    target_a, target_b = out_a[0], out_b[0]
+    target_a, target_b = _those_apart(out_a, out_b, judge)
     test_a = _Test(ours, target_b, found.output, judge, "a", "b")
     test_b = _Test(theirs, target_a, found.output, judge, "b", "a")
     proposals = [*_of_settings(pair), *_of_weights(found, judge)]
@@ -105,6 +108,14 @@ def causes_at(found: Judged, judge: Judge) -> list[Cause]:
           for proposal in proposals),
         *([] if proposals else [_unknown(paths, "no setting, no weight and no known behaviour explains it")]),
     ]  # fmt: skip
+
+
+def _those_apart(
+    ours: Sequence[AxisArray], theirs: Sequence[AxisArray], judge: Judge
+) -> tuple[AxisArray, AxisArray]:
+    """Of several things that layers returned, the first that differ."""
+    both = zip(ours, theirs, strict=False)
+    return next((pair for pair in both if not judge.difference(*pair).within), (ours[0], theirs[0]))
 
 
 def cause_backward(found: Judged) -> Cause:
@@ -146,7 +157,7 @@ class _Test:
         last = self.target
         if "time" in result.axes and "time" not in last.axes:
             result = result.select(time=-1)
-        return self._judge.difference(result, last)
+        return self._judge.difference(result, last, self._before.tolerance)
 
     @cached_property
     def _is_there_unchanged(self) -> bool:
@@ -230,7 +241,7 @@ def _said(value: Any) -> str:
 
 
 def _of_weights(found: Judged, judge: Judge) -> Iterator[Proposal]:
-    """Weights that are not the same on both sides, and how they have been changed."""
+    """Weights that are not the same on both sides, and what they would be as in b."""
     layer_a, layer_b = found.pair.a[0].layer, found.pair.b[0].layer
     odd = [name for name, part in found.weights.items() if not part.within]
     if not odd:
@@ -240,8 +251,7 @@ def _of_weights(found: Judged, judge: Judge) -> Iterator[Proposal]:
     for name in set(odd) & layer_a.weights.keys():
         with suppress(NetvizError):
             as_in_b[name] = counterpart(name, layer_a.weights[name], values, layer_b, layer_a)[0]
-    others = [layer for layer in judge.a.layers.values() if layer.path != layer_a.path]
-    for change in weight_changes(layer_a, layer_b, odd, others):
+    for change in _changes(found, judge):
         # Where b has one bias for two of a, the second is in the first.
         merged = {f"recurrent_{name}" for name in change.weights} - layer_b.weights.keys()
         yield Proposal(
@@ -249,6 +259,14 @@ def _of_weights(found: Judged, judge: Judge) -> Iterator[Proposal]:
             change.words,
             _weights({name: as_in_b.get(name) for name in {*change.weights, *merged}}),
         )
+
+
+def _changes(found: Judged, judge: Judge) -> Iterator[WeightChange]:
+    """How the weights that are not the same have been changed."""
+    a, b = found.pair.a[0].layer, found.pair.b[0].layer
+    odd = [name for name, part in found.weights.items() if not part.within]
+    others = [layer for layer in judge.a.layers.values() if layer.path != a.path]
+    return weight_changes(a, b, odd, others)
 
 
 def _weights(values: Mapping[str, Array | None]) -> Callable[[Recipe], Recipe]:

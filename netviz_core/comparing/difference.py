@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,8 @@ TOLERANCES = {
 
 _FINEST = 1e-9
 _CHUNK = 1 << 16
+_ROOM = {"float32": (1e-16, 1e16), "float64": (1e-140, 1e140)}
+"""Between which sizes numbers of a dtype can be squared and added up."""
 
 
 @dataclass(frozen=True)
@@ -80,17 +82,20 @@ def difference(a: Array, b: Array, tolerance: float, note: str = "") -> Differen
     if not a.size:
         return Difference(0.0, 0.0, 0.0, float("nan"), 0.0, 0.0, tolerance, note)
     aa, bb, ab = _products(a, b)
-    if not np.isfinite(aa + bb):
+    if not np.isfinite(aa + bb) and not (np.isfinite(a).all() and np.isfinite(b).all()):
         return _with_nonfinite(a, b, tolerance, note)
-    return _finite_difference(a, b, (aa, bb, ab), tolerance, note)
+    least, most = _ROOM["float32" if np.float32 in (a.dtype, b.dtype) else "float64"]
+    if least**2 < (aa + bb) / a.size and aa + bb < most**2:
+        return _finite_difference(a, b, (aa, bb, ab), tolerance, note)
+    return _rescaled_difference(a, b, tolerance, note)
 
 
 def _flat(values: Array) -> Array:
     kind = values.dtype.kind
     if kind == "c":
         values = np.stack([values.real, values.imag], -1)
-    elif kind != "f":
-        values = values.astype(np.float64)
+    if values.dtype not in (np.float32, np.float64):
+        values = values.astype(np.float32 if values.dtype == np.float16 else np.float64)
     return np.ascontiguousarray(values).reshape(-1)
 
 
@@ -138,11 +143,21 @@ def _finite_difference(
     )
 
 
+def _rescaled_difference(a: Array, b: Array, tolerance: float, note: str) -> Difference:
+    """Of finite numbers whose squares would be too large or too small."""
+    exponent = int(np.frexp(max(np.abs(a).max(), np.abs(b).max()))[1])
+    a, b = (np.ldexp(values.astype(np.float64), -exponent) for values in (a, b))
+    found = _finite_difference(a, b, _products(a, b), tolerance, note)
+    with np.errstate(over="ignore"):
+        largest, mean = (float(np.ldexp(value, exponent)) for value in (found.max_abs, found.mean_abs))
+    return replace(found, max_abs=largest, mean_abs=mean)
+
+
 def _with_nonfinite(a: Array, b: Array, tolerance: float, note: str) -> Difference:
     same = (np.isnan(a) & np.isnan(b)) | (np.isinf(a) & (a == b))
     odd = ~same & ~(np.isfinite(a) & np.isfinite(b))
     left, right = (np.where(same | odd, 0, values).astype(np.float64) for values in (a, b))
-    found = _finite_difference(left, right, _products(left, right), tolerance, note)
+    found = difference(left, right, tolerance, note)
     if not odd.any():
         return found
     worst = incomparable(f"{int(odd.sum()):,} values are not finite on one side alone")

@@ -82,11 +82,16 @@ class Judge:
             self.judged.append(found)
         self.whole = self._whole_returned()
 
-    def difference(self, a: AxisArray, b: AxisArray) -> Difference:
-        """Hold two arrays against each other, after their axes have been brought together."""
+    def difference(self, a: AxisArray, b: AxisArray, tolerance: float | None = None) -> Difference:
+        """Hold two arrays against each other, after their axes have been brought together.
+
+        By default to what is tolerated of their dtypes.
+        """
         together = matched(a, b)
         if together is None:
             return incomparable(f"{form_of(a)} against {form_of(b)}")
+        if tolerance is not None:
+            return difference(together.a, together.b, tolerance, together.note)
         return self._held(together, a, b)
 
     def _held(self, together: Matched, a: AxisArray, b: AxisArray) -> Difference:
@@ -109,9 +114,15 @@ class Judge:
         return self._worst(self.a.whole.returned, self.b.whole.returned)
 
     def _worst(self, ours: Sequence[AxisArray], theirs: Sequence[AxisArray]) -> Difference | None:
-        """The worst difference of tensors that are many on both sides: each with that which fits it best."""
+        """The worst difference of tensors that are many on both sides.
+
+        Each with that of the same name or place; where these are not the same, with that which fits it best.
+        """
         if not ours or not theirs:
             return None
+        if _leaves(ours) == _leaves(theirs):
+            alike = zip(*(sorted(side, key=_leaf) for side in (ours, theirs)), strict=True)
+            return max((self.difference(one, other) for one, other in alike), key=lambda part: part.error)
         few, many, turned = (ours, theirs, False) if len(ours) <= len(theirs) else (theirs, ours, True)
         left, found = list(many), []
         for one in few:
@@ -168,7 +179,12 @@ class Judge:
 
     def _output(self, pair: StationPair) -> Difference:
         ours, theirs = outputs_of(pair)
-        found = self._worst(ours[:1], theirs) if len(ours) <= len(theirs) else self._worst(ours, theirs[:1])
+        if _leaves(ours) == _leaves(theirs):
+            found = self._worst(ours, theirs)
+        else:
+            found = (
+                self._worst(ours[:1], theirs) if len(ours) <= len(theirs) else self._worst(ours, theirs[:1])
+            )
         if found is None:
             return incomparable("nothing was returned on one side")
         if not found.within and pair.a[0].layer.kind == "reshape" and not self._laid_out_alike:
@@ -305,13 +321,28 @@ def _leads_to_end(side: Side, station: Station) -> bool:
     assert side.whole is not None
     sources = side.whole.sources if side.whole not in side.stations else (station.number,)
     if sources == (station.number,):
-        return True
+        return _is_first_of(station, side.whole.returned[0])
     if len(sources) != 1 or sources[0] in (None, INPUT):
         return False
     last = side.stations[sources[0]]
     return last.layer.config.get("activation") in ("softmax", "sigmoid", "log_softmax") and (
         last.layer.kind == "activation" and last.sources == (station.number,)
     )
+
+
+def _is_first_of(station: Station, value: AxisArray) -> bool:
+    """Whether this is the first of what a station returned: the one that is compared in any case."""
+    first = station.returned[0].values
+    return first is value.values or np.array_equal(first, value.values, equal_nan=first.dtype.kind in "fc")
+
+
+def _leaves(values: Sequence[AxisArray]) -> list[str]:
+    """Which parts of a structure these are."""
+    return sorted(map(_leaf, values))
+
+
+def _leaf(value: AxisArray) -> str:
+    return getattr(value, "leaf", "")
 
 
 def _dtype(array: AxisArray) -> str:

@@ -75,19 +75,22 @@ def _does_the_same(found: Judged, judge: Judge) -> bool:
     """Whether a's layer, given what b's was, returns what b's did; by the growth of the error if that is not known."""
     ours, theirs = courses_of(found.pair)
     targets = returned_by(found.pair.a[-1])[:1], returned_by(found.pair.b[-1])[:1]
-    own = _apart(ours, ours.inputs, targets[0], judge)
+    tolerance = found.output.tolerance
+    own = _apart(ours, ours.inputs, targets[0], judge, tolerance)
     if own is None or own.error > _OWN * own.tolerance:
         return found.output.error <= JUMP * max(_given(found), _NOISE * found.output.tolerance)
-    swapped = _apart(ours, theirs.inputs, targets[1], judge)
+    swapped = _apart(ours, theirs.inputs, targets[1], judge, tolerance)
     return swapped is not None and swapped.error <= _OWN * swapped.tolerance
 
 
 def _apart(
-    course: Course, inputs: Sequence[AxisArray], target: Sequence[AxisArray], judge: Judge
+    course: Course, inputs: Sequence[AxisArray], target: Sequence[AxisArray], judge: Judge, tolerance: float
 ) -> Difference | None:
     try:
         with np.errstate(all="ignore"):
             result = course.result(inputs=inputs)
     except (ValueError, IndexError, TypeError, ZeroDivisionError):
         return None
-    return judge.difference(result, target[0]) if result is not None and target else None
+    if result is None or not target:
+        return None
+    return judge.difference(result, target[0], tolerance)

@@ -20,7 +20,9 @@ _FUNCTIONS = (
     "relu relu6 gelu silu tanh sigmoid elu selu softplus softsign mish hard_silu hard_sigmoid exponential"
 ).split()
 _ALONG_AXIS = ("softmax", "log_softmax")
-_DIGITS = {"float16": 2.0**-10, "bfloat16": 2.0**-7}
+_DIGITS = {"bfloat16": 2.0**-7, "float16": 2.0**-10, "float32": 2.0**-23}
+"""How far apart numbers of these floats stand; the narrowest first, whose numbers all wider ones have, too."""
+
 _MANY = 1_000_000
 
 
@@ -177,6 +179,8 @@ def _precision(both: Matched, judge: Judge) -> Signature | None:
     """A narrower float: all numbers of one side are such, and the other side's are as near as they can be."""
     if both.a.dtype.kind != "f" or both.b.dtype.kind != "f" or not both.a.size:
         return None
+    if not (np.isfinite(both.a).all() and np.isfinite(both.b).all()):
+        return None
     for dtype, digit in _DIGITS.items():
         for who, own, other in (("b", both.b, both.a), ("a", both.a, both.b)):
             if not np.array_equal(round_to(own, dtype), own) or np.array_equal(round_to(other, dtype), other):
@@ -196,9 +200,9 @@ def _precision(both: Matched, judge: Judge) -> Signature | None:
 
 def round_to(values: Array, dtype: str) -> Array:
     """Round to a narrower float, and come back to float32."""
-    if dtype == "float16":
+    if dtype != "bfloat16":
         with np.errstate(over="ignore"):
-            return values.astype(np.float16).astype(np.float32)
+            return values.astype(dtype).astype(np.float32)
     bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
     even = ((bits >> 16) & 1) + np.uint32(0x7FFF)
     rounded: Array = ((bits + even) & np.uint32(0xFFFF0000)).view(np.float32)

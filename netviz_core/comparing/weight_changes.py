@@ -13,6 +13,7 @@ from ..protocols import Layer
 from ..transfer import counterpart, values_for
 from .common import flattenings
 from .judging import held_by
+from .signatures import round_to
 
 Array = np.ndarray[Any, Any]
 
@@ -115,6 +116,10 @@ def _changed(name: str, expected: Array, held: Array, axes: Sequence[str]) -> We
         if order is not None:
             words = f"{name} of b is a's with its inputs in another order, as if flattened {order}"
             return WeightChange("flatten order", words, (name,))
+    for dtype in ("bfloat16", "float16"):
+        for who, other, wide, narrow in (("b", "a", expected, held), ("a", "b", held, expected)):
+            if narrow.any() and np.array_equal(round_to(wide, dtype), narrow):
+                return WeightChange("precision", f"{name} of {who} is {other}'s, rounded to {dtype}", (name,))
     for cause, words, arranged in _arrangements(expected, axes):
         if _same(arranged, held):
             return WeightChange(cause, f"{name} of b is {words}", (name,))

@@ -304,6 +304,7 @@ def compare(
     >>> found.first_divergence.path_b
     'dense1'
     """
+    _require_tolerance(tolerance)
     side_a, side_b = _sides(a, b, x, max_bytes)
     if not side_a.stations or not side_b.stations:
         return _of_weights(side_a, side_b, mapping, tolerance)
@@ -323,6 +324,16 @@ def compare(
     if place is not None:
         causes = (*unsteady(judge), *causes)
     return _comparison(judge, place, first, (*causes, *remarks_on(judge)))
+
+
+def _require_tolerance(tolerance: Any) -> None:
+    if tolerance is None:
+        return
+    is_number = isinstance(tolerance, (int, float, np.number)) and not isinstance(tolerance, bool)
+    if not is_number or not 0 <= tolerance < float("inf"):
+        raise InputError(
+            f"tolerance={tolerance!r} is no number from 0 on; leave it out for that of the dtype"
+        )
 
 
 def _sides(a: Any, b: Any, x: Any, max_bytes: int) -> tuple[Side, Side]:
@@ -369,6 +380,12 @@ def _inputs(models: tuple[Capture | Network, Capture | Network], x: Any) -> tupl
 def _require_one_batch(a: Side, b: Side) -> None:
     if a.whole is None or b.whole is None:
         return
+    for side in (a, b):
+        empty = next((value for value in side.whole.given if not value.values.size), None)
+        if empty is not None:
+            raise InputError(
+                f"{side.name} was given an input of shape {empty.shape}, which holds nothing; give at least one sample"
+            )
     sizes = [
         {value.sizes.get("batch", value.shape[:1]) for value in side.whole.given[:1]}
         for side in (a, b)

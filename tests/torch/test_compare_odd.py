@@ -1,0 +1,172 @@
+"""Comparisons of PyTorch models that are odd: what a newcomer brings along, and what an adversary would."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import netviz_core as nv
+from netviz_core import InputError
+
+X = torch.randn(4, 6, generator=torch.Generator().manual_seed(0))
+
+
+class Model(nn.Module):
+    """Layers by name, and a function of them and the inputs."""
+
+    def __init__(self, function: Callable[..., Any], **layers: nn.Module) -> None:
+        super().__init__()
+        self.function = function
+        for name, layer in layers.items():
+            self.add_module(name, layer)
+
+    def forward(self, *inputs: Any) -> Any:
+        return self.function(self, *inputs)
+
+
+def linear(seed: int = 0, features: int = 6) -> nn.Linear:
+    torch.manual_seed(seed)
+    return nn.Linear(6, features)
+
+
+def two_heads(function: Callable[..., Any]) -> Model:
+    return Model(function, one=linear(1), other=linear(2))
+
+
+def corrupted(model: nn.Module, name: str) -> nn.Module:
+    model = copy.deepcopy(model)
+    with torch.no_grad():
+        model.get_parameter(name).view(-1)[3] += 1
+    return model
+
+
+def first(found: nv.Comparison) -> tuple[str, str] | None:
+    """Where they part; every report must have something to say of it."""
+    assert all([str(found), found.to_markdown(), found.to_json(), found.to_html()])
+    return None if found.agrees else (found.first_divergence.path_a, found.first_divergence.path_b)
+
+
+def names(found: nv.Comparison) -> list[tuple[str, bool]]:
+    return [(cause.name, cause.confirmed) for cause in found.causes]
+
+
+def test_outputs_in_another_order_are_a_difference() -> None:
+    a = two_heads(lambda m, x: (m.one(x), m.other(x)))
+    b = two_heads(lambda m, x: (m.one(x), m.other(x))[::-1])
+    found = nv.compare(a, b, X)
+    assert first(found) == ("", "")
+    assert names(found) == [("order of layers", True)]
+
+
+def test_outputs_under_the_names_of_each_other_are_a_difference() -> None:
+    a = two_heads(lambda m, x: {"mean": m.one(x), "spread": m.other(x)})
+    b = two_heads(lambda m, x: {"spread": m.one(x), "mean": m.other(x)})
+    assert first(nv.compare(a, b, X)) == ("", "")
+    c = two_heads(lambda m, x: {"spread": m.other(x), "mean": m.one(x)})
+    assert first(nv.compare(a, c, X)) is None
+
+
+@pytest.mark.parametrize("used", [True, False])
+def test_a_layer_is_held_to_all_that_it_returns(used: bool) -> None:
+    def model(factor: float) -> Model:
+        return Model(
+            lambda m, x: m.end(m.two(x)[1]) if used else m.two(m.end(x)), two=Two(factor), end=linear(3)
+        )
+
+    found = nv.compare(model(1.0), model(2.0), X)
+    assert first(found) == ("two", "two")
+    assert {name for name, _ in names(found)} <= {"scale", "preprocessing"}
+
+
+class Two(nn.Module):
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        torch.manual_seed(4)
+        self.weight, self.factor = nn.Parameter(torch.randn(6, 6)), factor
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        x = x @ self.weight
+        return x, x * self.factor
+
+
+def test_another_state_of_the_same_recurrent_layer_is_a_difference() -> None:
+    torch.manual_seed(0)
+    lstm = nn.LSTM(6, 5, batch_first=True)
+    a, b = (Model(lambda m, x, n=n: m.lstm(x)[1][n], lstm=lstm) for n in (0, 1))
+    assert first(nv.compare(a, b, torch.randn(2, 3, 6))) is not None
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e30])
+def test_numbers_whose_squares_have_no_room_are_compared(size: float) -> None:
+    a, b = (
+        Model(lambda m, x, factor=factor: m.one(x) * factor, one=linear(1)) for factor in (size, 5 * size)
+    )
+    assert first(nv.compare(a, a, X)) is None
+    found = nv.compare(a, b, X)
+    assert first(found) == ("", "")
+    assert names(found) == [("scale", True)]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_a_corrupted_weight_is_confirmed_in_every_precision(dtype: torch.dtype) -> None:
+    model = nn.Sequential(linear(1), nn.LayerNorm(6)).to(dtype)
+    found = nv.compare(model, corrupted(model, "0.weight"), X.to(dtype))
+    assert first(found) == ("0", "0")
+    assert names(found) == [("weights", True)]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_weights_of_a_narrower_float_are_named(dtype: torch.dtype) -> None:
+    model = nn.Sequential(linear(1), nn.LayerNorm(6))
+    found = nv.compare(copy.deepcopy(model).to(dtype), model, (X.to(dtype), X.to(dtype).float()))
+    assert first(found) == ("0", "0")
+    assert ("precision", True) in names(found)
+    assert f"kernel of a is b's, rounded to {str(dtype).removeprefix('torch.')}" in found.causes[0].text
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_the_narrower_float_of_the_input_is_named(dtype: torch.dtype) -> None:
+    model = nn.Sequential(linear(1), nn.LayerNorm(6))
+    found = nv.compare(copy.deepcopy(model).to(dtype), model, (X.to(dtype), X))
+    assert first(found) == ("", "")
+    assert f"a computes in {str(dtype).removeprefix('torch.')}:" in found.causes[0].text
+
+
+def test_no_precision_is_made_responsible_for_what_is_not_finite() -> None:
+    a, b = (Model(lambda m, x: m.end(m.odd(x)), odd=odd, end=linear()) for odd in (nn.ReLU(), Infinite()))
+    found = nv.compare(a, b, X)
+    assert first(found) == ("odd", "odd")
+    assert not any(cause.confirmed for cause in found.causes)
+
+
+class Infinite(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x / 0
+
+
+@pytest.mark.parametrize("x", [X, torch.zeros(4, 6)])
+def test_weights_that_this_input_hides_are_told_as_weights(x: torch.Tensor) -> None:
+    dead = nn.Sequential(linear(1), nn.ReLU(), linear(2))
+    with torch.no_grad():
+        dead[0].bias.fill_(-100)
+    found = nv.compare(dead, corrupted(dead, "2.weight"), x)
+    assert first(found) == ("2", "2")
+    assert found.first_divergence.status == "weights"
+    assert names(found) == [("weights", True)]
+    assert "falls from" not in found.causes[0].text
+
+
+@pytest.mark.parametrize("tolerance", [-1, float("nan"), float("inf"), "1e-3", True])
+def test_a_tolerance_that_is_none(tolerance: Any) -> None:
+    with pytest.raises(InputError, match="tolerance="):
+        nv.compare(linear(), linear(), X, tolerance=tolerance)
+
+
+def test_no_sample_tells_nothing() -> None:
+    with pytest.raises(InputError, match="at least one sample"):
+        nv.compare(linear(1), linear(2), X[:0])
