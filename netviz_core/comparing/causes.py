@@ -157,7 +157,8 @@ class _Test:
         last = self.target
         if "time" in result.axes and "time" not in last.axes:
             result = result.select(time=-1)
-        return self._judge.difference(result, last, self._before.tolerance)
+        # What could not be compared before has no tolerance of its own.
+        return self._judge.difference(result, last, self._before.tolerance or None)
 
     @cached_property
     def _is_there_unchanged(self) -> bool:
@@ -207,10 +208,16 @@ def _figure(value: float) -> str:
 
 
 def _of_settings(pair: StationPair) -> Iterator[Proposal]:
-    """Settings that are not the same on both sides."""
+    """Settings that are not the same on both sides, as they would be in b."""
+    for setting, words in differing_settings(pair):
+        yield Proposal(_SETTINGS[setting], words, _setting(setting, pair.b[0].layer.config.get(setting)))
+
+
+def differing_settings(pair: StationPair) -> Iterator[tuple[str, str]]:
+    """Settings that are not the same on both sides, and that in words."""
     ours, theirs = pair.a[0].layer.config, pair.b[0].layer.config
     elsewhere = set(_told_elsewhere(pair))
-    for setting, name in _SETTINGS.items():
+    for setting in _SETTINGS:
         left, right = ours.get(setting), theirs.get(setting)
         if (
             left == right
@@ -220,8 +227,7 @@ def _of_settings(pair: StationPair) -> Iterator[Proposal]:
             continue
         if setting == "activation" and {left, right} <= {None, "linear"}:
             continue
-        words = f"{setting.replace('_', ' ')} is {_said(left)} in a and {_said(right)} in b"
-        yield Proposal(name, words, _setting(setting, right))
+        yield setting, f"{setting.replace('_', ' ')} is {_said(left)} in a and {_said(right)} in b"
 
 
 def _told_elsewhere(pair: StationPair) -> Iterator[str]:
