@@ -101,6 +101,8 @@ def given_pairs(
         pairs = [(layer, path) for layer in sources if (path := mapping(layer)) is not None]
     else:
         for pattern, wanted in mapping.items():
+            if not isinstance(pattern, str) or not isinstance(wanted, str):
+                raise InputError(f"mapping has {pattern!r}: {wanted!r}; give a path, or a glob, for a path")
             matched = [layer for layer in sources if fnmatchcase(layer.path, pattern)]
             if not matched:
                 known = [layer.path for layer in sources]

@@ -135,7 +135,11 @@ def _earlier(judge: Judge, place: Place) -> list[Earlier]:
 def causes_in_frame(frame: Frame) -> list[Cause]:
     """How the weights of containers differ, which they use between their layers."""
     odd = [name for name, part in frame.weights.items() if not part.within]
-    untested = "not confirmed: what a container computes itself cannot be recomputed"
+    untested = (
+        "not confirmed: what a container computes itself cannot be recomputed"
+        if frame.a.kind == "container"
+        else "no call of this layer was seen, so that it cannot be said what it does"
+    )
     return [
         Cause(frame.a.path, frame.b.path, f"{change.words}; {untested}", False, change.name)
         for change in weight_changes(frame.a, frame.b, odd)

@@ -77,6 +77,7 @@ def sketch(values: Array) -> Array:
     while math.gcd(step, values.size) != 1:
         step += 1
     places = np.arange(_SKETCH, dtype=np.int64) * step % values.size
+    values = np.atleast_1d(values)
     taken = values[np.unravel_index(places, values.shape)]
     return taken.astype(np.complex128).view(np.float64)[::2] if taken.dtype.kind != "c" else np.abs(taken)
 

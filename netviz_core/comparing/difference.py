@@ -42,6 +42,8 @@ class Difference:
     tolerance : float
     note : str
         Why they could not be compared, or how they were; empty if there is nothing to say.
+    not_finite : float
+        The share of values that are not finite, and the same on both sides.
     """
 
     max_abs: float
@@ -52,6 +54,7 @@ class Difference:
     beyond: float
     tolerance: float
     note: str = ""
+    not_finite: float = 0.0
 
     @property
     def within(self) -> bool:
@@ -159,7 +162,7 @@ def _with_nonfinite(a: Array, b: Array, tolerance: float, note: str) -> Differen
     left, right = (np.where(same | odd, 0, values).astype(np.float64) for values in (a, b))
     found = difference(left, right, tolerance, note)
     if not odd.any():
-        return found
+        return replace(found, not_finite=float(same.mean()))
     worst = incomparable(f"{int(odd.sum()):,} values are not finite on one side alone")
     share = found.beyond + float(odd.mean())
     return Difference(

@@ -1,4 +1,8 @@
-"""Weights that containers own and use between their layers: position embeddings, class tokens, scales."""
+"""Weights that no call of a layer tells of.
+
+Containers own some and use them between their layers: position embeddings, class tokens, scales. And some layers
+did not run at all, though their weights may be used.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ from .sides import Side
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """Two containers that own weights of the same form, and how far these are apart."""
+    """Two containers, or layers that did not run, with weights of the same form, and how far these are apart."""
 
     a: Layer
     b: Layer
@@ -36,7 +40,10 @@ class Frame:
 def frames_of(
     a: Side, b: Side, pairs: Sequence[StationPair], mapping: LayerMapping | None, tolerance: float | None
 ) -> list[Frame]:
-    """Pair the containers that own weights, by name, or in the order in which they are listed."""
+    """Pair the containers that own weights, by name, or in the order in which they are listed.
+
+    Layers that did not run are paired by name alone.
+    """
     told = {
         weight.identity
         for pair in pairs
@@ -49,12 +56,17 @@ def frames_of(
         {path: to for path, to in mapping.items() if path in known} if isinstance(mapping, Mapping) else None
     )
     matches = align(ours, theirs, signature_of, given) if ours and theirs else []
-    return [Frame(m.source, m.target, weight_differences(m.source, m.target, tolerance)) for m in matches]
+    return [
+        Frame(m.source, m.target, weight_differences(m.source, m.target, tolerance))
+        for m in matches
+        if m.evidence in ("given", "name") or m.source.kind == m.target.kind == "container"
+    ]
 
 
 def _owners(side: Side, told: set[object]) -> list[Layer]:
+    ran = {station.path for station in side.stations}
     return [
         layer
         for layer in side.layers.values()
-        if layer.kind == "container" and any(weight.identity not in told for weight in layer.weights.values())
+        if layer.path not in ran and any(weight.identity not in told for weight in layer.weights.values())
     ]

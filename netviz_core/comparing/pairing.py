@@ -104,6 +104,8 @@ class _Likeness:
 
     def __init__(self, ours: Sequence[Station], theirs: Sequence[Station]) -> None:
         self.ours, self.theirs = [_Features(s) for s in ours], [_Features(s) for s in theirs]
+        # A capture that is not complete holds none.
+        self.weights_known = all(any(f.weight_form for f in side) for side in (self.ours, self.theirs))
         self.named_alike = _named_alike(self.ours, self.theirs)
         self.same_weights = self._table(lambda f: f.weight_sketch)
         self.same_output = self._table(lambda f: f.output_sketch)
@@ -132,7 +134,7 @@ class _Likeness:
         base = _kinship(left, right)
         if not base and same_path:
             base = _STRANGE
-        if not base or (left.weight_form != right.weight_form and not same_path):
+        if not base or (self.weights_known and left.weight_form != right.weight_form and not same_path):
             return 0.0
         score = base + (_SAME_PATH if same_path else 0.0)
         score += _SAME_WEIGHTS * self.same_weights[i, j]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -48,10 +49,18 @@ class Course:
     def result(
         self, *, first: Recipe | None = None, inputs: Sequence[AxisArray] | None = None
     ) -> AxisArray | None:
-        """What comes out in the end, with another first layer or other inputs; None where it cannot be known."""
+        """What comes out in the end, with another first layer or other inputs.
+
+        None where it cannot be known, or no such layer can be.
+        """
+        with np.errstate(all="ignore"), suppress(ValueError, IndexError, TypeError, ZeroDivisionError):
+            return self._result(self.recipes[0] if first is None else first, inputs)
+        return None
+
+    def _result(self, first: Recipe, inputs: Sequence[AxisArray] | None) -> AxisArray | None:
         values: Sequence[AxisArray] = self.inputs if inputs is None else inputs
         orders: Sequence[tuple[str, ...]] = self.orders
-        recipes = [self.recipes[0] if first is None else first, *self.recipes[1:]]
+        recipes = [first, *self.recipes[1:]]
         if self.padding is not None:
             recipes.insert(0, self.padding)
         out: AxisArray | None = None

@@ -1,4 +1,7 @@
-"""What should be known though it is no divergence: settings that differ without effect, rounding that has grown."""
+"""What should be known though it is no divergence.
+
+Settings that differ without effect, rounding that has grown, outputs without a counterpart, numbers that are none.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from .causes import Cause
-from .judging import Judge, Judged
+from .causes import Cause, differing_settings
+from .judging import Judge, Judged, like, returned_by
+from .recipes import courses_of
+
+_OF_FUNCTIONS = frozenset(
+    ("activation", "recurrent_activation", "approximate", "negative_slope", "alpha", "max_value", "threshold")
+)
+_OTHER_SIZES = (-1.0, 30.0, -0.03)
 
 
 def remarks_on(judge: Judge) -> tuple[Cause, ...]:
-    """One cause for each difference of momentum or dropout rate, whatever number of layers has it, and for rounding."""
+    """One cause for each thing to be known, whatever number of layers has it."""
     seen: dict[tuple[str, Any, Any], list[Judged]] = {}
     for found in judge.judged:
         ours, theirs = found.pair.a[0].layer.config, found.pair.b[0].layer.config
@@ -20,7 +29,60 @@ def remarks_on(judge: Judge) -> tuple[Cause, ...]:
             left, right = ours.get(name), theirs.get(name)
             if left != right and None not in (left, right) and (name != "epsilon" or found.output.within):
                 seen.setdefault((name, left, right), []).append(found)
-    return (*_rounding(judge), *(_remark(*differing, layers) for differing, layers in seen.items()))
+    return (
+        *_rounding(judge),
+        *_not_finite(judge),
+        *_left_over(judge),
+        *(cause for found in judge.judged for cause in _hidden(found, judge)),
+        *(_remark(*differing, layers) for differing, layers in seen.items()),
+    )
+
+
+def _hidden(found: Judged, judge: Judge) -> Iterator[Cause]:
+    """Functions that are not the same, and return the same here: asked what they return for other numbers."""
+    differing = [words for setting, words in differing_settings(found.pair) if setting in _OF_FUNCTIONS]
+    if not differing or found.status != "agrees":
+        return
+    ours, theirs = courses_of(found.pair)
+    for factor in _OTHER_SIZES:
+        inputs = [like(value, value.values * factor, value.axes) for value in ours.inputs]
+        results = ours.result(inputs=inputs), theirs.result(inputs=inputs)
+        if results[0] is None or results[1] is None:
+            return
+        apart = judge.difference(results[0], results[1], found.output.tolerance)
+        if not apart.within:
+            text = (
+                f"{'; '.join(differing)}: without effect on this input; for {factor:g} times what the layers are given "
+                f"they would differ by {apart.max_abs:.1e}"
+            )
+            yield Cause(found.pair.a[0].path, found.pair.b[0].path, text, True, "activation")
+            return
+
+
+def _not_finite(judge: Judge) -> Iterator[Cause]:
+    """The first layer that returned what is no number, on both sides: nothing can be told from it."""
+    for found in judge.judged:
+        share = found.output.not_finite
+        if share:
+            a, b = found.pair.a[0].path, found.pair.b[0].path
+            text = (
+                f"{share:.2%} of what {a or 'the model'!r} returned is not finite, the same on both "
+                f"sides: a difference there, and in what comes of it, cannot be seen"
+            )
+            yield Cause(a, b, text, True, "not finite")
+            return
+
+
+def _left_over(judge: Judge) -> Iterator[Cause]:
+    """Outputs of one model for which the other has none."""
+    if judge.a.whole is None or judge.b.whole is None:
+        return
+    counts = [len(returned_by(side.whole)) for side in (judge.a, judge.b) if side.whole is not None]
+    if counts[0] != counts[1]:
+        text = (
+            f"a returns {counts[0]} tensors and b {counts[1]}: those without a counterpart were not compared"
+        )
+        yield Cause("", "", text, True, "outputs")
 
 
 def _rounding(judge: Judge) -> Iterator[Cause]:

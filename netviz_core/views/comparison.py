@@ -19,7 +19,7 @@ from ..comparing.enclosing import innermost_containers
 from ..comparing.frames import frames_of
 from ..comparing.gradients import gradients_of
 from ..comparing.joining import join_neighbours
-from ..comparing.judging import Judge, Judged, form_of, weight_pairs
+from ..comparing.judging import Judge, Judged, form_of, returned_by, weight_pairs
 from ..comparing.pairing import pair_up
 from ..comparing.remarks import remarks_on
 from ..comparing.repeat import unsteady
@@ -305,8 +305,12 @@ def compare(
     'dense1'
     """
     _require_tolerance(tolerance)
+    if targets is not None and loss is None:
+        raise InputError("targets are given, and no loss; say which with loss=, such as 'cross_entropy'")
     side_a, side_b = _sides(a, b, x, max_bytes)
     if not side_a.stations or not side_b.stations:
+        if loss is not None:
+            raise InputError(f"loss={loss!r} needs models that run; give x, an input")
         return _of_weights(side_a, side_b, mapping, tolerance)
     pairs = pair_up(side_a, side_b, mapping)
     if not pairs:
@@ -323,7 +327,18 @@ def compare(
     first, causes = _first(place, judge)
     if place is not None:
         causes = (*unsteady(judge), *causes)
+    elif _tells_nothing(side_a):
+        raise InputError(
+            f"no number that the two models return is finite, so that nothing can be told: "
+            f"{'; '.join(cause.text for cause in remarks_on(judge))}; give another input"
+        )
     return _comparison(judge, place, first, (*causes, *remarks_on(judge)))
+
+
+def _tells_nothing(side: Side) -> bool:
+    """Whether no number that the model returned is finite."""
+    numbers = returned_by(side.whole) if side.whole is not None else []
+    return bool(numbers) and not any(np.isfinite(value.values).any() for value in numbers)
 
 
 def _require_tolerance(tolerance: Any) -> None:
@@ -368,6 +383,11 @@ def _inputs(models: tuple[Capture | Network, Capture | Network], x: Any) -> tupl
         x = models[0].input_or_example(None)
         return x, x
     if isinstance(x, tuple) and len(x) == 2:
+        for name, model, given in zip("ab", models, x, strict=True):
+            if given is None and not isinstance(model, Capture):
+                raise InputError(
+                    f"the pair of inputs has none for {name}; give one for each, or x=None for both"
+                )
         return x
     if isinstance(x, tuple):
         raise InputError(
@@ -380,11 +400,11 @@ def _inputs(models: tuple[Capture | Network, Capture | Network], x: Any) -> tupl
 def _require_one_batch(a: Side, b: Side) -> None:
     if a.whole is None or b.whole is None:
         return
-    for side in (a, b):
-        empty = next((value for value in side.whole.given if not value.values.size), None)
+    for name, whole in (("a", a.whole), ("b", b.whole)):
+        empty = next((value for value in whole.given if not value.values.size), None)
         if empty is not None:
             raise InputError(
-                f"{side.name} was given an input of shape {empty.shape}, which holds nothing; give at least one sample"
+                f"{name} was given an input of shape {empty.shape}, which holds nothing; give at least one sample"
             )
     sizes = [
         {value.sizes.get("batch", value.shape[:1]) for value in side.whole.given[:1]}

@@ -170,3 +170,80 @@ def test_a_tolerance_that_is_none(tolerance: Any) -> None:
 def test_no_sample_tells_nothing() -> None:
     with pytest.raises(InputError, match="at least one sample"):
         nv.compare(linear(1), linear(2), X[:0])
+
+
+def test_weights_of_a_layer_that_did_not_run_are_compared() -> None:
+    a = Model(lambda m, x: m.one(x), one=linear(1), spare=linear(2, 3))
+    found = nv.compare(a, corrupted(a, "spare.weight"), X)
+    assert first(found) == ("spare", "spare")
+    assert found.first_divergence.status == "weights"
+    assert nv.compare(a, copy.deepcopy(a), X).agrees
+    assert nv.compare(a, Model(lambda m, x: m.one(x), one=linear(1)), X).agrees
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "x"),
+    [
+        (nn.ReLU(), nn.ReLU6(), X),
+        (nn.ReLU(), nn.GELU(), X.abs() + 20),
+        (nn.LeakyReLU(0.1), nn.LeakyReLU(0.3), X.abs()),
+        (nn.Hardtanh(), nn.ReLU6(), X.abs().clamp(max=0.5)),
+    ],
+)
+def test_functions_that_differ_for_other_numbers_are_told(
+    right: nn.Module, wrong: nn.Module, x: torch.Tensor
+) -> None:
+    found = nv.compare(nn.Sequential(right, linear(1)), nn.Sequential(wrong, linear(1)), x)
+    assert first(found) is None
+    assert names(found) == [("activation", True)]
+    assert "they would differ" in str(found)
+
+
+def test_an_output_that_one_model_lacks_is_told() -> None:
+    a = two_heads(lambda m, x: (m.one(x), m.other(x)))
+    b = two_heads(lambda m, x: (m.one(x), m.other(x))[:1])
+    found = nv.compare(a, b, X)
+    assert names(found) == [("outputs", True)]
+    assert "a returns 2 tensors and b 1" in str(found)
+
+
+def test_what_is_not_finite_on_both_sides_is_told() -> None:
+    a = Model(lambda m, x: (m.end(m.odd(x)), m.end(x)), odd=Infinite(), end=linear(1))
+    found = nv.compare(a, copy.deepcopy(a), X)
+    assert first(found) is None
+    assert names(found) == [("not finite", True)]
+    with pytest.raises(InputError, match="'1' returned is not finite"):
+        nv.compare(nn.Sequential(linear(1), Infinite()), nn.Sequential(linear(1), Infinite()), X)
+
+
+@pytest.mark.parametrize("mapping", [5, {0: "0"}, {"0": None}, {"0": 0}, "0", {"zz": "0"}])
+def test_a_mapping_that_is_none(mapping: Any) -> None:
+    with pytest.raises(nv.NetvizError, match="mapping"):
+        nv.compare(nn.Sequential(linear()), nn.Sequential(linear()), X, mapping=mapping)
+
+
+@pytest.mark.parametrize(
+    ("x", "other", "said"),
+    [
+        ((X, None), {}, "has none for b"),
+        (X, {"targets": [0, 1, 2, 3]}, "no loss"),
+        (None, {"loss": "cross_entropy", "targets": [0, 1, 2, 3]}, "needs models that run"),
+    ],
+)
+def test_what_is_missing_is_said(x: Any, other: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        nv.compare(linear(), linear(), x, **other)
+
+
+def test_a_capture_of_one_layer_finds_its_partner_in_a_complete_one() -> None:
+    a = nn.Sequential(linear(1), nn.ReLU(), linear(2))
+    b = corrupted(a, "2.weight")
+    found = nv.compare(nv.capture(a, X, layers="2"), nv.capture(b, X, complete=True))
+    assert first(found) == ("2", "2")
+
+
+def test_a_reduced_capture_says_that_it_cannot_be_compared() -> None:
+    a = nn.Sequential(linear(1), nn.ReLU())
+    found = nv.compare(nv.capture(a, X, reduce=lambda v: v.values.mean()), nv.capture(a, X, complete=True))
+    assert first(found) == ("0", "0")
+    assert "() against (batch 4, channel 6)" in str(found)
