@@ -87,7 +87,8 @@ def _is_undone(found: Judged, judge: Judge) -> bool:
     if users and all(_makes_up_for(other, found) for other in users):
         return found.weights_agree or any(not other.weights_agree for other in users)
     again = _agree_again(found, judge)
-    if again is not None:
+    ends_apart = judge.whole is not None and not judge.whole.within  # then what agrees may be another branch
+    if again is not None and not ends_apart:
         return _makes_up_for(again, found) and found.weights_agree
     only_moves = found.pair.a[0].layer.kind == "reshape"
     return only_moves and judge.whole is not None and _is_gone(found.output, judge.whole)

@@ -247,3 +247,14 @@ def test_a_reduced_capture_says_that_it_cannot_be_compared() -> None:
     found = nv.compare(nv.capture(a, X, reduce=lambda v: v.values.mean()), nv.capture(a, X, complete=True))
     assert first(found) == ("0", "0")
     assert "() against (batch 4, channel 6)" in str(found)
+
+
+def test_a_branch_that_agrees_does_not_make_up_for_another() -> None:
+    def model(function: nn.Module) -> Model:
+        return Model(
+            lambda m, x: (m.odd(m.one(x)).exp(), m.other(x)), one=linear(1), odd=function, other=linear(2)
+        )
+
+    found = nv.compare(model(nn.ReLU()), model(nn.GELU()), X)
+    assert first(found) == ("odd", "odd")
+    assert names(found) == [("activation", True)]
