@@ -13,6 +13,7 @@ import numpy as np
 from ..arrays import Activation, AxisArray
 from ..capture import Capture
 from ..checkpoint import Checkpoint
+from ..errors import InputError
 from ..network import Network
 from ..protocols import Layer
 from ..recorder import Recorder, Slot
@@ -104,11 +105,6 @@ class Side:
         return {station.path: station for station in seen if station.calls == 1}
 
     @property
-    def knows_given(self) -> bool:
-        """Whether what the layers were given is known, not only what they returned."""
-        return any(station.given_slots for station in self.stations)
-
-    @property
     def ordered(self) -> bool:
         """Whether the order of the layers means something."""
         native = self.network.native if self.network is not None else None
@@ -118,6 +114,11 @@ class Side:
 def side_of(name: str, network: Capture | Network, x: Any, max_bytes: int) -> Side:
     """See a model, or a capture of one, as a side of a comparison; runs the model once if there is an input."""
     if isinstance(network, Capture):
+        if not network.layers:
+            raise InputError(
+                f"the capture given as {name} does not say what its layers are, as those of older files do not; "
+                f"capture it again"
+            )
         return _side(name, network.backend, network.layers, network.slots().values(), network.given_slots())
     if x is None or isinstance(network.native, Checkpoint):
         return Side(name, network.backend.name, network.layers, network=network)
