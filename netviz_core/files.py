@@ -144,12 +144,18 @@ def load_capture(path: str | Path) -> Capture:
             str(path): Coverage(str(entry["status"]), str(entry["reason"]))
             for path, entry in header["coverage"].items()
         }
+        layers = {str(entry["path"]): _layer(entry, opened) for entry in header.get("layers", ())}
+        returned = _slots(header["activations"], opened)
+        given = _slots(header.get("given", ()), opened)
+        nowhere = {slot.path for slot in (*returned, *given)} - layers.keys()
+        if layers and nowhere:
+            raise ValueError(f"it has values of {min(nowhere)!r}, and no such layer")
         return Capture(
             header["backend"],
-            _Saved(_slots(header["activations"], opened), coverage),
+            _Saved(returned, coverage),
             header["versions"],
-            {str(entry["path"]): _layer(entry, opened) for entry in header.get("layers", ())},
-            _Saved(_slots(header.get("given", ()), opened), {}),
+            layers,
+            _Saved(given, {}),
         )
     except (KeyError, TypeError, ValueError, AttributeError, SafetensorError) as error:
         raise FileFormatError(
@@ -242,9 +248,12 @@ def _slots(entries: Sequence[Mapping[str, Any]], opened: Any) -> list[Slot]:
 def _stored(entry: Mapping[str, Any], opened: Any) -> tuple[_InFile, tuple[int, ...], tuple[str, ...]]:
     """An array that lies in the file, its shape and its axes."""
     dtype = np.dtype(entry["values"])
-    shape = tuple(opened.get_slice(entry["key"]).get_shape())
+    stored = opened.get_slice(entry["key"])
+    shape = tuple(stored.get_shape())
     if dtype == np.complex128:
         shape = shape[:-1]
+    if stored.get_dtype() != _name_in_file(dtype):
+        raise ValueError(f"{entry['key']!r} is {stored.get_dtype()} in the file, and {dtype} by its header")
     axes = tuple(str(axis) for axis in entry["axes"])
     if len(axes) != len(shape):
         raise ValueError(f"{entry['key']!r} has the shape {shape} and the axes {axes}")
@@ -282,6 +291,12 @@ def _tuples(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _tuples(part) for name, part in value.items()}
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+def _name_in_file(dtype: np.dtype[Any]) -> str:
+    if dtype == np.complex128:
+        return "F64"
+    return "BOOL" if dtype == np.bool_ else f"{dtype.kind.upper()}{8 * dtype.itemsize}"
 
 
 def _storable(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

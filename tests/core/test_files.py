@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 import netviz_core as nv
@@ -168,6 +169,27 @@ def test_a_damaged_header_is_refused(tmp_path, text):
         nv.load_capture(tmp_path / "file")
 
 
+@pytest.mark.parametrize(
+    ("part", "key", "value", "said"),
+    [
+        ("activations", "path", "nowhere", "no such layer"),
+        ("given", "path", "nowhere", "no such layer"),
+        ("activations", "values", "float16", "F64 in the file"),
+        ("activations", "values", "complex128", "shape"),
+    ],
+)
+def test_a_header_that_contradicts_the_file_is_refused(tmp_path, part, key, value, said):
+    path = tmp_path / "capture.safetensors"
+    nv.capture(example_model(), np.zeros((2, 1, 8, 8), np.float32), complete=True).save(path)
+    with safe_open(path, framework="numpy") as opened:
+        header = json.loads(opened.metadata()["netviz"])
+    tensors = load_file(path)
+    header[part][0][key] = value
+    save_file(tensors, path, {"netviz": json.dumps(header)})
+    with pytest.raises(nv.FileFormatError, match=said):
+        nv.load_capture(path)
+
+
 def test_any_truncation_is_refused(tmp_path):
     nv.capture(example_model(), np.ones((1, 1, 8, 8)), "conv1").save(tmp_path / "run")
     whole = (tmp_path / "run").read_bytes()
@@ -180,3 +202,9 @@ def test_any_truncation_is_refused(tmp_path):
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="missing"):
         nv.load_capture(tmp_path / "missing")
+
+
+def test_a_capture_that_does_not_know_its_layers_is_not_compared():
+    complete = nv.capture(example_model(), np.ones((1, 1, 8, 8)), complete=True)
+    with pytest.raises(nv.InputError, match="capture given as b does not say what its layers are"):
+        nv.compare(complete, capture_of(a=np.ones((1, 2), np.float32)))
