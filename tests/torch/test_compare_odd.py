@@ -258,3 +258,41 @@ def test_a_branch_that_agrees_does_not_make_up_for_another() -> None:
     found = nv.compare(model(nn.ReLU()), model(nn.GELU()), X)
     assert first(found) == ("odd", "odd")
     assert names(found) == [("activation", True)]
+
+
+class Failing(nn.Module):
+    """It draws random numbers, and then raises an exception of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.dropout = linear(1), nn.Dropout()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.dropout(self.one(x))
+        raise RuntimeError("my own")
+
+
+def state(model: nn.Module) -> list[Any]:
+    modules = list(model.modules())
+    return [
+        [module.training for module in modules],
+        [len(module._forward_hooks) + len(module._forward_pre_hooks) for module in modules],
+        [(weight.requires_grad, weight.grad) for weight in model.parameters()],
+        [value.tolist() for value in model.state_dict().values()],
+        torch.get_rng_state().tolist(),
+        torch.is_grad_enabled(),
+    ]
+
+
+def test_both_models_are_left_as_they_were_also_if_the_second_raises() -> None:
+    model = nn.Sequential(linear(1), nn.BatchNorm1d(6), nn.Dropout()).train()
+    model[1].eval()
+    failing = Failing().train()
+    before = state(model), state(failing)
+    with pytest.raises(RuntimeError, match="my own"):
+        nv.compare(model, failing, X)
+    assert (state(model), state(failing)) == before
+    other = corrupted(model, "0.weight")
+    before = state(model), state(other)
+    nv.compare(model, other, X, loss="cross_entropy", targets=[0, 1, 2, 3])
+    assert (state(model), state(other)) == before
