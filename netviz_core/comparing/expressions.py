@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..arrays import AxisArray
-from ..recomputed_activation import activated
+from ..recomputing.activation import activated
 from .common import matched, sketch, sketch_error
 from .difference import Difference
 from .judging import Judge, like

@@ -12,7 +12,7 @@ import numpy as np
 from ..arrays import Activation, AxisArray
 from ..errors import InputError, UnsupportedError
 from ..protocols import Layer
-from ..recomputed_activation import activated
+from ..recomputing.activation import activated
 from ..transfer import counterpart, is_neutral, merge_recurrent_biases, values_for
 from .common import Matched, flattenings, matched
 from .difference import Difference, difference, incomparable, tolerance_for

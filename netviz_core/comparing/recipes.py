@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import AxisArray
-from ..recomputed import recomputed
+from ..recomputing.layers import recomputed
 from .pairing import StationPair
 from .sides import Side, Station
 

@@ -53,9 +53,7 @@ def test_a_difference_is_said_and_exits_with_1(folder: Path, capsys: pytest.Capt
     assert "1 of 1,440 values of kernel differ" in said
 
 
-def test_without_an_input_the_weights_are_compared(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_without_an_input_the_weights_are_compared(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", "pair_of_models:a", "pair_of_models:b"]) == 1
     assert "dense1" in capsys.readouterr().out
 

@@ -14,6 +14,8 @@ def test_learners_are_compared_on_a_batch_of_their_own(digits: Any) -> None:
     found = nv.compare(digits, other)
     assert found.agrees
     assert found.output is not None
-    name, layer = next((name, layer) for name, layer in other.model.named_modules() if hasattr(layer, "weight"))
+    name, layer = next(
+        (name, layer) for name, layer in other.model.named_modules() if hasattr(layer, "weight")
+    )
     layer.weight.data.view(-1)[0] += 1
     assert nv.compare(digits, other).first_divergence.path_b == name

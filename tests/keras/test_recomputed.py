@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import netviz_core as nv
-from netviz_core.recomputed import recomputed
+from netviz_core.recomputing.layers import recomputed
 from netviz_core.recorder import Recorder
 
 from .conftest import ENGINE, L, array, randomized

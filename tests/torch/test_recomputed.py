@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import netviz_core as nv
-from netviz_core.recomputed import recomputed
+from netviz_core.recomputing.layers import recomputed
 from netviz_core.recorder import Recorder
 
 IMAGE, VOLUME, SIGNAL = (2, 4, 9, 8), (2, 4, 5, 6, 7), (2, 4, 11)

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from .arrays import AxisArray
-from .recomputed_activation import activated
-from .recomputed_given import Array, Given, Unknown, floating
+from ..arrays import AxisArray
+from .activation import activated
+from .given import Array, Given, Unknown, floating
 
 State = tuple[Array, ...]
 Step = Callable[[Given, Array, State, Mapping[str, Array]], State]

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import AxisArray, positional_axes
-from .recomputed_activation import activation, with_activation
-from .recomputed_attention import attention
-from .recomputed_given import Array, Axes, Given, Unknown, along, floating, with_axis_last
-from .recomputed_norms import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
-from .recomputed_recurrent import recurrent
-from .recomputed_windows import convolution, padding, pool, separable_convolution, transposed_convolution
+from ..arrays import AxisArray, positional_axes
+from .activation import activation, with_activation
+from .attention import attention
+from .given import Array, Axes, Given, Unknown, along, floating, with_axis_last
+from .norms import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
+from .recurrent import recurrent
+from .windows import convolution, padding, pool, separable_convolution, transposed_convolution
 
 
 def recomputed(

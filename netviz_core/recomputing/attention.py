@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from .arrays import AxisArray
-from .recomputed_activation import softmax
-from .recomputed_given import Array, Given, Unknown
+from ..arrays import AxisArray
+from .activation import softmax
+from .given import Array, Given, Unknown
 
 _ROLES = ("query", "key", "value", "output")
 _ORDER = {"MultiheadAttention": ("query", "key", "value"), "MultiHeadAttention": ("query", "value", "key")}

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .arrays import AxisArray
-from .recomputed_given import Array, Given, Unknown, along, floating
+from ..arrays import AxisArray
+from .given import Array, Given, Unknown, along, floating
 
 
 def batch_norm(given: Given) -> AxisArray:

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import AxisArray
-from .recomputed_given import Array, Given, Unknown, along
+from ..arrays import AxisArray
+from .given import Array, Given, Unknown, along
 
 Config = Mapping[str, Any]
 Axis = int | tuple[int, ...]

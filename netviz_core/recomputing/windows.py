@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import SPATIAL_AXES, AxisArray
-from .recomputed_activation import with_activation
-from .recomputed_given import Array, Given, Unknown, floating
+from ..arrays import SPATIAL_AXES, AxisArray
+from .activation import with_activation
+from .given import Array, Given, Unknown, floating
 
 Pairs = tuple[tuple[int, int], ...]
 Sizes = tuple[int, ...]
