@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,40 @@ class DescribedLayer:
     config: Mapping[str, Any] = field(default_factory=dict)
     weights: Mapping[str, WeightTensor] = field(default_factory=dict)
     native: Any = None
+
+
+class RememberedLayer:
+    """A `Layer` that is there, of which everything is read once at the most."""
+
+    def __init__(self, layer: Layer) -> None:
+        self._layer = layer
+        self.path = layer.path
+        self.native = layer.native
+
+    @cached_property
+    def kind(self) -> str:
+        """See `Layer`."""
+        return self._layer.kind
+
+    @cached_property
+    def type_name(self) -> str:
+        """See `Layer`."""
+        return self._layer.type_name
+
+    @cached_property
+    def trainable(self) -> bool:
+        """See `Layer`."""
+        return self._layer.trainable
+
+    @cached_property
+    def config(self) -> Mapping[str, Any]:
+        """See `Layer`."""
+        return self._layer.config
+
+    @cached_property
+    def weights(self) -> Mapping[str, WeightTensor]:
+        """See `Layer`; the values of a weight are read anew each time."""
+        return self._layer.weights
 
 
 def described(layers: Iterable[Layer], with_weights: bool) -> dict[str, DescribedLayer]:

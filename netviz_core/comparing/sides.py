@@ -13,6 +13,7 @@ import numpy as np
 from ..arrays import Activation, AxisArray
 from ..capture import Capture
 from ..checkpoint import Checkpoint
+from ..described import RememberedLayer
 from ..errors import InputError
 from ..network import Network
 from ..protocols import Layer
@@ -123,7 +124,7 @@ def side_of(name: str, network: Capture | Network, x: Any, max_bytes: int) -> Si
     if x is None or isinstance(network.native, Checkpoint):
         return Side(name, network.backend.name, network.layers, network=network)
     network.prepare(x)
-    layers = network.layers
+    layers = {path: RememberedLayer(layer) for path, layer in network.layers.items()}
     # What containers return is mostly what layers within return: it is looked at where there is need of it.
     looked_at = [layer for layer in layers.values() if layer.kind != "container" or not layer.path]
     returned, given = _recorded(network, x, looked_at, max_bytes)
