@@ -37,13 +37,14 @@ from .plugins import (
 from .recorder import Coverage
 
 if TYPE_CHECKING:
+    from .comparing.compared import compare
     from .data_flow import graph
     from .files import load_capture
     from .layer_summary import Summary, summary
     from .transfer import WeightTransfer, copy_weights
     from .views.attention import AttentionMaps, attention
     from .views.cam import CamOverlay, cam
-    from .views.comparison import Comparison, compare
+    from .views.comparison import Comparison
     from .views.graph import Graph
     from .views.health import Health, health
     from .views.heatmap import Heatmap, heatmap
@@ -130,7 +131,7 @@ _IMPORTED_WHEN_USED = {
     "CamOverlay": "netviz_core.views.cam",
     "cam": "netviz_core.views.cam",
     "Comparison": "netviz_core.views.comparison",
-    "compare": "netviz_core.views.comparison",
+    "compare": "netviz_core.comparing.compared",
     "Graph": "netviz_core.views.graph",
     "graph": "netviz_core.data_flow",
     "Summary": "netviz_core.layer_summary",

@@ -7,11 +7,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from ..capture import Capture
+from ..comparing.compared import compare
 from ..errors import InputError
 from ..files import is_capture, load_capture
 from ..network import Network
 from ..outputs import replace_file
-from ..views.comparison import Comparison, compare
+from ..views.comparison import Comparison
 from .inputs import read_input
 from .models import failures_located, open_model
 

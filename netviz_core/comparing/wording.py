@@ -136,7 +136,7 @@ def _weights(first: LayerPair) -> str:
 
 def _consequences(found: Comparison) -> str:
     """What has become of all pairs."""
-    return f"{_counted(len(found.pairs), 'pair')} of layers: {status_counts(found.pairs)}"
+    return f"{counted(len(found.pairs), 'pair')} of layers: {status_counts(found.pairs)}"
 
 
 def tolerance_words(found: Comparison) -> str:
@@ -219,7 +219,7 @@ def _agreement(found: Comparison) -> Iterator[str]:
         ("gradients", sum(pair.gradient is not None and not pair.gradient.within for pair in found.pairs)),
     ):
         if count:
-            yield f"The {what} of {_counted(count, 'pair')} differ."
+            yield f"The {what} of {counted(count, 'pair')} differ."
 
 
 def _in_the_end(found: Comparison) -> Iterator[str]:
@@ -331,7 +331,8 @@ def _closeness(pair: LayerPair) -> float:
     return pair.error / pair.tolerance if pair.tolerance else pair.error
 
 
-def _counted(count: int, what: str) -> str:
+def counted(count: int, what: str) -> str:
+    """A number of things, in the singular or plural."""
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..alignment import LayerMapping
-from ..views.comparison import Comparison, compare
+from ..comparing.compared import compare
+from ..views.comparison import Comparison
 
 
 def assert_models_close(

@@ -1,0 +1,406 @@
+"""Lays two models side by side: runs them, pairs their layers, judges the pairs, and asks for causes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..alignment import LayerMapping
+from ..arrays import AxisArray
+from ..capture import Capture
+from ..errors import InputError
+from ..files import opened
+from ..network import Network
+from ..recorder import DEFAULT_MAX_BYTES
+from ..views.comparison import Comparison, LayerPair
+from .between import between_words, causes_between, causes_in_frame, given_at
+from .causes import Cause, cause_backward, causes_at
+from .common import matched
+from .difference import Difference
+from .enclosing import innermost_containers
+from .frames import frames_of
+from .gradients import gradients_of
+from .joining import join_neighbours
+from .judging import Judge, Judged, form_of, returned_by, weight_pairs
+from .pairing import pair_up
+from .remarks import remarks_on
+from .repeat import unsteady
+from .sides import Side, Station, side_of
+from .verdict import Place, place_of_divergence
+from .weights_alone import judged_by_weights
+from .wording import counted
+
+Array = np.ndarray[Any, Any]
+
+
+def compare(
+    a: Any,
+    b: Any,
+    x: Any = None,
+    mapping: LayerMapping | None = None,
+    *,
+    tolerance: float | None = None,
+    loss: str | None = None,
+    targets: Any = None,
+    max_bytes: int = DEFAULT_MAX_BYTES,
+) -> Comparison:
+    """Lay two models side by side, layer by layer, and find where they first differ, and why.
+
+    Parameters
+    ----------
+    a, b : native model, path, Network, or Capture
+        Of any frameworks. A capture needs no framework; one made with ``complete=True`` tells more. Of
+        checkpoints, and of models without an input, the weights are compared.
+    x : AxisArray, array, or pair of inputs, optional
+        What both see: `images(...)` or another `AxisArray` is laid out for each; any other array goes
+        to both as it is. A tuple of two is one for each. Where both models come with data of their own (fastai
+        Learners), by default a batch of a's.
+    mapping : mapping from path to path, or callable, optional
+        Pairs that you know: ``{path_a: path_b}``, names, or globs with one ``*`` on both sides; or a
+        function of a's `Layer` that returns a path of b or None. The rest is paired as usual.
+    tolerance : float, optional
+        What |a − b| / (rms + |b|) may be; by default by dtype, see `LayerPair.tolerance`.
+    loss : {"cross_entropy", "binary_cross_entropy", "mean_squared_error", "mean_absolute_error"}, optional
+        Compare the gradients of this loss, too.
+    targets : array, optional
+        What the models should return for `x`, for the loss.
+    max_bytes : int
+        How many bytes of values may be held for each model.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    InputError
+        If the two inputs do not go together, or nothing of the two models corresponds.
+    LayerNotFoundError
+        If `mapping` names a layer that is not there.
+
+    Notes
+    -----
+    One pass of each model, in evaluation mode; two more where they differ, to see whether they do so from
+    themselves. Each value is read a few times.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from netviz_core.testing import example_model
+    >>> a, b = example_model(), example_model()
+    >>> b.layers["dense1"].parameters["kernel"][3, 5] += 1
+    >>> found = compare(a, b, np.random.default_rng(0).normal(size=(2, 1, 8, 8)))
+    >>> found.first_divergence.path_b
+    'dense1'
+    """
+    _require_tolerance(tolerance)
+    if targets is not None and loss is None:
+        raise InputError("targets are given, and no loss; say which with loss=, such as 'cross_entropy'")
+    side_a, side_b = _sides(a, b, x, max_bytes)
+    if not side_a.stations or not side_b.stations:
+        if loss is not None:
+            raise InputError(f"loss={loss!r} needs models that run; give x, an input")
+        return _of_weights(side_a, side_b, mapping, tolerance)
+    pairs = pair_up(side_a, side_b, mapping)
+    if not pairs:
+        raise InputError(
+            f"no layer of a corresponds to one of b: a runs {_some(side_a)}; b runs {_some(side_b)}; "
+            f"pair them with mapping={{path_a: path_b}}"
+        )
+    join_neighbours(pairs, side_a, side_b)
+    judge = Judge(side_a, side_b, pairs, tolerance)
+    judge.frames = frames_of(side_a, side_b, pairs, mapping, tolerance)
+    if loss is not None:
+        _compare_gradients(judge, loss, targets)
+    place = place_of_divergence(judge)
+    first, causes = _first(place, judge)
+    if place is not None:
+        causes = (*unsteady(judge), *causes)
+    elif _tells_nothing(side_a):
+        raise InputError(
+            f"no number that the two models return is finite, so that nothing can be told: "
+            f"{'; '.join(cause.text for cause in remarks_on(judge))}; give another input"
+        )
+    return _comparison(judge, place, first, (*causes, *remarks_on(judge)))
+
+
+def _tells_nothing(side: Side) -> bool:
+    """Whether no number that the model returned is finite."""
+    numbers = returned_by(side.whole) if side.whole is not None else []
+    return bool(numbers) and not any(np.isfinite(value.values).any() for value in numbers)
+
+
+def _require_tolerance(tolerance: Any) -> None:
+    if tolerance is None:
+        return
+    is_number = isinstance(tolerance, (int, float, np.number)) and not isinstance(tolerance, bool)
+    if not is_number or not 0 <= tolerance < float("inf"):
+        raise InputError(
+            f"tolerance={tolerance!r} is no number from 0 on; leave it out for that of the dtype"
+        )
+
+
+def _sides(a: Any, b: Any, x: Any, max_bytes: int) -> tuple[Side, Side]:
+    models = opened(a), opened(b)
+    given = _inputs(models, x)
+    try:
+        sides = tuple(side_of("ab"[place], models[place], given[place], max_bytes) for place in (0, 1))
+    except InputError as error:
+        if given[0] is not given[1] or isinstance(x, AxisArray) or np.ndim(x) < 3:
+            raise
+        raise InputError(
+            f"one array was given to both models as it is, and not both take it so: {error}; "
+            f"give nv.images(x), or another AxisArray, which is laid out for each, or a pair of inputs"
+        ) from error
+    _require_one_batch(*sides)
+    _require_one_shape(*sides)
+    return sides[0], sides[1]
+
+
+def _inputs(models: tuple[Capture | Network, Capture | Network], x: Any) -> tuple[Any, Any]:
+    """What each of the two is to be given; None for a capture, and for both where weights alone are compared."""
+    captures = [isinstance(model, Capture) for model in models]
+    if x is not None and all(captures):
+        raise InputError("two captures were given, which need no input: leave x out")
+    if x is None and any(captures) and not all(captures):
+        name = "ab"[captures.index(False)]
+        raise InputError(f"{name} is a model, and the other a capture; give x, the input that was captured")
+    if x is None and all(
+        isinstance(model, Network) and hasattr(model.backend, "example") for model in models
+    ):
+        assert isinstance(models[0], Network)
+        x = models[0].input_or_example(None)
+        return x, x
+    if isinstance(x, tuple) and len(x) == 2:
+        for name, model, given in zip("ab", models, x, strict=True):
+            if given is None and not isinstance(model, Capture):
+                raise InputError(
+                    f"the pair of inputs has none for {name}; give one for each, or x=None for both"
+                )
+        return x
+    if isinstance(x, tuple):
+        raise InputError(
+            f"a tuple of {len(x)} inputs was given; give one input for both, or a pair (input of a, input of b), "
+            f"each of which may be a tuple or a dict"
+        )
+    return x, x
+
+
+def _require_one_batch(a: Side, b: Side) -> None:
+    if a.whole is None or b.whole is None:
+        return
+    for name, whole in (("a", a.whole), ("b", b.whole)):
+        empty = next((value for value in whole.given if not value.values.size), None)
+        if empty is not None:
+            raise InputError(
+                f"{name} was given an input of shape {empty.shape}, which holds nothing; give at least one sample"
+            )
+    sizes = [
+        {value.sizes.get("batch", value.shape[:1]) for value in side.whole.given[:1]}
+        for side in (a, b)
+        if side.whole
+    ]
+    if all(sizes) and sizes[0] != sizes[1]:
+        raise InputError(
+            f"a was given a batch of {_only(sizes[0])} and b one of {_only(sizes[1])}; give both the same samples"
+        )
+
+
+def _require_one_shape(a: Side, b: Side) -> None:
+    """Refuse inputs of the same rank of which no order of the axes has the same sizes on both sides."""
+    if a.whole is None or b.whole is None:
+        return
+    ours, theirs = a.whole.given, b.whole.given
+    ranks, sizes = (
+        [sorted(of(value.shape) for value in given) for given in (ours, theirs)] for of in (len, sorted)
+    )
+    if ranks[0] == ranks[1] and sizes[0] != sizes[1]:
+        told = [", ".join(map(form_of, given)) for given in (ours, theirs)]
+        raise InputError(
+            f"a was given {told[0]} and b {told[1]}; give both the same samples, of the same size"
+        )
+
+
+def _only(values: set[Any]) -> Any:
+    return next(iter(values))
+
+
+def _first(place: Place | None, judge: Judge) -> tuple[LayerPair | None, tuple[Cause, ...]]:
+    """The pair where the difference begins, and its causes."""
+    if place is None:
+        return None, ()
+    if place.judged is not None and place.backward:
+        return replace(_pair(place.judged), status="gradient"), (cause_backward(place.judged),)
+    if place.judged is not None:
+        return _pair(place.judged), tuple(causes_at(place.judged, judge))
+    frame = place.frame
+    paths = (frame.a.path, frame.b.path) if frame is not None else _paths_between(place, judge)
+    apart = (
+        place.before.given if place.before is not None else frame.worst if frame is not None else judge.whole
+    )
+    assert apart is not None
+    first = LayerPair(
+        *paths,
+        kind="container",
+        call=0,
+        **_metrics(apart),
+        given_error=float("nan"),
+        confidence=1.0,
+        evidence=("between layers",),
+        status="differs" if place.before is not None or frame is None else "weights",
+        weights=frame.weights if frame is not None else {},
+        note=f"between layers: {between_words(place)}",
+    )
+    if frame is not None:
+        return first, tuple(causes_in_frame(frame))
+    return first, tuple(causes_between(place, paths, judge))
+
+
+def _paths_between(place: Place, judge: Judge) -> tuple[str, str]:
+    """What stands where a difference arises between layers: a layer without a partner, or the container of all."""
+    around = innermost_containers(place.before, judge)
+    a, b = (
+        stations[0].path if stations else container
+        for stations, container in zip((place.between_a, place.between_b), around[:2], strict=True)
+    )
+    return a, b
+
+
+def _pair(found: Judged) -> LayerPair:
+    pair = found.pair
+    return LayerPair(
+        pair.a[0].path,
+        pair.b[0].path,
+        kind=pair.a[0].layer.kind,
+        call=pair.a[0].call,
+        **_metrics(found.output),
+        given_error=found.given.error if found.given is not None else float("nan"),
+        confidence=pair.confidence,
+        evidence=pair.evidence,
+        status=found.status,
+        weights=found.weights,
+        gradient=found.gradient,
+        note="; ".join(filter(None, (*dict.fromkeys(pair.notes), found.output.note))),
+    )
+
+
+def _metrics(apart: Difference) -> dict[str, Any]:
+    return {
+        "max_abs_difference": apart.max_abs,
+        "mean_abs_difference": apart.mean_abs,
+        "relative_error": apart.relative,
+        "cosine_similarity": apart.cosine,
+        "share_beyond": apart.beyond,
+        "error": apart.error,
+        "tolerance": apart.tolerance,
+        "within_tolerance": apart.within,
+    }
+
+
+def _compare_gradients(judge: Judge, loss: str, targets: Any) -> None:
+    if targets is None:
+        raise InputError(f"loss={loss!r} needs to know what the models should return; give targets=")
+    ours, theirs = (gradients_of(side, loss, targets) for side in (judge.a, judge.b))
+    for found in judge.judged:
+        tails = found.pair.a[-1], found.pair.b[-1]
+        left, right = ours.get((tails[0].path, tails[0].call)), theirs.get((tails[1].path, tails[1].call))
+        if left is not None and right is not None:
+            found.gradient = judge.difference(left, right)
+
+
+def _comparison(
+    judge: Judge, place: Place | None, first: LayerPair | None, causes: Sequence[Cause]
+) -> Comparison:
+    a, b = judge.a, judge.b
+    paired = {id(station) for found in judge.judged for station in found.pair.stations}
+    left = [[station for station in side.stations if id(station) not in paired] for side in (a, b)]
+    reasons = {
+        f"{side.name}:{station.path}": _reason(station)
+        for side, stations in zip((a, b), left, strict=True)
+        for station in stations
+    }
+    names = (f"a: {a.framework}", f"b: {b.framework}")
+    verdict = f"first differ at {first.path_a or first.path_b or 'the output'}" if first else "agree"
+    return Comparison(
+        title=f"{a.framework} and {b.framework} {verdict} · {counted(len(judge.judged), 'pair')} of layers",
+        pairs=tuple(_pair(found) for found in judge.judged),
+        unmatched_a=tuple(dict.fromkeys(station.path for station in left[0])),
+        unmatched_b=tuple(dict.fromkeys(station.path for station in left[1])),
+        reasons=reasons,
+        first_divergence=first,
+        causes=tuple(causes),
+        output=judge.whole,
+        names=names,
+        first_outputs=_outputs_at(place, judge),
+        first_weights=_weights_at(place),
+    )
+
+
+def _outputs_at(place: Place | None, judge: Judge) -> tuple[AxisArray, AxisArray] | None:
+    """What was returned, or given, where the difference begins."""
+    if place is None:
+        return None
+    ours, theirs = given_at(place, judge)
+    together = matched(ours[0], theirs[0]) if ours and theirs else None
+    if together is None:
+        return None
+    return AxisArray(together.a, together.axes), AxisArray(together.b, together.axes)
+
+
+def _weights_at(place: Place | None) -> dict[str, tuple[Array, Array]]:
+    if place is None or place.judged is None:
+        return {}
+    return weight_pairs(place.judged.pair.a[0].layer, place.judged.pair.b[0].layer)
+
+
+def _reason(station: Station) -> str:
+    same = (
+        len(station.given) == len(station.returned) == 1
+        and station.given[0].shape == station.returned[0].shape
+        and np.array_equal(station.given[0].values, station.returned[0].values, equal_nan=True)
+    )
+    if same:
+        return f"{station.layer.kind}: it returns what it is given"
+    return f"{station.layer.kind}: nothing on the other side corresponds"
+
+
+def _of_weights(a: Side, b: Side, mapping: LayerMapping | None, tolerance: float | None) -> Comparison:
+    """Compare weights where there is nothing to run."""
+    found = judged_by_weights(a, b, mapping, tolerance)
+    pairs = tuple(
+        LayerPair(
+            match.source.path,
+            match.target.path,
+            kind=match.source.kind,
+            call=0,
+            **_metrics(apart),
+            given_error=float("nan"),
+            confidence=1.0 if match.evidence == "given" else 0.9 if match.evidence == "name" else 0.5,
+            evidence=(match.evidence,),
+            status="agrees" if apart.within else "weights",
+            weights=weights,
+            note="weights alone: nothing was run",
+        )
+        for match, apart, weights in found.pairs
+    )
+    first = next((pair for pair in pairs if not pair.within_tolerance), None)
+    verdict = f"first differ at {first.path_a}" if first else "agree"
+    return Comparison(
+        title=f"weights {verdict} · {counted(len(pairs), 'pair')} of layers",
+        pairs=pairs,
+        unmatched_a=found.unmatched_a,
+        unmatched_b=found.unmatched_b,
+        reasons={},
+        first_divergence=first,
+        causes=found.causes(first.path_a, first.path_b) if first else (),
+        output=None,
+        names=(f"a: {a.framework}", f"b: {b.framework}"),
+    )
+
+
+def _some(side: Side, limit: int = 4) -> str:
+    named = ", ".join(f"{station.path} ({station.layer.kind})" for station in side.stations[:limit])
+    return named + (", …" if len(side.stations) > limit else "")
