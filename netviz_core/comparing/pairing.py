@@ -19,6 +19,9 @@ Array = np.ndarray[Any, Any]
 _SAME_KIND, _RELATED, _STRANGE = 4.0, 1.5, 0.5
 _SAME_PATH, _SAME_WEIGHTS, _SAME_OUTPUT, _SAME_INPUT = 8.0, 6.0, 5.0, 3.0
 _SAME_SIZE, _SAME_FUNCTION, _SAME_WORD, _SAME_FORM = 2.0, 1.0, 0.5, 1.0
+_REORDERED = frozenset(("dense", "lstm", "gru", "rnn"))
+"""Kinds of which the frameworks order features or gates in different ways."""
+_MANY = 1 << 22
 _CLOSE = 1e-3
 _MOSTLY = 0.5
 
@@ -107,10 +110,15 @@ class _Likeness:
         # A capture that is not complete holds none.
         self.weights_known = all(any(f.weight_form for f in side) for side in (self.ours, self.theirs))
         self.named_alike = _named_alike(self.ours, self.theirs)
-        self.same_weights = self._table(lambda f: f.weight_sketch)
+        self.same_weights = self._table(lambda f: f.weight_sketch) | self._same_numbers()
         self.same_output = self._table(lambda f: f.output_sketch)
         self.same_input = self._table(lambda f: f.input_sketch)
         self.scores = np.array([[self._score(i, j) for j in range(len(theirs))] for i in range(len(ours))])
+
+    def _same_numbers(self) -> Array:
+        """Whether the largest weights hold the same numbers, in whatever order."""
+        ours, theirs = (np.array([f.weight_checksum for f in side]) for side in (self.ours, self.theirs))
+        return (ours[:, None] == theirs[None, :]) & (ours[:, None] != 0)
 
     def _table(self, of: Callable[[_Features], tuple[Any, Array] | None]) -> Array:
         """Whether sketches agree mostly, for each two of the same form."""
@@ -200,18 +208,36 @@ class _Features:
         return (self.kind, self.weight_form, self.sizes, self.function)
 
     @cached_property
-    def weight_sketch(self) -> tuple[Any, Array] | None:
-        """Some numbers of the largest weight that is no bias."""
+    def _largest_weight(self) -> tuple[str, Array] | None:
+        """The one that tells most: no bias, if there is another."""
         if not self.weight_form:
             return None
         weights = self.station.weights
         name = max(weights, key=lambda name: ("bias" not in name, weights[name].size))
         values = weights[name]
-        if values.dtype.kind not in "fiu" or values.size < 2:
+        return (name, values) if values.dtype.kind in "fiu" and values.size > 1 else None
+
+    @cached_property
+    def weight_sketch(self) -> tuple[Any, Array] | None:
+        """Some numbers of the largest weight."""
+        if self._largest_weight is None:
             return None
-        # Sorted by size, they do not depend on the order of features or gates.
-        spread = np.sort(values, axis=None)[:: max(values.size // 32, 1)] if values.size < 1 << 16 else ()
-        return (name, values.shape), np.concatenate([sketch(values), np.resize(spread, 33)])
+        name, values = self._largest_weight
+        return (name, values.shape), sketch(values)
+
+    @cached_property
+    def weight_checksum(self) -> int:
+        """The same for the same numbers in another order, as those of features or gates; 0 if it is not known."""
+        if (
+            self._largest_weight is None
+            or self.kind not in _REORDERED
+            or self._largest_weight[1].size > _MANY
+        ):
+            return 0
+        numbers: Array = np.ascontiguousarray(self._largest_weight[1], np.float32).reshape(-1).view(np.uint32)
+        if (numbers == numbers[0]).all():
+            return 0  # all zeros, say, tell nothing
+        return hash((numbers.size, int(numbers.sum(dtype=np.uint64)), int(np.bitwise_xor.reduce(numbers))))
 
     @cached_property
     def output_sketch(self) -> tuple[Any, Array] | None:
