@@ -118,7 +118,8 @@ class _Likeness:
     def _same_numbers(self) -> Array:
         """Whether the largest weights hold the same numbers, in whatever order."""
         ours, theirs = (np.array([f.weight_checksum for f in side]) for side in (self.ours, self.theirs))
-        return (ours[:, None] == theirs[None, :]) & (ours[:, None] != 0)
+        same: Array = (ours[:, None] == theirs[None, :]) & (ours[:, None] != 0)
+        return same
 
     def _table(self, of: Callable[[_Features], tuple[Any, Array] | None]) -> Array:
         """Whether sketches agree mostly, for each two of the same form."""
