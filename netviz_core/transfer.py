@@ -246,9 +246,14 @@ def _difference(source: Layer, target: Layer) -> str:
     return ", ".join(told)
 
 
-def values_for(source: Layer, target: Layer) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str, str]]:
-    """The weights of `source` as far as `target` has such, and what was done to them, by name."""
-    values = {name: weight.numpy() for name, weight in source.weights.items()}
+def values_for(
+    source: Layer, target: Layer, copy: bool = True
+) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str, str]]:
+    """The weights of `source` as far as `target` has such, and what was done to them, by name.
+
+    Without a copy they are only to be looked at.
+    """
+    values = {name: weight.numpy() if copy else weight.peek() for name, weight in source.weights.items()}
     return values, merge_recurrent_biases(target, values)
 
 

@@ -228,7 +228,7 @@ def weight_differences(a: Layer, b: Layer, tolerance: float | None = None) -> di
     if not b.weights and not a.weights:
         return {}
     try:
-        values, _ = values_for(a, b)
+        values, _ = values_for(a, b, copy=False)
     except UnsupportedError as error:
         return {"": incomparable(str(error))}
     held = held_by(b, a)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -114,6 +115,7 @@ class _Likeness:
         self.same_output = self._table(lambda f: f.output_sketch)
         self.same_input = self._table(lambda f: f.input_sketch)
         self.scores = np.array([[self._score(i, j) for j in range(len(theirs))] for i in range(len(ours))])
+        self._alike = [Counter(f.signature for f in side) for side in (self.ours, self.theirs)]
 
     def _same_numbers(self) -> Array:
         """Whether the largest weights hold the same numbers, in whatever order."""
@@ -172,9 +174,7 @@ class _Likeness:
                 evidence.append(word)
                 confidence = 1 - (1 - confidence) * (1 - worth)
         if left.signature == right.signature:
-            alike = max(
-                sum(other.signature == left.signature for other in side) for side in (self.ours, self.theirs)
-            )
+            alike = max(counted[left.signature] for counted in self._alike)
             evidence.append("kind and shapes" if alike == 1 else "order, kind and shapes")
             confidence = max(confidence, 0.8 if alike == 1 else 0.5)
         elif left.kind == right.kind:
@@ -290,13 +290,18 @@ _LINEAR = frozenset(("dense", "einsum_dense", "conv1d", "conv2d", "depthwise_con
 
 
 def _kinship(left: _Features, right: _Features) -> float:
-    if left.kind == right.kind:
+    related = _kinship_of_kinds(left.kind, right.kind)
+    return related if related != _STRANGE or left.sizes == right.sizes else 0.0
+
+
+@cache
+def _kinship_of_kinds(left: str, right: str) -> float:
+    if left == right:
         return _SAME_KIND
-    kinds = {left.kind, right.kind}
+    kinds = {left, right}
     if all(kind.endswith("_norm") for kind in kinds) or kinds <= _LINEAR:
         return _RELATED
-    unlike = {"input", "dropout"} & kinds
-    return _STRANGE if "other" in kinds and not unlike and left.sizes == right.sizes else 0.0
+    return _STRANGE if "other" in kinds and not {"input", "dropout"} & kinds else 0.0
 
 
 def _aligned(scores: Array) -> list[tuple[int, int]]:
