@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from contextlib import nullcontext
 
+import numpy as np
+
+from ..arrays import AxisArray
 from .causes import Cause
 from .judging import Judge
 from .sides import Side, side_of
@@ -41,11 +45,16 @@ def _first_change(side: Side, judge: Judge) -> str | None:
     with backend.stirred(side.network.native) if hasattr(backend, "stirred") else nullcontext():
         again = side_of(side.name, side.network, side.inputs, sys.maxsize)
     for before, after in zip(side.stations, again.stations, strict=False):
-        apart = [judge.difference(x, y) for x, y in zip(before.returned, after.returned, strict=False)]
-        if not all(part.within for part in apart):
-            given = [judge.difference(x, y) for x, y in zip(before.given, after.given, strict=False)]
-            return before.path if all(part.within for part in given) else ""
+        if not _agree(before.returned, after.returned, judge):
+            return before.path if _agree(before.given, after.given, judge) else ""
     if side.whole is None or again.whole is None:
         return None
-    ends = zip(side.whole.returned, again.whole.returned, strict=False)
-    return None if all(judge.difference(x, y).within for x, y in ends) else ""
+    return None if _agree(side.whole.returned, again.whole.returned, judge) else ""
+
+
+def _agree(before: Sequence[AxisArray], after: Sequence[AxisArray], judge: Judge) -> bool:
+    """Whether all numbers are the same, most of them to the last bit."""
+    return all(
+        np.array_equal(x.values, y.values) or judge.difference(x, y).within
+        for x, y in zip(before, after, strict=False)
+    )
