@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
 from .errors import UnsupportedError
 from .protocols import Layer, WeightTensor
 from .weights import Layout, Weight
@@ -66,7 +64,7 @@ def described(layers: Iterable[Layer], with_weights: bool) -> dict[str, Describe
 
     A weight that several layers show is copied once. One without values (on the meta device) is left out.
     """
-    copies: dict[tuple[Hashable, str], Weight] = {}
+    copies: dict[Hashable, Weight] = {}
     return {
         layer.path: DescribedLayer(
             layer.path,
@@ -80,36 +78,29 @@ def described(layers: Iterable[Layer], with_weights: bool) -> dict[str, Describe
     }
 
 
-def _copied(layer: Layer, copies: dict[tuple[Hashable, str], Weight]) -> dict[str, WeightTensor]:
+def _copied(layer: Layer, copies: dict[Hashable, Weight]) -> dict[str, WeightTensor]:
     found: dict[str, WeightTensor] = {}
     for name, weight in layer.weights.items():
-        key = (weight.identity, name)
+        # Layers that share a weight may see it by other axes.
+        key = (weight.identity, name, weight.axes)
         try:
-            copies[key] = copies.get(key) or stored_weight(weight, weight.numpy(), weight.identity)
+            copies[key] = copies.get(key) or _stored(weight)
         except UnsupportedError:
             continue
         found[name] = copies[key]
     return found
 
 
-def stored_weight(weight: Any, values: np.ndarray[Any, Any], identity: Hashable) -> Weight:
-    """A weight that holds its values, and cannot be written to.
-
-    Parameters
-    ----------
-    weight : object
-        With `name`, `native_name`, `axes`, `dtype` and `trainable`.
-    values : numpy.ndarray
-        In canonical layout.
-    identity : hashable
-    """
+def _stored(weight: WeightTensor) -> Weight:
+    """A copy of a weight, which cannot be written to."""
+    values = weight.numpy()
     return Weight(
         weight.name,
         weight.native_name,
-        Layout(tuple(weight.axes)),
+        Layout(weight.axes),
         values.shape,
         weight.dtype,
         weight.trainable,
         lambda: values,
-        identity=identity,
+        identity=weight.identity,
     )

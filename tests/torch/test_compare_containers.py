@@ -105,3 +105,23 @@ def test_models_that_differ_fail_an_assertion_that_says_why(pair: tuple[Encoder,
         AssertionError, match=r"first differ at 'block.norm1'(.|\n)*epsilon is 1e-05 in a and 0.01 in b"
     ):
         assert_models_close(ours, theirs, X)
+
+
+def test_a_tied_weight_keeps_the_axes_of_each_layer_in_a_complete_capture() -> None:
+    class Tied(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embedding = nn.Embedding(7, 4)
+            self.head = nn.Linear(4, 7, bias=False)
+            self.head.weight = self.embedding.weight
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.head(self.embedding(x))
+
+    model = Tied()
+    captured = nv.capture(model, torch.tensor([[1, 2, 3]]), complete=True)
+    for path, layer in nv.wrap(model).layers.items():
+        kept = captured.layers[path].weights
+        assert {name: weight.axes for name, weight in kept.items()} == {
+            name: weight.axes for name, weight in layer.weights.items()
+        }
