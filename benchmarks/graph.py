@@ -16,8 +16,8 @@ import torchview
 from torchvision_models import models
 from turns import in_turns
 
-from netviz_core.data_flow import graph
-from netviz_core.views.graph import Graph
+from netviz_core.graphs.data_flow import graph
+from netviz_core.graphs.view import Graph
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from netviz_core.views.health import Health, health
+from netviz_core.measures.health import Health, health
 
 SIZES = (32, 64, 75, 96, 128, 224, 331)
 CLASSES = 10

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torchvision_models import models
 
-from netviz_core.views.statistics import statistics
+from netviz_core.measures.statistics import statistics
 
 
 def main() -> None:

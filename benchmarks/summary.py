@@ -15,7 +15,7 @@ import torchinfo
 from torchvision_models import models
 from turns import in_turns
 
-from netviz_core.layer_summary import summary
+from netviz_core.summaries.rows import summary
 
 
 def main() -> None:

@@ -1,59 +1,59 @@
 """The same figures and diagnoses for every neural network, whatever framework it was written in.
 
-Importing this package loads NumPy and nothing heavier. Frameworks and plotting libraries are
-found when a model or a figure needs them.
+Importing this package loads nothing else of it: each public name brings its room when it is first used, and
+frameworks and plotting libraries are found when a model or a figure needs them.
 """
 
 from typing import TYPE_CHECKING, Any
 
 from ._version import __version__
-from .arrays import Activation, AxisArray, images
-from .capture import Capture, capture, recording
-from .errors import (
-    AmbiguousKeyError,
-    AxisError,
-    BackendConflictError,
-    BackendLoadError,
-    CaptureError,
-    CaptureTooLargeError,
-    FileFormatError,
-    InputError,
-    LayerNotFoundError,
-    NetvizError,
-    UnknownModelError,
-    UnsupportedError,
-)
-from .network import Network, wrap
-from .plugins import (
-    get_backend,
-    get_renderer,
-    list_backends,
-    list_renderers,
-    refresh_backends,
-    refresh_renderers,
-    register_backend,
-    register_renderer,
-)
-from .recorder import Coverage
 
 if TYPE_CHECKING:
+    from .attributions.attention import AttentionMaps, attention
+    from .attributions.cam import CamOverlay, cam
+    from .attributions.top_losses import TopLosses, top_losses
+    from .captures.capture import Capture, capture, recording
+    from .captures.files import load_capture
     from .comparing.compared import compare
-    from .data_flow import graph
-    from .files import load_capture
-    from .layer_summary import Summary, summary
-    from .transfer import WeightTransfer, copy_weights
-    from .views.attention import AttentionMaps, attention
-    from .views.cam import CamOverlay, cam
-    from .views.comparison import Comparison
-    from .views.graph import Graph
-    from .views.health import Health, health
+    from .comparing.telling.view import Comparison
+    from .graphs.data_flow import graph
+    from .graphs.view import Graph
+    from .measures.health import Health, health
+    from .measures.similarity import SimilarityMatrix, similarity
+    from .measures.statistics import Statistics, statistics
+    from .models.network import Network, wrap
+    from .models.transfer import WeightTransfer, copy_weights
+    from .plugins import (
+        get_backend,
+        get_renderer,
+        list_backends,
+        list_renderers,
+        refresh_backends,
+        refresh_renderers,
+        register_backend,
+        register_renderer,
+    )
+    from .summaries.rows import Summary, summary
     from .views.heatmap import Heatmap, heatmap
     from .views.histogram import Histogram, HistogramRows, histogram, histograms
     from .views.side_by_side import SideBySide, side_by_side
-    from .views.similarity import SimilarityMatrix, similarity
-    from .views.statistics import Statistics, statistics
     from .views.tiles import FeatureMapGrid, KernelGrid, feature_maps, kernels
-    from .views.top_losses import TopLosses, top_losses
+    from .words.arrays import Activation, AxisArray, images
+    from .words.errors import (
+        AmbiguousKeyError,
+        AxisError,
+        BackendConflictError,
+        BackendLoadError,
+        CaptureError,
+        CaptureTooLargeError,
+        FileFormatError,
+        InputError,
+        LayerNotFoundError,
+        NetvizError,
+        UnknownModelError,
+        UnsupportedError,
+    )
+    from .words.observations import Coverage
 
 __all__ = [
     "Activation",
@@ -121,50 +121,45 @@ __all__ = [
     "wrap",
 ]
 
-# `capture` cannot be among them: its module has the same name, and would take its place.
-_IMPORTED_WHEN_USED = {
-    "load_capture": "netviz_core.files",
-    "copy_weights": "netviz_core.transfer",
-    "WeightTransfer": "netviz_core.transfer",
-    "AttentionMaps": "netviz_core.views.attention",
-    "attention": "netviz_core.views.attention",
-    "CamOverlay": "netviz_core.views.cam",
-    "cam": "netviz_core.views.cam",
-    "Comparison": "netviz_core.views.comparison",
-    "compare": "netviz_core.comparing.compared",
-    "Graph": "netviz_core.views.graph",
-    "graph": "netviz_core.data_flow",
-    "Summary": "netviz_core.layer_summary",
-    "summary": "netviz_core.layer_summary",
-    "Health": "netviz_core.views.health",
-    "health": "netviz_core.views.health",
-    "Heatmap": "netviz_core.views.heatmap",
-    "heatmap": "netviz_core.views.heatmap",
-    "Histogram": "netviz_core.views.histogram",
-    "HistogramRows": "netviz_core.views.histogram",
-    "histogram": "netviz_core.views.histogram",
-    "histograms": "netviz_core.views.histogram",
-    "SideBySide": "netviz_core.views.side_by_side",
-    "side_by_side": "netviz_core.views.side_by_side",
-    "SimilarityMatrix": "netviz_core.views.similarity",
-    "similarity": "netviz_core.views.similarity",
-    "Statistics": "netviz_core.views.statistics",
-    "statistics": "netviz_core.views.statistics",
-    "FeatureMapGrid": "netviz_core.views.tiles",
-    "KernelGrid": "netviz_core.views.tiles",
-    "feature_maps": "netviz_core.views.tiles",
-    "kernels": "netviz_core.views.tiles",
-    "TopLosses": "netviz_core.views.top_losses",
-    "top_losses": "netviz_core.views.top_losses",
+_HOMES = {
+    "attributions.attention": "AttentionMaps attention",
+    "attributions.cam": "CamOverlay cam",
+    "attributions.top_losses": "TopLosses top_losses",
+    "captures.capture": "Capture capture recording",
+    "captures.files": "load_capture",
+    "comparing.compared": "compare",
+    "comparing.telling.view": "Comparison",
+    "graphs.data_flow": "graph",
+    "graphs.view": "Graph",
+    "measures.health": "Health health",
+    "measures.similarity": "SimilarityMatrix similarity",
+    "measures.statistics": "Statistics statistics",
+    "models.network": "Network wrap",
+    "models.transfer": "WeightTransfer copy_weights",
+    "plugins": "get_backend get_renderer list_backends list_renderers refresh_backends refresh_renderers "
+    "register_backend register_renderer",
+    "summaries.rows": "Summary summary",
+    "views.heatmap": "Heatmap heatmap",
+    "views.histogram": "Histogram HistogramRows histogram histograms",
+    "views.side_by_side": "SideBySide side_by_side",
+    "views.tiles": "FeatureMapGrid KernelGrid feature_maps kernels",
+    "words.arrays": "Activation AxisArray images",
+    "words.errors": "AmbiguousKeyError AxisError BackendConflictError BackendLoadError CaptureError "
+    "CaptureTooLargeError FileFormatError InputError LayerNotFoundError NetvizError "
+    "UnknownModelError UnsupportedError",
+    "words.observations": "Coverage",
 }
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _IMPORTED_WHEN_USED:
+    if name not in _HOME_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(_IMPORTED_WHEN_USED[name]), name)
+    value = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:

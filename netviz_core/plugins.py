@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
-from .errors import BackendConflictError, BackendLoadError, InputError, UnknownModelError, nearest
+from .words.errors import BackendConflictError, BackendLoadError, InputError, UnknownModelError, nearest
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-    from .protocols import Backend, Renderer
+    from .words.protocols import Backend, Renderer
 
 
 @dataclass(frozen=True)
@@ -221,7 +221,7 @@ class Registry:
         if lacking:
             raise BackendLoadError(
                 f"{where} is no {self.noun}: it lacks {', '.join(lacking)}; "
-                f"see netviz_core.protocols.{self.noun.capitalize()}"
+                f"see netviz_core.words.protocols.{self.noun.capitalize()}"
             )
         return plugin
 

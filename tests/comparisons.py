@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from netviz_core.arrays import AxisArray
-from netviz_core.comparing.causes import Cause
-from netviz_core.comparing.difference import Difference
-from netviz_core.views.comparison import Comparison, LayerPair
+from netviz_core.comparing.explaining.causes import Cause
+from netviz_core.comparing.judging.difference import Difference
+from netviz_core.comparing.telling.view import Comparison, LayerPair
+from netviz_core.words.arrays import AxisArray
 
 MAPS = ("batch", "channel", "y", "x")
 EPSILON = (

@@ -10,10 +10,16 @@ import numpy as np
 from fastai.learner import Learner
 
 from netviz_core import get_backend
-from netviz_core.arrays import AxisArray
-from netviz_core.errors import InputError
-from netviz_core.protocols import Layer, LossReading, ParameterForm, Seed, TracedCall
-from netviz_core.recorder import Recorder
+from netviz_core.backend_api import (
+    AxisArray,
+    InputError,
+    Layer,
+    LossReading,
+    ParameterForm,
+    Recorder,
+    Seed,
+    TracedCall,
+)
 
 from . import data, display
 from .items import through_transforms
@@ -54,25 +60,25 @@ class FastaiBackend:
         return self._torch.to_numpy(plain(tensor))
 
     def stirred(self, model: Learner) -> AbstractContextManager[None]:
-        """Draw other random numbers, see `netviz_core.protocols.SupportsRandomness`."""
+        """Draw other random numbers, see `netviz_core.backend_api.SupportsRandomness`."""
         return self._torch.stirred(model.model)
 
     def gradients(
         self, model: Learner, inputs: Any, seed: Seed, activations: Recorder, gradients: Recorder
     ) -> None:
-        """Make a pass forward and one back, see `netviz_core.protocols.SupportsGradients`."""
+        """Make a pass forward and one back, see `netviz_core.backend_api.SupportsGradients`."""
         self._torch.gradients(model.model, _arguments(model, inputs), seed, activations, gradients)
 
     def weight_gradients(self, model: Learner) -> Iterator[tuple[str, str, np.ndarray]]:
-        """What a backward pass left, see `netviz_core.protocols.SupportsWeightGradients`."""
+        """What a backward pass left, see `netviz_core.backend_api.SupportsWeightGradients`."""
         return self._torch.weight_gradients(model.model)
 
     def attention(self, model: Learner, inputs: Any, recorder: Recorder) -> None:
-        """Tell of attention weights, see `netviz_core.protocols.SupportsAttention`."""
+        """Tell of attention weights, see `netviz_core.backend_api.SupportsAttention`."""
         self._torch.attention(model.model, _arguments(model, inputs), recorder)
 
     def trace(self, model: Learner, inputs: Any) -> Iterable[TracedCall]:
-        """Tell what ran, see `netviz_core.protocols.SupportsGraph`."""
+        """Tell what ran, see `netviz_core.backend_api.SupportsGraph`."""
         return self._torch.trace(model.model, _arguments(model, inputs))
 
     def parameter_count(self, model: Learner) -> int:
@@ -80,7 +86,7 @@ class FastaiBackend:
         return self._torch.parameter_count(model.model)
 
     def parameters_of(self, layer: Layer) -> Iterable[ParameterForm]:
-        """A module's own parameters, see `netviz_core.protocols.SupportsParameterForms`."""
+        """A module's own parameters, see `netviz_core.backend_api.SupportsParameterForms`."""
         return self._torch.parameters_of(layer)
 
     def example_of(self, model: Learner, shapes: Sequence[Sequence[int]] | None) -> Any:

@@ -8,9 +8,7 @@ from typing import Any
 from fastai.callback.core import Callback
 from fastai.learner import Learner
 
-from netviz_core.errors import InputError
-from netviz_core.protocols import LayerSelection
-from netviz_core.training import TrainingHistory, TrainingWatch
+from netviz_core.backend_api import InputError, LayerSelection, TrainingHistory, TrainingWatch
 
 
 class NetvizCallback(Callback):

@@ -10,7 +10,7 @@ import torch
 from fastai.data.load import DataLoader
 from fastai.learner import Learner
 
-from netviz_core.errors import InputError
+from netviz_core.backend_api import InputError
 
 from .tensors import on_device
 from .untouched import untouched

@@ -12,7 +12,7 @@ from fastai.learner import Learner
 from fastai.torch_core import TensorImage
 from fastcore.basics import defaults
 
-from netviz_core.arrays import AxisArray
+from netviz_core.backend_api import AxisArray
 
 from .kinds import is_language_model, is_tabular, loaded_class, reading_loader
 from .tensors import as_tensor, plain

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from fastai.learner import Learner
 
-from netviz_core.errors import FileFormatError
+from netviz_core.backend_api import FileFormatError
 
 
 def load_learner(path: Path, trust: bool = False) -> Learner:

@@ -11,7 +11,7 @@ from fastai.data.load import DataLoader
 from fastai.learner import Learner
 from PIL.Image import Image
 
-from netviz_core.errors import InputError
+from netviz_core.backend_api import InputError
 
 from .data import inputs_of, loaders_of
 from .kinds import is_language_model, is_tabular, reading_loader

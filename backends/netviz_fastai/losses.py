@@ -10,8 +10,7 @@ from fastai.learner import Learner
 from fastai.losses import BaseLoss, DiceLoss, FocalLoss, LabelSmoothingCrossEntropy
 from torch import nn
 
-from netviz_core.errors import InputError
-from netviz_core.protocols import LossReading
+from netviz_core.backend_api import InputError, LossReading
 
 from .tensors import on_device, plain
 
@@ -67,7 +66,7 @@ def losses(loss: Any, output: torch.Tensor, targets: Any) -> LossReading:
 
 
 def reading_of(loss: object) -> str:
-    """How a loss reads the output, see `netviz_core.protocols.LossReading`."""
+    """How a loss reads the output, see `netviz_core.backend_api.LossReading`."""
     inner = loss.func if isinstance(loss, BaseLoss) else loss
     return next((_READS[cls] for cls in type(inner).__mro__ if cls in _READS), "values")
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from netviz_core.arrays import AxisArray
+from netviz_core.backend_api import AxisArray
 
 
 def plain(value: Any) -> Any:

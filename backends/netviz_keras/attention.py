@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from netviz_core.recorder import Recorder
+from netviz_core.backend_api import Recorder
 
 from .axes import AxisBook
 from .inputs import Arguments, prepare

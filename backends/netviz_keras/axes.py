@@ -14,7 +14,7 @@ from typing import Any
 
 import keras
 
-from netviz_core.arrays import SPATIAL_AXES, positional_axes
+from netviz_core.backend_api import SPATIAL_AXES, positional_axes
 
 from .kinds import keras_class, kind_of
 from .tensors import is_tensor

@@ -9,9 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from netviz_core.arrays import AxisArray
-from netviz_core.protocols import LossReading, Seed, TracedCall
-from netviz_core.recorder import Recorder
+from netviz_core.backend_api import AxisArray, LossReading, Recorder, Seed, TracedCall
 
 from .axes import AxisBook
 from .counting import example_of, parameter_count
@@ -71,7 +69,7 @@ class KerasBackend:
 
     @contextmanager
     def stirred(self, model: Any) -> Iterator[None]:
-        """Draw other random numbers, see `netviz_core.protocols.SupportsRandomness`."""
+        """Draw other random numbers, see `netviz_core.backend_api.SupportsRandomness`."""
         states = [state for state in model.variables if state.path.endswith("seed_generator_state")]
         before = [keras.ops.convert_to_numpy(state) for state in states]
         try:
@@ -130,7 +128,7 @@ class KerasBackend:
         labels: np.ndarray[Any, Any],
         progress: Callable[[int, int, float], None],
     ) -> tuple[keras.Model, keras.Model]:
-        """Train the demo's small network, see `netviz_core.protocols.SupportsDemo`."""
+        """Train the demo's small network, see `netviz_core.backend_api.SupportsDemo`."""
         from .demo import train
 
         return train(images, labels, progress)

@@ -9,11 +9,7 @@ from typing import Any, cast
 import keras
 import numpy as np
 
-from netviz_core.capture import Capture
-from netviz_core.protocols import LayerSelection
-from netviz_core.recorder import Recorder
-from netviz_core.training import TrainingHistory, TrainingWatch
-from netviz_core.weights import widened
+from netviz_core.backend_api import Capture, LayerSelection, Recorder, TrainingHistory, TrainingWatch, widened
 
 from .axes import AxisBook
 from .inputs import prepare
@@ -80,7 +76,7 @@ class NetvizCallback(keras.callbacks.Callback):
         self._watched: Any = None
         self._before_epoch = self._in_epoch = self._next_look = 0
         self.history = TrainingHistory([])
-        """What was seen, a `netviz_core.training.TrainingHistory`; it goes on if ``fit`` is called again."""
+        """What was seen, a `netviz_core.backend_api.TrainingHistory`; it goes on if ``fit`` is called again."""
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Get to know the layers, which Keras has built by now."""

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras.src import tree
 
-from netviz_core.errors import InputError
+from netviz_core.backend_api import InputError
 
 from .graph import graph_of
 from .inputs import required_inputs

@@ -18,7 +18,7 @@ Progress = Callable[[int, int, float], None]
 def train(
     images: np.ndarray[Any, Any], labels: np.ndarray[Any, Any], progress: Progress
 ) -> tuple[keras.Model, keras.Model]:
-    """Train the network; see `netviz_core.protocols.SupportsDemo`."""
+    """Train the network; see `netviz_core.backend_api.SupportsDemo`."""
     untrained, trained = _network(images.shape[1:]), _network(images.shape[1:])
     trained.compile(
         optimizer=keras.optimizers.Adam(3e-3),

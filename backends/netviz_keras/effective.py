@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from netviz_core.errors import UnsupportedError
+from netviz_core.backend_api import UnsupportedError
 
 from .tensors import as_numpy
 

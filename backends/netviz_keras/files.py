@@ -6,7 +6,7 @@ from pathlib import Path
 
 import keras
 
-from netviz_core.errors import FileFormatError
+from netviz_core.backend_api import FileFormatError
 
 
 def load_model(path: Path, trust: bool = False) -> keras.Model:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from netviz_core.arrays import SPATIAL_AXES, canonical_axes, positional_axes
+from netviz_core.backend_api import SPATIAL_AXES, canonical_axes, positional_axes
 
 from .axes import Axes, laid_out, output_axes
 from .graph import Place, calls_in, consumers, graph_of, made_by, origin

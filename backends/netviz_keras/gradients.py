@@ -11,11 +11,7 @@ from typing import Any
 
 import keras
 
-from netviz_core.arrays import AxisArray, positional_axes
-from netviz_core.errors import UnsupportedError
-from netviz_core.protocols import Seed
-from netviz_core.recorder import Recorder
-from netviz_core.structure import leaves
+from netviz_core.backend_api import AxisArray, Recorder, Seed, UnsupportedError, leaves, positional_axes
 
 from .axes import AxisBook
 from .inputs import Arguments, prepare

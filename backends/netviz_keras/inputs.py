@@ -9,9 +9,7 @@ import keras
 import numpy as np
 from keras.src.models.functional import Functional
 
-from netviz_core.arrays import AxisArray
-from netviz_core.errors import InputError
-from netviz_core.structure import leaves
+from netviz_core.backend_api import AxisArray, InputError, leaves
 
 from .axes import AxisBook, laid_out
 from .graph import graph_of

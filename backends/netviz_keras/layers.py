@@ -10,7 +10,7 @@ from typing import Any
 import keras
 from keras.src.models.functional import Functional
 
-from netviz_core.weights import Weight
+from netviz_core.backend_api import Weight
 
 from .config import config_of
 from .flattening import orders

@@ -18,10 +18,7 @@ import keras
 from keras.src.backend.common.symbolic_scope import in_symbolic_scope
 from keras.src.models.functional import Functional
 
-from netviz_core.arrays import positional_axes
-from netviz_core.errors import NetvizError
-from netviz_core.recorder import Observation, Recorder
-from netviz_core.structure import leaves
+from netviz_core.backend_api import NetvizError, Observation, Recorder, leaves, positional_axes
 
 from .axes import AxisBook
 from .inputs import Arguments

@@ -12,8 +12,7 @@ import numpy as np
 from keras.src.backend import get_keras_mask
 from keras.src.trainers.compile_utils import get_loss
 
-from netviz_core.errors import InputError
-from netviz_core.protocols import LossReading
+from netviz_core.backend_api import InputError, LossReading
 
 from .tensors import adopted, as_numpy, is_tensor, no_gradients
 

@@ -13,8 +13,7 @@ from typing import Any
 
 import keras
 
-from netviz_core.recorder import Recorder
-from netviz_core.structure import leaves
+from netviz_core.backend_api import Recorder, leaves
 
 from .axes import AxisBook
 from .kinds import keras_class

@@ -11,8 +11,7 @@ from typing import Any
 import keras
 from keras.src.models.functional import Functional
 
-from netviz_core.recorder import Recorder
-from netviz_core.structure import leaves
+from netviz_core.backend_api import Recorder, leaves
 
 from .axes import AxisBook
 from .inputs import graph_of

@@ -13,8 +13,7 @@ from typing import Any
 import keras
 from keras.src.backend import get_keras_mask, set_keras_mask
 
-from netviz_core.recorder import Recorder, Slot
-from netviz_core.structure import replaced
+from netviz_core.backend_api import Recorder, Slot, replaced
 
 from .axes import AxisBook
 from .layers import KerasLayer

@@ -9,8 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from netviz_core.arrays import AxisArray
-from netviz_core.weights import widened
+from netviz_core.backend_api import AxisArray, widened
 
 if keras.backend.backend() == "torch":
     import torch

@@ -17,11 +17,15 @@ import keras
 from keras.src.backend import get_keras_mask, set_keras_mask
 from keras.src.backend.common.symbolic_scope import in_symbolic_scope
 
-from netviz_core.arrays import positional_axes
-from netviz_core.operations import OUTPUT
-from netviz_core.protocols import TensorForm, TracedCall
-from netviz_core.recorder import Recorder
-from netviz_core.structure import leaves, replaced
+from netviz_core.backend_api import (
+    OUTPUT,
+    Recorder,
+    TensorForm,
+    TracedCall,
+    leaves,
+    positional_axes,
+    replaced,
+)
 
 from .axes import AxisBook
 from .counting import example_of
@@ -35,7 +39,7 @@ from .words import moves_only, only_looks, word_of
 
 
 def trace(model: Any, inputs: Any) -> list[TracedCall]:
-    """See `netviz_core.protocols.SupportsGraph`."""
+    """See `netviz_core.backend_api.SupportsGraph`."""
     book = AxisBook()
     arguments = prepare(model, example_of(model, None) if inputs is None else inputs, book)
     build(model, arguments)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from netviz_core.weights import Layout, Weight, by_name, positional_layout
+from netviz_core.backend_api import Layout, Weight, by_name, positional_layout
 
 from .effective import effective, serves_another
 from .kinds import cells_of, keras_class

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from netviz_core.operations import word_for
+from netviz_core.backend_api import word_for
 
 _NAMES_OF_WORD = {
     "divide": "TrueDivide FloorDivide DivideNoNan",

@@ -21,8 +21,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from netviz_core.errors import CaptureError
-from netviz_core.recorder import HeldValue, Observation, Ready, Recorder
+from netviz_core.backend_api import CaptureError, HeldValue, Observation, Ready, Recorder
 
 from .axes import AxisFollower
 from .observe import numpy_bytes, watching
@@ -36,7 +35,7 @@ aten = torch.ops.aten
 
 
 def record_attention(model: Any, inputs: Any, recorder: Recorder) -> None:
-    """See `netviz_core.protocols.SupportsAttention`."""
+    """See `netviz_core.backend_api.SupportsAttention`."""
     running = Running()
     seen = SeenAttention(running, recorder)
     watch = AttentionWatch(seen)

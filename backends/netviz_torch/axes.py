@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from netviz_core.arrays import SPATIAL_AXES
+from netviz_core.backend_api import SPATIAL_AXES
 
 Names = tuple[str | None, ...]
 """One name for each axis; None where it is not known."""
@@ -245,7 +245,7 @@ def defined_axes(
     names : tuple of str or None
         Those of its first input, if known.
     leaf : str
-        Which part of its output, see `netviz_core.structure.leaves`.
+        Which part of its output, see `netviz_core.backend_api.leaves`.
     output : torch.Tensor
         That part.
     """

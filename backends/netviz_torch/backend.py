@@ -12,10 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from netviz_core.arrays import AxisArray
-from netviz_core.protocols import LossReading, ParameterForm, Seed, TracedCall
-from netviz_core.recorder import Recorder
-from netviz_core.weights import Weight
+from netviz_core.backend_api import AxisArray, LossReading, ParameterForm, Recorder, Seed, TracedCall, Weight
 
 from .attention import record_attention
 from .axes import AxisFollower
@@ -95,55 +92,55 @@ class TorchBackend:
             yield
 
     def to_numpy(self, tensor: torch.Tensor) -> np.ndarray:
-        """A tensor as NumPy, see `netviz_core.protocols.SupportsTensors`."""
+        """A tensor as NumPy, see `netviz_core.backend_api.SupportsTensors`."""
         return to_numpy(tensor)
 
     def stirred(self, model: nn.Module) -> AbstractContextManager[None]:
-        """Draw other random numbers, see `netviz_core.protocols.SupportsRandomness`."""
+        """Draw other random numbers, see `netviz_core.backend_api.SupportsRandomness`."""
         return stirred()
 
     def gradients(
         self, model: nn.Module, inputs: Any, seed: Seed, activations: Recorder, gradients: Recorder
     ) -> None:
-        """Make a pass forward and one back, see `netviz_core.protocols.SupportsGradients`."""
+        """Make a pass forward and one back, see `netviz_core.backend_api.SupportsGradients`."""
         pull_back(model, inputs, seed, activations, gradients)
 
     def weight_gradients(self, model: nn.Module) -> Iterator[tuple[str, str, np.ndarray]]:
-        """What a backward pass left, see `netviz_core.protocols.SupportsWeightGradients`."""
+        """What a backward pass left, see `netviz_core.backend_api.SupportsWeightGradients`."""
         return weight_gradients(model)
 
     def attention(self, model: nn.Module, inputs: Any, recorder: Recorder) -> None:
-        """Tell of attention weights, see `netviz_core.protocols.SupportsAttention`."""
+        """Tell of attention weights, see `netviz_core.backend_api.SupportsAttention`."""
         record_attention(model, inputs, recorder)
 
     def parameter_count(self, model: nn.Module) -> int:
-        """How many unique parameters there are, see `netviz_core.protocols.SupportsParameterCount`."""
+        """How many unique parameters there are, see `netviz_core.backend_api.SupportsParameterCount`."""
         return parameter_count(model)
 
     def parameters_of(self, layer: TorchLayer) -> Iterator[ParameterForm]:
-        """A module's own parameters, see `netviz_core.protocols.SupportsParameterForms`."""
+        """A module's own parameters, see `netviz_core.backend_api.SupportsParameterForms`."""
         return parameters_of(layer.native)
 
     def example_of(self, model: nn.Module, shapes: Sequence[Sequence[int]] | None) -> Any:
-        """Inputs of these shapes, see `netviz_core.protocols.SupportsInputForms`."""
+        """Inputs of these shapes, see `netviz_core.backend_api.SupportsInputForms`."""
         return example_of(model, shapes)
 
     def trace(self, model: nn.Module, inputs: Any) -> Iterable[TracedCall]:
-        """Tell what ran, see `netviz_core.protocols.SupportsGraph`."""
+        """Tell what ran, see `netviz_core.backend_api.SupportsGraph`."""
         return trace(model, inputs)
 
     def images(self, model: nn.Module, inputs: Any) -> AxisArray | None:
-        """Which of the inputs are images, see `netviz_core.protocols.SupportsImages`."""
+        """Which of the inputs are images, see `netviz_core.backend_api.SupportsImages`."""
         return images_in(inputs)
 
     def losses(self, model: nn.Module, loss: Any, output: Any, targets: Any) -> LossReading:
-        """The loss of each sample, see `netviz_core.protocols.SupportsLosses`."""
+        """The loss of each sample, see `netviz_core.backend_api.SupportsLosses`."""
         return take_losses(loss, output, targets)
 
     def demo(
         self, images: np.ndarray, labels: np.ndarray, progress: Callable[[int, int, float], None]
     ) -> tuple[nn.Module, nn.Module]:
-        """Train the demo's small network, see `netviz_core.protocols.SupportsDemo`."""
+        """Train the demo's small network, see `netviz_core.backend_api.SupportsDemo`."""
         from .demo import train
 
         return train(images, labels, progress)

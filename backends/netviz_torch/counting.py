@@ -10,8 +10,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import UninitializedTensorMixin
 
-from netviz_core.errors import InputError
-from netviz_core.protocols import ParameterForm
+from netviz_core.backend_api import InputError, ParameterForm
 
 from .modules import kind_of
 from .unwrap import unwrapped
@@ -24,7 +23,7 @@ def parameter_count(model: Any) -> int:
 
 
 def parameters_of(module: nn.Module) -> Iterator[ParameterForm]:
-    """The module's own parameters, see `netviz_core.protocols.SupportsParameterForms`."""
+    """The module's own parameters, see `netviz_core.backend_api.SupportsParameterForms`."""
     for tensor in module.parameters(recurse=False):
         if not isinstance(tensor, UninitializedTensorMixin):
             size = tensor.numel()
@@ -32,7 +31,7 @@ def parameters_of(module: nn.Module) -> Iterator[ParameterForm]:
 
 
 def example_of(model: Any, shapes: Sequence[Sequence[int]] | None) -> Any:
-    """Inputs of these shapes, see `netviz_core.protocols.SupportsInputForms`."""
+    """Inputs of these shapes, see `netviz_core.backend_api.SupportsInputForms`."""
     if shapes is None:
         raise InputError(
             "a PyTorch model does not say what shape its input has; give x, a batch, or input_shape=, "

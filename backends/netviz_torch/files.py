@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from netviz_core.errors import FileFormatError
+from netviz_core.backend_api import FileFormatError
 
 
 def load_exported(path: Path, trust: bool = False) -> nn.Module:

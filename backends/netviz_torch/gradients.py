@@ -15,12 +15,19 @@ import torch
 from torch import nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 
-from netviz_core.arrays import AxisArray
-from netviz_core.errors import InputError, UnsupportedError
-from netviz_core.protocols import Seed
-from netviz_core.recorder import HeldValue, Observation, Ready, Recorder
-from netviz_core.structure import leaves, replaced
-from netviz_core.weights import widened
+from netviz_core.backend_api import (
+    AxisArray,
+    HeldValue,
+    InputError,
+    Observation,
+    Ready,
+    Recorder,
+    Seed,
+    UnsupportedError,
+    leaves,
+    replaced,
+    widened,
+)
 
 from .axes import AxisFollower
 from .modules import kind_of
@@ -34,7 +41,7 @@ aten = torch.ops.aten
 
 
 def pull_back(model: Any, inputs: Any, seed: Seed, activations: Recorder, gradients: Recorder) -> None:
-    """See `netviz_core.protocols.SupportsGradients`."""
+    """See `netviz_core.backend_api.SupportsGradients`."""
     watch = ScoreWatch(AxisFollower())
     with torch.inference_mode(False), evaluation(model, inputs, watch) as (module, forward):
         _refuse_inference_tensors(module)
@@ -293,7 +300,7 @@ def _observation(leaf: TappedLeaf, gradient: torch.Tensor | None) -> Observation
 
 
 def weight_gradients(model: Any) -> Iterator[tuple[str, str, np.ndarray[Any, Any]]]:
-    """See `netviz_core.protocols.SupportsWeightGradients`.
+    """See `netviz_core.backend_api.SupportsWeightGradients`.
 
     A weight that is computed from others has no gradient of its own; the parameters that it is computed
     from have, under the layers of their parametrization.

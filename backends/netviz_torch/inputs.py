@@ -13,8 +13,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import UninitializedTensorMixin
 
-from netviz_core.arrays import AxisArray
-from netviz_core.errors import InputError, UnsupportedError
+from netviz_core.backend_api import AxisArray, InputError, UnsupportedError
 
 from .axes import AxisFollower
 from .modules import kind_of
@@ -77,7 +76,7 @@ def prepare(module: nn.Module, inputs: Any, follower: AxisFollower) -> tuple[tup
 
 
 def images_in(inputs: Any) -> AxisArray | None:
-    """The batch of images among a model's inputs, see `netviz_core.protocols.SupportsImages`."""
+    """The batch of images among a model's inputs, see `netviz_core.backend_api.SupportsImages`."""
     if isinstance(inputs, Mapping):
         inputs = tuple(inputs.values())
     if isinstance(inputs, (tuple, list)):

@@ -12,9 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from netviz_core.errors import InputError
-from netviz_core.protocols import LossReading
-from netviz_core.structure import leaves
+from netviz_core.backend_api import InputError, LossReading, leaves
 
 from .weights import dtype_name, to_numpy
 
@@ -43,7 +41,7 @@ _ELEMENTWISE = frozenset(
 
 
 def take_losses(loss: Any, output: Any, targets: Any) -> LossReading:
-    """See `netviz_core.protocols.SupportsLosses`."""
+    """See `netviz_core.backend_api.SupportsLosses`."""
     if not callable(loss):
         raise InputError(
             f"{loss!r} was given as loss; a PyTorch model brings none of its own, so give one, such as "

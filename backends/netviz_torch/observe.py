@@ -12,9 +12,7 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import PackedSequence
 
-from netviz_core.errors import UnsupportedError
-from netviz_core.recorder import Observation, Recorder
-from netviz_core.structure import leaves
+from netviz_core.backend_api import Observation, Recorder, UnsupportedError, leaves
 
 from .axes import AxisFollower, defined_axes, defines_axes
 from .modules import kind_of

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from netviz_core.errors import NetvizError
+from netviz_core.backend_api import NetvizError
 
 from .inputs import check_runnable, explain, prepare
 from .state import unchanged
@@ -24,7 +24,7 @@ def evaluation(model: Any, inputs: Any, watch: Watch) -> Iterator[tuple[nn.Modul
     ----------
     model : native model
     inputs : object
-        See `netviz_core.protocols.Backend.run`.
+        See `netviz_core.backend_api.run`.
     watch : Watch
         To be active while the pass is made, and not any more when the context closes.
 

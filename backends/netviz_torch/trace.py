@@ -13,10 +13,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from netviz_core.errors import UnsupportedError
-from netviz_core.operations import OUTPUT
-from netviz_core.protocols import TensorForm, TracedCall
-from netviz_core.structure import leaves
+from netviz_core.backend_api import OUTPUT, TensorForm, TracedCall, UnsupportedError, leaves
 
 from .axes import AxisFollower
 from .modules import kind_of
@@ -28,7 +25,7 @@ from .words import moves_only, only_looks, word_of
 
 
 def trace(model: Any, inputs: Any) -> list[TracedCall]:
-    """See `netviz_core.protocols.SupportsGraph`."""
+    """See `netviz_core.backend_api.SupportsGraph`."""
     _refuse_scripts(unwrapped(model))
     watch = Watch(AxisFollower())
     tracer = Tracer(watch.follower)

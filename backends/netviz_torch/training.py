@@ -9,8 +9,7 @@ from typing import Any
 from torch import nn
 from torch.optim import Optimizer
 
-from netviz_core.protocols import LayerSelection
-from netviz_core.training import TrainingHistory, TrainingWatch
+from netviz_core.backend_api import LayerSelection, TrainingHistory, TrainingWatch
 
 
 @contextmanager

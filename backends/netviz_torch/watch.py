@@ -18,8 +18,7 @@ from torch._ops import OpOverload
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, _pop_mode, _push_mode
 
-from netviz_core.errors import CaptureError, UnsupportedError
-from netviz_core.recorder import HeldValue, Ready, blank
+from netviz_core.backend_api import CaptureError, HeldValue, Ready, UnsupportedError, blank
 
 from .axes import AxisFollower
 from .weights import as_it_lies, to_numpy

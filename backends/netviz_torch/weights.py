@@ -10,8 +10,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import UninitializedTensorMixin
 
-from netviz_core.errors import UnsupportedError
-from netviz_core.weights import Layout, Weight, by_name, positional_layout
+from netviz_core.backend_api import Layout, UnsupportedError, Weight, by_name, positional_layout
 
 from .effective import Compute, computed_from, effective_tensors
 

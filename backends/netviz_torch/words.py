@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from netviz_core.operations import word_for
+from netviz_core.backend_api import word_for
 
 Function = Callable[..., Any]
 

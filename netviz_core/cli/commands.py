@@ -10,16 +10,16 @@ from typing import Annotated
 import typer
 
 from .. import __version__, plugins
-from ..data_flow import graph
-from ..errors import BackendLoadError, FileFormatError
-from ..layer_summary import summary
-from ..outputs import check_writable
+from ..attributions.cam import cam
+from ..graphs.data_flow import graph
+from ..measures.health import health
+from ..summaries.rows import summary
 from ..views.base import DEFAULT_RENDERER, View
-from ..views.cam import cam
-from ..views.health import health
 from ..views.heatmap import heatmap
 from ..views.histogram import histogram
 from ..views.tiles import feature_maps, kernels
+from ..words.errors import BackendLoadError, FileFormatError
+from ..words.whole_files import check_writable
 from .inputs import read_input
 from .models import failures_located, open_model
 

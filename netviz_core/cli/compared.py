@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from ..capture import Capture
+from ..captures.capture import Capture
+from ..captures.files import is_capture, load_capture
 from ..comparing.compared import compare
-from ..errors import InputError
-from ..files import is_capture, load_capture
-from ..network import Network
-from ..outputs import replace_file
-from ..views.comparison import Comparison
+from ..comparing.telling.view import Comparison
+from ..models.network import Network
+from ..words.errors import InputError
+from ..words.whole_files import replace_file
 from .inputs import read_input
 from .models import failures_located, open_model
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import AxisArray, images
-from ..errors import FileFormatError, InputError
+from ..words.arrays import AxisArray, images
+from ..words.errors import FileFormatError, InputError
 
 _ARRAY_SUFFIXES = (".npy", ".npz")
 

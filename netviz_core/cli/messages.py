@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from ..errors import NetvizError
+from ..words.errors import NetvizError
 
 _UsageError: Any = typer.BadParameter.__base__
 _CONTROL_SEQUENCE = re.compile(r"\x1b\[[0-9;]*m")

@@ -14,9 +14,9 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any
 
-from ..errors import CaptureError, FileFormatError, InputError, NetvizError, nearest
-from ..network import Network, wrap
+from ..models.network import Network, wrap
 from ..plugins import loaders
+from ..words.errors import CaptureError, FileFormatError, InputError, NetvizError, nearest
 from .messages import described
 
 

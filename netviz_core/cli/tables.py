@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..network import Network
+from ..models.network import Network
 from ..plugins import PluginStatus
-from ..protocols import WeightTensor
+from ..words.protocols import WeightTensor
 
 _STATUS_STYLES = {"loaded": "green", "available": "cyan", "missing dependency": "yellow", "broken": "red"}
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..arrays import AxisArray, canonical_axes
+from ..words.arrays import AxisArray, canonical_axes
 
 Array = np.ndarray[Any, Any]
 

@@ -8,30 +8,30 @@ from typing import Any
 
 import numpy as np
 
-from ..alignment import LayerMapping
-from ..arrays import AxisArray
-from ..capture import Capture
-from ..errors import InputError
-from ..files import opened
-from ..network import Network
-from ..recorder import DEFAULT_MAX_BYTES
-from ..views.comparison import Comparison, LayerPair
-from .between import between_words, causes_between, causes_in_frame, given_at
-from .causes import Cause, cause_backward, causes_at
+from ..captures.capture import Capture
+from ..captures.files import opened
+from ..captures.recorder import DEFAULT_MAX_BYTES
+from ..models.alignment import LayerMapping
+from ..models.network import Network
+from ..words.arrays import AxisArray
+from ..words.errors import InputError
 from .common import matched
-from .difference import Difference
-from .enclosing import innermost_containers
-from .frames import frames_of
-from .gradients import gradients_of
-from .joining import join_neighbours
-from .judging import Judge, Judged, form_of, returned_by, weight_pairs
-from .pairing import pair_up
-from .remarks import remarks_on
-from .repeat import unsteady
+from .explaining.between import between_words, causes_between, causes_in_frame, given_at
+from .explaining.causes import Cause, cause_backward, causes_at
+from .explaining.remarks import remarks_on
+from .judging.difference import Difference
+from .judging.gradients import gradients_of
+from .judging.judging import Judge, Judged, form_of, returned_by, weight_pairs
+from .judging.repeat import unsteady
+from .judging.verdict import Place, place_of_divergence
+from .judging.weights_alone import judged_by_weights
+from .pairing.enclosing import innermost_containers
+from .pairing.frames import frames_of
+from .pairing.joining import join_neighbours
+from .pairing.pairing import pair_up
 from .sides import Side, Station, side_of
-from .verdict import Place, place_of_divergence
-from .weights_alone import judged_by_weights
-from .wording import counted
+from .telling.view import Comparison, LayerPair
+from .telling.wording import counted
 
 Array = np.ndarray[Any, Any]
 

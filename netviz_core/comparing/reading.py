@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..arrays import Activation, AxisArray
-from ..protocols import Layer
+from ..words.arrays import Activation, AxisArray
+from ..words.protocols import Layer
 
 _SPATIAL = ("z", "y", "x", "time")
 _WINDOWS = ("conv", "depthwise", "separable", "pool")

@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Activation, AxisArray
-from ..capture import Capture
-from ..checkpoint import Checkpoint
-from ..described import RememberedLayer
-from ..errors import InputError
-from ..network import Network
-from ..protocols import Layer
-from ..recorder import Recorder, Slot
+from ..captures.capture import Capture
+from ..captures.recorder import Recorder, Slot
+from ..models.checkpoint import Checkpoint
+from ..models.described import RememberedLayer
+from ..models.network import Network
+from ..words.arrays import Activation, AxisArray
+from ..words.errors import InputError
+from ..words.protocols import Layer
 from .reading import as_read
 
 Array = np.ndarray[Any, Any]

@@ -14,7 +14,7 @@ from string import Template
 import numpy as np
 
 from .. import __version__
-from ..network import wrap
+from ..models.network import wrap
 from .figures import Figure
 from .training import Picture, Trained
 

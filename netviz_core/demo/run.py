@@ -9,10 +9,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from ..arrays import AxisArray, images
-from ..errors import NetvizError
-from ..outputs import check_writable
 from ..views.base import View
+from ..words.arrays import AxisArray, images
+from ..words.errors import NetvizError
+from ..words.whole_files import check_writable
 from .figures import FOR_EACH, TOGETHER
 from .page import Drawn, write_page
 from .training import Digits, Participants, Report, Trained, find_participants, load_digits, train

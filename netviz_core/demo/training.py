@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..arrays import images
-from ..capture import capture
-from ..errors import BackendConflictError, BackendLoadError, NetvizError
+from ..captures.capture import capture
 from ..plugins import get_backend, list_backends
+from ..words.arrays import images
+from ..words.errors import BackendConflictError, BackendLoadError, NetvizError
 
 _HELD_OUT = slice(None, None, 6)
 """Every sixth digit is kept from the training, so that all writers are in both parts."""

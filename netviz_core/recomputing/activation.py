@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import AxisArray
+from ..words.arrays import AxisArray
 from .given import Array, Given, Unknown, along
 
 Config = Mapping[str, Any]

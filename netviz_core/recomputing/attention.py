@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from ..arrays import AxisArray
+from ..words.arrays import AxisArray
 from .activation import softmax
 from .given import Array, Given, Unknown
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import SPATIAL_AXES, AxisArray
+from ..words.arrays import SPATIAL_AXES, AxisArray
 
 Array = np.ndarray[Any, Any]
 Axes = tuple[str, ...]

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import AxisArray, positional_axes
+from ..words.arrays import AxisArray, positional_axes
 from .activation import activation, with_activation
 from .attention import attention
 from .given import Array, Axes, Given, Unknown, along, floating, with_axis_last

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..arrays import AxisArray
+from ..words.arrays import AxisArray
 from .given import Array, Given, Unknown, along, floating
 
 

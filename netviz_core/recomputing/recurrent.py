@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from ..arrays import AxisArray
+from ..words.arrays import AxisArray
 from .activation import activated
 from .given import Array, Given, Unknown, floating
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import SPATIAL_AXES, AxisArray
+from ..words.arrays import SPATIAL_AXES, AxisArray
 from .activation import with_activation
 from .given import Array, Given, Unknown, floating
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..alignment import LayerMapping
 from ..comparing.compared import compare
-from ..views.comparison import Comparison
+from ..comparing.telling.view import Comparison
+from ..models.alignment import LayerMapping
 
 
 def assert_models_close(

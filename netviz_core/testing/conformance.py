@@ -22,12 +22,12 @@ import numpy as np
 import pytest
 
 from .. import plugins
-from ..arrays import Activation
-from ..capture import Capture, capture, recording
-from ..errors import CaptureTooLargeError, LayerNotFoundError
-from ..files import load_capture
-from ..network import Network, wrap
-from ..protocols import KINDS
+from ..captures.capture import Capture, capture, recording
+from ..captures.files import load_capture
+from ..models.network import Network, wrap
+from ..words.arrays import Activation
+from ..words.errors import CaptureTooLargeError, LayerNotFoundError
+from ..words.protocols import KINDS
 
 STATUSES = {"captured", "not_observed", "unsupported"}
 

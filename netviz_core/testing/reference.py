@@ -9,13 +9,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..arrays import AxisArray, positional_axes
-from ..errors import InputError, UnsupportedError
+from ..captures.recorder import Recorder
+from ..models.weights import Layout, Weight
 from ..plugins import register_backend
-from ..protocols import Seed
-from ..recorder import Observation, Ready, Recorder
-from ..structure import leaves
-from ..weights import Layout, Weight
+from ..words.arrays import AxisArray, positional_axes
+from ..words.errors import InputError, UnsupportedError
+from ..words.observations import Observation, Ready
+from ..words.structure import leaves
+from ..words.supports import Seed
 
 Array = np.ndarray[Any, Any]
 
@@ -178,7 +179,7 @@ class ReferenceBackend:
     def gradients(
         self, model: Model, inputs: Any, seed: Seed, activations: Recorder, gradients: Recorder
     ) -> None:
-        """See `netviz_core.protocols.SupportsGradients`."""
+        """See `netviz_core.backend_api.SupportsGradients`."""
         x = inputs.canonical().values if isinstance(inputs, AxisArray) else np.asarray(inputs)
         received: dict[str, Array] = {}
         with self.record(model, activations):
@@ -196,7 +197,7 @@ class ReferenceBackend:
             gradients.add(slot.path, [_observe(model.layers.get(slot.path), "", pulled[slot.path])])
 
     def images(self, model: Model, inputs: Any) -> AxisArray | None:
-        """See `netviz_core.protocols.SupportsImages`."""
+        """See `netviz_core.backend_api.SupportsImages`."""
         if isinstance(inputs, AxisArray):
             return inputs
         return AxisArray(inputs, Conv2d.output_axes) if np.ndim(inputs) == 4 else None

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import InputError
 from ..plugins import get_renderer
+from ..words.errors import InputError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ..protocols import Layer
+    from ..words.protocols import Layer
 
 DEFAULT_RENDERER = "matplotlib"
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Nonfinite, count_nonfinite
-from ..errors import InputError, as_integer
-from ..network import weight_of, wrap
-from ..protocols import Layer, WeightTensor
+from ..models.network import weight_of, wrap
+from ..words.arrays import Nonfinite, count_nonfinite
+from ..words.errors import InputError, as_integer
+from ..words.protocols import Layer, WeightTensor
 from .base import View, layer_title, require_real
 from .scales import Limits, signed_limits
 

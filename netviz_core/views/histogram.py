@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import count_nonfinite
-from ..capture import Capture
-from ..errors import InputError, LayerNotFoundError, UnsupportedError, nearest
-from ..network import weight_of, wrap
-from ..protocols import LayerSelection
+from ..captures.capture import Capture
+from ..models.network import weight_of, wrap
+from ..words.arrays import count_nonfinite
+from ..words.errors import InputError, LayerNotFoundError, UnsupportedError, nearest
+from ..words.protocols import LayerSelection
 from .base import View, layer_title, require_real
 from .scales import extent
 

@@ -13,7 +13,7 @@ from .scales import Limits
 
 @dataclass(frozen=True, eq=False, repr=False)
 class HistoryHeatmap(View):
-    """Layers by time; made by `netviz_core.training.TrainingHistory.heatmap`.
+    """Layers by time; made by `netviz_core.measures.training.TrainingHistory.heatmap`.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class HistoryHeatmap(View):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class HistoryHistogram(View):
-    """One layer's histogram over time; made by `netviz_core.training.TrainingHistory.histogram`.
+    """One layer's histogram over time; made by `netviz_core.measures.training.TrainingHistory.histogram`.
 
     Parameters
     ----------

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import AxisArray
-from ..errors import AxisError
+from ..words.arrays import AxisArray
+from ..words.errors import AxisError
 from .base import View
 
 Array = np.ndarray[Any, Any]

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from ..errors import InputError
+from ..words.errors import InputError
 from .base import View
 from .heatmap import Heatmap
 from .histogram import Histogram, even_edges

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import SPATIAL_AXES, AxisArray, count_nonfinite
-from ..capture import Capture, capture
-from ..errors import AxisError, InputError, UnsupportedError, as_integer
-from ..network import weight_of, wrap
+from ..captures.capture import Capture, capture
+from ..models.network import weight_of, wrap
+from ..words.arrays import SPATIAL_AXES, AxisArray, count_nonfinite
+from ..words.errors import AxisError, InputError, UnsupportedError, as_integer
 from .base import View, layer_title, require_real
 from .scales import Limits, signed_limits, value_limits
 

@@ -6,13 +6,12 @@ from typing import Any, Protocol
 
 from matplotlib.figure import Figure
 
-from netviz_core.views.base import View
-from netviz_core.views.side_by_side import SideBySide
+from netviz_core.renderer_api import SideBySide, View
 
-from .panels import panel_for, panels_for
+from .catalogue import panel_for, panels_for
+from .parts.style import Style
 from .row import Row
 from .single import Single
-from .style import Style
 
 
 class Arrangement(Protocol):

@@ -10,7 +10,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from netviz_core.errors import FileFormatError
+from netviz_core.renderer_api import FileFormatError
 
 # What to keep out of each format so that the same figure gives the same bytes.
 _METADATA: dict[str, dict[str, Any]] = {

@@ -8,12 +8,11 @@ from typing import Any
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from netviz_core.outputs import replace_file
-from netviz_core.views.base import View
+from netviz_core.renderer_api import View, replace_file
 
 from .arrangements import Arrangement, arrange
 from .files import SUFFIXES, encode, format_of
-from .style import Style
+from .parts.style import Style
 
 NOTEBOOK_DPI = 110
 FILE_DPI = 200

@@ -11,16 +11,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from netviz_core.errors import InputError
-from netviz_core.views.side_by_side import SideBySide
+from netviz_core.renderer_api import InputError, SideBySide
 
-from .colour_bar import WIDTH, add_colour_bar, fill_colour_bar
-from .colours import ColourScale
-from .inches import height_of, width_of
-from .panels import Panel
+from .catalogue import Panel
+from .parts.colour_bar import WIDTH, add_colour_bar, fill_colour_bar
+from .parts.colours import ColourScale
+from .parts.inches import height_of, width_of
+from .parts.style import Style
+from .parts.text import set_figure_title, set_title
 from .single import LEFT, RIGHT
-from .style import Style
-from .text import set_figure_title, set_title
 
 _PAGE = 7.0
 _LEAST_PANEL, _MOST_PANEL = 2.0, 3.0

@@ -8,14 +8,13 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from netviz_core.errors import InputError
-from netviz_core.views.base import View
+from netviz_core.renderer_api import InputError, View
 
-from .colour_bar import add_colour_bar
-from .inches import width_of
-from .panels import Panel
-from .style import Style
-from .text import set_title
+from .catalogue import Panel
+from .parts.colour_bar import add_colour_bar
+from .parts.inches import width_of
+from .parts.style import Style
+from .parts.text import set_title
 
 # Inches beside the Axes, for tick labels on the left and the colour bar on the right. The
 # figure's layout then finds what is really needed.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import pytest
 
-from tests.fastai.conftest import FASTAIS_OWN
+from ..fastai.conftest import FASTAIS_OWN
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 import netviz_core as nv
+from netviz_core.renderer_api import View
 
 PICTURES = np.random.default_rng(0).random((3, 12, 12, 3), dtype=np.float32)
 
@@ -60,7 +61,7 @@ def models() -> dict[str, object]:
     return {"keras": theirs, "torch": ours}
 
 
-def figures(model: object) -> dict[str, nv.views.base.View]:
+def figures(model: object) -> dict[str, View]:
     """The one piece of code."""
     return {
         "kernels as colours": nv.kernels(model, "conv1"),

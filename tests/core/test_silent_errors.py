@@ -7,8 +7,8 @@ import pytest
 from safetensors.numpy import save_file
 
 import netviz_core as nv
+from netviz_core.models.weights import Layout, Weight, by_name
 from netviz_core.testing.reference import Dense, Model, Op, example_model
-from netviz_core.weights import Layout, Weight, by_name
 
 
 def square(seed: int) -> Dense:

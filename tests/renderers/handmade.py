@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 
 from netviz_core import FeatureMapGrid, Heatmap, Histogram, KernelGrid
-from netviz_core.arrays import count_nonfinite
-from netviz_core.views.attention import AttentionMaps
-from netviz_core.views.comparison import Comparison
-from netviz_core.views.graph import Graph, GraphEdge, GraphGroup, GraphNode
+from netviz_core.attributions.attention import AttentionMaps
+from netviz_core.attributions.top_losses import LossRow, TopLosses
+from netviz_core.comparing.telling.view import Comparison
+from netviz_core.graphs.view import Graph, GraphEdge, GraphGroup, GraphNode
+from netviz_core.measures.similarity import SimilarityMatrix
 from netviz_core.views.histogram import histogram_of
 from netviz_core.views.history import HistoryHeatmap, HistoryHistogram
 from netviz_core.views.overlays import Overlays
 from netviz_core.views.scales import signed_limits, value_limits
-from netviz_core.views.similarity import SimilarityMatrix
-from netviz_core.views.top_losses import LossRow, TopLosses
+from netviz_core.words.arrays import count_nonfinite
 
 from ..comparisons import comparison, pair
 

@@ -11,10 +11,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 
 import netviz_core as nv
+from netviz_core.comparing.telling.view import Comparison
 from netviz_core.testing import example_model
-from netviz_core.views.comparison import Comparison
-from netviz_matplotlib.colours import scale_for
-from netviz_matplotlib.style import Style
+from netviz_matplotlib.parts.colours import scale_for
+from netviz_matplotlib.parts.style import Style
 
 from ..comparisons import chain, comparison, pair, weights_apart, with_outputs
 from .handmade import normal

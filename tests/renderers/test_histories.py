@@ -9,10 +9,10 @@ import pytest
 from matplotlib.figure import Figure
 
 from netviz_core import side_by_side
-from netviz_matplotlib.colours import NAN_COLOUR, ColourScale, scale_for
-from netviz_matplotlib.row_labels import short_names
-from netviz_matplotlib.steps import column_edges
-from netviz_matplotlib.style import Style
+from netviz_matplotlib.parts.colours import NAN_COLOUR, ColourScale, scale_for
+from netviz_matplotlib.parts.row_labels import short_names
+from netviz_matplotlib.parts.steps import column_edges
+from netviz_matplotlib.parts.style import Style
 
 from .handmade import attention_view, history_histogram_view, history_view, normal
 from .test_charts import colour_bars

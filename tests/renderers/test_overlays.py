@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from netviz_core import side_by_side
-from netviz_matplotlib.captions import Captions
+from netviz_matplotlib.parts.captions import Captions
 
 from .handmade import in_colour, losses_view, normal, overlays_view
 from .test_charts import colour_bars

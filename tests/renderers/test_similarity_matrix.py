@@ -9,8 +9,8 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from netviz_core import side_by_side
-from netviz_matplotlib.colours import scale_for
-from netviz_matplotlib.style import Style
+from netviz_matplotlib.parts.colours import scale_for
+from netviz_matplotlib.parts.style import Style
 
 from .handmade import similarity_view
 from .test_charts import colour_bars

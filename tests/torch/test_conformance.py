@@ -7,7 +7,7 @@ import torch
 
 from netviz_core.testing import BackendConformance
 
-from .models import X, small_cnn
+from .small import X, small_cnn
 
 
 class TestTorch(BackendConformance):

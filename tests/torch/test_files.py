@@ -10,7 +10,7 @@ import torch
 
 import netviz_core as nv
 
-from .models import X, small_cnn
+from .small import X, small_cnn
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import toyframe
-from netviz_core.recorder import Observation
+from netviz_core.backend_api import Observation
 
 
 @dataclass(frozen=True)

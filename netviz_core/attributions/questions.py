@@ -1,0 +1,159 @@
+"""What is asked of a model's output: which part of it, which classes, which pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+from ..words.arrays import AxisArray
+from ..words.errors import AmbiguousKeyError, AxisError, InputError, as_integer, nearest
+
+Array = np.ndarray[Any, Any]
+Part = TypeVar("Part")
+
+
+class Question:
+    """What is asked of the model's output."""
+
+    def __init__(
+        self,
+        target: int | str | Sequence[Any] | None,
+        mask: Any,
+        output: str | None,
+        names: Sequence[str] | None,
+        sign: int = 1,
+    ) -> None:
+        self._target, self._mask, self._output, self._names = target, mask, output, names
+        self._sign = sign
+
+    def score_of(self, parts: Mapping[str, AxisArray]) -> tuple[str, AxisArray]:
+        """The part of the output that has the scores of the classes."""
+        return score_of(parts, self._output)
+
+    def targets(self, scores: AxisArray) -> list[list[int]]:
+        """The classes asked about, for each sample."""
+        values = _class_scores(scores)
+        count, classes = values.shape[:2]
+        if not count:
+            raise InputError("the input has no samples; give a batch of at least one")
+        if self._target is None:
+            return [[int(best)] for best in self._strengths(values).argmax(axis=1)]
+        given = _several(self._target)
+        if given is None:
+            return [[self._index(self._target, classes)]] * count
+        if len(given) == count:
+            asked = [[part] if (parts := _several(part)) is None else parts for part in given]
+            if not all(asked):
+                raise InputError(
+                    f"no target was given for sample {asked.index([])}; give at least one for each"
+                )
+            return [[self._index(part, classes) for part in parts] for parts in asked]
+        if count == 1 and given:
+            return [[self._index(t, classes) for t in given]]
+        raise InputError(f"{len(given)} targets were given for {count} samples; give one, or one for each")
+
+    def seed(self, scores: AxisArray, chosen: Sequence[int]) -> Array:
+        """The derivative of the scores asked about with respect to the output."""
+        values = _class_scores(scores)
+        seeds = np.zeros(values.shape, np.float32)
+        rows = np.arange(len(values))
+        if values.ndim == 2:
+            seeds[rows, chosen] = self._sign
+        else:
+            seeds[rows, chosen] = self._sign * self._pixels(values, chosen)
+        return _as_given(seeds, scores)
+
+    def _strengths(self, values: Array) -> Array:
+        """How strongly each class stands out of a sample: its score, that within the mask, or at how many pixels."""
+        if values.ndim == 2:
+            return values
+        if self._mask is not None:
+            return np.asarray((values * self._masked(values)[:, np.newaxis]).sum(axis=(2, 3)))
+        highest = values.argmax(axis=1)
+        return np.stack([(highest == index).sum(axis=(1, 2)) for index in range(values.shape[1])], axis=1)
+
+    def _pixels(self, values: Array, chosen: Sequence[int]) -> Array:
+        if self._mask is None:
+            pixels = values.argmax(axis=1) == np.reshape(chosen, (-1, 1, 1))
+            if not pixels.any():
+                raise InputError(
+                    f"class {', '.join(map(str, sorted(set(chosen))))} scores highest at no pixel; say with mask= "
+                    f"which pixels are asked about"
+                )
+            return np.asarray(pixels)
+        return self._masked(values)
+
+    def _masked(self, values: Array) -> Array:
+        mask = np.asarray(self._mask)
+        if not mask.any():
+            raise InputError("a mask without any pixel was given; mark those that are asked about")
+        if mask.shape not in (values.shape[2:], (len(values), *values.shape[2:])):
+            raise InputError(
+                f"a mask of shape {mask.shape} was given; the output has {values.shape[2:]} pixels"
+            )
+        return np.broadcast_to(mask, (len(values), *values.shape[2:]))
+
+    def _index(self, target: Any, classes: int) -> int:
+        if isinstance(target, str):
+            names = list(map(str, self._names or ()))
+            if target not in names:
+                known = nearest(target, names) or "the model knows no names: give an index"
+                raise InputError(f"there is no class {target!r}; {known}")
+            return names.index(target)
+        index = as_integer(target, "target")
+        if not 0 <= index < classes:
+            raise InputError(f"target={index} is no class of the model, whose classes are 0 … {classes - 1}")
+        return index
+
+
+def _several(target: Any) -> list[Any] | None:
+    """The parts of a sequence of targets; None for a single one."""
+    is_sequence = (
+        isinstance(target, Iterable) and not isinstance(target, str) and getattr(target, "shape", None) != ()
+    )
+    return list(target) if is_sequence else None
+
+
+def _class_scores(scores: AxisArray) -> Array:
+    """Scores as ``(batch, class)`` or ``(batch, class, y, x)``."""
+    values = scores.values
+    if values.ndim == 1:
+        return values[:, np.newaxis]
+    if values.ndim == 2:
+        return values
+    if set(scores.axes) == {"batch", "channel", "y", "x"}:
+        return scores.transpose("batch", "channel", "y", "x").values
+    raise AxisError(
+        f"the model's output has the axes {', '.join(scores.axes)}; a score for each class needs batch and "
+        f"class, or batch, channel, y and x"
+    )
+
+
+def _as_given(seeds: Array, scores: AxisArray) -> Array:
+    """The seed in the axes of the model's own output."""
+    if scores.values.ndim == 4:
+        return AxisArray(seeds, ("batch", "channel", "y", "x")).transpose(*scores.axes).values
+    return seeds.reshape(scores.values.shape)
+
+
+def score_of(parts: Mapping[str, Part], leaf: str | None) -> tuple[str, Part]:
+    """The part of a model's output that is asked for, or that has scores by its name; and its name.
+
+    Raises
+    ------
+    AmbiguousKeyError, InputError
+        If it cannot be told, or there is no such part.
+    """
+    if leaf is None:
+        known = [name for name in ("", "logits", "out") if name in parts]
+        if not known and len(parts) != 1:
+            raise AmbiguousKeyError(
+                f"the model returned {', '.join(map(repr, parts)) or 'no tensor'}; "
+                f"say with output= which part has the scores"
+            )
+        leaf = known[0] if known else next(iter(parts))
+    if leaf not in parts:
+        raise InputError(f"the model returned no part {leaf!r}; {nearest(leaf, parts)}")
+    return leaf, parts[leaf]

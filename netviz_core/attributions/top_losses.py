@@ -1,0 +1,266 @@
+"""The examples that a model got most wrong."""
+
+from __future__ import annotations
+
+import heapq
+import math
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..captures.batches import as_numbers, batches_of, is_array, kept, labelled, part, size_of
+from ..models.network import Network, wrap
+from ..views.overlays import Overlays, padded
+from ..words.errors import InputError, NetvizError, as_integer
+from ..words.structure import leaves
+from .cam import activation_map, class_names, input_images, require_method
+from .losses import Verdict, losses_of, verdicts
+from .questions import Question, score_of
+
+Array = np.ndarray[Any, Any]
+
+_SHOWN_FEATURES = 8
+
+
+@dataclass(frozen=True)
+class LossRow:
+    """One example, and what the model made of it.
+
+    Parameters
+    ----------
+    index : int
+        Its place in the data, from 0.
+    loss : float
+    prediction, actual : str
+        Names of classes, or numbers.
+    probability : float or None
+        What the model gave the actual class; None where it gives no probabilities.
+    text : str
+        The example in words, where it is no image: a text, or the columns of a row.
+    """
+
+    index: int
+    loss: float
+    prediction: str
+    actual: str
+    probability: float | None
+    text: str = ""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class TopLosses(Overlays):
+    """The examples with the highest loss; made by `top_losses`.
+
+    Parameters
+    ----------
+    title, images, heat, captions, value_label
+        As for `Overlays`; without images, `rows` are drawn as a table.
+    rows : tuple of LossRow
+        The highest loss first.
+    count : int
+        How many examples there were.
+    confusions : tuple of (actual, prediction, count)
+        Pairs of classes that were confused, the most frequent first.
+    """
+
+    rows: tuple[LossRow, ...]
+    count: int
+    confusions: tuple[tuple[str, str, int], ...]
+
+
+class _Held(NamedTuple):
+    """An example that is among the worst so far; ordered by its loss, the earlier of two equal ones above."""
+
+    rank: float
+    order: int
+    loss: float
+    verdict: Verdict
+    inputs: Any
+
+
+def top_losses(
+    model: Any,
+    k: int = 9,
+    data: Any = None,
+    loss: Any = None,
+    heatmap: bool = True,
+    *,
+    layer: str | None = None,
+    method: str = "grad-cam",
+    output: str | None = None,
+    names: Sequence[str] | None = None,
+    progress: bool = True,
+) -> TopLosses:
+    """Find the examples that a model gets most wrong, and show what it looked at.
+
+    Parameters
+    ----------
+    model : native model, fastai Learner, path, or Network
+    k : int
+        How many examples.
+    data : iterable of batches, or tuple of arrays, optional
+        Pairs of inputs and targets, or mappings with ``labels``: a DataLoader, a ``tf.data.Dataset``, a
+        Keras ``PyDataset``, a generator, or ``(x, y)``. By default the model's own validation data.
+    loss : str, native loss or callable, optional
+        ``cross_entropy`` (of scores or probabilities), ``binary_cross_entropy`` (of probabilities),
+        ``binary_cross_entropy_with_logits``, ``mean_squared_error``, ``mean_absolute_error``, a loss of the
+        framework, or a function of output and targets that gives a loss for each sample. By default
+        the model's own, where it has one.
+    heatmap : bool
+        Lay the class activation map of the predicted class over each image.
+    layer, method
+        Of the map, as for `cam`.
+    output : str, optional
+        Which part of a structured output has the scores, such as ``"logits"``.
+    names : sequence of str, optional
+        Of the classes; by default those that the model knows.
+    progress : bool
+        Show a progress bar where there is a terminal or notebook.
+
+    Returns
+    -------
+    TopLosses
+        With the highest loss first; a loss that is NaN counts as the highest.
+
+    Raises
+    ------
+    InputError
+        If there is no data, no targets, or no loss.
+
+    Warns
+    -----
+    UserWarning
+        If there are images and a map was wanted, and none could be made.
+
+    Notes
+    -----
+    The data is read once, in evaluation mode; only `k` examples are held in memory.
+
+    Examples
+    --------
+    >>> from netviz_core.testing import example_model
+    >>> x, y = np.random.default_rng(0).normal(size=(20, 1, 8, 8)), np.arange(20) % 10
+    >>> worst = top_losses(example_model(), 3, (x, y), "cross_entropy")
+    >>> len(worst.rows), worst.count, worst.heat.shape
+    (3, 20, (3, 8, 8))
+    """
+    if as_integer(k, "k") < 1:
+        raise InputError(f"k={k} examples leave nothing to show; give a positive number")
+    network = wrap(model)
+    require_method(method)
+    if layer is not None:
+        network[layer]
+    names = names if names is not None else class_names(network)
+    held: list[_Held] = []
+    confused: Counter[tuple[str, str]] = Counter()
+    count = 0
+    data = network.own_examples() if data is None else data
+    for number, batch in enumerate(batches_of(data, progress=progress, what="losses")):
+        inputs, targets = labelled(batch, number)
+        for place, (value, verdict) in enumerate(_judged(network, inputs, targets, loss, output, names)):
+            if verdict.is_right is False:
+                confused[verdict.actual, verdict.prediction] += 1
+            rank = math.inf if math.isnan(value) else value
+            if len(held) < k or (rank, -count) > held[0][:2]:
+                sample = kept(part(inputs, place, place + 1))
+                push = heapq.heappush if len(held) < k else heapq.heappushpop
+                push(held, _Held(rank, -count, value, verdict, sample))
+            count += 1
+    worst = sorted(held, reverse=True, key=lambda entry: entry[:2])
+    rows = tuple(_row(network, entry) for entry in worst)
+    images, heat = _pictures(network, worst, heatmap, layer, method, output)
+    return TopLosses(
+        title=f"prediction / actual / loss / probability · the {len(rows)} worst of {count:,}",
+        images=images,
+        heat=heat,
+        captions=tuple(map(_caption, rows)),
+        value_label="Grad-CAM" if method == "grad-cam" else method,
+        rows=rows,
+        count=count,
+        confusions=tuple((actual, found, times) for (actual, found), times in confused.most_common()),
+    )
+
+
+def _judged(
+    network: Network,
+    inputs: Any,
+    targets: Any,
+    loss: Any,
+    output: str | None,
+    names: Sequence[str] | None,
+) -> Iterable[tuple[float, Verdict]]:
+    """The loss and the verdict of each sample of a batch."""
+    returned = _scores(network.backend.run(network.native, inputs), output)
+    reading = losses_of(network, loss, returned, targets)
+    losses = np.asarray(reading.values, np.float64).reshape(-1)
+    if len(losses) != size_of(inputs):
+        raise InputError(
+            f"the loss gave {len(losses)} values for {size_of(inputs)} samples; it must give one for each "
+            f"(in PyTorch and Keras: reduction='none')"
+        )
+    if not is_array(returned) or isinstance(targets, Mapping):
+        return [(value, Verdict("", "", None)) for value in losses.tolist()]
+    scores, wanted = as_numbers(returned).astype(np.float64), as_numbers(targets)
+    return list(zip(losses.tolist(), verdicts(reading.reads, scores, wanted, names), strict=True))
+
+
+def _scores(returned: Any, output: str | None) -> Any:
+    """The part of what a model returned that its loss is about."""
+    parts = dict(leaves(returned, is_array))
+    return score_of(parts, output)[1] if parts else returned
+
+
+def _row(network: Network, entry: _Held) -> LossRow:
+    verdict = entry.verdict
+    text = _described(network, entry.inputs)
+    return LossRow(-entry.order, entry.loss, verdict.prediction, verdict.actual, verdict.probability, text)
+
+
+def _described(network: Network, inputs: Any) -> str:
+    """An example in words; empty for an image."""
+    if hasattr(network.backend, "describe"):
+        lines = network.backend.describe(network.native, inputs)
+        if lines is not None:
+            return str(lines[0])
+    arrays = [array for _, array in leaves(inputs, is_array)]
+    if input_images(network, inputs) is not None or any(len(array.shape) > 2 for array in arrays):
+        return ""
+    shown = np.concatenate([np.asarray(as_numbers(array)).reshape(-1) for array in arrays])
+    rest = ", …" if len(shown) > _SHOWN_FEATURES else ""
+    return ", ".join(f"{value:.4g}" for value in shown[:_SHOWN_FEATURES]) + rest
+
+
+def _caption(row: LossRow) -> str:
+    classes = f"{row.prediction} / {row.actual}\n" if row.prediction or row.actual else ""
+    share = "" if row.probability is None else f" / {row.probability:.2f}"
+    return f"{classes}{row.loss:.2f}{share}"
+
+
+def _pictures(
+    network: Network,
+    worst: Sequence[_Held],
+    heatmap: bool,
+    layer: str | None,
+    method: str,
+    output: str | None,
+) -> tuple[Array | None, Array | None]:
+    """The images of the examples, and the maps over them, brought to one size."""
+    images = [input_images(network, entry.inputs) for entry in worst]
+    if any(image is None for image in images):
+        return None, None
+    heats: list[Array] = []
+    try:
+        for entry in worst:
+            if heatmap and entry.verdict.speaks is not None:
+                column, sign = entry.verdict.speaks
+                ask = Question(column, None, output, None, sign)
+                heats.append(activation_map(network, entry.inputs, layer, ask, method).heat)
+    except NetvizError as error:
+        warnings.warn(f"no maps are laid over the images: {error}", stacklevel=3)
+        heats = []
+    pictures = padded([image for image in images if image is not None], 1.0)
+    return pictures, padded(heats, 0.0) if heats else None

@@ -1,0 +1,1 @@
+"""One forward pass, and what it left."""

@@ -1,0 +1,203 @@
+"""Data that comes batch by batch, from whatever a framework's users keep it in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..words.arrays import AxisArray
+from ..words.errors import InputError
+
+DEFAULT_BATCH_SIZE = 64
+_TARGET_NAMES = ("labels", "label", "targets", "target", "y")
+
+
+def is_array(value: object) -> bool:
+    """Whether `value` is an array or tensor of any framework."""
+    return isinstance(value, AxisArray) or (hasattr(value, "shape") and hasattr(value, "dtype"))
+
+
+def batches_of(data: Any, *, progress: bool = False, what: str = "batches") -> Iterator[Any]:
+    """Go once through data, batch by batch.
+
+    Parameters
+    ----------
+    data : iterable, sequence such as a Keras ``PyDataset``, array, AxisArray, or tuple of arrays
+        Arrays are cut into batches of `DEFAULT_BATCH_SIZE` along their first axis; anything
+        else yields its own batches.
+    progress : bool
+        Show a bar, if there is a terminal or notebook to show it in.
+    what : str
+        What the bar says.
+
+    Raises
+    ------
+    InputError
+        If it is no data, or there is none in it.
+    """
+    batches, total = _opened(data)
+    count = 0
+    for batch in _with_bar(batches, total, what) if progress else batches:
+        count += 1
+        yield batch
+    if not count:
+        raise InputError("the data has no batch; give at least one")
+
+
+def _opened(data: Any) -> tuple[Iterator[Any], int | None]:
+    if isinstance(data, tuple) and data and all(map(is_array, data)):
+        return _cut(data)
+    if is_array(data):
+        batches, count = _cut((data,))
+        return (batch for (batch,) in batches), count
+    total = _length(data)
+    if hasattr(data, "__iter__") and not isinstance(data, (str, bytes, Mapping)):
+        return iter(data), total
+    if hasattr(data, "__getitem__") and total is not None and not isinstance(data, (str, bytes, Mapping)):
+        return (data[number] for number in range(total)), total
+    raise InputError(
+        f"a value of type {type(data).__name__} was given as data; give an iterable of batches such as a "
+        f"DataLoader, or a tuple of arrays"
+    )
+
+
+def _length(data: Any) -> int | None:
+    """How many batches there are, if the data knows: a stream has a length only to say that it has none."""
+    try:
+        return len(data)
+    except (TypeError, NotImplementedError):
+        return None
+
+
+def _cut(arrays: tuple[Any, ...]) -> tuple[Iterator[tuple[Any, ...]], int]:
+    counts = {size_of(array) for array in arrays}
+    if len(counts) > 1:
+        shapes = ", ".join(str(tuple(array.shape)) for array in arrays)
+        raise InputError(
+            f"arrays of shapes {shapes} were given as data; they need the same number of samples"
+        )
+    starts = range(0, counts.pop(), DEFAULT_BATCH_SIZE)
+    batches = (tuple(part(array, start, start + DEFAULT_BATCH_SIZE) for array in arrays) for start in starts)
+    return batches, len(starts)
+
+
+def size_of(value: Any) -> int:
+    """How many samples a batch has: the length of the first axis of its first array.
+
+    Raises
+    ------
+    InputError
+        If there is no array in it.
+    """
+    if isinstance(value, AxisArray):
+        return value.sizes.get("batch", value.shape[0])
+    if is_array(value):
+        return int(value.shape[0]) if len(value.shape) else 1
+    for inner in _inside(value):
+        return size_of(inner)
+    raise InputError(f"a batch of type {type(value).__name__} has no array in it")
+
+
+def part(value: Any, start: int, stop: int) -> Any:
+    """Some of the samples of a batch, of whatever structure it is."""
+    if isinstance(value, AxisArray):
+        return value.select(batch=slice(start, stop)) if "batch" in value.axes else value
+    if is_array(value):
+        return value[start:stop] if len(value.shape) else value
+    return _mapped(value, lambda inner: part(inner, start, stop))
+
+
+def kept(value: Any) -> Any:
+    """A copy, so that nothing else is held in memory for its sake and nothing else can change it."""
+    if isinstance(value, AxisArray):
+        return AxisArray(value.values.copy(), value.axes)
+    if is_array(value):
+        copy = getattr(value, "clone", None) or getattr(value, "copy", None)
+        return copy() if copy is not None else value  # TensorFlow's tensors never change
+    return _mapped(value, kept)
+
+
+def labelled(batch: Any, number: int) -> tuple[Any, Any]:
+    """The inputs and the targets of a batch.
+
+    Raises
+    ------
+    InputError
+        If it has no targets.
+    """
+    if isinstance(batch, Mapping):
+        names = [name for name in _TARGET_NAMES if name in batch]
+        if names:
+            return {key: value for key, value in batch.items() if key != names[0]}, batch[names[0]]
+        given = f"a mapping with {', '.join(map(repr, batch))}"
+    elif isinstance(batch, (tuple, list)) and len(batch) >= 2:
+        return batch[0], batch[1]
+    else:
+        given = f"a {type(batch).__name__} alone"
+    raise InputError(
+        f"batch {number} of the data is {given}; each must be a pair of inputs and targets, or a mapping with "
+        f"{' or '.join(map(repr, _TARGET_NAMES[:2]))}"
+    )
+
+
+def inputs_of(batch: Any) -> Any:
+    """The inputs of a batch that may have targets and weights beside them, or stand alone in a tuple or list."""
+    if isinstance(batch, Mapping):
+        return {key: value for key, value in batch.items() if key not in _TARGET_NAMES[:2]}
+    return batch[0] if isinstance(batch, (tuple, list)) and batch else batch
+
+
+def structure_of(value: Any) -> str:
+    """What a batch consists of, whatever the number of its samples, in words."""
+    if is_array(value):
+        sizes = ", ".join(map(str, value.shape[1:]))
+        return f"an array of {len(value.shape)} axes" + (f" ({sizes} for each sample)" if sizes else "")
+    if isinstance(value, Mapping):
+        return f"a mapping of {', '.join(f'{key!r}: {structure_of(part)}' for key, part in value.items())}"
+    if isinstance(value, (tuple, list)):
+        return f"a {type(value).__name__} of {', '.join(map(structure_of, value)) or 'nothing'}"
+    return f"a {type(value).__name__}"
+
+
+def _inside(value: Any) -> Iterator[Any]:
+    if isinstance(value, Mapping):
+        yield from value.values()
+    elif isinstance(value, (tuple, list)):
+        yield from value
+
+
+def _mapped(value: Any, change: Callable[[Any], Any]) -> Any:
+    if isinstance(value, Mapping):
+        return {key: change(inner) for key, inner in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*map(change, value))
+    if isinstance(value, (tuple, list)):
+        return type(value)(map(change, value))
+    return value
+
+
+def _with_bar(batches: Iterator[Any], total: int | None, what: str) -> Iterator[Any]:
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    is_seen = console.is_terminal or console.is_jupyter
+    yield from track(batches, what, total, console=console, transient=True, disable=not is_seen)
+
+
+def as_numbers(values: Any) -> np.ndarray[Any, Any]:
+    """Targets or losses as an array of numbers.
+
+    Raises
+    ------
+    InputError
+        If they are none.
+    """
+    from ..plugins import tensor_to_numpy
+
+    array = tensor_to_numpy(values) if is_array(values) else np.asarray(values)
+    if array.dtype.kind not in "biuf":
+        raise InputError(f"targets of dtype {array.dtype} were given; give numbers")
+    return array

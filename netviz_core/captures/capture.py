@@ -1,0 +1,271 @@
+"""What layers returned while a model ran, kept under readable keys."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+from .._version import __version__
+from ..models.described import DescribedLayer, described
+from ..models.network import wrap
+from ..words.arrays import Activation
+from ..words.errors import AmbiguousKeyError, InputError, LayerNotFoundError, nearest
+from ..words.observations import Coverage
+from ..words.protocols import LayerSelection
+from .recorder import DEFAULT_MAX_BYTES, Recorder, Reduction, Slot
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class CaptureSource(Protocol):
+    """Where a `Capture` has its values from: a recorder, or a file."""
+
+    @property
+    def slots(self) -> Sequence[Slot]:
+        """The values, in the order in which they were returned."""
+
+    def coverage(self) -> Mapping[str, Coverage]:
+        """What became of every layer asked for."""
+
+
+class Capture(Mapping[str, Activation]):
+    """A read-only mapping from key to `Activation`, in the order in which layers returned.
+
+    The key is the layer's path; with ``:n`` where it ran several times and ``#part`` where
+    it returned a structure. A shorter key works while it is unambiguous.
+    """
+
+    def __init__(
+        self,
+        backend: str,
+        source: CaptureSource,
+        versions: Mapping[str, str] | None = None,
+        layers: Mapping[str, DescribedLayer] | None = None,
+        given: CaptureSource | None = None,
+    ) -> None:
+        self.backend = backend
+        self.versions = dict(versions if versions is not None else _versions(backend))
+        """The versions of netviz and of the framework at the time of the capture."""
+        self.layers = dict(layers or {})
+        """What the layers asked for are, by path; with copies of their weights in a complete capture."""
+        self._source = source
+        self._given = given
+
+    @property
+    def coverage(self) -> Mapping[str, Coverage]:
+        """What became of every layer asked for, by path."""
+        return self._source.coverage()
+
+    def __getitem__(self, key: str) -> Activation:
+        if not isinstance(key, str):
+            raise InputError(
+                f"captured values are named by strings such as 'conv1' or 'conv1:0'; {key!r} was given"
+            )
+        slots = self.slots()
+        if key in slots:
+            return slots[key].get()
+        candidates = [
+            full
+            for full, slot in slots.items()
+            if key in _short_keys(slot.path, slot.call, slot.observation.leaf)
+        ]
+        if len(candidates) > 1:
+            raise AmbiguousKeyError(
+                f"{key!r} fits several captured values: {', '.join(map(repr, candidates))}"
+            )
+        if not candidates:
+            raise LayerNotFoundError(self._absent(key, slots))
+        return slots[candidates[0]].get()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.slots())
+
+    def __len__(self) -> int:
+        return len(self._source.slots)
+
+    def __contains__(self, key: object) -> bool:
+        try:
+            self[key]  # type: ignore[index]
+        except (AmbiguousKeyError, LayerNotFoundError):
+            return False
+        return True
+
+    def save(self, path: str | Path) -> None:
+        """Write the capture to exactly `path`, in safetensors whatever the suffix.
+
+        It is written beside `path` first and moved into place when it is whole.
+
+        Parameters
+        ----------
+        path : str or path
+
+        Raises
+        ------
+        OSError
+            If it cannot be written; a file that was there stays as it was.
+        """
+        from .files import save_capture
+
+        save_capture(self, path)
+
+    def __repr__(self) -> str:
+        missed = sum(entry.status != "captured" for entry in self.coverage.values())
+        note = f", {missed} layers not captured (see .coverage)" if missed else ""
+        return f"<Capture of {len(self)} activations, {self.backend} backend{note}>"
+
+    def slots(self) -> Mapping[str, Slot]:
+        """Every value by its key, not yet read."""
+        found = self._source.slots
+        calls: dict[str, int] = {}
+        for slot in found:
+            calls[slot.path] = max(calls.get(slot.path, 0), slot.call)
+        return {
+            _unmistakable(slot.path)
+            + (f":{slot.call}" if calls[slot.path] else "")
+            + (f"#{slot.observation.leaf}" if slot.observation.leaf else ""): slot
+            for slot in found
+        }
+
+    def given_slots(self) -> Sequence[Slot]:
+        """Every value that a layer was given, not yet read; none unless the capture is complete."""
+        return self._given.slots if self._given is not None else ()
+
+    def _absent(self, key: str, slots: Mapping[str, Slot]) -> str:
+        entry = self.coverage.get(key)
+        if entry is not None:
+            return f"layer {key!r} was asked for but not captured: {entry.reason}"
+        return f"nothing was captured under {key!r}; {nearest(key, slots) or 'the capture is empty'}"
+
+
+def _unmistakable(path: str) -> str:
+    """A path that looks like a key with a call or a part is put in quotes."""
+    return repr(path) if re.search(r"#|:\d+$", path) else path
+
+
+def _versions(backend: str) -> dict[str, str]:
+    framework = getattr(sys.modules.get(backend), "__version__", None)
+    return {"netviz": __version__} | (
+        {backend: str(framework)} if framework and backend != "netviz_core" else {}
+    )
+
+
+def _short_keys(path: str, call: int, leaf: str) -> set[str]:
+    return {path, f"{path}:{call}", f"{path}#{leaf}"}
+
+
+def capture(
+    model: Any,
+    x: Any = None,
+    layers: LayerSelection = "*",
+    *,
+    axes: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
+    max_bytes: int = DEFAULT_MAX_BYTES,
+    reduce: Reduction | Mapping[str, Reduction] | None = None,
+    complete: bool = False,
+) -> Capture:
+    """Run one forward pass and keep what the layers asked for returned.
+
+    The pass is made in evaluation mode and without gradients; the model is left exactly as
+    it came, also when the pass fails.
+
+    Parameters
+    ----------
+    model : native model, path, or Network
+    x : array, native tensor, AxisArray, or a tuple or dict of them, optional
+        The input. An `AxisArray` (see `images`) is laid out for the model's own convention;
+        anything else goes to the model as it is. By default a batch of the model's own data,
+        where it comes with some (a fastai Learner does).
+    layers : str, list of str, or callable
+        A path, a glob, a list of them, or a function of a `Layer`.
+    axes : sequence of str, or mapping, optional
+        Names for the axes of the outputs as the framework returns them, where netviz cannot
+        know them: one sequence for every output with as many axes, or a mapping from path or
+        glob to names.
+    max_bytes : int
+        How many bytes of values may be held.
+    reduce : callable, or mapping from path or glob to callable, optional
+        Given each `Activation` as soon as its layer has returned, it makes something smaller of
+        it, which is kept in its place: an `AxisArray`, an array or a number.
+    complete : bool
+        Keep what layers are given, and copies of their weights, too: then the capture can be compared
+        with one of another framework (see `compare`) where neither is installed.
+
+    Returns
+    -------
+    Capture
+        With a `coverage` entry for every layer asked for.
+
+    Raises
+    ------
+    LayerNotFoundError
+        If `layers` matches nothing.
+    InputError
+        If the input cannot be what the model takes.
+    CaptureTooLargeError
+        If more than `max_bytes` would be held.
+    Exception
+        Whatever the model itself raises, unchanged.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from netviz_core.testing import example_model
+    >>> captured = capture(example_model(), np.zeros((2, 1, 8, 8), "float32"), "conv1")
+    >>> captured["conv1"].axes
+    ('batch', 'channel', 'y', 'x')
+    """
+    network = wrap(model)
+    x = network.input_or_example(x)
+    network.prepare(x)
+    chosen = network.select(layers)
+    given = Recorder(chosen, max_bytes=max_bytes) if complete else None
+    recorder = Recorder(chosen, axes, max_bytes, reduce, given)
+    network.backend.run(network.native, x, recorder)
+    recorder.require_axes_used()
+    known = described(chosen, with_weights=complete)
+    return Capture(network.backend.name, recorder, layers=known, given=given)
+
+
+@contextmanager
+def recording(
+    model: Any,
+    layers: LayerSelection = "*",
+    *,
+    axes: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
+    max_bytes: int = DEFAULT_MAX_BYTES,
+    reduce: Reduction | Mapping[str, Reduction] | None = None,
+) -> Iterator[Capture]:
+    """Keep what the layers asked for return from whatever runs inside the context.
+
+    Modes, gradients and the number of passes are the user's own.
+
+    Parameters
+    ----------
+    model, layers, axes, max_bytes, reduce
+        As for `capture`.
+
+    Yields
+    ------
+    Capture
+        It fills while the model runs, and stays after the context.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from netviz_core.testing import example_model
+    >>> model = example_model()
+    >>> with recording(model, "conv1") as captured:
+    ...     _ = model(np.zeros((2, 1, 8, 8), "float32"))
+    ...     _ = model(np.ones((2, 1, 8, 8), "float32"))
+    >>> list(captured)
+    ['conv1:0', 'conv1:1']
+    """
+    network = wrap(model)
+    chosen = network.select(layers)
+    recorder = Recorder(chosen, axes, max_bytes, reduce)
+    with network.backend.record(network.native, recorder):
+        yield Capture(network.backend.name, recorder, layers=described(chosen, with_weights=False))

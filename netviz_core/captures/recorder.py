@@ -1,0 +1,311 @@
+"""Receives what layers returned, as a backend reports it while a model runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+import numpy as np
+
+from ..words.arrays import Activation, AxisArray
+from ..words.errors import (
+    AxisError,
+    CaptureTooLargeError,
+    InputError,
+    LayerNotFoundError,
+    as_integer,
+    nearest,
+)
+from ..words.observations import Coverage, HeldValue, Observation, Ready, blank
+from ..words.protocols import Layer
+
+Reduction = Callable[[Activation], "AxisArray | np.ndarray[Any, Any] | float"]
+"""Makes something smaller of an activation as soon as it is there."""
+
+DEFAULT_MAX_BYTES = 4 * 2**30
+"""What a capture may hold unless told otherwise: 4 GiB."""
+
+
+@dataclass
+class Slot:
+    """Where one observation waits until somebody looks at it."""
+
+    path: str
+    call: int
+    observation: Observation
+    axes: tuple[str, ...]
+    activation: Activation | None = None
+
+    def get(self) -> Activation:
+        if self.activation is None:
+            observed = self.observation
+            array = AxisArray(observed.value.numpy(), self.axes).canonical()
+            self.activation = Activation(
+                array.values, array.axes, self.path, self.call, observed.leaf, observed.dtype
+            )
+        return self.activation
+
+
+class Recorder:
+    """Receives from a backend what the layers asked for returned.
+
+    Parameters
+    ----------
+    layers : iterable of Layer
+        Those asked for.
+    axes : sequence of str, or mapping, optional
+        The user's own axis names, see `capture`.
+    max_bytes : int
+        How many bytes of values may be held.
+    reduce : callable, or mapping, optional
+        See `capture`.
+    given : Recorder, optional
+        It wants the same layers, and is told, before each call, what the layer is given: the
+        leaves of its arguments by position and by keyword.
+    """
+
+    keeps_values = True
+    """Whether it wants the values themselves; if not, a backend may give `blank` ones."""
+
+    looks_only = False
+    """Whether it reads a value while it is told of it and never again, so that a backend need not keep it safe."""
+
+    def __init__(
+        self,
+        layers: Iterable[Layer],
+        axes: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
+        max_bytes: int = DEFAULT_MAX_BYTES,
+        reduce: Reduction | Mapping[str, Reduction] | None = None,
+        given: Recorder | None = None,
+    ) -> None:
+        self.given = given
+        self._order = [layer.path for layer in layers]
+        self.paths = frozenset(self._order)
+        self._axes = _by_pattern(axes, "axes", self._order, _is_axis_names)
+        self._unused_axes = set(self._axes)
+        self._reduce = _by_pattern(reduce, "reduce", self._order, callable)
+        self._max_bytes = as_integer(max_bytes, "max_bytes")
+        self._bytes = 0
+        self._slots: list[Slot] = []
+        self._calls: dict[str, int] = {}
+        self._misses: dict[str, Coverage] = {}
+        self._withdrawn: dict[str, str] = {}
+
+    def add(self, path: str, observations: Sequence[Observation]) -> None:
+        """Keep what the layer at `path` returned from one call.
+
+        Raises
+        ------
+        CaptureTooLargeError
+            Before anything of this call is kept, if it would go beyond the limit.
+        AxisError
+            If the user's axis names do not fit.
+        """
+        call = self._calls.get(path, 0)
+        slots = [self._slot(path, call, observed) for observed in observations]
+        needed = sum(slot.observation.nbytes for slot in slots)
+        self.require_room(path, needed)
+        self._bytes += needed
+        self._calls[path] = call + 1
+        self._slots.extend(slots)
+        if not observations:
+            self.miss(path, "it returned no tensor", "unsupported")
+
+    @property
+    def room(self) -> int:
+        """How many bytes of values may still be added."""
+        return self._max_bytes - self._bytes
+
+    def require_room(self, path: str, nbytes: int) -> None:
+        """Refuse what would not fit, before a backend copies anything.
+
+        Raises
+        ------
+        CaptureTooLargeError
+        """
+        if nbytes > self.room:
+            raise CaptureTooLargeError(
+                f"layer {path!r} brings the capture to {self._bytes + nbytes:,} bytes, more than max_bytes="
+                f"{self._max_bytes:,}; ask for fewer layers, a smaller batch, or raise max_bytes"
+            )
+
+    def miss(self, path: str, reason: str, status: str = "not_observed") -> None:
+        """Say why a layer asked for is not captured; the first reason given stands."""
+        self._misses.setdefault(path, Coverage(status, reason))
+
+    def rearrange(self, start: int, order: Sequence[int]) -> None:
+        """Put the values from position `start` on into another order, and number the calls anew.
+
+        Parameters
+        ----------
+        start : int
+            How many values there were before those to be moved.
+        order : sequence of int
+            The positions that they have now, in the order in which they shall stand.
+        """
+        self._slots[start : start + len(order)] = [self._slots[position] for position in order]
+        numbers: dict[str, dict[int, int]] = {}
+        for slot in self._slots:
+            calls = numbers.setdefault(slot.path, {})
+            slot.call = calls.setdefault(slot.call, len(calls))
+
+    def withdraw(self, values: Container[HeldValue], reason: str) -> None:
+        """Take back values that have turned out not to be trusted."""
+        for slot in [slot for slot in self._slots if slot.observation.value in values]:
+            self._slots.remove(slot)
+            self._withdrawn[slot.path] = reason
+            self.miss(slot.path, reason, "unsupported")
+
+    @property
+    def slots(self) -> Sequence[Slot]:
+        """What has been kept so far, in the order in which it was returned."""
+        return self._slots
+
+    def require_axes_used(self) -> None:
+        """Refuse axis names that fitted nothing that was returned.
+
+        Raises
+        ------
+        AxisError
+        """
+        if self._unused_axes and self._slots:
+            names = tuple(self._axes[min(self._unused_axes)])
+            ranks = sorted({len(slot.axes) for slot in self._slots})
+            raise AxisError(
+                f"axes={names} were given and no output has {len(names)} axes; there are outputs with "
+                f"{' and '.join(map(str, ranks))}"
+            )
+
+    def coverage(self) -> dict[str, Coverage]:
+        """What became of every layer asked for, so far."""
+        captured = {slot.path for slot in self._slots}
+        absent = Coverage("not_observed", "it did not run during the pass")
+        # A layer of which some calls were taken back is captured, and still says why those are not.
+        return {
+            path: Coverage("captured", self._withdrawn.get(path, ""))
+            if path in captured
+            else self._misses.get(path, absent)
+            for path in self._order
+        }
+
+    def reduces(self, path: str) -> bool:
+        """Whether what the layer at `path` returns is made smaller at once."""
+        return any(_fits(path, pattern) for pattern in self._reduce)
+
+    def _slot(self, path: str, call: int, observed: Observation) -> Slot:
+        slot = Slot(path, call, observed, self._axes_of(path, observed))
+        reduce = next((found for pattern, found in self._reduce.items() if _fits(path, pattern)), None)
+        if reduce is None:
+            return slot
+        reduced = reduce(slot.get())
+        array = reduced if isinstance(reduced, AxisArray) else _positional(np.array(reduced))
+        if array.values.dtype.kind not in "biufc":
+            raise InputError(
+                f"reduce made {reduced!r} of layer {path!r}; it must return numbers or an AxisArray"
+            )
+        small = observed._replace(value=Ready(array.values), nbytes=array.values.nbytes)
+        return Slot(path, call, small, array.axes)
+
+    def _axes_of(self, path: str, observed: Observation) -> tuple[str, ...]:
+        for pattern, names in self._axes.items():
+            if _fits(path, pattern):
+                if len(names) == len(observed.axes):
+                    self._unused_axes.discard(pattern)
+                    return tuple(names)
+                if pattern != "*":
+                    raise AxisError(
+                        f"axes={tuple(names)} were given for layer {path!r}, whose output has "
+                        f"{len(observed.axes)} axes, {observed.axes}; name each of them"
+                    )
+        return observed.axes
+
+
+class FormRecorder(Recorder):
+    """Receives what layers returned, and keeps its form alone: zeros in the place of values, in no memory."""
+
+    keeps_values = False
+
+    def reduces(self, path: str) -> bool:
+        """Whether what the layer at `path` returns is made smaller at once."""
+        return True
+
+    def _slot(self, path: str, call: int, observed: Observation) -> Slot:
+        form = observed._replace(value=blank(observed.value.shape), nbytes=0)
+        return Slot(path, call, form, self._axes_of(path, observed))
+
+
+class SummaryRecorder(Recorder):
+    """Receives what layers returned, looks at it once, and keeps what that makes of it.
+
+    Parameters
+    ----------
+    layers : iterable of Layer
+        Those asked for.
+    summarise : callable
+        Given each `Activation` while its layer returns. Its values are the layer's own: they must not be written
+        to, nor kept.
+    """
+
+    looks_only = True
+
+    def __init__(self, layers: Iterable[Layer], summarise: Callable[[Activation], Any]) -> None:
+        super().__init__(layers)
+        self._summarise = summarise
+        self._summaries: dict[int, Any] = {}
+        self._latest: tuple[Hashable, Any] = None, None
+
+    def reduces(self, path: str) -> bool:
+        """Whether what the layer at `path` returns is made smaller at once."""
+        return True
+
+    def summary_of(self, slot: Slot) -> Any:
+        """What was made of a value; that of the one before, where the two are the same."""
+        return self._summaries[id(slot)]
+
+    def _slot(self, path: str, call: int, observed: Observation) -> Slot:
+        axes = self._axes_of(path, observed)
+        identity = None if observed.identity is None else (observed.identity, axes)
+        summary = self._latest[1]
+        if identity is None or identity != self._latest[0]:
+            summary = self._summarise(Slot(path, call, observed, axes).get())
+        self._latest = identity, summary
+        slot = Slot(path, call, observed._replace(value=Ready(np.zeros(0)), nbytes=0), axes)
+        self._summaries[id(slot)] = summary
+        return slot
+
+
+def _positional(values: np.ndarray[Any, Any]) -> AxisArray:
+    return AxisArray(values, tuple(f"axis{position}" for position in range(values.ndim)))
+
+
+def _by_pattern(
+    given: Any, name: str, paths: Sequence[str], is_valid: Callable[[Any], bool]
+) -> dict[str, Any]:
+    """An option for every layer, or one for each path or glob of a mapping, checked."""
+    by_pattern = dict(given) if isinstance(given, Mapping) else {} if given is None else {"*": given}
+    for pattern, value in by_pattern.items():
+        if not is_valid(value):
+            error = AxisError if name == "axes" else InputError
+            raise error(f"{name}={value!r} cannot be used; netviz_core.capture says what can")
+        if pattern != "*" and not any(_fits(path, pattern) for path in paths):
+            raise LayerNotFoundError(
+                f"{name}: no layer asked for is called {pattern!r}; {nearest(pattern, paths)}"
+            )
+    return by_pattern
+
+
+def _fits(path: str, pattern: str) -> bool:
+    """Whether a path is the one named, or one that a glob describes."""
+    return path == pattern or fnmatchcase(path, pattern)
+
+
+def _is_axis_names(value: Any) -> bool:
+    """Whether these are names for axes, each of them another."""
+    return (
+        isinstance(value, Sequence)
+        and not isinstance(value, str)
+        and all(isinstance(axis, str) for axis in value)
+        and len(set(value)) == len(value)
+    )

@@ -1,0 +1,1 @@
+"""Why two layers differ: causes, put to the test."""

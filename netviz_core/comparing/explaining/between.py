@@ -1,0 +1,156 @@
+"""A difference that arises between layers: where it stands, and what the numbers say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from ...words.arrays import AxisArray
+from ..judging.judging import Judge, Judged, orders_before, returned_by
+from ..judging.verdict import Place, is_fed_directly
+from ..pairing.enclosing import innermost_containers
+from ..pairing.frames import Frame
+from ..sides import INPUT, Side
+from .causes import Cause
+from .expressions import Earlier, explained
+from .recipes import named
+from .signatures import called, signature, undone
+from .weight_changes import weight_changes
+
+Array = np.ndarray[Any, Any]
+
+_MOST_EARLIER = 24
+
+
+def causes_between(place: Place, paths: tuple[str, str], judge: Judge) -> list[Cause]:
+    """Find out what is done between layers on one side and not on the other."""
+    ours, theirs = given_at(place, judge)
+    if not ours or not theirs:
+        return [
+            Cause(*paths, "unknown: what stands here returned nothing that could be seen", False, "unknown")
+        ]
+    before = place.before
+    if before is not None and len(ours) != len(theirs):
+        heads = before.pair.a[0].path, before.pair.b[0].path
+        text = f"{heads[0]!r} is given {len(ours)} tensors in a, and {heads[1]!r} {len(theirs)} in b"
+        return [Cause(*paths, text, False, "inputs")]
+    swapped = _from_elsewhere(place, judge)
+    if swapped is not None:
+        return [Cause(*paths, swapped, True, "order of layers")]
+    for a, b in zip(ours, theirs, strict=False):
+        apart = judge.difference(a, b)
+        if apart.within:
+            continue
+        why = explained(a, b, _earlier(judge, place), judge)
+        if why is not None:
+            return [Cause(*paths, why.words, True, why.name)]
+        found = signature(a, b, judge, _orders(a, place, judge))
+        if found is not None:
+            at_input = place.before is not None and is_fed_directly(place.before)
+            return [Cause(*paths, undone(found, apart), True, called(found, at_input))]
+    return [
+        Cause(
+            *paths,
+            "unknown: an operation between the layers; no known one explains the numbers",
+            False,
+            "unknown",
+        )
+    ]
+
+
+def _orders(value: AxisArray, place: Place, judge: Judge) -> Iterator[tuple[str, Array]]:
+    """In which orders what is given may have been flattened."""
+    if place.before is not None and len(value.shape) == 2:
+        yield from orders_before(judge.a, place.before.pair.a[0], value.shape[1])
+
+
+def given_at(place: Place, judge: Judge) -> tuple[Sequence[AxisArray], Sequence[AxisArray]]:
+    """What comes out of the place where the difference begins, on both sides."""
+    if place.judged is not None:
+        return returned_by(place.judged.pair.a[-1]), returned_by(place.judged.pair.b[-1])
+    returned = innermost_containers(place.before, judge).returned
+    if returned is not None:
+        return returned
+    if place.before is not None:
+        heads = place.before.pair.a[0], place.before.pair.b[0]
+        a, b = ([named(head, value) for value in head.given] for head in heads)
+        return a, b
+    assert judge.a.whole is not None
+    assert judge.b.whole is not None
+    return returned_by(judge.a.whole), returned_by(judge.b.whole)
+
+
+def _from_elsewhere(place: Place, judge: Judge) -> str | None:
+    """Whether the two are fed by layers that are no partners of each other: another wiring, or another order."""
+    if place.before is None:
+        return None
+    head_a, head_b = place.before.pair.a[0], place.before.pair.b[0]
+    partners = {INPUT: INPUT} | {f.pair.a[-1].number: f.pair.b[-1].number for f in judge.judged}
+    for source_a, source_b in zip(head_a.sources, head_b.sources, strict=False):
+        if source_a is None or source_b is None:
+            continue
+        origin_a = _paired_before(judge.a, source_a, partners.keys())
+        origin_b = _paired_before(judge.b, source_b, set(partners.values()))
+        if origin_a is None or origin_b is None or partners[origin_a] == origin_b:
+            continue
+        told = [_said(side, source) for side, source in ((judge.a, source_a), (judge.b, source_b))]
+        return (
+            f"{head_a.path!r} is fed by {told[0]} in a, {head_b.path!r} by {told[1]} in b: "
+            f"layers stand in another order"
+        )
+    return None
+
+
+def _paired_before(side: Side, number: int, paired: Collection[int]) -> int | None:
+    """The station with a partner, or the input, from which this one has what it returns."""
+    while number not in paired:
+        sources = side.stations[number].sources
+        if len(sources) != 1 or sources[0] is None:
+            return None
+        number = sources[0]
+    return number
+
+
+def _said(side: Side, number: int) -> str:
+    return "the model's input" if number == INPUT else repr(side.stations[number].path)
+
+
+def _earlier(judge: Judge, place: Place) -> list[Earlier]:
+    """What was returned, or made for a layer, before, and agrees: the latest first."""
+    stop = judge.judged.index(place.before) if place.before is not None else len(judge.judged)
+    found: list[Earlier] = []
+    for judged in reversed(judge.judged[:stop]):
+        heads, tails = (judged.pair.a[0], judged.pair.b[0]), (judged.pair.a[-1], judged.pair.b[-1])
+        returned = [returned_by(tail) for tail in tails]
+        if judged.output.within and all(returned):
+            found.append(Earlier(f"what {tails[0].path!r} returned", returned[0][0], returned[1][0]))
+        made = all(len(head.given) == 1 and head.sources[0] in (None, INPUT) for head in heads)
+        if made and judged.given is not None and judged.given.within:
+            found.append(Earlier(f"what {heads[0].path!r} was given", heads[0].given[0], heads[1].given[0]))
+    return found[:_MOST_EARLIER]
+
+
+def causes_in_frame(frame: Frame) -> list[Cause]:
+    """How the weights of containers differ, which they use between their layers."""
+    odd = [name for name, part in frame.weights.items() if not part.within]
+    untested = (
+        "not confirmed: what a container computes itself cannot be recomputed"
+        if frame.a.kind == "container"
+        else "no call of this layer was seen, so that it cannot be said what it does"
+    )
+    return [
+        Cause(frame.a.path, frame.b.path, f"{change.words}; {untested}", False, change.name)
+        for change in weight_changes(frame.a, frame.b, odd)
+    ]
+
+
+def between_words(place: Place) -> str:
+    """Where a difference between layers stands."""
+    before: Judged | None = place.before
+    if place.frame is not None:
+        return f"weights of {place.frame.a.path or 'the model itself'}"
+    if before is None:
+        return "after the last layers that correspond"
+    return f"before {before.pair.a[0].path!r} in a and {before.pair.b[0].path!r} in b"

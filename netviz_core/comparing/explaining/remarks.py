@@ -1,0 +1,128 @@
+"""What should be known though it is no divergence.
+
+Settings that differ without effect, rounding that has grown, outputs without a counterpart, numbers that are none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from ..judging.judging import Judge, Judged, like, returned_by
+from .causes import Cause, differing_settings
+from .recipes import courses_of
+
+_OF_FUNCTIONS = frozenset(
+    ("activation", "recurrent_activation", "approximate", "negative_slope", "alpha", "max_value", "threshold")
+)
+_OTHER_SIZES = (-1.0, 30.0, -0.03)
+
+
+def remarks_on(judge: Judge) -> tuple[Cause, ...]:
+    """One cause for each thing to be known, whatever number of layers has it."""
+    seen: dict[tuple[str, Any, Any], list[Judged]] = {}
+    for found in judge.judged:
+        ours, theirs = found.pair.a[0].layer.config, found.pair.b[0].layer.config
+        for name in ("momentum", "rate", "epsilon"):
+            left, right = ours.get(name), theirs.get(name)
+            if left != right and None not in (left, right) and (name != "epsilon" or found.output.within):
+                seen.setdefault((name, left, right), []).append(found)
+    return (
+        *_rounding(judge),
+        *_not_finite(judge),
+        *_left_over(judge),
+        *(cause for found in judge.judged for cause in _hidden(found, judge)),
+        *(_remark(*differing, layers) for differing, layers in seen.items()),
+    )
+
+
+def _hidden(found: Judged, judge: Judge) -> Iterator[Cause]:
+    """Functions that are not the same, and return the same here: asked what they return for other numbers."""
+    differing = [words for setting, words in differing_settings(found.pair) if setting in _OF_FUNCTIONS]
+    if not differing or found.status != "agrees":
+        return
+    ours, theirs = courses_of(found.pair)
+    for factor in _OTHER_SIZES:
+        inputs = [like(value, value.values * factor, value.axes) for value in ours.inputs]
+        results = ours.result(inputs=inputs), theirs.result(inputs=inputs)
+        if results[0] is None or results[1] is None:
+            return
+        apart = judge.difference(results[0], results[1], found.output.tolerance)
+        if not apart.within:
+            text = (
+                f"{'; '.join(differing)}: without effect on this input; for {factor:g} times what the layers are given "
+                f"they would differ by {apart.max_abs:.1e}"
+            )
+            yield Cause(found.pair.a[0].path, found.pair.b[0].path, text, True, "activation")
+            return
+
+
+def _not_finite(judge: Judge) -> Iterator[Cause]:
+    """The first layer that returned what is no number, on both sides: nothing can be told from it."""
+    for found in judge.judged:
+        share = found.output.not_finite
+        if share:
+            a, b = found.pair.a[0].path, found.pair.b[0].path
+            text = (
+                f"{share:.2%} of what {a or 'the model'!r} returned is not finite, the same on both "
+                f"sides: a difference there, and in what comes of it, cannot be seen"
+            )
+            yield Cause(a, b, text, True, "not finite")
+            return
+
+
+def _left_over(judge: Judge) -> Iterator[Cause]:
+    """Outputs of one model for which the other has none."""
+    if judge.a.whole is None or judge.b.whole is None:
+        return
+    counts = [len(returned_by(side.whole)) for side in (judge.a, judge.b) if side.whole is not None]
+    if counts[0] != counts[1]:
+        text = (
+            f"a returns {counts[0]} tensors and b {counts[1]}: those without a counterpart were not compared"
+        )
+        yield Cause("", "", text, True, "outputs")
+
+
+def _rounding(judge: Judge) -> Iterator[Cause]:
+    grown = [found for found in judge.judged if found.status == "rounding"]
+    if grown:
+        first, worst = grown[0], max(grown, key=lambda found: found.output.error)
+        text = (
+            f"rounding grows through the layers to {worst.output.error:.1e}, beyond the tolerance of "
+            f"{worst.output.tolerance:g}: each layer, given the same, returns the same"
+        )
+        yield Cause(first.pair.a[0].path, first.pair.b[0].path, text, True, "rounding")
+
+
+def _remark(name: str, left: Any, right: Any, layers: list[Judged]) -> Cause:
+    first = layers[0].pair
+    where = (
+        f"in {len(layers)} layers, first {first.a[0].path!r}"
+        if len(layers) > 1
+        else f"in {first.a[0].path!r}"
+    )
+    words = f"{name} is {left} in a and {right} in b, {where}"
+    if name == "epsilon":
+        text = f"{words}: its effect is within the tolerance on this input"
+        return Cause(first.a[0].path, first.b[0].path, text, False, name)
+    effect = _after_one_step(layers[0], left, right) if name == "momentum" else None
+    text = f"{words}: without effect in evaluation mode; training will differ"
+    if effect is not None:
+        text += (
+            f": after one step on this input the running mean by {effect:.1e}, with the same momentum by 0"
+        )
+    return Cause(first.a[0].path, first.b[0].path, text, effect is not None, name)
+
+
+def _after_one_step(found: Judged, left: float, right: float) -> float | None:
+    """How far the running means would be apart after one step of training on this input."""
+    station = found.pair.a[0]
+    mean = station.weights.get("running_mean")
+    if mean is None or not station.given or "channel" not in station.given[0].axes:
+        return None
+    x = station.given[0]
+    others = tuple(place for place, axis in enumerate(x.axes) if axis != "channel")
+    new = x.values.mean(others, dtype=np.float64)
+    return float(np.max(np.abs((left - right) * (new - mean)))) if new.shape == mean.shape else None

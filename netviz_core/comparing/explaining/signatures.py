@@ -1,0 +1,228 @@
+"""What the numbers alone say of a difference: a scale, an order, a function, a narrower float, values dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, permutations
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...recomputing.activation import activated
+from ...words.arrays import AxisArray
+from ..common import Matched, matched
+from ..judging.difference import Difference
+from ..judging.judging import Judge, like
+
+Array = np.ndarray[Any, Any]
+
+_FUNCTIONS = (
+    "relu relu6 gelu silu tanh sigmoid elu selu softplus softsign mish hard_silu hard_sigmoid exponential"
+).split()
+_ALONG_AXIS = ("softmax", "log_softmax")
+_DIGITS = {"bfloat16": 2.0**-7, "float16": 2.0**-10, "float32": 2.0**-23}
+"""How far apart numbers of these floats stand; the narrowest first, whose numbers all wider ones have, too."""
+
+_MANY = 1_000_000
+
+
+class Signature(NamedTuple):
+    """How b's numbers come from a's: one word, the same in words, and what remains of the difference."""
+
+    name: str
+    words: str
+    left: Difference
+
+
+def undone(found: Signature, before: Difference) -> str:
+    """The words of a signature, and what it makes of the difference."""
+    return (
+        f"{found.words}; with that undone, the difference falls from {before.max_abs:.1e} "
+        f"to {found.left.max_abs:.1e}"
+    )
+
+
+def called(found: Signature, at_input: bool) -> str:
+    """The name of a signature; what is done to the model's input is preprocessing."""
+    return "preprocessing" if at_input and found.name == "scale" else found.name
+
+
+def signature(
+    a: AxisArray, b: AxisArray, judge: Judge, orders: Iterable[tuple[str, Array]] = ()
+) -> Signature | None:
+    """Find what was done to a's numbers to get b's, or the reverse.
+
+    Parameters
+    ----------
+    a, b : AxisArray
+        What was given or returned at the place in question.
+    judge : Judge
+        Says what agrees.
+    orders : iterable of pairs
+        In which orders a map may have been flattened to these features, in words and as indices.
+    """
+    if b.canonical().shape == a.canonical().shape or matched(a, b) is not None:
+        together = matched(a, b)
+        assert together is not None
+        for name, words, left, right in chain(_flattened(together, orders), _candidates(together)):
+            found = judge.difference(like(a, left, together.axes), like(b, right, together.axes))
+            if found.within:
+                return Signature(name, words, found)
+        narrow = _precision(together, judge)
+        if narrow is not None:
+            return narrow
+    return _laid_out(a, b, judge)
+
+
+def _flattened(both: Matched, orders: Iterable[tuple[str, Array]]) -> Iterator[tuple[str, str, Array, Array]]:
+    if both.a.ndim == 2:
+        for order, indices in orders:
+            yield "flatten order", f"b flattens in the order {order}", both.a[:, indices], both.b
+            yield "flatten order", f"a flattens in the order {order}", both.a, both.b[:, indices]
+
+
+def _candidates(both: Matched) -> Iterator[tuple[str, str, Array, Array]]:
+    a, b = (values.astype(np.float64) for values in (both.a, both.b))
+    yield from _dropped(a, b, "b")
+    yield from _dropped(b, a, "a")
+    for place, axis in enumerate(both.axes):
+        if axis != "batch" and a.shape[place] > 1:
+            cause = "channel order" if axis == "channel" else "direction" if axis == "time" else "layout"
+            yield cause, f"b has the axis {axis} in reverse", np.flip(a, place), b
+    for order in permutations(range(1, a.ndim)):
+        whole = (0, *order)
+        if whole != tuple(range(a.ndim)) and a.transpose(whole).shape == b.shape:
+            said = ", ".join(both.axes[place] for place in whole)
+            yield "layout", f"b has the axes in the order {said}", a.transpose(whole), b
+    yield from _affine(a, b, both.axes)
+    if "channel" in both.axes:
+        turned = np.flip(a, both.axes.index("channel"))
+        for _, words, left, right in _affine(turned, b, both.axes):
+            yield (
+                "scale",
+                f"b has the channels in reverse order (RGB against BGR), and {words}",
+                left,
+                right,
+            )
+    for words, function in _functions(both.axes):
+        yield "activation", f"b applies {words}, a does not", function(a), b
+        yield "activation", f"a applies {words}, b does not", a, function(b)
+
+
+def _dropped(kept: Array, thinned: Array, who: str) -> Iterator[tuple[str, str, Array, Array]]:
+    """Dropout: some values are zero, and the rest is larger by one and the same factor."""
+    there = kept != 0
+    zero = there & (thinned == 0)
+    share = float(zero.sum() / max(there.sum(), 1))
+    rest = there & ~zero
+    if not 0.005 < share < 0.995 or not rest.any():
+        return
+    factor = float(np.median(thinned[rest] / kept[rest]))
+    if abs(factor * (1 - share) - 1) > 0.2:
+        return
+    words = (
+        f"dropout is on in {who}: {share:.0%} of the values are zero there, "
+        f"and the rest is {factor:.4g} times as large"
+    )
+    yield "dropout", words, np.where(zero, 0, kept * factor), thinned
+
+
+def _affine(a: Array, b: Array, axes: Sequence[str]) -> Iterator[tuple[str, str, Array, Array]]:
+    scale, offset = _fit(a.ravel(), b.ravel())
+    yield "scale", f"b is {_times(scale, offset)}", a * scale + offset, b
+    if "channel" not in axes or a.shape[axes.index("channel")] > 4096:
+        return
+    place = list(axes).index("channel")
+    left, right = (np.moveaxis(values, place, 0).reshape(values.shape[place], -1) for values in (a, b))
+    if left.shape[1] < 8:
+        return
+    fits = [_fit(x, y) for x, y in zip(left, right, strict=True)]
+    shape = [-1 if place == other else 1 for other in range(a.ndim)]
+    scales, offsets = (np.array(part).reshape(shape) for part in zip(*fits, strict=True))
+    said = "; ".join(_times(*fit) for fit in fits[:3]) + ("; …" if len(fits) > 3 else "")
+    yield "scale", f"b is, channel by channel, {said}", a * scales + offsets, b
+
+
+def _fit(x: Array, y: Array) -> tuple[float, float]:
+    """The straight line through a cloud of points."""
+    with np.errstate(all="ignore"):
+        mean_x, mean_y = x.mean(), y.mean()
+        spread = np.dot(x - mean_x, x - mean_x)
+        scale = float(np.dot(x - mean_x, y - mean_y) / spread) if spread else 0.0
+    return scale, float(mean_y - scale * mean_x)
+
+
+def _times(scale: float, offset: float) -> str:
+    if abs(offset) < 1e-6 * (abs(scale) + 1):
+        return f"{scale:.6g} × a" if abs(scale) > 1e-3 else f"a / {1 / scale:.6g}" if scale else "0"
+    return f"{scale:.6g} × a {'+' if offset > 0 else '−'} {abs(offset):.6g}"
+
+
+def _functions(axes: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    for name in _FUNCTIONS:
+        config = {"approximate": False, "alpha": 1.0}
+        yield name, lambda values, name=name, config=config: _applied(name, values, config)
+    yield "gelu (tanh approximation)", lambda values: _applied("gelu", values, {"approximate": True})
+    for name in _ALONG_AXIS:
+        for place, axis in enumerate(axes):
+            if axis != "batch":
+                words = f"{name} along {axis}"
+                yield words, lambda values, name=name, place=place: _applied(name, values, {}, place)
+
+
+def _applied(name: str, values: Array, config: dict[str, Any], axis: int = -1) -> Array:
+    result = activated(name, values, config, axis)
+    return values if result is None else result
+
+
+def _precision(both: Matched, judge: Judge) -> Signature | None:
+    """A narrower float: all numbers of one side are such, and the other side's are as near as they can be."""
+    if both.a.dtype.kind != "f" or both.b.dtype.kind != "f" or not both.a.size:
+        return None
+    if not (np.isfinite(both.a).all() and np.isfinite(both.b).all()):
+        return None
+    for dtype, digit in _DIGITS.items():
+        for who, own, other in (("b", both.b, both.a), ("a", both.a, both.b)):
+            if not np.array_equal(round_to(own, dtype), own) or np.array_equal(round_to(other, dtype), other):
+                continue
+            apart = np.abs(own.astype(np.float64) - other)
+            scale = float(np.sqrt(np.mean(np.square(own, dtype=np.float64))))
+            if (apart <= 8 * digit * (np.abs(own) + scale)).all():
+                rounded = AxisArray(round_to(other, dtype), both.axes)
+                left = judge.difference(rounded, AxisArray(own, both.axes))
+                words = (
+                    f"{who} computes in {dtype}: every number it returned is one, "
+                    f"and no error is larger than rounding brings"
+                )
+                return Signature("precision", words, left)
+    return None
+
+
+def round_to(values: Array, dtype: str) -> Array:
+    """Round to a narrower float, and come back to float32."""
+    if dtype != "bfloat16":
+        with np.errstate(over="ignore"):
+            return values.astype(dtype).astype(np.float32)
+    bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
+    even = ((bits >> 16) & 1) + np.uint32(0x7FFF)
+    rounded: Array = ((bits + even) & np.uint32(0xFFFF0000)).view(np.float32)
+    return rounded
+
+
+def _laid_out(a: AxisArray, b: AxisArray, judge: Judge) -> Signature | None:
+    """The same numbers, read in another order: a reshape in the place of a transposition."""
+    ours, theirs = a.canonical(), b.canonical()
+    if ours.values.size != theirs.values.size or ours.shape[:1] != theirs.shape[:1] or ours.values.ndim > 5:
+        return None
+    for who, other, source, target in (("b", "a", ours, theirs), ("a", "b", theirs, ours)):
+        for order in permutations(range(1, source.values.ndim)):
+            read = source.values.transpose(0, *order).reshape(target.shape)
+            found = judge.difference(AxisArray(read, target.axes), target)
+            if found.within:
+                said = ", ".join(source.axes[place] for place in (0, *order))
+                words = (
+                    f"{who} has the same numbers in another place: "
+                    f"those of {other} read in the order {said}, and reshaped"
+                )
+                return Signature("layout", words, found)
+    return None

@@ -1,0 +1,1 @@
+"""Whether what two corresponding layers returned differs, and where that began."""

@@ -1,0 +1,354 @@
+"""Holds the numbers of pairs against each other, and finds the one where a difference begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...models.transfer import counterpart, is_neutral, merge_recurrent_biases, values_for
+from ...recomputing.activation import activated
+from ...words.arrays import Activation, AxisArray
+from ...words.errors import InputError, UnsupportedError
+from ...words.protocols import Layer
+from ..common import Matched, flattenings, matched
+from ..pairing.pairing import StationPair
+from ..sides import INPUT, Side, Station
+from .difference import Difference, difference, incomparable, tolerance_for
+
+if TYPE_CHECKING:
+    from ..pairing.frames import Frame
+
+Array = np.ndarray[Any, Any]
+
+JUMP = 5.0
+"""A layer makes an error if what it returns has one so many times as large as what it was given."""
+
+_MUCH_LESS = 0.1
+"""An order of features is the right one if so small a share of the error is left in it."""
+
+NOISE = {"float64": 1e-12, "float32": 2e-6}
+"""An error that rounding alone may bring, by dtype."""
+
+
+@dataclass(eq=False)
+class Judged:
+    """What the numbers say of a pair.
+
+    Parameters
+    ----------
+    pair : StationPair
+    given : Difference or None
+        The worst of what they were given; None if that is not known.
+    output : Difference
+    weights : mapping from name to Difference
+    status : str
+        ``agrees``; ``differs`` where the difference begins; ``passes on`` an earlier one; ``undone`` where
+        it is made up for further on; ``rounding`` where nothing else has grown; ``weights`` where these alone differ.
+    """
+
+    pair: StationPair
+    given: Difference | None
+    output: Difference
+    weights: Mapping[str, Difference] = field(default_factory=dict)
+    gradient: Difference | None = None
+    status: str = "agrees"
+
+    @property
+    def weights_agree(self) -> bool:
+        """Whether no weight is beyond the tolerance."""
+        return all(found.within for found in self.weights.values())
+
+
+class Judge:
+    """Compares what two models did, pair by pair."""
+
+    def __init__(self, a: Side, b: Side, pairs: Sequence[StationPair], tolerance: float | None) -> None:
+        self.a, self.b = a, b
+        self._tolerance = tolerance
+        # Then features that are flattened are flattened in the same order, if both do the same.
+        self._laid_out_alike = a.framework == b.framework and _data_formats(a) == _data_formats(b)
+        self._by_tail: dict[tuple[int, int], Judged] = {}
+        self.inputs = self._whole_given()
+        self.judged: list[Judged] = []
+        self.frames: Sequence[Frame] = ()
+        for pair in pairs:
+            found = Judged(pair, self._given(pair), self._output(pair))
+            found.weights = self._weights(pair)
+            self._by_tail[pair.a[-1].number, pair.b[-1].number] = found
+            self.judged.append(found)
+        self.whole = self._whole_returned()
+
+    def difference(self, a: AxisArray, b: AxisArray, tolerance: float | None = None) -> Difference:
+        """Hold two arrays against each other, after their axes have been brought together.
+
+        By default to what is tolerated of their dtypes.
+        """
+        together = matched(a, b)
+        if together is None:
+            return incomparable(f"{form_of(a)} against {form_of(b)}")
+        if tolerance is not None:
+            return difference(together.a, together.b, tolerance, together.note)
+        return self._held(together, a, b)
+
+    def _held(self, together: Matched, a: AxisArray, b: AxisArray) -> Difference:
+        tolerance = self._tolerance if self._tolerance is not None else tolerance_for(_dtype(a), _dtype(b))
+        return difference(together.a, together.b, tolerance, together.note)
+
+    def _whole_given(self) -> Difference | None:
+        if self.a.whole is None or self.b.whole is None:
+            return None
+        return self._worst(self.a.whole.given, self.b.whole.given)
+
+    def _whole_returned(self) -> Difference | None:
+        """What came out in the end; where only one side has a last activation, that is no difference."""
+        if self.a.whole is None or self.b.whole is None:
+            return None
+        for found in reversed(self.judged):
+            ends = found.pair.a[-1], found.pair.b[-1]
+            if all(_leads_to_end(side, end) for side, end in zip((self.a, self.b), ends, strict=True)):
+                return found.output
+        return self._worst(self.a.whole.returned, self.b.whole.returned)
+
+    def _worst(self, ours: Sequence[AxisArray], theirs: Sequence[AxisArray]) -> Difference | None:
+        """The worst difference of tensors that are many on both sides.
+
+        Each with that of the same name or place; where these are not the same, with that which fits it best.
+        """
+        if not ours or not theirs:
+            return None
+        if _leaves(ours) == _leaves(theirs):
+            alike = zip(*(sorted(side, key=_leaf) for side in (ours, theirs)), strict=True)
+            return max((self.difference(one, other) for one, other in alike), key=lambda part: part.error)
+        few, many, turned = (ours, theirs, False) if len(ours) <= len(theirs) else (theirs, ours, True)
+        left, found = list(many), []
+        for one in few:
+            options = [
+                self.difference(other, one) if turned else self.difference(one, other) for other in left
+            ]
+            best = min(range(len(options)), key=lambda place: options[place].error)
+            found.append(options[best])
+            del left[best]
+        return max(found, key=lambda part: part.error)
+
+    def _given(self, pair: StationPair) -> Difference | None:
+        head_a, head_b = pair.head_a, pair.head_b
+        if not head_a.given or not head_b.given:
+            return None
+        if len(head_a.given) == len(head_b.given) == 1:
+            known = self._of_source(head_a.sources[0], head_b.sources[0])
+            if known is not None:
+                return known
+        found = self._worst(head_a.given, head_b.given)
+        if found is not None and not found.within and not self._laid_out_alike:
+            return self._in_another_order(head_a, head_b, found) or found
+        return found
+
+    def _of_source(self, source_a: int | None, source_b: int | None) -> Difference | None:
+        """What is known already of what two stations were given."""
+        if source_a is None or source_b is None:
+            return None
+        if source_a == source_b == INPUT:
+            return self.inputs
+        known = self._by_tail.get((source_a, source_b))
+        return (
+            known.output
+            if known is not None and known.pair.function_of_a is known.pair.function_of_b
+            else None
+        )
+
+    def _in_another_order(self, head_a: Station, head_b: Station, found: Difference) -> Difference | None:
+        """Features that were flattened in different orders: the same, if they are the same in one of them."""
+        ours, theirs = head_a.given[0], head_b.given[0]
+        if len(ours.shape) != 2 or ours.shape != theirs.shape:
+            return None
+        options = [
+            self._held(Matched(left, right, ours.axes, f"features in another order ({words})"), ours, theirs)
+            for side, station in ((self.a, head_a), (self.b, head_b))
+            for words, indices in orders_before(side, station, ours.shape[1])
+            for left, right in (
+                (ours.values[:, indices], theirs.values),
+                (ours.values, theirs.values[:, indices]),
+            )
+        ]
+        best = min(options, key=lambda option: option.error, default=None)
+        return best if best is not None and best.error < _MUCH_LESS * found.error else None
+
+    def _output(self, pair: StationPair) -> Difference:
+        ours, theirs = outputs_of(pair)
+        if _leaves(ours) == _leaves(theirs):
+            found = self._worst(ours, theirs)
+        else:
+            found = (
+                self._worst(ours[:1], theirs) if len(ours) <= len(theirs) else self._worst(ours, theirs[:1])
+            )
+        if found is None:
+            return incomparable("nothing was returned on one side")
+        if not found.within and pair.a[0].layer.kind == "reshape" and not self._laid_out_alike:
+            return self._flattened(pair.a[-1], ours[0], theirs[0]) or found
+        return found
+
+    def _flattened(self, station: Station, ours: AxisArray, theirs: AxisArray) -> Difference | None:
+        """Two flattened maps are the same, if they are so in one order of their axes."""
+        source = station.given[0].canonical() if station.given else None
+        if source is None or ours.shape != theirs.shape or len(ours.shape) != 2 or len(source.shape) < 3:
+            return None
+        for words, indices in flattenings(source.shape[1:], source.axes[1:]):
+            for left, right in (
+                (ours.values[:, indices], theirs.values),
+                (ours.values, theirs.values[:, indices]),
+            ):
+                note = f"features in another order ({words})"
+                found = self._held(Matched(left, right, ours.axes, note), ours, theirs)
+                if found.within:
+                    return found
+        return None
+
+    def _weights(self, pair: StationPair) -> dict[str, Difference]:
+        if len({len(pair.a), len(pair.b)}) > 1 and any("folded" in note for note in pair.notes):
+            return {}
+        return weight_differences(pair.a[0].layer, pair.b[0].layer, self._tolerance)
+
+
+def outputs_of(pair: StationPair) -> tuple[list[AxisArray], list[AxisArray]]:
+    """What comes out of both sides of a pair, in the form in which it can be compared."""
+    ours, theirs = returned_by(pair.a[-1]), returned_by(pair.b[-1])
+    if pair.function_of_a is not None:
+        ours = [_after(value, pair.function_of_a) for value in ours]
+    if pair.function_of_b is not None:
+        theirs = [_after(value, pair.function_of_b) for value in theirs]
+    return _last_states(pair.a[-1], ours, theirs), _last_states(pair.b[-1], theirs, ours)
+
+
+def weight_differences(a: Layer, b: Layer, tolerance: float | None = None) -> dict[str, Difference]:
+    """How far each weight of b is from what it would be as a copy of a's."""
+    if not b.weights and not a.weights:
+        return {}
+    try:
+        values, _ = values_for(a, b, copy=False)
+    except UnsupportedError as error:
+        return {"": incomparable(str(error))}
+    held = held_by(b, a)
+    found = {}
+    for name, weight in b.weights.items():
+        if name not in held:
+            continue
+        try:
+            expected, note = counterpart(name, weight, values, a, b)
+            limit = (
+                tolerance if tolerance is not None else tolerance_for(_weight_dtype(a, name), weight.dtype)
+            )
+            found[name] = difference(expected, held[name], limit, note)
+        except (InputError, UnsupportedError) as error:
+            found[name] = incomparable(str(error))
+    for name in values.keys() - b.weights.keys():
+        if not is_neutral(name, values[name]):
+            found[name] = incomparable("b's layer has no such weight")
+    return found
+
+
+def weight_pairs(a: Layer, b: Layer) -> dict[str, tuple[Array, Array]]:
+    """The weights of two layers, a's in the form that b's would have as a copy of them."""
+    found = {}
+    with suppress(UnsupportedError):
+        values, _ = values_for(a, b)
+        for name, held in held_by(b, a).items():
+            with suppress(InputError):
+                found[name] = counterpart(name, b.weights[name], values, a, b)[0], held.copy()
+    return found
+
+
+def held_by(layer: Layer, other: Layer) -> dict[str, Array]:
+    """The weights of a layer as far as another one has such: one bias for two that do what one does."""
+    held = {name: weight.peek() for name, weight in layer.weights.items()}
+    merge_recurrent_biases(other, held)
+    return held
+
+
+def _weight_dtype(layer: Layer, name: str) -> str:
+    weight = layer.weights.get(name)
+    return weight.dtype if weight is not None else "float32"
+
+
+def returned_by(station: Station) -> list[AxisArray]:
+    """What a station returned that can be compared: numbers."""
+    return [value for value in station.returned if value.values.dtype.kind not in "OSU"]
+
+
+def _after(value: AxisArray, layer: Station) -> AxisArray:
+    config = layer.layer.config
+    axis = value.axes.index("channel") if "channel" in value.axes else -1
+    result = activated(str(config["activation"]), value.values, config, axis)
+    return value if result is None else like(value, result, value.axes)
+
+
+def like(value: AxisArray, numbers: Array, axes: Sequence[str]) -> Activation:
+    """Other numbers, to be held to what is tolerated of a value."""
+    return Activation(numbers, tuple(axes), dtype=_dtype(value))
+
+
+def _last_states(station: Station, own: Sequence[AxisArray], others: Sequence[AxisArray]) -> list[AxisArray]:
+    """Of a recurrent layer the last state alone, where the other one returns no more than that."""
+    recurrent = station.layer.kind in ("lstm", "gru", "rnn")
+    if not recurrent or not own or not others or len(own) < 2:
+        return list(own)
+    if "time" not in own[0].axes or len(others[0].shape) != 2:
+        return list(own)
+    states = own[1].values
+    directions = 2 if station.layer.config.get("bidirectional") else 1
+    last = np.concatenate(list(states[-directions:]), axis=-1)
+    return [Activation(last, ("batch", "channel"), dtype=_dtype(own[0]))]
+
+
+def orders_before(side: Side, station: Station, features: int) -> Iterator[tuple[str, Array]]:
+    """The orders in which the last map before a station can have been flattened to so many features."""
+    for earlier in reversed(side.stations[: station.number]):
+        value = earlier.returned[0] if earlier.returned else None
+        if value is not None and len(value.shape) > 2 and int(np.prod(value.shape[1:])) == features:
+            yield from flattenings(value.shape[1:], value.axes[1:])
+            return
+
+
+def _data_formats(side: Side) -> set[Any]:
+    return {layer.config.get("data_format") for layer in side.layers.values()} - {None}
+
+
+def _leads_to_end(side: Side, station: Station) -> bool:
+    """Whether what a station returned is what the model does, but for a last activation."""
+    assert side.whole is not None
+    sources = side.whole.sources if side.whole not in side.stations else (station.number,)
+    if sources == (station.number,):
+        return _is_first_of(station, side.whole.returned[0])
+    if len(sources) != 1 or sources[0] in (None, INPUT):
+        return False
+    last = side.stations[sources[0]]
+    return last.layer.config.get("activation") in ("softmax", "sigmoid", "log_softmax") and (
+        last.layer.kind == "activation" and last.sources == (station.number,)
+    )
+
+
+def _is_first_of(station: Station, value: AxisArray) -> bool:
+    """Whether this is the first of what a station returned: the one that is compared in any case."""
+    first = station.returned[0].values
+    return first is value.values or np.array_equal(first, value.values, equal_nan=first.dtype.kind in "fc")
+
+
+def _leaves(values: Sequence[AxisArray]) -> list[str]:
+    """Which parts of a structure these are."""
+    return sorted(map(_leaf, values))
+
+
+def _leaf(value: AxisArray) -> str:
+    return getattr(value, "leaf", "")
+
+
+def _dtype(array: AxisArray) -> str:
+    return getattr(array, "dtype", "") or str(array.values.dtype)
+
+
+def form_of(array: AxisArray) -> str:
+    """The axes of an array with their sizes, in words."""
+    return f"({', '.join(f'{axis} {size}' for axis, size in array.sizes.items())})"

@@ -1,0 +1,60 @@
+"""Whether a model returns the same twice: one that does not differs from every other, and from itself."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from contextlib import nullcontext
+
+import numpy as np
+
+from ...words.arrays import AxisArray
+from ..explaining.causes import Cause
+from ..sides import Side, side_of
+from .judging import Judge
+
+
+def unsteady(judge: Judge) -> list[Cause]:
+    """Run each model that is here once more, and name the first layer that returned something else."""
+    found = []
+    for side in (judge.a, judge.b):
+        path = _first_change(side, judge)
+        if path is not None:
+            where = f"layer {path!r}" if path else "an operation between its layers"
+            text = (
+                f"{side.name} is not deterministic: given the same input again, {where} returned something else; "
+                f"switch off what is random in it, then compare again"
+            )
+            found.append(
+                Cause(
+                    path if side is judge.a else "",
+                    path if side is judge.b else "",
+                    text,
+                    True,
+                    "not deterministic",
+                )
+            )
+    return found
+
+
+def _first_change(side: Side, judge: Judge) -> str | None:
+    if side.network is None or side.inputs is None:
+        return None
+    backend = side.network.backend
+    # A backend puts its random generators back after each pass: the same numbers would be drawn again.
+    with backend.stirred(side.network.native) if hasattr(backend, "stirred") else nullcontext():
+        again = side_of(side.name, side.network, side.inputs, sys.maxsize)
+    for before, after in zip(side.stations, again.stations, strict=False):
+        if not _agree(before.returned, after.returned, judge):
+            return before.path if _agree(before.given, after.given, judge) else ""
+    if side.whole is None or again.whole is None:
+        return None
+    return None if _agree(side.whole.returned, again.whole.returned, judge) else ""
+
+
+def _agree(before: Sequence[AxisArray], after: Sequence[AxisArray], judge: Judge) -> bool:
+    """Whether all numbers are the same, most of them to the last bit."""
+    return all(
+        np.array_equal(x.values, y.values) or judge.difference(x, y).within
+        for x, y in zip(before, after, strict=False)
+    )

@@ -1,0 +1,219 @@
+"""What a comparison found, as text, Markdown, plain dictionaries and JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...words.arrays import AxisArray
+from ...words.text_tables import laid_out, longest, printable, shortened, wrapped
+from ..explaining.causes import Cause
+from . import wording
+from .wording import NUMBERS, TITLES, Row
+
+if TYPE_CHECKING:
+    from .view import Comparison
+
+WIDTH = 110
+"""How many columns of a terminal the text takes."""
+
+_SHORTEST_NAME = 12
+_SHORT_EVIDENCE = {
+    "given": "g", "weights": "w", "output": "o", "name": "n", "input": "i", "order": "r", "kind": "k", "shapes": "s",
+}  # fmt: skip
+
+
+def text(found: Comparison) -> str:
+    """The report as plain text, 110 columns wide."""
+    return "\n".join(_text_lines(found))
+
+
+def markdown(found: Comparison) -> str:
+    """The report in Markdown; names may hold any characters."""
+    return "\n".join(_markdown_lines(found)) + "\n"
+
+
+def as_dict(found: Comparison) -> dict[str, Any]:
+    """The whole comparison as JSON has it; of arrays their axes and shapes alone."""
+    first = found.first_outputs
+    return {
+        "title": found.title,
+        "agrees": found.agrees,
+        "verdict": wording.verdict(found),
+        "names": list(found.names),
+        "first_divergence": _plain(found.first_divergence),
+        "first_number": found.first_number,
+        "causes": _plain(found.causes),
+        "output": _plain(found.output),
+        "pairs": _plain(found.pairs),
+        "unmatched_a": list(found.unmatched_a),
+        "unmatched_b": list(found.unmatched_b),
+        "reasons": dict(found.reasons),
+        "first_outputs": None if first is None else [_plain_form(output) for output in first],
+        "first_weights": {
+            name: [list(own.shape) for own in both] for name, both in found.first_weights.items()
+        },
+    }
+
+
+def json_text(found: Comparison) -> str:
+    """The same as JSON."""
+    return json.dumps(as_dict(found), indent=2, allow_nan=False)
+
+
+def _text_lines(found: Comparison) -> Iterator[str]:
+    for words in _paragraphs(found):
+        yield from textwrap.wrap(printable(words), WIDTH)
+    yield ""
+    yield f"{wording.rows_heading(found)}:"
+    yield from _text_table(wording.rows_around(found))
+    yield from wrapped(f"{wording.ERROR_WORDS}; tolerated: {wording.tolerance_words(found)}", WIDTH)
+    if others := wording.remaining_causes(found):
+        yield ""
+        yield "Also:"
+        for cause in others:
+            yield from wrapped(printable(f"- {_tag(cause)}{cause.text}"), WIDTH)
+    if left := list(wording.without_partner(found)):
+        yield ""
+        yield "Without a partner:"
+        for one in left:
+            yield from wrapped(printable(f"- {one}"), WIDTH)
+
+
+def _paragraphs(found: Comparison) -> Iterator[str]:
+    yield wording.verdict(found)
+    cause = wording.why(found)
+    if cause is not None:
+        yield f"Why: {_tag(cause)}{cause.text}."
+    yield from wording.circumstances(found)
+
+
+def _tag(cause: Cause) -> str:
+    return "(confirmed) " if cause.confirmed else ""
+
+
+def _text_table(rows: Sequence[Row]) -> Iterator[str]:
+    pairs = [row for row in rows if not row.is_gap]
+    columns = {name: [getattr(TITLES, name), *(_cell(row, name) for row in pairs)] for name in _shown(pairs)}
+    if "layer_b" not in columns:
+        columns["layer_a"][0] = "layer"
+    legend = _shorten_evidence(columns) if _width(columns) > WIDTH else ""
+    _narrow(columns)
+    titles, *lines = zip(*columns.values(), strict=True)
+    above, rule, *between, below = laid_out(titles, [name in NUMBERS for name in columns], lines)
+    told = iter(between)
+    yield from (above, rule)
+    yield from (f"⋮  {row.layer_a}" if row.is_gap else next(told) for row in rows)
+    yield below
+    if legend:
+        yield legend
+
+
+def _shown(pairs: Sequence[Row]) -> list[str]:
+    """The columns; one for the names where both sides have the same. Weights are told in words."""
+    same = all(row.has_one_name for row in pairs)
+    left_out = {"weights", "layer_b"} if same else {"weights"}
+    return [name for name in wording.columns_of(pairs) if name not in left_out]
+
+
+def _cell(row: Row, name: str) -> str:
+    return printable(getattr(row, name))
+
+
+def _width(columns: Mapping[str, Sequence[str]]) -> int:
+    return sum(map(longest, columns.values())) + 2 * (len(columns) - 1)
+
+
+def _shorten_evidence(columns: dict[str, list[str]]) -> str:
+    """Letters in the place of words; gives back what they mean."""
+    used: dict[str, str] = {}
+
+    def letter(word: re.Match[str]) -> str:
+        used[word[0]] = _SHORT_EVIDENCE[word[0]]
+        return used[word[0]]
+
+    pattern = "|".join(_SHORT_EVIDENCE)
+    _, *cells = columns["evidence"]
+    columns["evidence"] = ["by", *(re.sub(", | and ", " ", re.sub(pattern, letter, cell)) for cell in cells)]
+    return f"by: {', '.join(f'{short} {word}' for word, short in used.items())}"
+
+
+def _narrow(columns: dict[str, list[str]]) -> None:
+    """Shorten names until all fits: of both columns, the wider one."""
+    widths = {name: longest(columns[name]) for name in ("layer_a", "layer_b") if name in columns}
+    for _ in range(_width(columns) - WIDTH):
+        widest = max(widths, key=widths.__getitem__)
+        widths[widest] = max(widths[widest] - 1, _SHORTEST_NAME)
+    for name, width in widths.items():
+        columns[name] = [shortened(cell, width) for cell in columns[name]]
+
+
+def _markdown_lines(found: Comparison) -> Iterator[str]:
+    yield f"# {in_markdown(found.title)}"
+    for words in _paragraphs(found):
+        yield from ("", in_markdown(words))
+    yield from ("", f"## {in_markdown(wording.rows_heading(found))}", "")
+    yield from _markdown_table(wording.rows_around(found))
+    yield from ("", in_markdown(f"{wording.ERROR_WORDS}; tolerated: {wording.tolerance_words(found)}"))
+    others = [f"{_tag(cause)}{cause.text}" for cause in wording.remaining_causes(found)]
+    for heading, entries in (("Also", others), ("Without a partner", list(wording.without_partner(found)))):
+        if entries:
+            yield from ("", f"## {heading}", "")
+            yield from (f"- {in_markdown(entry)}" for entry in entries)
+
+
+def _markdown_table(rows: Sequence[Row]) -> Iterator[str]:
+    def line(cells: Iterable[str]) -> str:
+        return f"| {' | '.join(cells)} |"
+
+    columns = wording.columns_of(rows)
+    yield line(in_markdown(getattr(TITLES, name)) for name in columns)
+    yield line("---:" if name in NUMBERS else "---" for name in columns)
+    for row in rows:
+        cells = [
+            (_name_in_markdown if name.startswith("layer") and not row.is_gap else in_markdown)(
+                getattr(row, name)
+            )
+            for name in columns
+        ]
+        yield line(f"**{cell}**" if row.is_first and cell else cell for cell in cells)
+
+
+def in_markdown(words: str) -> str:
+    """The words such that Markdown, and HTML within it, shows them as they are."""
+    return re.sub(
+        r"[\\`*{}\[\]<>#|~$&@]|(?<!\w)_|_(?!\w)|(?<=http):|(?<=https):|(?<=www)\.", _entity, printable(words)
+    )
+
+
+def _name_in_markdown(name: str) -> str:
+    """A layer's name as code: in backticks where that is safe."""
+    return f"`{name}`" if re.fullmatch(r"[\w./:-]+", name) else f"<code>{in_markdown(name)}</code>"
+
+
+def _entity(found: re.Match[str]) -> str:
+    return f"&#{ord(found[0])};"
+
+
+def _plain(value: Any) -> Any:
+    """Data classes as dictionaries, and numbers that JSON does not have as None."""
+    if is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(name): _plain(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(part) for part in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return value if not isinstance(value, float) or math.isfinite(value) else None
+
+
+def _plain_form(array: AxisArray) -> dict[str, Any]:
+    return {"axes": list(array.axes), "shape": list(array.shape)}

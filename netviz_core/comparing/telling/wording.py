@@ -1,0 +1,340 @@
+"""What a comparison found, in sentences and cells: the same for every form of report."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..explaining.causes import Cause
+from ..judging.difference import Difference
+
+if TYPE_CHECKING:
+    from .view import Comparison, LayerPair
+
+MOST_ROWS = 24
+"""Of how many pairs all are shown."""
+
+BEFORE, AFTER = 5, 10
+"""Of more, how many before and after the first divergence."""
+
+ERROR_WORDS = "error: the largest of |a − b| / (rms + |b|), over all values compared"
+
+_GAP = "⋮"
+_MOST_NAMES = 12
+_STATUS_OF_ONE = {
+    "passes on": "passes a difference on", "undone": "is undone further on",
+    "weights": "differs in its weights alone", "gradient": "differs in its gradient alone",
+}  # fmt: skip
+_STATUS_OF_MANY = {
+    "agrees": "agree", "differs": "differ", "passes on": "pass a difference on", "undone": "are undone further on",
+    "weights": "differ in their weights alone", "gradient": "differ in their gradients alone",
+}  # fmt: skip
+
+
+class Row(NamedTuple):
+    """A line of the table of pairs; of what is not shown only `layer_a`, in words, is filled in."""
+
+    number: str
+    layer_a: str
+    layer_b: str = ""
+    kind: str = ""
+    largest: str = ""
+    error: str = ""
+    given: str = ""
+    weights: str = ""
+    gradient: str = ""
+    status: str = ""
+    confidence: str = ""
+    evidence: str = ""
+    is_first: bool = False
+    has_one_name: bool = False
+    note: str = ""
+
+    @property
+    def is_gap(self) -> bool:
+        """Whether it stands for pairs that are not shown."""
+        return self.number == _GAP
+
+
+TITLES = Row(
+    "#", "a", "b", "kind", "|a − b|", "error", "given", "weights", "gradient", "status", "sure", "paired by"
+)
+NUMBERS = ("number", "largest", "error", "given", "weights", "gradient", "confidence")
+"""The fields of a row that stand on the right."""
+
+
+def figure(value: float) -> str:
+    """A difference, in two digits; nothing where it is not known."""
+    if math.isnan(value):
+        return ""
+    return f"{value:.1e}" if value else "0"
+
+
+def limit(tolerance: float) -> str:
+    """A tolerance, as short as it can be written."""
+    return f"{tolerance:.1e}".replace(".0e", "e")
+
+
+def layer_name(path: str) -> str:
+    """What a layer is called: the outermost model has no path."""
+    return path or "(the model)"
+
+
+def verdict(found: Comparison) -> str:
+    """Whether the two agree; if not, where they first differ, and by how much."""
+    return " ".join(_agreement(found) if found.first_divergence is None else _divergence(found))
+
+
+def why(found: Comparison) -> Cause | None:
+    """The foremost cause of the divergence."""
+    return found.causes[0] if found.first_divergence is not None and found.causes else None
+
+
+def remaining_causes(found: Comparison) -> Sequence[Cause]:
+    """All but the foremost cause, or all where nothing diverges: what shows only in training, say."""
+    return found.causes if why(found) is None else found.causes[1:]
+
+
+def circumstances(found: Comparison) -> Iterator[str]:
+    """How the two outputs and weights of the first divergence differ, why they are a pair, and what follows."""
+    first = found.first_divergence
+    if first is None:
+        return
+    if math.isfinite(first.mean_abs_difference):
+        yield _measures(first)
+    if first.weights:
+        yield _weights(first)
+    if first.gradient is not None:
+        yield f"The gradient with respect to what they returned {_apart(first.gradient)}."
+    if not found.is_between_layers:
+        if first.note and first.status != "weights" and math.isfinite(first.error):
+            yield f"How they were compared: {first.note}."
+        yield f"That these two layers correspond is {first.confidence:.0%} sure, by {', '.join(first.evidence)}."
+    yield " ".join((f"{_consequences(found)}.", *_in_the_end(found)))
+
+
+def _measures(first: LayerPair) -> str:
+    cosine = (
+        "" if math.isnan(first.cosine_similarity) else f"cosine similarity {first.cosine_similarity:.4g}, "
+    )
+    return (
+        f"Mean difference {figure(first.mean_abs_difference)}, relative error {figure(first.relative_error)}, "
+        f"{cosine}{_share(first.share_beyond)} of the values beyond the tolerance."
+    )
+
+
+def _weights(first: LayerPair) -> str:
+    odd = {name: part for name, part in first.weights.items() if not part.within}
+    if not odd:
+        return f"Their weights agree ({', '.join(first.weights)})."
+    told = "; ".join(f"{name} {_apart(part)}" for name, part in odd.items())
+    same = [name for name in first.weights if name not in odd]
+    return f"Their weights differ: {told}{f'; {_listed(same)} the same' if same else ''}."
+
+
+def _consequences(found: Comparison) -> str:
+    """What has become of all pairs."""
+    return f"{counted(len(found.pairs), 'pair')} of layers: {status_counts(found.pairs)}"
+
+
+def tolerance_words(found: Comparison) -> str:
+    """What was tolerated."""
+    used = sorted({pair.tolerance for pair in found.pairs if pair.tolerance > 0})
+    if not used:
+        return "not known"
+    return limit(used[0]) if len(used) == 1 else f"{limit(used[0])} to {limit(used[-1])}, by dtype"
+
+
+def status_counts(pairs: Iterable[LayerPair]) -> str:
+    """How many of the pairs agree, differ, pass a difference on, …"""
+    counted = Counter(pair.status for pair in pairs)
+    return ", ".join(f"{count:,} {_status_words(status, count)}" for status, count in counted.items())
+
+
+def without_partner(found: Comparison) -> Iterator[str]:
+    """Layers that have no partner, those of one reason together."""
+    for side, paths in (("a", found.unmatched_a), ("b", found.unmatched_b)):
+        by_reason: dict[str, list[str]] = {}
+        for path in paths:
+            by_reason.setdefault(found.reasons.get(f"{side}:{path}", ""), []).append(layer_name(path))
+        for reason, names in by_reason.items():
+            more = f" and {len(names) - _MOST_NAMES:,} more" if len(names) > _MOST_NAMES else ""
+            yield f"in {side}: {', '.join(names[:_MOST_NAMES])}{more}{f' ({reason})' if reason else ''}"
+
+
+def rows_around(found: Comparison) -> list[Row]:
+    """The pairs around the first divergence, or nearest to the tolerance; all if they are few."""
+    pairs = found.pairs
+    if len(pairs) <= MOST_ROWS:
+        return rows_of_all(found)
+    if found.first_number is None:
+        nearest = sorted(range(len(pairs)), key=lambda i: _closeness(pairs[i]), reverse=True)[:AFTER]
+        return [_row(found, i) for i in sorted(nearest)]
+    start, stop = max(found.first_number - BEFORE, 0), min(found.first_number + AFTER + 1, len(pairs))
+    return [
+        *_left_out(pairs[:start]),
+        *(_row(found, i) for i in range(start, stop)),
+        *_left_out(pairs[stop:]),
+    ]
+
+
+def rows_of_all(found: Comparison) -> list[Row]:
+    """Every pair."""
+    return [_row(found, number) for number in range(len(found.pairs))]
+
+
+def columns_of(rows: Sequence[Row]) -> list[str]:
+    """The fields that make a table: names, and what is known of any pair."""
+    names = Row._fields[: Row._fields.index("is_first")]
+    known = {name for row in rows if not row.is_gap for name in names if getattr(row, name)}
+    return [name for name in names if name in known or name in ("number", "layer_a", "layer_b")]
+
+
+def rows_heading(found: Comparison) -> str:
+    """Which pairs `rows_around` gives."""
+    total = len(found.pairs)
+    if total <= MOST_ROWS:
+        return "All pairs of layers"
+    if found.first_number is None:
+        return f"The {AFTER} pairs of {total:,} that are nearest to the tolerance"
+    return f"Around the first divergence, of {total:,} pairs"
+
+
+def _agreement(found: Comparison) -> Iterator[str]:
+    if not found.pairs:
+        yield f"{_both(found)} agree, in no pair of layers."
+        return
+    yield f"{_both(found)} agree. {_consequences(found)}."
+    worst = max((pair for pair in found.pairs if pair.within_tolerance), key=_closeness, default=None)
+    if worst is not None and worst.error:
+        told = f"error {figure(worst.error)}, tolerated {limit(worst.tolerance)}"
+        yield f"Nearest to the tolerance comes {_at(worst)}: {told}."
+    elif worst is not None:
+        yield "What agrees is the same to the last digit."
+    yield from _in_the_end(found)
+    for what, count in (
+        ("weights", sum(any(not part.within for part in pair.weights.values()) for pair in found.pairs)),
+        ("gradients", sum(pair.gradient is not None and not pair.gradient.within for pair in found.pairs)),
+    ):
+        if count:
+            yield f"The {what} of {counted(count, 'pair')} differ."
+
+
+def _in_the_end(found: Comparison) -> Iterator[str]:
+    if found.output is not None:
+        yield f"What the models return in the end {_apart(found.output)}."
+
+
+def _divergence(found: Comparison) -> Iterator[str]:
+    first = found.first_divergence
+    assert first is not None
+    yield f"{_both(found)} do not agree."
+    error = f"error {figure(first.error)}, tolerated {limit(first.tolerance)}"
+    by = f"by {figure(first.max_abs_difference)} at most ({error})"
+    if found.is_between_layers:
+        place = first.note.removeprefix("between layers: ")
+        yield f"They first differ between layers, {place}, at {_names(first)}: {by}."
+        return
+    number = "" if found.first_number is None else f", pair {found.first_number + 1} of {len(found.pairs)}"
+    yield f"They first differ at {_at(first)}{number}."
+    if not math.isfinite(first.error):
+        yield f"The two cannot be compared{f': {first.note}' if first.note else ''}."
+    elif first.within_tolerance:
+        yield f"What the two returned on this input agrees ({error})."
+    elif first.status == "weights":
+        yield f"Nothing was run; their weights differ {by}."
+    else:
+        yield f"{_given(first)}; what they returned differs {by}."
+
+
+def _given(first: LayerPair) -> str:
+    if math.isnan(first.given_error):
+        return "What the two were given is not known"
+    if not first.given_error:
+        return "The two were given the same"
+    if first.given_error <= first.tolerance:
+        return f"What the two were given agrees (error {figure(first.given_error)})"
+    return f"What the two were given differs less (error {figure(first.given_error)})"
+
+
+def _both(found: Comparison) -> str:
+    return " and ".join(_side(name) for name in found.names)
+
+
+def _side(name: str) -> str:
+    """``a: torch`` as it stands in a sentence."""
+    side, colon, framework = name.partition(": ")
+    return f"{side} ({framework})" if colon else name
+
+
+def _at(pair: LayerPair) -> str:
+    call = f", call {pair.call}" if pair.call else ""
+    return f"{_names(pair)} ({pair.kind}{call})"
+
+
+def _names(pair: LayerPair) -> str:
+    told = repr(layer_name(pair.path_a))
+    return told if pair.path_b == pair.path_a else f"{told} of a, {layer_name(pair.path_b)!r} of b"
+
+
+def _apart(part: Difference) -> str:
+    if not math.isfinite(part.max_abs):
+        return f"cannot be compared: {part.note}" if part.note else "is finite in one alone"
+    if not part.max_abs:
+        return "is the same"
+    beyond = f", {_share(part.beyond)} of its values beyond the tolerance" if not part.within else ""
+    return f"differs by {figure(part.max_abs)} at most{beyond}"
+
+
+def _share(share: float) -> str:
+    return f"{share:.1%}" if share >= 1e-3 or not share else f"a share of {share:.1e}"
+
+
+def _row(found: Comparison, number: int) -> Row:
+    pair = found.pairs[number]
+    return Row(
+        number=str(number + 1),
+        layer_a=layer_name(pair.path_a) + (f":{pair.call}" if pair.call else ""),
+        layer_b=layer_name(pair.path_b),
+        kind=pair.kind,
+        largest=figure(pair.max_abs_difference),
+        error=figure(pair.error),
+        given=figure(pair.given_error),
+        weights=figure(max((part.error for part in pair.weights.values()), default=math.nan)),
+        gradient=figure(math.nan if pair.gradient is None else pair.gradient.error),
+        status=pair.status,
+        confidence=f"{pair.confidence:.0%}",
+        evidence=", ".join(pair.evidence),
+        is_first=number == found.first_number and not found.is_between_layers,
+        has_one_name=pair.path_a == pair.path_b,
+        note=pair.note,
+    )
+
+
+def _left_out(pairs: Sequence[LayerPair]) -> Iterator[Row]:
+    if pairs:
+        yield Row(_GAP, f"{len(pairs):,} more: {status_counts(pairs)}")
+
+
+def _status_words(status: str, count: int) -> str:
+    if count == 1 or status not in _STATUS_OF_MANY:
+        return _STATUS_OF_ONE.get(status, status)
+    return _STATUS_OF_MANY[status]
+
+
+def _closeness(pair: LayerPair) -> float:
+    """How near to the tolerance an error is."""
+    if math.isnan(pair.error):
+        return math.inf
+    return pair.error / pair.tolerance if pair.tolerance else pair.error
+
+
+def counted(count: int, what: str) -> str:
+    """A number of things, in the singular or plural."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'}"

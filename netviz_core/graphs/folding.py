@@ -1,0 +1,247 @@
+"""Makes one node of many: of containers, of blocks that repeat, of what follows one another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
+
+from ..words.errors import InputError, LayerNotFoundError, as_integer, nearest
+from .view import Graph, GraphEdge, GraphGroup, GraphNode
+
+
+def fold(graph: Graph, layers: str | None, depth: int | None, at_most: int | None, repeats: bool) -> Graph:
+    """See `netviz_core.graphs.view.Graph.fold`."""
+    if sum(choice is not None for choice in (layers, depth, at_most)) != 1:
+        raise InputError(
+            "say what to fold with one of layers= (a path or glob of containers), depth= and at_most= (nodes)"
+        )
+    if layers is not None:
+        if not isinstance(layers, str):
+            raise InputError(f"layers={layers!r} is not the path or glob of containers, such as 'layer*.*'")
+        return _folded(graph, _matching(graph, layers), repeats)
+    if depth is not None:
+        return _folded(graph, _at_depth(graph, _positive(depth, "depth")), repeats)
+    most = _positive(at_most, "at_most")
+    return next(folded for folded in foldings(graph, most, repeats) if len(folded.nodes) <= most)
+
+
+def foldings(graph: Graph, most: int, repeats: bool = True) -> Iterator[Graph]:
+    """The graph as it is, then coarser and coarser, until it has no more than so many nodes."""
+    yield graph
+    deepest = max((len(around) for around in _all_around(graph).values()), default=0)
+    coarsest = graph
+    for depth in range(deepest, 0, -1):
+        coarsest = _folded(graph, _at_depth(graph, depth), repeats)
+        yield coarsest
+    length = 1
+    while length < len(coarsest.nodes):
+        length *= 2
+        chains = _chains_folded(coarsest, length)
+        yield chains
+    yield _end_folded(chains, most)
+
+
+def _positive(value: object, name: str) -> int:
+    number = as_integer(value, name)
+    if number < 1:
+        raise InputError(f"{name}={number} is less than 1")
+    return number
+
+
+def _matching(graph: Graph, pattern: str) -> set[str]:
+    paths = [group.path for group in graph.groups]
+    found = {path for path in paths if path == pattern} or {
+        path for path in paths if fnmatchcase(path, pattern)
+    }
+    if not found:
+        known = nearest(pattern, paths) or "the model has none"
+        raise LayerNotFoundError(f"there is no container {pattern!r} to fold; {known}")
+    return found
+
+
+def _at_depth(graph: Graph, depth: int) -> set[str]:
+    return {path for path, around in _all_around(graph).items() if len(around) == depth}
+
+
+def _all_around(graph: Graph) -> dict[str, tuple[str, ...]]:
+    """The containers around each place, the outermost first; its own path, if it has one, is the last."""
+    around: dict[str, tuple[str, ...]] = {"": ()}
+    for group in graph.groups:
+        around[group.path] = (*around[group.group], group.path)
+    return around
+
+
+def _folded(graph: Graph, containers: set[str], repeats: bool) -> Graph:
+    """Each of these containers as one node; of those within each other the outermost."""
+    around = _all_around(graph)
+    outermost = {
+        place: next((path for path in paths if path in containers), None) for place, paths in around.items()
+    }
+    members: dict[str, list[GraphNode]] = {}
+    for node in graph.nodes:
+        path = outermost[node.group]
+        if path is not None:
+            members.setdefault(path, []).append(node)
+    groups = {group.path: group for group in graph.groups}
+    flow = _Flow(graph)
+    made = {path: _container(groups[path], nodes, flow) for path, nodes in members.items()}
+    folded = _contracted(graph, {node.id: made[path] for path, nodes in members.items() for node in nodes})
+    if not repeats:
+        return folded
+    structures = {path: flow.structure(nodes) for path, nodes in members.items()}
+    return _repeats_folded(folded, structures)
+
+
+class _Flow:
+    """What each node of a graph reads, and who reads it."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.read: dict[str, list[GraphEdge]] = {node.id: [] for node in graph.nodes}
+        self.made: dict[str, list[GraphEdge]] = {node.id: [] for node in graph.nodes}
+        for edge in graph.edges:
+            self.read[edge.target].append(edge)
+            self.made[edge.source].append(edge)
+
+    def sources(self, id: str) -> set[str]:
+        return {edge.source for edge in self.read[id]}
+
+    def targets(self, id: str) -> set[str]:
+        return {edge.target for edge in self.made[id]}
+
+    def structure(self, nodes: Sequence[GraphNode]) -> tuple[Hashable, ...]:
+        """Equal for nodes of which each does the same with the same, as for those of equal blocks."""
+        numbers = {node.id: number for number, node in enumerate(nodes)}
+        outside: dict[int, int] = {}
+        return tuple(
+            (
+                node.kind,
+                node.label,
+                node.output_shape,
+                node.calls,
+                tuple(
+                    (True, numbers[edge.source])
+                    if edge.source in numbers
+                    else (False, outside.setdefault(edge.tensor, len(outside)))
+                    for edge in self.read[node.id]
+                ),
+            )
+            for node in nodes
+        )
+
+
+def _container(group: GraphGroup, nodes: Sequence[GraphNode], flow: _Flow) -> GraphNode:
+    """A container as one node, which returns what is read outside last."""
+    within = {node.id for node in nodes}
+    last = next((node for node in reversed(nodes) if flow.targets(node.id) - within), nodes[-1])
+    return GraphNode(
+        id=group.path,
+        path=group.path,
+        kind="container",
+        label=group.label,
+        group=group.group,
+        type_name=group.label,
+        output_shape=last.output_shape,
+        output_axes=last.output_axes,
+        members=tuple(node.id for node in nodes),
+    )
+
+
+def _contracted(graph: Graph, into: Mapping[str, GraphNode]) -> Graph:
+    """Put other nodes in the place of those with these ids; edges within one place go."""
+    nodes: dict[str, GraphNode] = {}
+    for node in graph.nodes:
+        place = into.get(node.id, node)
+        nodes.setdefault(place.id, place)
+    edges: dict[tuple[str, str, int], GraphEdge] = {}
+    for edge in graph.edges:
+        source, target = (into[end].id if end in into else end for end in (edge.source, edge.target))
+        if source != target or edge.source not in into:
+            edges.setdefault((source, target, edge.tensor), replace(edge, source=source, target=target))
+    around = _all_around(graph)
+    used = {path for node in nodes.values() for path in around[node.group]}
+    groups = tuple(group for group in graph.groups if group.path in used)
+    return replace(graph, nodes=tuple(nodes.values()), edges=tuple(edges.values()), groups=groups)
+
+
+def _repeats_folded(graph: Graph, structures: Mapping[str, Hashable]) -> Graph:
+    """Make one node of containers that follow one another and have equal structures, by path."""
+    flow, nodes = _Flow(graph), {node.id: node for node in graph.nodes}
+
+    def repeats(first: str, second: str) -> bool:
+        return (
+            first in structures
+            and structures[first] == structures.get(second)
+            and nodes[first].group == nodes[second].group
+            and flow.sources(second) - {first} <= flow.sources(first)
+        )
+
+    def blocks(run: Sequence[GraphNode]) -> GraphNode:
+        members = tuple(id for node in run for id in node.members)
+        return replace(run[0], repeats=len(run), members=members)
+
+    return _runs_folded(graph, flow, repeats, blocks)
+
+
+def _chains_folded(graph: Graph, longest: int) -> Graph:
+    """Make one node of what follows one another without a branch, so many at a time."""
+    flow, nodes = _Flow(graph), {node.id: node for node in graph.nodes}
+
+    def follows(first: str, second: str) -> bool:
+        inner = nodes[first].kind != "input" and bool(flow.made[second])
+        return inner and flow.sources(second) == {first}
+
+    def together(run: Sequence[GraphNode]) -> GraphNode:
+        return _together(run, f"{run[0].id} … {run[-1].id}")
+
+    return _runs_folded(graph, flow, follows, together, longest)
+
+
+def _end_folded(graph: Graph, most: int) -> Graph:
+    """Make one node of all that is too much."""
+    end = graph.nodes[most - 1 :]
+    more = _together(end, "…")
+    return _contracted(graph, dict.fromkeys((node.id for node in end), more))
+
+
+def _runs_folded(
+    graph: Graph,
+    flow: _Flow,
+    continues: Callable[[str, str], bool],
+    folded: Callable[[Sequence[GraphNode]], GraphNode],
+    longest: int | None = None,
+) -> Graph:
+    """Make one node of each run of nodes that are read by the next alone, and of which each continues the last."""
+    nodes, run_of = {node.id: node for node in graph.nodes}, dict[str, list[GraphNode]]()
+    for node in graph.nodes:
+        run = run_of.setdefault(node.id, [node])
+        targets = flow.targets(node.id)
+        following = next(iter(targets)) if len(targets) == 1 else node.id
+        if (
+            (longest is None or len(run) < longest)
+            and following not in run_of
+            and continues(node.id, following)
+        ):
+            run.append(nodes[following])
+            run_of[following] = run
+    into: dict[str, GraphNode] = {}
+    for id, run in run_of.items():
+        if len(run) > 1:
+            into[id] = into[run[0].id] if id != run[0].id else folded(run)
+    return _contracted(graph, into)
+
+
+def _together(nodes: Sequence[GraphNode], id: str) -> GraphNode:
+    """Nodes of any kind as one."""
+    groups = {node.group for node in nodes}
+    members = tuple(member for node in nodes for member in node.members or (node.id,))
+    return GraphNode(
+        id=id,
+        path=nodes[0].path,
+        kind="container",
+        label=f"{len(members)} nodes",
+        group=groups.pop() if len(groups) == 1 else "",
+        output_shape=nodes[-1].output_shape,
+        output_axes=nodes[-1].output_axes,
+        members=members,
+    )

@@ -1,0 +1,247 @@
+"""The data flow of a model as a graph: made by `netviz_core.graph`, folded, written out and drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..views.base import View
+
+
+@dataclass(frozen=True)
+class GraphNode:
+    """A layer, an operation between layers, an input, the output, or several of them folded into one.
+
+    Parameters
+    ----------
+    id : str
+        Unique: the path of a layer or a folded container; for an operation, the container in which it
+        ran and its word, such as ``layer1.0/add`` and ``layer1.0/add:1``.
+    path : str
+        The layer's own, or that of the innermost layer in which an operation ran.
+    kind : str
+        One of `netviz_core.words.protocols.KINDS`.
+    label : str
+        What it does, in words that are the same in every framework: ``conv2d 3×3``, ``relu``, ``add``.
+    group : str
+        The path of the container in which it lies; ``""`` for none but the model itself.
+    type_name : str
+        The native class' name of a layer or container; empty for anything else.
+    output_shape : tuple of int
+        Of the first tensor that it returned; empty where it returned none.
+    output_axes : tuple of str
+        The names of its axes.
+    calls : int
+        How often the layer ran.
+    repeats : int
+        How many blocks of this structure follow one another, where they were folded into one.
+    members : tuple of str
+        The ids of the nodes that were folded into this one.
+    """
+
+    id: str
+    path: str
+    kind: str
+    label: str
+    group: str = ""
+    type_name: str = ""
+    output_shape: tuple[int, ...] = ()
+    output_axes: tuple[str, ...] = ()
+    calls: int = 1
+    repeats: int = 1
+    members: tuple[str, ...] = ()
+
+    @property
+    def caption(self) -> str:
+        """The label, with how often it ran or is repeated."""
+        repeated = f" ×{self.repeats}" if self.repeats > 1 else ""
+        called = f" · {self.calls} calls" if self.calls > 1 else ""
+        return f"{self.label}{repeated}{called}"
+
+
+@dataclass(frozen=True)
+class GraphEdge:
+    """A tensor that one node made and another read.
+
+    Parameters
+    ----------
+    source, target : str
+        Ids of nodes.
+    shape : tuple of int
+    axes : tuple of str
+        The names of its axes.
+    tensor : int
+        Which tensor it is: edges of the same number carry the same.
+    """
+
+    source: str
+    target: str
+    shape: tuple[int, ...]
+    axes: tuple[str, ...] = ()
+    tensor: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True)
+class GraphGroup:
+    """A container, in which nodes and other containers lie.
+
+    Parameters
+    ----------
+    path : str
+    label : str
+        The native class' name.
+    group : str
+        The path of the container around it; ``""`` for none but the model itself.
+    """
+
+    path: str
+    label: str
+    group: str = ""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Graph(View):
+    """The data flow of a model: layers and the operations between them, in the order in which they ran.
+
+    Parameters
+    ----------
+    title : str
+    nodes : tuple of GraphNode
+        In the order in which they ran first, the inputs before all, the output last.
+    edges : tuple of GraphEdge
+        A tensor that a node reads twice is one edge.
+    groups : tuple of GraphGroup
+        The containers around nodes, outer ones first.
+    """
+
+    title: str
+    nodes: tuple[GraphNode, ...]
+    edges: tuple[GraphEdge, ...]
+    groups: tuple[GraphGroup, ...] = ()
+
+    def __getitem__(self, id: str) -> GraphNode:
+        """The node of this id.
+
+        Raises
+        ------
+        LayerNotFoundError
+            If there is none, naming the nearest.
+        """
+        from ..words.errors import LayerNotFoundError, nearest
+
+        found = next((node for node in self.nodes if node.id == id), None)
+        if found is None:
+            known = nearest(id, [node.id for node in self.nodes]) or "the graph is empty"
+            raise LayerNotFoundError(f"the graph has no node {id!r}; {known}")
+        return found
+
+    def sources(self, id: str) -> list[str]:
+        """The ids of the nodes whose tensors a node reads; the same id once for each tensor."""
+        known = self[id].id
+        return [edge.source for edge in self.edges if edge.target == known]
+
+    def targets(self, id: str) -> list[str]:
+        """The ids of the nodes that read the tensors of a node; the same id once for each tensor."""
+        known = self[id].id
+        return [edge.target for edge in self.edges if edge.source == known]
+
+    def fold(
+        self,
+        layers: str | None = None,
+        *,
+        depth: int | None = None,
+        at_most: int | None = None,
+        repeats: bool = True,
+    ) -> Graph:
+        """Fold containers into one node each.
+
+        Parameters
+        ----------
+        layers : str, optional
+            The path of a container, or a glob (``*`` crosses separators): ``"layer3"``, ``"layer*.*"``.
+            Of containers within each other the outermost is folded.
+        depth : int, optional
+            Fold the containers that lie within so many others: with 1 those of the model itself, with
+            2 those within them.
+        at_most : int, optional
+            Fold no more than needed to be left with so many nodes: first containers, the inner ones
+            before the outer; then what follows one another without a branch; then all at the end.
+        repeats : bool
+            Make one node of containers that follow one another and are alike in structure and
+            shapes, with their number in `GraphNode.repeats`.
+
+        Returns
+        -------
+        Graph
+            Edges within what was folded are gone; this graph stays as it is.
+
+        Raises
+        ------
+        LayerNotFoundError
+            If no container has this path, or fits this glob.
+        InputError
+            If not exactly one of `layers`, `depth` and `at_most` is given, or a number is less than 1.
+        """
+        from .folding import fold
+
+        return fold(self, layers, depth, at_most, repeats)
+
+    def to_dot(self) -> str:
+        """The graph in Graphviz' DOT language, containers as clusters."""
+        from .export import to_dot
+
+        return to_dot(self)
+
+    def to_mermaid(self) -> str:
+        """The graph as a Mermaid flowchart, containers as subgraphs."""
+        from .export import to_mermaid
+
+        return to_mermaid(self)
+
+    def to_json(self) -> str:
+        """Title, nodes, edges and groups as JSON, each with all its fields."""
+        from .export import to_json
+
+        return to_json(self)
+
+    def to_networkx(self) -> Any:
+        """The graph as a `networkx.MultiDiGraph`, with the fields of nodes and edges as attributes.
+
+        Raises
+        ------
+        ImportError
+            If networkx is not installed.
+        """
+        from .export import to_networkx
+
+        return to_networkx(self)
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        yield f"{self.title}: {len(self.nodes)} nodes, {len(self.edges)} edges"
+        sources: dict[str, list[str]] = {node.id: [] for node in self.nodes}
+        for edge in self.edges:
+            sources[edge.target].append(edge.source)
+        named = [
+            (node.id, node.caption, shape_text(node.output_shape, node.output_axes)) for node in self.nodes
+        ]
+        widths = [max((len(row[column]) for row in named), default=0) for column in range(3)]
+        for row in named:
+            cells = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+            read = ", ".join(dict.fromkeys(sources[row[0]]))
+            line = f"{cells}  ← {read}" if read else cells.rstrip()
+            yield line.replace("\n", "\\n")  # a name may hold any character
+
+
+def shape_text(shape: tuple[int, ...], axes: tuple[str, ...]) -> str:
+    """A shape with the names of its axes.
+
+    Examples
+    --------
+    >>> shape_text((2, 64), ("batch", "channel"))
+    'batch=2, channel=64'
+    """
+    return ", ".join(f"{axis}={size}" for axis, size in zip(axes, shape, strict=True))

@@ -1,0 +1,1 @@
+"""Numbers over data: health, statistics, similarity, training."""

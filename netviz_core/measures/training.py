@@ -1,0 +1,373 @@
+"""What becomes of a network's layers while it is trained."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..captures.capture import Capture, recording
+from ..models.network import wrap
+from ..views.history import HistoryHeatmap, HistoryHistogram
+from ..views.scales import extent, signed_limits, value_limits
+from ..words.arrays import Activation
+from ..words.errors import (
+    FileFormatError,
+    InputError,
+    LayerNotFoundError,
+    UnsupportedError,
+    as_integer,
+    nearest,
+)
+from ..words.protocols import Layer, LayerSelection
+from ..words.whole_files import replace_file
+from .moments import BIN_EDGES, HISTORY_DETAIL, Moments
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Array = np.ndarray[Any, Any]
+
+QUANTITIES = ("activation", "weight", "gradient")
+_MEASURES: Mapping[str, Callable[[Moments], float]] = {
+    "mean": lambda moments: moments.mean,
+    "std": lambda moments: moments.std,
+    "zero_fraction": lambda moments: moments.zero_fraction,
+    "minimum": lambda moments: moments.minimum,
+    "maximum": lambda moments: moments.maximum,
+    "nonfinite_count": lambda moments: moments.nonfinite_count,
+    "root_mean_square": lambda moments: moments.root_mean_square,
+}
+_SHOWN_OCTAVES = 12
+"""How many powers of two of a histogram are shown on either side of zero."""
+
+_RATIO = "gradient_to_weight"
+_FORMAT = "netviz training history 1"
+
+
+class TrainingHistory:
+    """Statistics of activations, weights and gradients, layer by layer and step by step.
+
+    Filled by `netviz_torch.watch_training`, `netviz_keras.NetvizCallback` or
+    `netviz_fastai.NetvizCallback`; it can be looked at while training goes on.
+
+    Examples
+    --------
+    >>> history = TrainingHistory(["conv1"])
+    >>> for step in (0, 50):
+    ...     history.add(step, {("activation", "conv1", ""): Moments.of(np.arange(4.0) * step)})
+    >>> history.steps, history.series("activation", "conv1", measure="maximum").tolist()
+    ([0, 50], [0.0, 150.0])
+    """
+
+    def __init__(self, layers: Iterable[str]) -> None:
+        self.layers = tuple(layers)
+        """The paths of the layers that are watched, in the model's order."""
+        self.steps: list[int] = []
+        """The optimizer's steps at which there was a look, counted from 0."""
+        self._rows: dict[tuple[str, str, str], dict[int, Moments]] = {}
+
+    def add(self, step: int, moments: Mapping[tuple[str, str, str], Moments]) -> None:
+        """Note what was seen at one step, by quantity, path and weight name (empty for activations)."""
+        self.steps.append(step)
+        for key, seen in moments.items():
+            self._rows.setdefault(key, {})[step] = seen
+
+    def moments(self, quantity: str, layer: str, weight: str = "kernel") -> dict[int, Moments]:
+        """What was seen of one layer, by step.
+
+        Parameters
+        ----------
+        quantity : {"activation", "weight", "gradient"}
+        layer : str
+            Its path.
+        weight : str
+            Which weight, or whose gradient; of no meaning for activations.
+
+        Raises
+        ------
+        LayerNotFoundError, InputError
+            If the layer, or this of it, was not watched or not seen.
+        """
+        _require(quantity, QUANTITIES, "quantity")
+        if layer not in self.layers:
+            raise LayerNotFoundError(
+                f"no layer {layer!r} was watched; {nearest(layer, self.layers) or 'none was'}"
+            )
+        key = (quantity, layer, "" if quantity == "activation" else weight)
+        if key not in self._rows:
+            seen = sorted(" ".join(filter(None, (q, w))) for q, path, w in self._rows if path == layer)
+            raise InputError(
+                f"nothing was seen of the {' '.join(filter(None, (quantity, key[2])))} of layer {layer!r}; "
+                f"seen were: {', '.join(seen) or 'nothing so far'}"
+            )
+        return dict(self._rows[key])
+
+    def series(self, quantity: str, layer: str, weight: str = "kernel", *, measure: str = "mean") -> Array:
+        """One measure of one layer over `steps`, float64; NaN where it was not seen."""
+        _require(measure, _MEASURES, "measure")
+        seen = self.moments(quantity, layer, weight)
+        return np.array([_MEASURES[measure](seen[s]) if s in seen else np.nan for s in self.steps])
+
+    def heatmap(
+        self, measure: str = "std", quantity: str = "activation", *, weight: str = "kernel"
+    ) -> HistoryHeatmap:
+        """Layers by time.
+
+        Parameters
+        ----------
+        measure : str
+            ``mean``, ``std``, ``zero_fraction``, ``minimum``, ``maximum``, ``nonfinite_count``,
+            ``root_mean_square``, or ``gradient_to_weight``: the root mean square of a weight's
+            gradient divided by that of the weight, as a power of ten.
+        quantity : {"activation", "weight", "gradient"}
+            Of no meaning for ``gradient_to_weight``.
+        weight : str
+            Which weight of the layers, for weights and gradients.
+
+        Returns
+        -------
+        HistoryHeatmap
+            With the layers of which it was seen.
+
+        Raises
+        ------
+        InputError
+            If there is no such measure, or nothing was seen so far.
+        """
+        _require(measure, (*_MEASURES, _RATIO), "measure")
+        _require(quantity, QUANTITIES, "quantity")
+        of = "gradient" if measure == _RATIO else quantity
+        name = "" if of == "activation" else weight
+        rows = [layer for layer in self.layers if (of, layer, name) in self._rows]
+        if not rows:
+            raise InputError(
+                f"no {of}{f' of a {name}' if name else ''} has been seen after {len(self.steps)} looks; "
+                f"train first, or ask for another quantity or weight"
+            )
+        if measure == _RATIO:
+            values = np.stack([self._ratio(layer, weight) for layer in rows])
+            label, limits = f"log₁₀ gradient / {weight}", extent(values) or (-1.0, 0.0)
+        else:
+            values = np.stack([self.series(of, layer, weight, measure=measure) for layer in rows])
+            label = f"{measure.replace('_', ' ')} of {name or of}{' gradient' if of == 'gradient' else ''}"
+            limits = signed_limits(values) if measure == "mean" else value_limits(values)
+        low, high = limits
+        return HistoryHeatmap(
+            title=f"{label}, {len(rows)} layers",
+            values=values,
+            layers=tuple(rows),
+            steps=np.array(self.steps),
+            limits=(low, high if high > low else low + 1.0),
+            value_label=label,
+        )
+
+    def histogram(
+        self, layer: str, quantity: str = "activation", *, weight: str = "kernel"
+    ) -> HistoryHistogram:
+        """The histogram of one layer over time: each column one step, colours the logarithm of counts.
+
+        The picture is called colourful dimension in the fastai course.
+
+        Raises
+        ------
+        LayerNotFoundError, InputError
+            As for `moments`.
+        """
+        seen = self.moments(quantity, layer, weight)
+        counts, edges = _shown(np.stack([seen[step].histogram for step in seen], axis=1))
+        what = (
+            quantity
+            if quantity == "activation"
+            else " ".join((weight, *["gradient"] * (quantity == "gradient")))
+        )
+        return HistoryHistogram(
+            title=f"{layer or 'output'} · {what}",
+            counts=counts,
+            edges=edges,
+            steps=np.array(list(seen)),
+            value_label=what,
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write the history to exactly `path`, in NumPy's npz format; a file that exists is replaced.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written; a file that was there stays as it was.
+        """
+        keys = list(self._rows)
+        header = json.dumps({"format": _FORMAT, "layers": self.layers, "steps": self.steps, "keys": keys})
+        arrays = {
+            f"moments{number}": np.stack(
+                [np.concatenate([[step], seen.pack()]) for step, seen in row.items()]
+            )
+            for number, row in enumerate(self._rows.values())
+        }
+        written = io.BytesIO()
+        np.savez_compressed(written, allow_pickle=False, header=np.array(header), **arrays)
+        replace_file(path, lambda unfinished: unfinished.write_bytes(written.getvalue()))
+
+    def _ratio(self, layer: str, weight: str) -> Array:
+        gradient = self.series("gradient", layer, weight, measure="root_mean_square")
+        own = self.series("weight", layer, weight, measure="root_mean_square")
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio: Array = np.log10(gradient / own)
+        return ratio
+
+    def __repr__(self) -> str:
+        return f"<TrainingHistory of {len(self.layers)} layers, {len(self.steps)} looks>"
+
+
+def load_history(path: str | Path) -> TrainingHistory:
+    """Read what `TrainingHistory.save` wrote; no framework is needed, and no code is run.
+
+    Raises
+    ------
+    FileFormatError
+        If the file is no training history.
+    """
+    try:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+            header = json.loads(str(arrays["header"]))
+            if header["format"] != _FORMAT:
+                raise KeyError(header["format"])
+            history = TrainingHistory(header["layers"])
+            history.steps = header["steps"]
+            for number, key in enumerate(header["keys"]):
+                rows = arrays[f"moments{number}"]
+                history._rows[tuple(key)] = {int(row[0]): Moments.unpack(row[1:]) for row in rows}
+    except (ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
+        raise FileFormatError(f"{str(path)!r} is no training history that netviz wrote: {error}") from error
+    return history
+
+
+class TrainingWatch:
+    """Fills a `TrainingHistory`; what a framework's own callback is made of.
+
+    Parameters
+    ----------
+    model : native model, or Network
+    every : int
+        Look at every so many steps, the first included.
+    layers : str, list of str, or callable
+        Which layers; ``"*"`` means all but containers, whose outputs are those of layers within.
+
+    Notes
+    -----
+    A callback calls `before_pass` and `after_backward` around each step of training, or, where
+    it makes passes of its own, `add`.
+    """
+
+    def __init__(self, model: Any, every: int = 50, layers: LayerSelection = "*") -> None:
+        if as_integer(every, "every") < 1:
+            raise InputError(f"every={every} is no number of steps; give a positive one")
+        self._network = wrap(model)
+        self._every = every
+        chosen = self._network.select(_is_no_container if layers == "*" else layers)
+        self.paths = [layer.path for layer in chosen]
+        """The layers watched."""
+        self.history = TrainingHistory(self.paths)
+        self._step = 0
+        self._seen: Capture | None = None
+        self._listening = ExitStack()
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the step to come is to be looked at."""
+        return self._step % self._every == 0
+
+    def reduce(self, activation: Activation) -> Array:
+        """To be given to a recording as ``reduce=``: statistics in the place of values."""
+        return Moments.of(activation.values).pack()
+
+    def before_pass(self) -> None:
+        """Start to listen, if the step to come is due; more passes may follow before the step."""
+        if self.is_due and self._seen is None:
+            self._seen = self._listening.enter_context(
+                recording(self._network, self.paths, reduce=self.reduce)
+            )
+
+    def after_backward(self) -> None:
+        """Note what was heard, the weights and their gradients, before the optimizer changes them."""
+        seen, self._seen = self._seen, None
+        self._listening.close()
+        if seen is not None:
+            self.add(self._step, seen, self._own_gradients())
+        self._step += 1
+
+    def skip(self) -> None:
+        """Count a step that was not looked at."""
+        self._step += 1
+
+    def add(self, step: int, activations: Capture, gradients: Iterable[tuple[str, str, Array]] = ()) -> None:
+        """Note what one step showed.
+
+        Parameters
+        ----------
+        step : int
+        activations : Capture
+            Made with `reduce`.
+        gradients : iterable of (path, weight name, numpy.ndarray)
+        """
+        moments: dict[tuple[str, str, str], Moments] = {}
+        for activation in activations.values():
+            key = ("activation", activation.path, "")
+            here = Moments.unpack(activation.values)
+            moments[key] = moments[key].merge(here) if key in moments else here
+        watched = set(self.paths)
+        for layer in self._network.select(self.paths):
+            for name, weight in layer.weights.items():
+                moments["weight", layer.path, name] = Moments.of(weight.peek())
+        for path, name, gradient in gradients:
+            if path in watched:
+                moments["gradient", path, name] = Moments.of(gradient)
+        self.history.add(step, moments)
+
+    def close(self) -> None:
+        """Stop listening; a step that was begun is forgotten."""
+        self._seen = None
+        self._listening.close()
+
+    def _own_gradients(self) -> Iterable[tuple[str, str, Array]]:
+        backend = self._network.backend
+        if not hasattr(backend, "weight_gradients"):
+            raise UnsupportedError(
+                f"the {backend.name} backend has no gradients to read after a backward pass; "
+                f"use its own callback"
+            )
+        gradients: Iterable[tuple[str, str, Array]] = backend.weight_gradients(self._network.native)
+        return gradients
+
+
+def _shown(counts: Array) -> tuple[Array, Array]:
+    """Leave out the bins beyond the largest numbers, and join those around zero that are too fine to matter."""
+    middle = len(counts) // 2
+    used = np.abs(np.flatnonzero(counts.any(axis=1)) - middle)
+    outermost = int(used.max(initial=0))
+    joined = max(outermost - (_SHOWN_OCTAVES << HISTORY_DETAIL), 0)
+    left = counts[middle - outermost : middle - joined]
+    right = counts[middle + joined + 1 : middle + outermost + 1]
+    around_zero = counts[middle - joined : middle + joined + 1].sum(axis=0, keepdims=True)
+    edges = BIN_EDGES[
+        [*range(middle - outermost, middle - joined + 1), *range(middle + joined + 1, middle + outermost + 2)]
+    ]
+    shown = np.concatenate([left, around_zero, right])
+    rows = np.flatnonzero(shown.any(axis=1))
+    first, last = (int(rows[0]), int(rows[-1]) + 1) if rows.size else (0, 1)
+    return shown[first:last], edges[first : last + 1]
+
+
+def _is_no_container(layer: Layer) -> bool:
+    return layer.kind != "container"
+
+
+def _require(given: str, known: Iterable[str], name: str) -> None:
+    if given not in known:
+        raise InputError(f"{name}={given!r} is not known; {nearest(given, list(known), limit=9)}")

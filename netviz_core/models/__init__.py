@@ -1,0 +1,1 @@
+"""A model seen as layers and weights, with a framework or from a file."""

@@ -1,0 +1,286 @@
+"""A model of any framework, seen as its layers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+from ..plugins import backend_for, loaders, tensor_to_numpy
+from ..words.arrays import AxisArray, require_known_axes
+from ..words.errors import FileFormatError, InputError, LayerNotFoundError, UnsupportedError, nearest
+from ..words.protocols import Backend, Layer, LayerSelection, WeightTensor
+
+
+class Network:
+    """A native model and the backend that knows its framework.
+
+    Made by `wrap`. It holds the model itself, never a copy, and reads its layers anew each
+    time: what is changed on the model is seen.
+
+    Examples
+    --------
+    >>> from netviz_core.testing import example_model
+    >>> network = wrap(example_model())
+    >>> list(network.layers)
+    ['', 'conv1', 'dense1']
+    >>> network["conv1"].weights["kernel"].axes
+    ('out', 'in', 'y', 'x')
+    """
+
+    def __init__(self, backend: Backend, native: Any) -> None:
+        self.backend = backend
+        self.native = native
+
+    @property
+    def layers(self) -> Mapping[str, Layer]:
+        """Every layer by path, in the model's order; the outermost model is ``""``."""
+        return {layer.path: layer for layer in self.backend.layers(self.native)}
+
+    def __getitem__(self, path: str) -> Layer:
+        """The layer at `path`; a glob does where it fits exactly one.
+
+        Raises
+        ------
+        LayerNotFoundError
+            If there is none, naming the nearest, or if a glob fits several.
+        """
+        if not isinstance(path, str):
+            raise InputError(
+                f"layers are named by their path, a string such as '0' or 'conv1'; {path!r} was given"
+            )
+        layers = self.layers
+        if path in layers:
+            return layers[path]
+        matches = _matches(layers, path)
+        if len(matches) > 1:
+            raise LayerNotFoundError(
+                f"{path!r} fits {len(matches)} layers, of which one is needed: {_some(matches)}"
+            )
+        return matches[0]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.layers)
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def __contains__(self, path: object) -> bool:
+        return path in self.layers
+
+    def select(self, layers: LayerSelection = "*", *, kind: str | None = None) -> list[Layer]:
+        """Choose layers, in the model's order.
+
+        Parameters
+        ----------
+        layers : str, list of str, or callable
+            A path, a glob (``*`` crosses separators), a list of them, or a function of a `Layer`.
+        kind : str, optional
+            Keep only this kind; a glob too (``"conv*"``).
+
+        Returns
+        -------
+        list of Layer
+
+        Raises
+        ------
+        LayerNotFoundError
+            If nothing is left: each path or glob must match something.
+        """
+        everything = self.layers
+        if callable(layers):
+            chosen = [layer for layer in everything.values() if layers(layer)]
+        else:
+            patterns = _patterns(layers)
+            wanted = {layer.path for pattern in patterns for layer in _matches(everything, pattern)}
+            chosen = [layer for path, layer in everything.items() if path in wanted]
+        if kind is not None and not isinstance(kind, str):
+            raise InputError(f"kind={kind!r} is not a string such as 'conv2d'")
+        if kind is not None:
+            kinds = {layer.kind for layer in chosen}
+            chosen = [layer for layer in chosen if fnmatchcase(layer.kind, kind)]
+            if not chosen:
+                raise LayerNotFoundError(
+                    f"no layer chosen is of kind {kind!r}; {nearest(kind, sorted(kinds))}"
+                )
+        if not chosen:
+            raise LayerNotFoundError(f"the function given chose none of the {len(everything)} layers")
+        return chosen
+
+    @property
+    def path_separators(self) -> str:
+        """The characters that part a layer's path from that of a layer within it."""
+        return getattr(self.backend, "path_separator", "./")
+
+    @property
+    def parents(self) -> dict[str, str]:
+        """The path of the innermost layer in which each stands; the model itself stands in none."""
+        paths = list(self.layers)
+        known, separators = set(paths), self.path_separators
+        found = {}
+        for path in paths[1:]:
+            ends = (end for end in range(len(path) - 1, 0, -1) if path[end] in separators)
+            found[path] = next((path[:end] for end in ends if path[:end] in known), paths[0])
+        return found
+
+    def prepare(self, x: Any) -> None:
+        """Make sure, before a pass, that the model is built and that the input says how it is laid out.
+
+        Raises
+        ------
+        AxisError
+            If an axis of an `AxisArray` has a name that tells no backend anything.
+        """
+        for part in x.values() if isinstance(x, Mapping) else x if isinstance(x, (tuple, list)) else (x,):
+            if isinstance(part, AxisArray):
+                require_known_axes(part.axes)
+        if hasattr(self.backend, "build"):
+            self.backend.build(self.native, x)
+
+    def input_or_example(self, x: Any) -> Any:
+        """The input given, or, if it is None, one of the model's own data.
+
+        Raises
+        ------
+        InputError
+            If there is neither.
+        """
+        if x is not None:
+            return x
+        if not hasattr(self.backend, "example"):
+            raise InputError(
+                "no input was given, and the model comes with no data of its own; give x, a batch"
+            )
+        return self.backend.example(self.native)
+
+    def own_examples(self) -> Iterable[tuple[Any, Any]]:
+        """The model's own validation data, as pairs of inputs and targets.
+
+        Raises
+        ------
+        InputError
+            If it comes with none.
+        """
+        if not hasattr(self.backend, "examples"):
+            raise InputError("the model comes with no data of its own; give some")
+        examples: Iterable[tuple[Any, Any]] = self.backend.examples(self.native)
+        return examples
+
+    def __repr__(self) -> str:
+        return f"<Network {type(self.native).__name__}, {self.backend.name} backend>"
+
+
+def wrap(model: Any, *, trust: bool = False) -> Network:
+    """See a model as its layers, whatever framework it was written in.
+
+    Parameters
+    ----------
+    model : native model, state dict, path, or Network
+        A path is that of a saved model or of weights alone, in a format that an installed
+        backend reads. A `Network` is returned as it is.
+    trust : bool
+        Allow a file to run code while it is loaded, as unpickling does. Only for files that
+        you made yourself.
+
+    Returns
+    -------
+    Network
+
+    Raises
+    ------
+    UnknownModelError
+        If no backend knows the object.
+    BackendLoadError, BackendConflictError
+        If its backend cannot be had.
+    FileFormatError
+        If a file is not what its suffix promises, or would have to be trusted.
+
+    Examples
+    --------
+    >>> from netviz_core.testing import example_model
+    >>> wrap(example_model())
+    <Network Model, netviz_core backend>
+    """
+    if isinstance(model, Network):
+        return model
+    if isinstance(model, (str, os.PathLike)):
+        model = _load(os.fspath(model), trust)
+    # Here, since most models are none of these, and the import of netviz is to stay quick.
+    from .checkpoint import Checkpoint, CheckpointBackend, from_mapping
+
+    if isinstance(model, Mapping):
+        model = from_mapping(model, tensor_to_numpy) or model
+    if isinstance(model, Checkpoint):
+        return Network(CheckpointBackend(), model)
+    return Network(backend_for(model), model)
+
+
+def _load(name: str, trust: bool) -> Any:
+    from pathlib import Path
+
+    path = Path(name)
+    suffix = max((known for known in loaders.names() if name.lower().endswith(known)), key=len, default="")
+    if not suffix:
+        known = ", ".join(loaders.names()) or "none"
+        raise FileFormatError(
+            f"cannot tell from its suffix how to load {str(path)!r}; known suffixes: {known}"
+        )
+    if not path.exists():
+        raise FileNotFoundError(2, "No such file", str(path))
+    load: Callable[..., Any] = loaders.get(suffix)
+    return load(path, trust=trust)
+
+
+def _patterns(layers: object) -> list[str]:
+    if isinstance(layers, str):
+        return [layers]
+    if isinstance(layers, Sequence) and layers and all(isinstance(item, str) for item in layers):
+        return list(layers)
+    raise InputError(
+        f"layers={layers!r} chooses nothing; give a path, a glob, a list of them, or a function of a layer"
+    )
+
+
+def _matches(layers: Mapping[str, Layer], pattern: str) -> list[Layer]:
+    if pattern in layers:
+        return [layers[pattern]]
+    found = [layer for path, layer in layers.items() if fnmatchcase(path, pattern)]
+    if not found:
+        known = nearest(pattern, filter(None, layers)) or "the model has none, or is not built yet"
+        raise LayerNotFoundError(f"there is no layer {pattern!r}; {known}")
+    return found
+
+
+def _some(layers: Sequence[Layer], limit: int = 4) -> str:
+    named = ", ".join(repr(layer.path) for layer in layers[:limit])
+    return named + (", …" if len(layers) > limit else "")
+
+
+def weight_of(network: Network, path: str, name: str) -> tuple[Layer, WeightTensor]:
+    """One weight of one layer.
+
+    Raises
+    ------
+    LayerNotFoundError
+        If there is no such layer.
+    UnsupportedError
+        If the layer has no such weight: says which it has, or which layers have one.
+    """
+    if not isinstance(name, str):
+        raise InputError(f"weight={name!r} is not a string such as 'kernel'")
+    layer = network[path]
+    weights = layer.weights
+    for weight in weights.values():
+        if name in (weight.name, weight.native_name):
+            return layer, weight
+    described = f"layer {layer.path!r} ({layer.kind}) has no weight {name!r}"
+    if layer.config.get("built") is False:
+        raise UnsupportedError(
+            f"{described}: it is not built yet; run the model once, which gives it its shapes"
+        )
+    if weights:
+        raise UnsupportedError(f"{described}; it has {', '.join(map(repr, weights))}")
+    owners = [other for other in network.layers.values() if name in other.weights]
+    advice = f"layers that have one: {_some(owners)}" if owners else "no layer of this model has one"
+    raise UnsupportedError(f"{described}; {advice}")

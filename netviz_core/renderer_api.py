@@ -1,0 +1,74 @@
+"""The door for authors of renderers: the views, and all that drawing them needs of netviz.
+
+What is behind this door, behind `netviz_core.backend_api`, in ``netviz_core.__all__`` and in `netviz_core.testing`
+is kept from one minor version to the next, or deprecated for one first. Anything else may change without notice.
+
+The contract is the protocol `Renderer`. A view is complete before a renderer sees it: a frozen dataclass of NumPy
+arrays and words, whose fields its docstring describes. A renderer never sees a model.
+"""
+
+from .attributions.attention import AttentionMaps
+from .attributions.cam import CamOverlay
+from .attributions.top_losses import LossRow, TopLosses
+from .comparing.telling.view import Comparison, LayerPair
+from .comparing.telling.view_details import HistogramPair
+from .graphs.export import sizes
+from .graphs.folding import foldings
+from .graphs.view import Graph, GraphEdge, GraphGroup, GraphNode
+from .measures.similarity import SimilarityMatrix
+from .views.base import View
+from .views.heatmap import Heatmap
+from .views.histogram import Histogram, HistogramRows
+from .views.history import HistoryHeatmap, HistoryHistogram
+from .views.measures import LayerMeasures
+from .views.overlays import Overlays
+from .views.scales import Limits
+from .views.side_by_side import SideBySide
+from .views.tiles import FeatureMapGrid, KernelGrid, TileGrid, squarest_grid
+from .words.arrays import SPATIAL_AXES, AxisArray
+from .words.errors import FileFormatError, InputError, NetvizError, UnsupportedError, nearest
+from .words.protocols import Renderer, ViewLike
+from .words.text_tables import printable
+from .words.whole_files import replace_file
+
+__all__ = [
+    "SPATIAL_AXES",
+    "AttentionMaps",
+    "AxisArray",
+    "CamOverlay",
+    "Comparison",
+    "FeatureMapGrid",
+    "FileFormatError",
+    "Graph",
+    "GraphEdge",
+    "GraphGroup",
+    "GraphNode",
+    "Heatmap",
+    "Histogram",
+    "HistogramPair",
+    "HistogramRows",
+    "HistoryHeatmap",
+    "HistoryHistogram",
+    "InputError",
+    "KernelGrid",
+    "LayerMeasures",
+    "LayerPair",
+    "Limits",
+    "LossRow",
+    "NetvizError",
+    "Overlays",
+    "Renderer",
+    "SideBySide",
+    "SimilarityMatrix",
+    "TileGrid",
+    "TopLosses",
+    "UnsupportedError",
+    "View",
+    "ViewLike",
+    "foldings",
+    "nearest",
+    "printable",
+    "replace_file",
+    "sizes",
+    "squarest_grid",
+]

@@ -1,0 +1,1 @@
+"""What everybody speaks: named axes, protocols, kinds, operations, errors, nested outputs."""

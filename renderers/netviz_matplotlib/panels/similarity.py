@@ -1,0 +1,92 @@
+"""Layers of one model by layers of another: how alike they are, on one scale from 0 to 1."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from netviz_core.renderer_api import SimilarityMatrix
+
+from ..parts.colours import ColourScale, nonfinite_entries, scale_for
+from ..parts.inches import width_of
+from ..parts.row_labels import label_columns, label_rows, labels_width
+from ..parts.style import Style
+from ..parts.text import PLAIN, add_footer, number, say_empty
+
+_CELL = 0.2
+_LEAST, _MOST = 2.2, 5.0
+_MOST_WITH_NUMBERS = 12
+_CELL_WITH_NUMBER = 0.36
+_BRIGHTNESS = (0.299, 0.587, 0.114)
+"""Of red, green and blue, to the eye."""
+
+
+def size(view: SimilarityMatrix) -> tuple[float, float]:
+    """Width and height in inches; larger for long names, which take some of it."""
+    cell = _CELL_WITH_NUMBER if _has_numbers(view) else _CELL
+    rows, columns = (min(max(cell * count, _LEAST), _MOST) for count in view.values.shape)
+    return columns + labels_width(_names(view.keys_a)), rows + labels_width(_names(view.keys_b))
+
+
+def scale(view: SimilarityMatrix, style: Style) -> ColourScale | None:
+    """The colours; the same for all matrices."""
+    return scale_for((0.0, 1.0), style) if view.values.size else None
+
+
+def label(view: SimilarityMatrix) -> str:
+    """What the colours are a scale of."""
+    return "linear CKA"
+
+
+def draw(ax: Axes, view: SimilarityMatrix, style: Style) -> None:
+    """Draw layers of a down and layers of b across."""
+    rows, columns = view.values.shape
+    colours = scale(view, style)
+    if colours is None:
+        ax.set(xticks=[], yticks=[])
+        say_empty(ax, f"no values: {rows} × {columns}")
+        return
+    extent = (-0.5, columns - 0.5, rows - 0.5, -0.5)
+    picture = colours.rgba(view.values)
+    image = ax.imshow(picture, extent=extent, aspect="auto", interpolation="antialiased")
+    image.set_mouseover(False)
+    ax.format_coord = partial(_describe, view)  # type: ignore[method-assign]
+    ax.grid(False)
+    ax.minorticks_off()
+    label_rows(ax, _names(view.keys_a))
+    label_columns(ax, _names(view.keys_b))
+    ax.set_ylabel(f"a ({rows:,})", **PLAIN)
+    ax.set_xlabel(f"b ({columns:,})", **PLAIN)
+    if _has_numbers(view):
+        _write_numbers(ax, view, picture[..., :3] @ _BRIGHTNESS > 128)
+    add_footer(ax, nonfinite_entries(view.values), width_of(ax))
+
+
+def _names(keys: tuple[str, ...]) -> list[str]:
+    return [key or "output" for key in keys]
+
+
+def _has_numbers(view: SimilarityMatrix) -> bool:
+    return bool(max(view.values.shape) <= _MOST_WITH_NUMBERS)
+
+
+def _write_numbers(ax: Axes, view: SimilarityMatrix, is_bright: np.ndarray[Any, Any]) -> None:
+    for row, column in np.argwhere(np.isfinite(view.values)):
+        value = float(view.values[row, column])
+        ax.text(
+            column, row, number(round(value, 2)),
+            ha="center", va="center", fontsize="xx-small", color="0.1" if is_bright[row, column] else "0.95",
+        )  # fmt: skip
+
+
+def _describe(view: SimilarityMatrix, x: float, y: float) -> str:
+    """What lies under the cursor."""
+    row, column = round(y), round(x)
+    rows, columns = view.values.shape
+    if not (0 <= row < rows and 0 <= column < columns):
+        return ""
+    a, b = _names(view.keys_a)[row], _names(view.keys_b)[column]
+    return f"{a} of a, {b} of b: {view.values[row, column]:.4g}"

@@ -1,0 +1,88 @@
+"""The examples a model got most wrong: as pictures, or as a table where they are none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from matplotlib.axes import Axes
+
+from netviz_core.renderer_api import LossRow, TopLosses
+
+from ..parts.colours import ColourScale
+from ..parts.inches import height_of, width_of
+from ..parts.style import Style
+from ..parts.table import Column, Table, draw_table
+from ..parts.text import add_footer, cut, say_empty
+from . import overlays
+
+_WIDTH, _HIGHEST, _MOST_ROWS = 7.0, 8.0, 60
+_CONFUSIONS, _LONGEST_NAME = 3, 24
+
+
+def size(view: TopLosses) -> tuple[float, float]:
+    """Width and height in inches."""
+    if view.images is not None:
+        return overlays.size(view)
+    if not view.rows:
+        return 2.4, 2.4
+    width, height = _table(view, _WIDTH).size
+    return width, min(height, _HIGHEST)
+
+
+def scale(view: TopLosses, style: Style) -> ColourScale | None:
+    """The colours of the heat, if there is any."""
+    return overlays.scale(view, style)
+
+
+def label(view: TopLosses) -> str:
+    """What the heat is."""
+    return view.value_label
+
+
+def draw(ax: Axes, view: TopLosses, style: Style) -> None:
+    """Draw pictures with their captions, else a table; and what was confused most below."""
+    if view.images is not None:
+        overlays.draw(ax, view, style, _confusions(view))
+        return
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+    if not view.rows:
+        say_empty(ax, "no examples to show")
+        return
+    ax.set_facecolor("none")
+    ax.grid(False)
+    left_out = len(view.rows) - draw_table(ax, _table(view, width_of(ax)), height_of(ax))
+    more = [(None, f"and {left_out:,} more, see .rows")] if left_out else []
+    add_footer(ax, [*more, *_confusions(view)], width_of(ax))
+
+
+def _table(view: TopLosses, width: float) -> Table:
+    """The rows for which there may be room, in the columns that say something."""
+    rows = view.rows[:_MOST_ROWS]
+    columns = [
+        Column("example", _texts(rows, lambda row: f"{row.index:,}"), is_number=True),
+        Column("loss", _texts(rows, lambda row: f"{row.loss:#.4g}"), is_number=True),
+        Column("prediction", _texts(rows, lambda row: row.prediction)),
+        Column("actual", _texts(rows, lambda row: row.actual)),
+        Column("probability", _texts(rows, _probability), is_number=True),
+        Column("text", _texts(rows, lambda row: row.text), is_long=True),
+    ]
+    return Table.of([column for column in columns if any(column.cells)], width)
+
+
+def _texts(rows: Iterable[LossRow], of: Any) -> tuple[str, ...]:
+    return tuple(of(row) for row in rows)
+
+
+def _probability(row: LossRow) -> str:
+    return "" if row.probability is None else f"{row.probability:.3f}"
+
+
+def _confusions(view: TopLosses) -> list[tuple[Any, str]]:
+    """The pairs of classes confused most, as notes."""
+    pairs: list[tuple[Any, str]] = [
+        (None, f"{cut(actual, _LONGEST_NAME)} → {cut(prediction, _LONGEST_NAME)} ({count:,})")
+        for actual, prediction, count in view.confusions[:_CONFUSIONS]
+    ]
+    return [(None, "most confused:"), *pairs] if pairs else []

@@ -1,0 +1,1 @@
+"""What several panels use: colour bars, ticks, texts, captions, row labels, mosaics."""

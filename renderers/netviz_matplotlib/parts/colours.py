@@ -1,0 +1,109 @@
+"""Values become colours, whatever they are: NaN and infinities have colours of their own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.colors import Colormap, to_rgba_array
+
+from netviz_core.renderer_api import Limits
+
+from .style import Style
+
+Array = np.ndarray[Any, Any]
+
+# None of them is near a colour of the two default maps; a test says so.
+NAN_COLOUR, POSITIVE_INFINITY_COLOUR, NEGATIVE_INFINITY_COLOUR = "#ff00ff", "#ff8c00", "#00e5ff"
+_BLOCK = 2**18
+
+
+@dataclass(frozen=True, eq=False)
+class ColourScale:
+    """Finite limits and the colours between them.
+
+    Parameters
+    ----------
+    low, high : float
+        Values beyond them get the colour at the end.
+    colormap : matplotlib.colors.Colormap
+    transform : callable, optional
+        Of which colours are an even scale: NumPy's ``sqrt`` or ``log1p``, where little shall show beside much.
+    """
+
+    low: float
+    high: float
+    colormap: Colormap
+    transform: Callable[[Any], Any] | None = None
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ColourScale):
+            return NotImplemented
+        own, others = ((scale.low, scale.high, scale.transform) for scale in (self, other))
+        return own == others and self.colormap == other.colormap
+
+    def rgba(self, values: Array) -> Array:
+        """The colour of every value: ``(…, 4)``, uint8."""
+        palette = self.colormap(np.linspace(0.0, 1.0, 256), bytes=True)
+        colours = np.empty((*values.shape, 4), np.uint8)
+        # In blocks, so that a large array does not stand in memory once more as float64.
+        rows = max(1, _BLOCK // max(1, math.prod(values.shape[1:])))
+        for start in range(0, len(values), rows):
+            block = slice(start, start + rows)
+            colours[block] = palette[self.levels(values[block])]
+            _mark_nonfinite(colours[block], values[block])
+        return colours
+
+    def rgb_rgba(self, values: Array) -> Array:
+        """The colour of every red, green and blue value in ``(…, 3)``: ``(…, 4)``, uint8."""
+        colours = np.full((*values.shape[:-1], 4), 255, np.uint8)
+        colours[..., :3] = self.levels(values)
+        _mark_nonfinite(colours, values, channel_axis=-1)
+        return colours
+
+    def levels(self, values: Array) -> Array:
+        """Where values lie on the scale, from 0 to 255; NaN as 0. Overflows nowhere."""
+        inside = np.clip(np.nan_to_num(values.astype(np.float64), nan=self.low), self.low, self.high)
+        if self.transform is not None:
+            low, high = self.transform(self.low), self.transform(self.high)
+            return np.round((self.transform(inside) - low) / (high - low) * 255).astype(np.uint8)
+        # Half of everything has the same ratios, and a difference that is finite.
+        half = 1.0 if math.isfinite(self.high - self.low) else 0.5
+        fractions = (inside * half - self.low * half) / (self.high * half - self.low * half)
+        return np.round(fractions * 255).astype(np.uint8)
+
+
+def scale_for(limits: Limits, style: Style) -> ColourScale:
+    """The user's colours, or diverging ones for limits centred on zero and sequential ones else."""
+    low, high = limits
+    return ColourScale(low, high, style.colormap("RdBu_r" if low == -high else "viridis"))
+
+
+def nonfinite_entries(values: Array) -> list[tuple[str, str]]:
+    """For each kind of value that is not finite and occurs: its colour, and how many there are."""
+    if not np.issubdtype(values.dtype, np.inexact):
+        return []
+    kinds = (
+        (NAN_COLOUR, "NaN", np.isnan(values)),
+        (POSITIVE_INFINITY_COLOUR, "+inf", np.isposinf(values)),
+        (NEGATIVE_INFINITY_COLOUR, "-inf", np.isneginf(values)),
+    )
+    counted = [(colour, name, int(mask.sum())) for colour, name, mask in kinds]
+    return [(colour, f"{count:,} {name}") for colour, name, count in counted if count]
+
+
+def _mark_nonfinite(colours: Array, values: Array, channel_axis: int | None = None) -> None:
+    if not np.issubdtype(values.dtype, np.inexact) or np.isfinite(values).all():
+        return
+    for colour, is_such in (
+        (NEGATIVE_INFINITY_COLOUR, np.isneginf),
+        (POSITIVE_INFINITY_COLOUR, np.isposinf),
+        (NAN_COLOUR, np.isnan),
+    ):
+        mask: Array = is_such(values)
+        colours[mask if channel_axis is None else mask.any(axis=channel_axis)] = np.round(
+            to_rgba_array(colour)[0] * 255
+        )

@@ -1,0 +1,89 @@
+"""The options that a caller may give, checked before anything is drawn."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from numbers import Real
+from typing import Any
+
+import matplotlib
+from matplotlib.colors import Colormap
+
+from netviz_core.renderer_api import InputError, nearest
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a view is to look.
+
+    Parameters
+    ----------
+    title : str, optional
+        Instead of the view's own; empty for none.
+    cmap : str or Colormap, optional
+        Instead of the colours chosen for the view's limits. Not used for histograms and RGB tiles.
+    colorbar : bool
+        Whether to draw one where there are colours to explain.
+    figsize : tuple of float, optional
+        Width and height of a new figure in inches.
+    dpi : float, optional
+        Dots per inch of a new figure.
+    """
+
+    title: str | None = None
+    cmap: str | Colormap | None = None
+    colorbar: bool = True
+    figsize: tuple[float, float] | None = None
+    dpi: float | None = None
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any]) -> Style:
+        """Check the options of a caller.
+
+        Raises
+        ------
+        InputError
+            If one is unknown or has a value it cannot have.
+        """
+        known = [field.name for field in fields(cls)]
+        for name in options:
+            if name not in known:
+                raise InputError(f"the matplotlib renderer has no option {name!r}; it has {', '.join(known)}")
+        style = cls(**options)
+        style._check()
+        return style
+
+    def refuse_figure_options(self) -> None:
+        """Raise an `InputError` if an option is set that only a new figure can have."""
+        if self.figsize is not None or self.dpi is not None:
+            raise InputError("figsize and dpi are for a new figure; the ax given has a figure of its own")
+
+    def colormap(self, default: str) -> Colormap:
+        """The colours asked for, else those of the name `default`."""
+        return matplotlib.colormaps.get_cmap(self.cmap or default)
+
+    def _check(self) -> None:
+        if isinstance(self.cmap, str):
+            if self.cmap not in matplotlib.colormaps:
+                hint = nearest(self.cmap, matplotlib.colormaps)
+                raise InputError(f"matplotlib has no colormap {self.cmap!r}; {hint}")
+        elif not isinstance(self.cmap, Colormap | None):
+            raise InputError(f"cmap={self.cmap!r} is neither a colormap nor the name of one")
+        if self.title is not None and not isinstance(self.title, str):
+            raise InputError(f"title={self.title!r} is not a string")
+        if not isinstance(self.colorbar, bool):
+            raise InputError(f"colorbar={self.colorbar!r} is neither True nor False")
+        if self.dpi is not None and not _is_positive(self.dpi):
+            raise InputError(f"dpi={self.dpi!r} is not a positive number")
+        if self.figsize is not None and not _is_size(self.figsize):
+            raise InputError(f"figsize={self.figsize!r} is not a width and height in inches such as (6, 4)")
+
+
+def _is_positive(number: object) -> bool:
+    return isinstance(number, Real) and math.isfinite(number) and float(number) > 0
+
+
+def _is_size(size: object) -> bool:
+    return isinstance(size, tuple | list) and len(size) == 2 and all(map(_is_positive, size))

@@ -1,0 +1,177 @@
+"""Titles and notes that fit their place, however long a layer's path is."""
+
+from __future__ import annotations
+
+import math
+import re
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import matplotlib
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.ft2font import LoadFlags
+from matplotlib.offsetbox import AnnotationBbox, DrawingArea, HPacker, OffsetBox, TextArea, VPacker
+from matplotlib.patches import Rectangle
+
+from netviz_core.renderer_api import printable
+
+POINTS = 72.0
+"""In an inch."""
+
+LINE = 1.25
+"""The height of a line, in font sizes."""
+
+_SWATCH, _BESIDE, _BETWEEN = 7.0, 3.0, 10.0
+# Paths may hold dollars and underscores: they are shown, never read as formulas.
+PLAIN: dict[str, Any] = {"parse_math": False, "usetex": False}
+
+
+def set_title(ax: Axes, title: str, width: float, size: str = "medium") -> None:
+    """Give `ax` a title in as many lines as fit into `width` inches."""
+    text, font = _fitted(title, width, size, str(matplotlib.rcParams["axes.titleweight"]))
+    ax.set_title(text, fontproperties=font, **PLAIN)
+
+
+def set_figure_title(figure: Figure, title: str, width: float) -> None:
+    """Give `figure` a title in as many lines as fit into `width` inches."""
+    text, font = _fitted(title, width, "large", str(matplotlib.rcParams["figure.titleweight"]))
+    figure.suptitle(text, fontproperties=font, **PLAIN)
+
+
+def add_footer(ax: Axes, entries: Sequence[tuple[Any, str]], width: float) -> None:
+    """Write small notes below everything that belongs to the x axis.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+    entries : sequence of (colour, text)
+        With the colour as a small square before the text; None for no square.
+    width : float
+        Inches. What needs more is spread evenly over several lines.
+    """
+    if not entries:
+        return
+    font = FontProperties(size="small")
+    needed = sum(_entry_width(colour, text, font) for colour, text in entries)
+    lines = min(math.ceil(needed / width), len(entries))
+    each = math.ceil(len(entries) / lines)
+    rows: list[Artist] = [
+        HPacker(
+            children=[_entry(colour, text, font) for colour, text in entries[start : start + each]],
+            align="center", pad=0, sep=_BETWEEN,
+        )
+        for start in range(0, len(entries), each)
+    ]  # fmt: skip
+    box = VPacker(children=rows, align="center", pad=0, sep=3)
+    # The axis' label, even an empty one, lies below the tick labels wherever they end.
+    below: Any = ax.xaxis.label
+    ax.add_artist(
+        AnnotationBbox(
+            box, (0.5, 0), xycoords=below, xybox=(0, -4), boxcoords="offset points",
+            box_alignment=(0.5, 1), frameon=False, pad=0, annotation_clip=False,
+        )
+    )  # fmt: skip
+
+
+def number(value: float) -> str:
+    """A number in three digits, with the minus sign that axes have."""
+    return f"{value:.3g}".replace("-", "\N{MINUS SIGN}")
+
+
+def shortened(text: str, most: int) -> str:
+    """At most `most` characters of a path: its beginning, and more of its end, which tells most.
+
+    Examples
+    --------
+    >>> shortened("encoder.blocks.11.attention.query", 18)
+    'encod…ention.query'
+    """
+    kept = most - 1
+    return text if len(text) <= most else f"{text[: kept // 3]}…{text[kept // 3 - kept :]}"
+
+
+def cut(text: str, most: int) -> str:
+    """At most `most` characters of a text, from its beginning."""
+    return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
+
+
+def longest_that_fits(versions: Callable[[int], str], most: int, fits: Callable[[str], bool]) -> str:
+    """The last of the texts `versions(1)` … `versions(most)`, each longer than the one before, that fits."""
+    number = bisect_left(range(2, most + 1), True, key=lambda number: not fits(versions(number)))
+    return versions(number + 1)
+
+
+def say_empty(ax: Axes, text: str) -> None:
+    """Write into an Axes why there is nothing to see."""
+    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", fontstyle="italic")
+
+
+def _entry_width(colour: Any, text: str, font: FontProperties) -> float:
+    square = _SWATCH + _BESIDE if colour is not None else 0.0
+    return text_width(text, font) + (square + _BETWEEN) / POINTS
+
+
+def _entry(colour: Any, text: str, font: FontProperties) -> OffsetBox:
+    words = TextArea(text, textprops={"fontproperties": font, **PLAIN})
+    if colour is None:
+        return words
+    square = DrawingArea(_SWATCH, _SWATCH)
+    square.add_artist(Rectangle((0, 0), _SWATCH, _SWATCH, facecolor=colour, edgecolor="none"))
+    return HPacker(children=[square, words], align="center", pad=0, sep=_BESIDE)
+
+
+def _fitted(title: str, width: float, size: str, weight: str) -> tuple[str, FontProperties]:
+    font = FontProperties(size=size, weight=weight)
+    title = "\n".join(map(printable, title.splitlines()))
+    text = wrapped(title, lambda line: text_width(line, font) <= width)
+    if text.count("\n") > 1:
+        font.set_size(0.85 * font.get_size_in_points())
+        text = wrapped(title, lambda line: text_width(line, font) <= width)
+    return text, font
+
+
+def wrapped(text: str, fits: Callable[[str], bool]) -> str:
+    """The text in lines that fit."""
+    return "\n".join(line for given in text.splitlines() for line in _lines(given, fits))
+
+
+def _lines(text: str, fits: Callable[[str], bool]) -> list[str]:
+    """Break one line where a reader would: before a new part, else in a path, else anywhere."""
+    lines = [""]
+    for piece in _pieces(text, fits):
+        if lines[-1] and not fits((lines[-1] + piece).rstrip(" ·")):
+            lines.append("")
+        lines[-1] += piece
+    return [line.strip(" ").removesuffix(" ·") for line in lines]
+
+
+def _pieces(text: str, fits: Callable[[str], bool]) -> list[str]:
+    pieces = [text]
+    for pattern in (r"(?<=· )", r"(?<=[\s./_,:-])", r"(?<=.)"):
+        pieces = [
+            smaller
+            for piece in pieces
+            for smaller in ([piece] if fits(piece.rstrip(" ·")) else re.split(pattern, piece))
+        ]
+    return pieces
+
+
+def text_width(text: str, font: FontProperties) -> float:
+    """Of one line, in inches."""
+    path = findfont(font)
+    return font.get_size_in_points() / POINTS * sum(_advance(character, path) for character in text)
+
+
+@lru_cache(maxsize=4096)
+def _advance(character: str, path: Any) -> float:
+    """The width of a character, in font sizes; kerning aside, which hardly changes a line but costs much time."""
+    font = get_font(path)
+    if not font.get_char_index(ord(character)):
+        return 1.0  # drawn from another font, or as a box
+    glyph = font.load_char(ord(character), flags=LoadFlags.NO_HINTING | LoadFlags.NO_SCALE)
+    return float(glyph.horiAdvance / font.units_per_EM)
