@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from .. import __version__, plugins
+from .. import plugins
+from .._version import __version__
 from ..attributions.cam import cam
 from ..graphs.data_flow import graph
 from ..measures.health import health

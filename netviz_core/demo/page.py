@@ -13,7 +13,7 @@ from string import Template
 
 import numpy as np
 
-from .. import __version__
+from .._version import __version__
 from ..models.network import wrap
 from .figures import Figure
 from .training import Picture, Trained

@@ -126,17 +126,21 @@ class Layer(Protocol):
 class RecorderLike(Protocol):
     """What a backend tells of the calls of layers; `netviz_core.backend_api.Recorder` is one."""
 
-    paths: frozenset[str]
-    """The paths of the layers asked for; those of others are not told of."""
+    @property
+    def paths(self) -> frozenset[str]:
+        """The paths of the layers asked for; those of others are not told of."""
 
-    given: RecorderLike | None
-    """It wants the same layers and is told, before each call, what the layer is given; None where nobody asks."""
+    @property
+    def given(self) -> RecorderLike | None:
+        """It wants the same layers and is told, before each call, what the layer is given; None where nobody asks."""
 
-    keeps_values: bool
-    """Whether the values themselves are wanted; if not, a backend may give `blank` ones."""
+    @property
+    def keeps_values(self) -> bool:
+        """Whether the values themselves are wanted; if not, a backend may give `blank` ones."""
 
-    looks_only: bool
-    """Whether a value is read while it is told of and never again, so that a backend need not keep it safe."""
+    @property
+    def looks_only(self) -> bool:
+        """Whether a value is read while it is told of and never again, so that a backend need not keep it safe."""
 
     @property
     def room(self) -> int:

@@ -10,7 +10,7 @@ from importlib import resources
 from string import Template
 from typing import TYPE_CHECKING
 
-from ... import __version__
+from ..._version import __version__
 from ...words.errors import NetvizError
 from ...words.text_tables import printable
 from ..explaining.causes import Cause
