@@ -33,7 +33,7 @@ from .words.errors import (
 from .words.observations import Coverage, HeldValue, Observation, Ready, blank
 from .words.operations import OPERATIONS, OUTPUT, word_for
 from .words.protocols import KINDS, Backend, Layer, LayerSelection, RecorderLike, WeightTensor
-from .words.structure import leaves, replaced
+from .words.structure import leaves, others, replaced
 from .words.supports import (
     LossReading,
     ParameterForm,
@@ -119,6 +119,7 @@ __all__ = [
     "get_backend",
     "leaves",
     "nearest",
+    "others",
     "positional_axes",
     "positional_layout",
     "register_backend",

@@ -18,7 +18,7 @@ import keras
 from keras.src.backend.common.symbolic_scope import in_symbolic_scope
 from keras.src.models.functional import Functional
 
-from netviz_core.backend_api import NetvizError, Observation, Recorder, leaves, positional_axes
+from netviz_core.backend_api import NetvizError, Observation, Recorder, leaves, others, positional_axes
 
 from .axes import AxisBook
 from .inputs import Arguments
@@ -94,6 +94,8 @@ class Listener:
         parts = [(leaf, tensor, self._book.after(layer, (args, kwargs), tensor)) for leaf, tensor in tensors]
         if path in self._recorder.paths:
             report(self._recorder, path, parts)
+            if not is_tensor(output):
+                self._recorder.add_others(path, others(output, is_tensor))
         return output
 
     def leaving(self, layer: Any) -> None:

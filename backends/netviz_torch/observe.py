@@ -8,11 +8,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn.utils.rnn import PackedSequence
 
-from netviz_core.backend_api import Observation, Recorder, UnsupportedError, leaves
+from netviz_core.backend_api import (
+    Observation,
+    Ready,
+    Recorder,
+    UnsupportedError,
+    blank,
+    leaves,
+    others,
+    positional_axes,
+    widened,
+)
 
 from .axes import AxisFollower, defined_axes, defines_axes
 from .modules import kind_of
@@ -92,6 +103,8 @@ def _hook(path: str | None, kind: str, recorder: Recorder, watch: Watch) -> Call
                 recorder.add(path, [_observation(leaf, tensor, watch, recorder) for leaf, tensor in found])
             except UnsupportedError as error:
                 recorder.miss(path, str(error), "unsupported")
+            if not isinstance(output, torch.Tensor):
+                recorder.add_others(path, others(output, is_array, lambda part: unfold(part, follower)))
 
     return after_call
 
@@ -104,7 +117,7 @@ def _listen_before(path: str, given: Recorder, watch: Watch) -> Callable[..., No
             return
         with torch._C.DisableTorchFunction():
             arguments = {**{str(position): value for position, value in enumerate(args)}, **kwargs}
-            found = leaves(arguments, is_tensor, lambda part: unfold(part, watch.follower))
+            found = leaves(arguments, is_array, lambda part: unfold(part, watch.follower))
             given.add(path, [_observation(leaf, tensor, watch, given, True) for leaf, tensor in found])
 
     return before_call
@@ -112,21 +125,23 @@ def _listen_before(path: str, given: Recorder, watch: Watch) -> Callable[..., No
 
 def name_defined_axes(
     module: nn.Module, kind: str, args: tuple[Any, ...], output: Any, follower: AxisFollower
-) -> list[tuple[str, torch.Tensor]]:
+) -> list[tuple[str, Any]]:
     """Name the axes of what a module returned as far as the module itself says; list its parts."""
-    found = list(leaves(output, is_tensor, lambda part: unfold(part, follower)))
+    found = list(leaves(output, is_array, lambda part: unfold(part, follower)))
     if defines_axes(module, kind):
         first = next((argument for argument in args if is_tensor(argument)), None)
         for leaf, tensor in found:
             names = defined_axes(module, kind, follower.get(first), leaf, tensor)
-            if names is not None and len(names) == tensor.ndim:
+            if names is not None and len(names) == tensor.ndim and is_tensor(tensor):
                 follower.name(tensor, names)
     return found
 
 
 def _observation(
-    leaf: str, tensor: torch.Tensor, watch: Watch, recorder: Recorder, is_given: bool = False
+    leaf: str, tensor: Any, watch: Watch, recorder: Recorder, is_given: bool = False
 ) -> Observation:
+    if not isinstance(tensor, torch.Tensor):
+        return _observation_of_numpy(leaf, tensor, recorder)
     if not recorder.keeps_values:
         value = watch.form(tensor)
     elif recorder.looks_only:
@@ -137,7 +152,14 @@ def _observation(
     return Observation(leaf, value, axes, dtype_name(tensor.dtype), nbytes, watch.identity(tensor))
 
 
-def numpy_bytes(tensor: torch.Tensor) -> int:
+def _observation_of_numpy(leaf: str, array: Any, recorder: Recorder) -> Observation:
+    value = Ready(widened(np.array(array))) if recorder.keeps_values else blank(array.shape)
+    return Observation(leaf, value, positional_axes(array.ndim), str(array.dtype), numpy_bytes(array))
+
+
+def numpy_bytes(tensor: Any) -> int:
+    if not isinstance(tensor, torch.Tensor):
+        return int(tensor.size) * max(tensor.itemsize, 4 if tensor.dtype.kind == "f" else 1)
     narrow = tensor.is_floating_point() and tensor.element_size() < 4
     return tensor.numel() * (4 if narrow else tensor.element_size())
 
@@ -146,8 +168,15 @@ def is_tensor(value: object) -> bool:
     return isinstance(value, torch.Tensor) and not value.is_nested
 
 
+def is_array(value: object) -> bool:
+    """Whether a value is a tensor, or NumPy's numbers, which a model may return, too."""
+    return is_tensor(value) or (isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "biufc")
+
+
 def unfold(part: Any, follower: AxisFollower) -> Any:
-    """Take ragged batches apart, whose parts have no batch axis."""
+    """Take ragged batches apart, whose parts have no batch axis; what only describes tensors is nothing."""
+    if isinstance(part, (torch.dtype, torch.device, torch.layout)):
+        return None
     if isinstance(part, PackedSequence):
         ragged = [tensor for tensor in part if tensor is not None]
     elif isinstance(part, torch.Tensor) and part.is_nested:

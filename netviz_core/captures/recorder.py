@@ -20,6 +20,7 @@ from ..words.errors import (
 )
 from ..words.observations import Coverage, HeldValue, Observation, Ready, blank
 from ..words.protocols import Layer
+from ..words.structure import is_number
 
 Reduction = Callable[[Activation], "AxisArray | np.ndarray[Any, Any] | float"]
 """Makes something smaller of an activation as soon as it is there."""
@@ -92,6 +93,8 @@ class Recorder:
         self._calls: dict[str, int] = {}
         self._misses: dict[str, Coverage] = {}
         self._withdrawn: dict[str, str] = {}
+        self.others: dict[str, list[tuple[str, Any]]] = {}
+        """What layers returned beside tensors, by path, see `add_others`."""
 
     def add(self, path: str, observations: Sequence[Observation]) -> None:
         """Keep what the layer at `path` returned from one call.
@@ -134,6 +137,10 @@ class Recorder:
     def miss(self, path: str, reason: str, status: str = "not_observed") -> None:
         """Say why a layer asked for is not captured; the first reason given stands."""
         self._misses.setdefault(path, Coverage(status, reason))
+
+    def add_others(self, path: str, others: Iterable[tuple[str, Any]]) -> None:
+        """Tell what else the layer at `path` returned that may hold numbers, see `netviz_core.backend_api.others`."""
+        self.others.setdefault(path, []).extend(others)
 
     def rearrange(self, start: int, order: Sequence[int]) -> None:
         """Put the values from position `start` on into another order, and number the calls anew.
@@ -184,11 +191,19 @@ class Recorder:
         absent = Coverage("not_observed", "it did not run during the pass")
         # A layer of which some calls were taken back is captured, and still says why those are not.
         return {
-            path: Coverage("captured", self._withdrawn.get(path, ""))
+            path: Coverage("captured", self._withdrawn.get(path) or self._unread(path))
             if path in captured
             else self._misses.get(path, absent)
             for path in self._order
         }
+
+    def _unread(self, path: str) -> str:
+        """Which parts of what a layer returned could not be looked into."""
+        hidden = {
+            name: type(value).__name__ for name, value in self.others.get(path, ()) if not is_number(value)
+        }
+        told = ", ".join(f"{name!r} ({type_name})" for name, type_name in hidden.items())
+        return f"parts of what it returned could not be looked into: {told}" if told else ""
 
     def reduces(self, path: str) -> bool:
         """Whether what the layer at `path` returns is made smaller at once."""

@@ -102,6 +102,8 @@ class Comparison(View):
         What the two layers of the first divergence returned, with the same axes; None where that is not known.
     first_weights : mapping from name to pair of arrays
         The weights of these two layers, a's in the form that b's would have as a copy of them.
+    not_compared : tuple of str
+        What of the models' outputs could not be compared, or is no tensor and differs.
     """
 
     title: str
@@ -115,11 +117,12 @@ class Comparison(View):
     names: tuple[str, str]
     first_outputs: tuple[AxisArray, AxisArray] | None = None
     first_weights: Mapping[str, tuple[Array, Array]] = field(default_factory=dict)
+    not_compared: tuple[str, ...] = ()
 
     @property
     def agrees(self) -> bool:
-        """Whether no difference was found."""
-        return self.first_divergence is None
+        """Whether no difference was found, and all that the models returned was compared."""
+        return self.first_divergence is None and not self.not_compared
 
     @property
     def is_between_layers(self) -> bool:
