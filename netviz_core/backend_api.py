@@ -33,6 +33,7 @@ from .words.errors import (
 from .words.observations import Coverage, HeldValue, Observation, Ready, blank
 from .words.operations import OPERATIONS, OUTPUT, word_for
 from .words.protocols import KINDS, Backend, Layer, LayerSelection, RecorderLike, WeightTensor
+from .words.restoring import Keeper
 from .words.structure import leaves, others, replaced
 from .words.supports import (
     LossReading,
@@ -59,6 +60,7 @@ from .words.supports import (
 
 __all__ = [
     "KINDS",
+    "Keeper",
     "OPERATIONS",
     "OUTPUT",
     "SPATIAL_AXES",
