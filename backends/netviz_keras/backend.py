@@ -16,7 +16,7 @@ from .counting import example_of, parameter_count
 from .inputs import images_among, prepare
 from .layers import KerasLayer, walk
 from .listening import Listener, explain, listening
-from .passes import build, losses_kept
+from .passes import build, unchanged
 from .submodel import sub_model
 from .tensors import no_gradients
 
@@ -44,7 +44,7 @@ class KerasBackend:
         book = AxisBook()
         args, kwargs = prepare(model, inputs, book)
         build(model, (args, kwargs))
-        with losses_kept(model), keras.StatelessScope(), no_gradients():
+        with unchanged(model, (args, kwargs)), keras.StatelessScope(), no_gradients():
             if recorder is None:
                 return model(*args, **kwargs, training=False)
             layers = list(walk(model))

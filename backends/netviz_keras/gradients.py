@@ -17,7 +17,7 @@ from .axes import AxisBook
 from .inputs import Arguments, prepare
 from .layers import KerasLayer, walk
 from .listening import Listener, explain, listening, unheard
-from .passes import build, losses_kept
+from .passes import build, unchanged
 from .scores import scores
 from .taps import Adding, Tap, Tapping
 from .tensors import Held, dtype_name, is_differentiable, is_tensor, no_gradients
@@ -38,7 +38,7 @@ def pull_back(model: Any, inputs: Any, seed: Seed, activations: Recorder, gradie
     arguments = prepare(model, inputs, book)
     build(model, arguments)
     forward = _Forward(model, arguments, list(walk(model)), activations.paths, book)
-    with losses_kept(model), scores(forward.layers, forward.heard_by_nobody_else) as unsquashed:
+    with scores(forward.layers, forward.heard_by_nobody_else) as unsquashed:
         engine = _ENGINES[keras.backend.backend()]
         heard, found = engine(dataclasses.replace(forward, unsquashed=unsquashed), seed)
     explain(forward.layers, heard.heard)
@@ -82,7 +82,7 @@ class _Forward:
         args, kwargs = self.arguments
         # What the last listener to come puts into place is what those before it hear.
         last = nullcontext() if self.unsquashed is None else listening(self.unsquashed)
-        with keras.StatelessScope(), listening(listener), last:
+        with unchanged(self.model, self.arguments), keras.StatelessScope(), listening(listener), last:
             return self.model(*args, **kwargs, training=False)
 
     def heard_by_nobody_else(self, listener: Listener) -> Any:

@@ -33,7 +33,7 @@ from .inputs import Arguments, prepare
 from .kinds import keras_class
 from .layers import KerasLayer, walk
 from .listening import Ears, Listener, listening
-from .passes import build, losses_kept
+from .passes import build, unchanged
 from .tensors import is_tensor, no_gradients
 from .words import moves_only, only_looks, word_of
 
@@ -44,7 +44,7 @@ def trace(model: Any, inputs: Any) -> list[TracedCall]:
     arguments = prepare(model, example_of(model, None) if inputs is None else inputs, book)
     build(model, arguments)
     layers = list(walk(model))
-    with losses_kept(model), keras.StatelessScope(), no_gradients():
+    with keras.StatelessScope(), no_gradients():
         try:
             return _without_values(model, _symbols(arguments, book), layers, book)
         except Exception:
@@ -57,7 +57,7 @@ def _without_values(
 ) -> list[TracedCall]:
     tracer = _Tracer(layers, book)
     args, kwargs = arguments
-    with _nodes_kept(layers), _following(tracer):
+    with unchanged(model, arguments), _nodes_kept(layers), _following(tracer):
         model(*args, **kwargs, training=False)
     return tracer.calls
 
@@ -67,7 +67,7 @@ def _with_values(
 ) -> list[TracedCall]:
     tracer = _GuessingTracer(layers, book)
     args, kwargs = arguments
-    with listening(tracer):
+    with unchanged(model, arguments), listening(tracer):
         model(*args, **kwargs, training=False)
     return tracer.calls
 

@@ -25,6 +25,7 @@ _ATOMS = frozenset({bool, int, float, complex, str, bytes, type(None), type, ran
 _DATA_HOMES = frozenset({"builtins", "collections", "types", "weakref", "dataclasses"})
 _TOOL_HOMES = frozenset(sys.stdlib_module_names) - _DATA_HOMES
 _ABSENT = object()
+_FUNCTIONS = (types.FunctionType, types.MethodType, types.BuiltinMethodType, functools.partial)
 
 
 class Keeper:
@@ -137,7 +138,7 @@ class Keeper:
             self.undo(partial(setattr, value, "state", value.state))
         elif isinstance(value, np.random.RandomState):
             self.undo(partial(value.set_state, value.get_state()))
-        elif isinstance(value, (types.FunctionType, types.MethodType, functools.partial)):
+        elif isinstance(value, _FUNCTIONS):
             self._keep_function(value)
         elif isinstance(value, type):
             self.keep_class(value)
@@ -158,6 +159,8 @@ class Keeper:
     def _keep_function(self, value: Any) -> None:
         if isinstance(value, types.MethodType):
             self.reach((value.__self__, value.__func__))
+        elif isinstance(value, types.BuiltinMethodType):
+            self.reach(() if isinstance(value.__self__, types.ModuleType) else (value.__self__,))
         elif isinstance(value, functools.partial):
             self.reach((value.func, value.args, value.keywords))
         else:
