@@ -63,7 +63,7 @@ class TorchKeeper(Keeper):
             self.keep_class(type(value))
         elif isinstance(value, torch.Generator):
             self.undo(partial(value.set_state, value.get_state()))
-        elif type(value).__module__.startswith("torch.") and _holds_tensors(value):
+        elif str(type(value).__module__).startswith("torch.") and _holds_tensors(value):
             self.keep_dict(vars(value))
         else:
             return False

@@ -28,7 +28,7 @@ def trace(model: Any, inputs: Any) -> list[TracedCall]:
     """See `netviz_core.backend_api.SupportsGraph`."""
     _refuse_scripts(unwrapped(model))
     watch = Watch(AxisFollower())
-    tracer = Tracer(watch.follower)
+    tracer = Tracer(watch)
     with evaluation(model, inputs, watch) as (module, forward):
         with tracer.following(module), watching(watch), Functions(tracer), torch.no_grad():
             forward()
@@ -50,7 +50,8 @@ class Identities:
     Only what stems from the model's input has a number; weights and constants have none.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, version_of: Callable[[torch.Tensor], int]) -> None:
+        self._version_of = version_of
         self._known: dict[int, tuple[weakref.ref[torch.Tensor], int, int]] = {}
         self._written: dict[int, int] = {}
         """The number of what was last written to a piece of memory."""
@@ -61,7 +62,7 @@ class Identities:
         reference, version, number = self._known.get(id(tensor), (None, 0, 0))
         if reference is None or reference() is not tensor:
             return None
-        if version != version_of(tensor):  # written to through another tensor of the same memory
+        if version != self._version_of(tensor):  # written to through another tensor of the same memory
             return self._written.get(memory_of(tensor), number)
         return number
 
@@ -69,7 +70,7 @@ class Identities:
         """Give a tensor a number, by default a new one."""
         key, number = id(tensor), next(self._numbers) if number is None else number
         reference = weakref.ref(tensor, lambda _: self._known.pop(key, None))
-        self._known[key] = reference, version_of(tensor), number
+        self._known[key] = reference, self._version_of(tensor), number
         return number
 
     def write(self, tensor: torch.Tensor) -> None:
@@ -85,12 +86,13 @@ class Call(NamedTuple):
     given: list[torch.Tensor]
     versions: list[int]
     inputs: tuple[TensorForm, ...]
+    version_of: Callable[[torch.Tensor], int]
 
     @property
     def written(self) -> list[torch.Tensor]:
         """Those that were written to since."""
         pairs = zip(self.given, self.versions, strict=True)
-        return [tensor for tensor, version in pairs if version_of(tensor) != version]
+        return [tensor for tensor, version in pairs if self.version_of(tensor) != version]
 
     def was_given(self, tensor: object) -> bool:
         """Whether a tensor is one of those given."""
@@ -100,10 +102,11 @@ class Call(NamedTuple):
 class Tracer:
     """Tells of the calls of layers and operations while a model runs."""
 
-    def __init__(self, follower: AxisFollower) -> None:
+    def __init__(self, watch: Watch) -> None:
         self.calls: list[TracedCall] = []
-        self._follower = follower
-        self._identities = Identities()
+        self._follower = watch.follower
+        self._version_of = watch.version
+        self._identities = Identities(watch.version)
         self._running: list[str] = []
         self._leaves: list[Call] = []
         """The calls of layers that are not seen into."""
@@ -180,7 +183,7 @@ class Tracer:
             self.calls.append(TracedCall("", OUTPUT, self._forms(returned), ()))
 
     def _call(self, given: list[torch.Tensor]) -> Call:
-        return Call(given, [version_of(tensor) for tensor in given], self._forms(given))
+        return Call(given, list(map(self._version_of, given)), self._forms(given), self._version_of)
 
     def _pass_on(self, given: torch.Tensor, results: list[torch.Tensor]) -> None:
         """Let results be the same to the data flow as what was given."""
@@ -228,11 +231,6 @@ class Functions(TorchFunctionMode):
         if self._tracer.is_between_layers:
             return self._tracer.operation(func, args, kwargs or {})
         return func(*args, **(kwargs or {}))
-
-
-def version_of(tensor: torch.Tensor) -> int:
-    """A number that grows with every write to a tensor's memory; 0 for one of inference mode."""
-    return 0 if tensor.is_inference() else tensor._version
 
 
 def _tensors(value: Any) -> list[torch.Tensor]:

@@ -108,6 +108,7 @@ class Watch(TorchDispatchMode):
         self._before: list[tuple[torch.Tensor, torch.Tensor]] = []
         self._exposed: set[int] = set()
         self._latest: weakref.ref[torch.Tensor] | None = None
+        self._writes: dict[int, int] = {}
         self._identity = 0
 
     @classmethod
@@ -127,8 +128,14 @@ class Watch(TorchDispatchMode):
         kwargs = kwargs or {}
         if not isinstance(func, OpOverload):
             return func(*args, **kwargs)
+        if torch.is_inference_mode_enabled() and _is_composite(func):
+            # Elsewhere the operations that it is made of come here, by which it is known.
+            with self:
+                return func._op_dk(_COMPOSITE, *args, **kwargs)
         for tensor in _written(func, args, kwargs):
             self._before_write(tensor)
+            if tensor.is_inference():
+                self._writes[memory_of(tensor)] = self._writes.get(memory_of(tensor), 0) + 1
         if self.weights:
             for argument in args:
                 owner = self.weights.get(id(argument))
@@ -191,6 +198,13 @@ class Watch(TorchDispatchMode):
         if _is_plain(tensor):
             self._before_write(tensor)
             self._exposed.add(memory_of(tensor))
+
+    def version(self, tensor: torch.Tensor) -> int:
+        """A number that grows with every write to a tensor's memory, also where torch itself counts none."""
+        if not tensor.is_inference():
+            return tensor._version
+        with torch._C.DisableTorchFunction():  # else this too is a look at its memory
+            return self._writes.get(memory_of(tensor), 0)
 
     def put_back(self) -> None:
         """Undo every write to an owned tensor. Call it when the mode is no longer active."""
@@ -274,6 +288,15 @@ def _written(func: OpOverload, args: tuple[Any, ...], kwargs: Mapping[str, Any])
         yield from _tensors(kwargs.get(name) if position is None or position >= len(args) else args[position])
     if func.overloadpacket in _NORMS_THAT_TRAIN and args[5]:
         yield from _tensors(args[3:5])
+
+
+_COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
+
+
+@cache
+def _is_composite(func: OpOverload) -> bool:
+    """Whether an operator is nothing but others."""
+    return torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), _COMPOSITE)
 
 
 @cache

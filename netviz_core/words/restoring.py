@@ -107,7 +107,8 @@ class Keeper:
             self._classes.add(base)
 
     def _is_tool(self, cls: type) -> bool:
-        return cls.__module__.partition(".")[0] in self.tools or cls.__module__ == "builtins"
+        home = str(cls.__module__)  # which a class of C may hide behind a descriptor
+        return home.partition(".")[0] in self.tools or home == "builtins"
 
     def _keep(self, value: Any) -> None:
         if isinstance(value, dict):
