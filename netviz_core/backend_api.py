@@ -30,6 +30,7 @@ from .words.errors import (
     as_integer,
     nearest,
 )
+from .words.inputs import require_input
 from .words.observations import Coverage, HeldValue, Observation, Ready, blank
 from .words.operations import OPERATIONS, OUTPUT, word_for
 from .words.protocols import KINDS, Backend, Layer, LayerSelection, RecorderLike, WeightTensor
@@ -126,6 +127,7 @@ __all__ = [
     "positional_layout",
     "register_backend",
     "replaced",
+    "require_input",
     "widened",
     "word_for",
 ]

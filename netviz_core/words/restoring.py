@@ -131,7 +131,7 @@ class Keeper:
         elif isinstance(value, np.ndarray):
             if value.flags.writeable:
                 self.undo(partial(np.copyto, value, value.copy()))
-        elif isinstance(value, random.Random):
+        elif isinstance(value, random.Random) and not isinstance(value, random.SystemRandom):
             self.undo(partial(value.setstate, value.getstate()))
         elif isinstance(value, np.random.Generator):
             self.reach([value.bit_generator])
@@ -143,7 +143,9 @@ class Keeper:
             self._keep_function(value)
         elif isinstance(value, type):
             self.keep_class(value)
-        elif not self._is_tool(type(value)) or type(value).__module__ in _DATA_HOMES:
+        elif not isinstance(value, types.ModuleType) and (
+            not self._is_tool(type(value)) or type(value).__module__ in _DATA_HOMES
+        ):
             self._keep_attributes(value)
 
     def _keep_attributes(self, value: Any) -> None:
