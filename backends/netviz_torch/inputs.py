@@ -67,12 +67,17 @@ def prepare(module: nn.Module, inputs: Any, follower: AxisFollower) -> tuple[tup
     require_input(inputs)
     if isinstance(inputs, Mapping):  # what a tokenizer of Hugging Face returns is no dict
         converted = {key: convert(value) for key, value in inputs.items()}
+        for part in converted.values():
+            if isinstance(part, torch.Tensor):
+                follower.note_input(part)
         return ((), converted) if _takes_keywords(module, converted) else ((converted,), {})
-    if isinstance(inputs, tuple):
-        _require_places(module, len(inputs))
-        return tuple(convert(part) for part in inputs), {}
-    _require_places(module, 1)
-    return (convert(inputs),), {}
+    parts = inputs if isinstance(inputs, tuple) else (inputs,)
+    _require_places(module, len(parts))
+    args = tuple(map(convert, parts))
+    for part in args:
+        if isinstance(part, torch.Tensor):
+            follower.note_input(part)
+    return args, {}
 
 
 def images_in(inputs: Any) -> AxisArray | None:

@@ -56,7 +56,7 @@ def observed(module: nn.Module, recorder: Recorder | None, watch: Watch) -> Iter
                             "unsupported",
                         )
                 if wanted:
-                    watch.weights.update((id(weight), path) for weight in child.parameters(recurse=False))
+                    watch.weights.update(map(id, child.parameters(recurse=False)))
         with watching(watch, recorder):
             yield
     finally:
@@ -130,6 +130,8 @@ def name_defined_axes(
     found = list(leaves(output, is_array, lambda part: unfold(part, follower)))
     if defines_axes(module, kind):
         first = next((argument for argument in args if is_tensor(argument)), None)
+        if first is not None and isinstance(module, (nn.RNNBase, nn.MultiheadAttention)):
+            follower.require_batch(first, 2, "x[None]" if module.batch_first else "x[:, None]")
         for leaf, tensor in found:
             names = defined_axes(module, kind, follower.get(first), leaf, tensor)
             if names is not None and len(names) == tensor.ndim and is_tensor(tensor):
@@ -201,19 +203,34 @@ def _explain_misses(
         child = modules.get(path)
         if entry.status != "not_observed" or child is None:
             continue
+        used = watch.used & set(map(id, child.parameters(recurse=False)))
         if _is_inside(scripts, path):
             recorder.miss(
-                path, "it runs inside TorchScript, which calls it unseen; capture the unscripted model"
+                path, "it stands in TorchScript, which calls layers unseen; capture the unscripted model"
             )
-        elif isinstance(child, nn.modules.linear.NonDynamicallyQuantizableLinear):
+        elif used and isinstance(child, nn.modules.linear.NonDynamicallyQuantizableLinear):
             recorder.miss(path, "its MultiheadAttention uses the weights itself and never calls it")
         elif type(child).forward is nn.Module.forward:
             recorder.miss(path, f"a {type(child).__name__} only holds others and is never called")
-        elif path in watch.used:
+        elif used and (others := _others_with(used, path, modules)):
+            recorder.miss(
+                path,
+                f"it was not called; its weights were used, which {others} has too, so that this may have been for "
+                f"that one alone",
+            )
+        elif used:
             recorder.miss(
                 path,
                 "its weights were used without a call of the layer: the model calls .forward or a function",
             )
+
+
+def _others_with(weights: set[int], path: str, modules: Mapping[str, nn.Module]) -> str:
+    """The first other layer that has all of these weights, in quotes; empty if there is none."""
+    for other, module in modules.items():
+        if other != path and weights <= set(map(id, module.parameters(recurse=False))):
+            return repr(other)
+    return ""
 
 
 _COMPILERS = ("torch._dynamo", "torch.nn.attention.flex_attention")

@@ -99,10 +99,10 @@ class Watch(TorchDispatchMode):
     def __init__(self, follower: AxisFollower) -> None:
         super().__init__()
         self.follower = follower
-        self.weights: dict[int, str] = {}
-        """The layer to which a parameter belongs, by the parameter's id."""
-        self.used: set[str] = set()
-        """The layers whose weights took part in some operation."""
+        self.weights: set[int] = set()
+        """The ids of the parameters of layers that somebody asks for."""
+        self.used: set[int] = set()
+        """Those that took part in some operation."""
         self._held: dict[int, list[weakref.ref[HeldTensor]]] = {}
         self._owned: dict[int, list[torch.Tensor]] = {}
         self._before: list[tuple[torch.Tensor, torch.Tensor]] = []
@@ -138,9 +138,8 @@ class Watch(TorchDispatchMode):
                 self._writes[memory_of(tensor)] = self._writes.get(memory_of(tensor), 0) + 1
         if self.weights:
             for argument in args:
-                owner = self.weights.get(id(argument))
-                if owner is not None:
-                    self.used.add(owner)
+                if id(argument) in self.weights:
+                    self.used.add(id(argument))
         result = func(*args, **kwargs)
         self.follower.after(func, args, result)
         return result
@@ -249,7 +248,10 @@ class Watch(TorchDispatchMode):
 
 
 class Exposures(TorchFunctionMode):
-    """While active, tells a `Watch` when memory is handed to somebody whose writes it cannot see."""
+    """While active, tells a `Watch` when memory is handed to somebody whose writes it cannot see.
+
+    It also refuses a model's input that a function takes for one sample, where the first axis would be called batch.
+    """
 
     def __init__(self, watch: Watch) -> None:
         super().__init__()
@@ -258,8 +260,18 @@ class Exposures(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func in _EXPOSING:
             self._watch.expose(args[0])
+        elif func in _RANK_OF_SAMPLE and args:
+            self._watch.follower.require_batch(args[0], _RANK_OF_SAMPLE[func])
         return func(*args, **(kwargs or {}))
 
+
+_RANK_OF_SAMPLE = {
+    torch._C._nn.linear: 1,
+    **dict.fromkeys((torch.conv1d, torch.conv_transpose1d), 2),
+    **dict.fromkeys((torch.conv2d, torch.conv_transpose2d), 3),
+    **dict.fromkeys((torch.conv3d, torch.conv_transpose3d), 4),
+}
+"""How many axes one sample has that such a function takes without a batch."""
 
 _EXPOSING = frozenset(
     {

@@ -22,6 +22,7 @@ from ..views.tiles import feature_maps, kernels
 from ..words.errors import BackendLoadError, FileFormatError
 from ..words.whole_files import check_writable
 from .inputs import read_input
+from .messages import in_options
 from .models import failures_located, open_model
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -142,7 +143,7 @@ def show_summary(
     x = None if data is None else read_input(data, axes)
     network = open_model(model, trust=trust)
     with failures_located(network):
-        typer.echo(str(summary(network, x)))
+        typer.echo(in_options(str(summary(network, x))))
 
 
 @app.command("graph")

@@ -147,8 +147,10 @@ def _require_tolerance(tolerance: Any) -> None:
 def _sides(a: Any, b: Any, x: Any, max_bytes: int) -> tuple[Side, Side]:
     models = opened(a), opened(b)
     given = _inputs(models, x)
+    if isinstance(x, tuple):
+        return _of_pair(models, given, x, max_bytes)
     try:
-        sides = tuple(side_of("ab"[place], models[place], given[place], max_bytes) for place in (0, 1))
+        sides = _run(models, given, max_bytes)
     except InputError as error:
         if given[0] is not given[1] or isinstance(x, AxisArray) or np.ndim(x) < 3:
             raise
@@ -158,7 +160,26 @@ def _sides(a: Any, b: Any, x: Any, max_bytes: int) -> tuple[Side, Side]:
         ) from error
     _require_one_batch(*sides)
     _require_one_shape(*sides)
-    return sides[0], sides[1]
+    return sides
+
+
+def _of_pair(models: Any, given: tuple[Any, Any], x: Any, max_bytes: int) -> tuple[Side, Side]:
+    """Both sides, with one of a pair of inputs each; or with both, where neither model takes one alone."""
+    try:
+        sides = _run(models, given, max_bytes)
+    except InputError as error:
+        try:
+            sides = _run(models, (x, x), max_bytes)
+        except Exception:
+            raise error from None
+    _require_one_batch(*sides)
+    _require_one_shape(*sides)
+    return sides
+
+
+def _run(models: Any, given: tuple[Any, Any], max_bytes: int) -> tuple[Side, Side]:
+    a, b = (side_of(name, model, x, max_bytes) for name, model, x in zip("ab", models, given, strict=True))
+    return a, b
 
 
 def _inputs(models: tuple[Capture | Network, Capture | Network], x: Any) -> tuple[Any, Any]:
