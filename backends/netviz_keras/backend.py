@@ -50,22 +50,24 @@ class KerasBackend:
             layers = list(walk(model))
             direct = sub_model(model, layers, recorder, args)
             if direct is not None:
-                output = direct.run(*args, recorder, book)
+                output, ran = direct.run(*args, recorder, book), None
             else:
-                with listening(Listener(layers, recorder, book)):
-                    output = model(*args, **kwargs, training=False)
-            explain(layers, recorder)
+                listener = Listener(layers, recorder, book)
+                with listening(listener):
+                    output, ran = model(*args, **kwargs, training=False), listener.ran
+            explain(layers, recorder, ran)
             return output
 
     @contextmanager
     def record(self, model: Any, recorder: Recorder) -> Iterator[None]:
         """Tell `recorder` of every call of the layers it wants while the context is open."""
         layers = list(walk(model))
+        listener = Listener(layers, recorder, AxisBook())
         try:
-            with listening(Listener(layers, recorder, AxisBook())):
+            with listening(listener):
                 yield
         finally:
-            explain(layers, recorder)
+            explain(layers, recorder, listener.ran)
 
     @contextmanager
     def stirred(self, model: Any) -> Iterator[None]:

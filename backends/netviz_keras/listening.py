@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any
@@ -55,6 +55,8 @@ class Listener:
         self._recorder = recorder
         self._recorders = [recorder] if recorder.given is None else [recorder, recorder.given]
         self._book = book
+        self.ran: set[str] = set()
+        """The paths of the layers that have returned."""
         self._running: list[tuple[list[int], list[Call]]] = []
 
     def entering(self) -> None:
@@ -87,6 +89,7 @@ class Listener:
         path = self._paths.get(id(layer))
         if path is None:
             return output
+        self.ran.add(path)
         tensors = list(leaves(output, is_tensor))
         if any(is_symbolic(tensor) for _, tensor in tensors):
             self._recorder.miss(path, TRACED)
@@ -179,11 +182,15 @@ def report(recorder: Recorder, path: str, parts: Sequence[tuple[str, Any, tuple[
     )
 
 
-def explain(layers: Iterable[KerasLayer], recorder: Recorder) -> None:
-    """Give the reason for the layers asked for that have not been heard."""
+def explain(layers: Iterable[KerasLayer], recorder: Recorder, ran: Container[str] | None = None) -> None:
+    """Give the reason for the layers asked for that have not been heard; by default all ran that hold others."""
     for layer in layers:
         if layer.path in recorder.paths:
-            above = (keras_class(ancestor.native, _HIDDEN_BY) for ancestor in layer.ancestors)
+            above = (
+                keras_class(ancestor.native, _HIDDEN_BY)
+                for ancestor in layer.ancestors
+                if ran is None or ancestor.path in ran
+            )
             recorder.miss(layer.path, next((_HIDDEN_BY[name] for name in above if name), NOT_CALLED))
 
 
