@@ -32,7 +32,7 @@ from .words.errors import (
 )
 from .words.inputs import require_input
 from .words.observations import Coverage, HeldValue, Observation, Ready, blank
-from .words.operations import OPERATIONS, OUTPUT, word_for
+from .words.operations import NOT_FOLLOWED, OPERATIONS, OUTPUT, word_for
 from .words.protocols import KINDS, Backend, Layer, LayerSelection, RecorderLike, WeightTensor
 from .words.restoring import Keeper
 from .words.structure import leaves, others, replaced
@@ -84,6 +84,7 @@ __all__ = [
     "LayerSelection",
     "Layout",
     "LossReading",
+    "NOT_FOLLOWED",
     "NetvizError",
     "Observation",
     "ParameterForm",

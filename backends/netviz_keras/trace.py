@@ -18,6 +18,7 @@ from keras.src.backend import get_keras_mask, set_keras_mask
 from keras.src.backend.common.symbolic_scope import in_symbolic_scope
 
 from netviz_core.backend_api import (
+    NOT_FOLLOWED,
     OUTPUT,
     Recorder,
     TensorForm,
@@ -213,7 +214,7 @@ class _Tracer(Listener):
 
 
 class _GuessingTracer(_Tracer):
-    """Hears the layers of a real pass; what ran between them is one operation, made of what nobody has read yet."""
+    """Hears the layers of a real pass; what ran between them was not followed, and may be made of what nobody has read yet."""
 
     def _require_known(self, tensors: Sequence[Any]) -> None:
         unknown = [tensor for tensor in tensors if id(tensor) not in self._known]
@@ -224,7 +225,7 @@ class _GuessingTracer(_Tracer):
         unread = tuple(form for form in made if form.identity not in read) or self._open[-1].inputs
         for tensor in unknown:
             self._give(tensor)
-        self.calls.append(TracedCall(self._open[-1].path, "other", unread, self._forms(unknown)))
+        self.calls.append(TracedCall(self._open[-1].path, NOT_FOLLOWED, unread, self._forms(unknown)))
 
 
 def _is_seen_into(layer: KerasLayer) -> bool:

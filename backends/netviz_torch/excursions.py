@@ -14,9 +14,6 @@ from netviz_core.backend_api import TensorForm
 
 from .words import name_of
 
-NOT_FOLLOWED = "not followed"
-"""Stands in a graph for what happened to numbers outside of tensors, such as in NumPy."""
-
 _TAKING_OUT = frozenset(
     "numpy array tolist item float int complex dlpack data_ptr cuda_array_interface untyped_storage storage".split()
 )

@@ -206,7 +206,7 @@ def _explain_misses(
         used = watch.used & set(map(id, child.parameters(recurse=False)))
         if _is_inside(scripts, path):
             recorder.miss(
-                path, "it stands in TorchScript, which calls layers unseen; capture the unscripted model"
+                path, "it stands inside TorchScript, which calls layers unseen; capture the unscripted model"
             )
         elif used and isinstance(child, nn.modules.linear.NonDynamicallyQuantizableLinear):
             recorder.miss(path, "its MultiheadAttention uses the weights itself and never calls it")

@@ -13,10 +13,10 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from netviz_core.backend_api import OUTPUT, TensorForm, TracedCall, UnsupportedError, leaves
+from netviz_core.backend_api import NOT_FOLLOWED, OUTPUT, TensorForm, TracedCall, UnsupportedError, leaves
 
 from .axes import AxisFollower
-from .excursions import NOT_FOLLOWED, Excursions
+from .excursions import Excursions
 from .modules import kind_of
 from .observe import name_defined_axes, watching
 from .passes import evaluation
