@@ -152,7 +152,7 @@ def _sides(a: Any, b: Any, x: Any, max_bytes: int) -> tuple[Side, Side]:
     try:
         sides = _run(models, given, max_bytes)
     except InputError as error:
-        if given[0] is not given[1] or isinstance(x, AxisArray) or np.ndim(x) < 3:
+        if given[0] is not given[1] or isinstance(x, AxisArray) or getattr(x, "ndim", 0) < 3:
             raise
         raise InputError(
             f"one array was given to both models as it is, and not both take it so: {error}; "

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any
+
+import numpy as np
 
 from ...words.structure import is_number
 from ..sides import Side
@@ -31,9 +32,7 @@ def not_compared(a: Side, b: Side) -> Iterator[str]:
 
 def _is_equal(ours: Any, theirs: Any) -> bool:
     if is_number(ours) and is_number(theirs):
-        return bool(
-            ours == theirs or (ours != ours and theirs != theirs) or math.isclose(ours, theirs, rel_tol=_CLOSE)
-        )
+        return bool(np.isclose(ours, theirs, rtol=_CLOSE, atol=0, equal_nan=True))
     try:
         return ours is theirs or bool(ours == theirs)
     except Exception:  # whatever a class of somebody's own does
