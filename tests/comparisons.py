@@ -8,7 +8,8 @@ import numpy as np
 
 from netviz_core.comparing.explaining.causes import Cause
 from netviz_core.comparing.judging.difference import Difference
-from netviz_core.comparing.telling.view import Comparison, LayerPair
+from netviz_core.comparing.telling.findings import LayerPair
+from netviz_core.comparing.telling.view import Comparison
 from netviz_core.words.arrays import AxisArray
 
 MAPS = ("batch", "channel", "y", "x")

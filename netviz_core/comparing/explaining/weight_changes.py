@@ -12,7 +12,7 @@ from ...models.transfer import counterpart, values_for
 from ...words.errors import NetvizError
 from ...words.protocols import Layer
 from ..common import flattenings
-from ..judging.judging import held_by
+from ..judging.weights import held_by
 from .signatures import round_to
 
 Array = np.ndarray[Any, Any]

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...words.arrays import AxisArray
-from ..explaining.recipes import Course, courses_of
 from .difference import Difference
 from .judging import JUMP, Judge, Judged, returned_by
+from .recipes import Course, courses_of
 
 _GROWTH = 1.5
 """By how much a layer may let an error grow before it is put to the test."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from ...words.protocols import Layer
-from ..pairing.frames import Frame
 from ..sides import INPUT, Side, Station
 from .difference import Difference
+from .frames import Frame
 from .judging import JUMP, NOISE, Judge, Judged
 from .rounding import Rounding
 

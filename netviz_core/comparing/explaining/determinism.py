@@ -9,12 +9,12 @@ from contextlib import nullcontext
 import numpy as np
 
 from ...words.arrays import AxisArray
-from ..explaining.causes import Cause
+from ..judging.judging import Judge
 from ..sides import Side, side_of
-from .judging import Judge
+from .causes import Cause
 
 
-def unsteady(judge: Judge) -> list[Cause]:
+def nondeterministic(judge: Judge) -> list[Cause]:
     """Run each model that is here once more, and name the first layer that returned something else."""
     found = []
     for side in (judge.a, judge.b):
