@@ -16,7 +16,7 @@ from ..judging.verdict import Place, is_fed_directly
 from ..sides import INPUT, Side
 from .causes import Cause, odd_weights
 from .expressions import Earlier, explained
-from .signatures import called, signature, undone
+from .signatures import called, corrected, signature
 from .weight_changes import weight_changes
 
 Array = np.ndarray[Any, Any]
@@ -49,7 +49,7 @@ def causes_between(place: Place, paths: tuple[str, str], judge: Judge) -> list[C
         found = signature(a, b, judge, _orders(a, place, judge))
         if found is not None:
             at_input = place.before is not None and is_fed_directly(place.before)
-            return [Cause(*paths, undone(found, apart), True, called(found, at_input))]
+            return [Cause(*paths, corrected(found, apart), True, called(found, at_input))]
     return [
         Cause(
             *paths,

@@ -19,7 +19,7 @@ from ..judging.recipes import Course, Recipe, courses_of, named_by_users
 from ..judging.verdict import is_fed_directly
 from ..judging.weights_alone import Weighed
 from ..pairing.pairing import StationPair
-from .signatures import called, signature, undone
+from .signatures import called, corrected, signature
 from .variants import variants_of
 from .weight_changes import WeightChange, weight_changes
 
@@ -103,7 +103,7 @@ def causes_at(found: Judged, judge: Judge) -> list[Cause]:
         orders_before(judge.a, pair.a[-1], target_a.shape[-1]),
     )
     if told is not None:
-        return [Cause(*paths, undone(told, found.output), True, called(told, is_fed_directly(found)))]
+        return [Cause(*paths, corrected(told, found.output), True, called(told, is_fed_directly(found)))]
     return [
         *(Cause(*paths, f"{proposal.words}; not confirmed: {test_a.why_not([proposal])}", False, proposal.name)
           for proposal in proposals),
@@ -124,7 +124,7 @@ def cause_backward(found: Judged) -> Cause:
     a, b = found.pair.a[0], found.pair.b[0]
     text = (
         f"what {a.path!r} and {b.path!r} return agrees, and so does the gradient that reaches them; the one that "
-        f"they hand back does not: the derivative of one of them is another"
+        f"they propagate does not: the derivative of one of them is different"
     )
     return Cause(a.path, b.path, text, True, "gradient")
 

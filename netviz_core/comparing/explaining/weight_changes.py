@@ -141,7 +141,7 @@ def _changed(name: str, expected: Array, held: Array, axes: Sequence[str]) -> We
     factor = float(np.vdot(expected, held) / np.vdot(expected, expected)) if expected.any() else 0.0
     if factor and _same(expected * factor, held):
         return WeightChange("weights", f"{name} of b is {factor:.6g} times a's", (name,))
-    return WeightChange("weights", f"{name} is another one in b", (name,))
+    return WeightChange("weights", f"{name} is different in b", (name,))
 
 
 def _arrangements(values: Array, axes: Sequence[str]) -> Iterator[tuple[str, str, Array]]:

@@ -41,8 +41,8 @@ class Judged:
     output : Difference
     weights : mapping from name to Difference
     status : str
-        ``agrees``; ``differs`` where the difference begins; ``passes on`` an earlier one; ``undone`` where
-        it is made up for further on; ``rounding`` where nothing else has grown; ``weights`` where these alone differ.
+        ``agrees``; ``differs`` where the difference begins; ``propagates`` an earlier one; ``compensated`` where
+        later layers compensate it; ``rounding`` where nothing else has grown; ``weights`` where these alone differ.
     """
 
     pair: StationPair

@@ -46,8 +46,8 @@ class LayerPair:
     evidence : tuple of str
         What says so: ``given``, ``name``, ``weights``, ``output``, ``input``, ``kind and shapes``, ``order``.
     status : str
-        ``agrees``; ``differs`` where a difference begins; ``passes on`` an earlier one; ``undone`` if
-        it is made up for further on; ``rounding`` where that alone has grown beyond the tolerance;
+        ``agrees``; ``differs`` where a difference begins; ``propagates`` an earlier one; ``compensated`` if
+        later layers compensate it; ``rounding`` where that alone has grown beyond the tolerance;
         ``weights`` or ``gradient`` where these alone differ.
     note : str
         What was done to compare them.
@@ -107,7 +107,7 @@ class Findings(View):
         if first is None:
             return None
         if self.is_between_layers:
-            beyond = (number for number, pair in enumerate(self.pairs) if pair.status == "passes on")
+            beyond = (number for number, pair in enumerate(self.pairs) if pair.status == "propagates")
             return next(beyond, len(self.pairs))
         place = first.path_a, first.path_b, first.call
         same = (

@@ -47,8 +47,8 @@ def _sections(found: Findings) -> Iterator[str]:
         yield from _section("At the first divergence", *_details(found))
     if others := wording.remaining_causes(found):
         yield from _section("Also", _list(map(_cause, others)))
-    if left := list(wording.without_partner(found)):
-        yield from _section("Without a partner", _list(map(_prose, left)))
+    if left := list(wording.unmatched(found)):
+        yield from _section("Unmatched", _list(map(_prose, left)))
 
 
 def _section(heading: str, *parts: str) -> Iterator[str]:

@@ -78,9 +78,9 @@ def _text_lines(found: Findings) -> Iterator[str]:
         yield "Also:"
         for cause in others:
             yield from wrapped(printable(f"- {_tag(cause)}{cause.text}"), WIDTH)
-    if left := list(wording.without_partner(found)):
+    if left := list(wording.unmatched(found)):
         yield ""
-        yield "Without a partner:"
+        yield "Unmatched:"
         for one in left:
             yield from wrapped(printable(f"- {one}"), WIDTH)
 
@@ -161,7 +161,7 @@ def _markdown_lines(found: Findings) -> Iterator[str]:
     yield from _markdown_table(wording.rows_around(found))
     yield from ("", in_markdown(f"{wording.ERROR_WORDS}; tolerated: {wording.tolerance_words(found)}"))
     others = [f"{_tag(cause)}{cause.text}" for cause in wording.remaining_causes(found)]
-    for heading, entries in (("Also", others), ("Without a partner", list(wording.without_partner(found)))):
+    for heading, entries in (("Also", others), ("Unmatched", list(wording.unmatched(found)))):
         if entries:
             yield from ("", f"## {heading}", "")
             yield from (f"- {in_markdown(entry)}" for entry in entries)

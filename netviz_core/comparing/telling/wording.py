@@ -22,11 +22,12 @@ ERROR_WORDS = "error: the largest of |a − b| / (rms + |b|), over all values co
 _GAP = "⋮"
 _MOST_NAMES = 12
 _STATUS_OF_ONE = {
-    "passes on": "passes a difference on", "undone": "is undone further on",
+    "propagates": "propagates a difference", "compensated": "is compensated further on",
     "weights": "differs in its weights alone", "gradient": "differs in its gradient alone",
 }  # fmt: skip
 _STATUS_OF_MANY = {
-    "agrees": "agree", "differs": "differ", "passes on": "pass a difference on", "undone": "are undone further on",
+    "agrees": "agree", "differs": "differ", "propagates": "propagate a difference",
+    "compensated": "are compensated further on",
     "weights": "differ in their weights alone", "gradient": "differ in their gradients alone",
 }  # fmt: skip
 
@@ -146,13 +147,13 @@ def tolerance_words(found: Findings) -> str:
 
 
 def status_counts(pairs: Iterable[LayerPair]) -> str:
-    """How many of the pairs agree, differ, pass a difference on, …"""
+    """How many of the pairs agree, differ, propagate a difference, …"""
     counted = Counter(pair.status for pair in pairs)
     return ", ".join(f"{count:,} {_status_words(status, count)}" for status, count in counted.items())
 
 
-def without_partner(found: Findings) -> Iterator[str]:
-    """Layers that have no partner, those of one reason together."""
+def unmatched(found: Findings) -> Iterator[str]:
+    """Layers without a counterpart, those of one reason together."""
     for side, paths in (("a", found.unmatched_a), ("b", found.unmatched_b)):
         by_reason: dict[str, list[str]] = {}
         for path in paths:
@@ -222,7 +223,7 @@ def _agreement(found: Findings) -> Iterator[str]:
 
 def _in_the_end(found: Findings) -> Iterator[str]:
     if found.output is not None:
-        yield f"What the models return in the end {_apart(found.output)}."
+        yield f"The final output {_apart(found.output)}."
 
 
 def _divergence(found: Findings) -> Iterator[str]:
