@@ -59,9 +59,9 @@ class FastaiBackend:
         """A tensor of one of fastai's types as NumPy."""
         return self._torch.to_numpy(plain(tensor))
 
-    def stirred(self, model: Learner) -> AbstractContextManager[None]:
-        """Draw other random numbers, see `netviz_core.backend_api.SupportsRandomness`."""
-        return self._torch.stirred(model.model)
+    def perturbed(self, model: Learner) -> AbstractContextManager[None]:
+        """Perturb the random state, see `netviz_core.backend_api.SupportsRandomness`."""
+        return self._torch.perturbed(model.model)
 
     def gradients(
         self, model: Learner, inputs: Any, seed: Seed, activations: Recorder, gradients: Recorder

@@ -68,8 +68,8 @@ class KerasBackend:
             explain(layers, recorder)
 
     @contextmanager
-    def stirred(self, model: Any) -> Iterator[None]:
-        """Draw other random numbers, see `netviz_core.backend_api.SupportsRandomness`."""
+    def perturbed(self, model: Any) -> Iterator[None]:
+        """Perturb the random state, see `netviz_core.backend_api.SupportsRandomness`."""
         states = [state for state in model.variables if state.path.endswith("seed_generator_state")]
         before = [keras.ops.convert_to_numpy(state) for state in states]
         try:

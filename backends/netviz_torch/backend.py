@@ -24,7 +24,7 @@ from .losses import take_losses
 from .modules import kind_of, native_class
 from .observe import observed
 from .passes import evaluation
-from .state import stirred
+from .state import perturbed
 from .trace import trace
 from .unwrap import loaded_class, unwrapped
 from .watch import Watch
@@ -95,9 +95,9 @@ class TorchBackend:
         """A tensor as NumPy, see `netviz_core.backend_api.SupportsTensors`."""
         return to_numpy(tensor)
 
-    def stirred(self, model: nn.Module) -> AbstractContextManager[None]:
-        """Draw other random numbers, see `netviz_core.backend_api.SupportsRandomness`."""
-        return stirred()
+    def perturbed(self, model: nn.Module) -> AbstractContextManager[None]:
+        """Perturb the random state, see `netviz_core.backend_api.SupportsRandomness`."""
+        return perturbed()
 
     def gradients(
         self, model: nn.Module, inputs: Any, seed: Seed, activations: Recorder, gradients: Recorder

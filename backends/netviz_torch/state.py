@@ -126,8 +126,8 @@ def _refill_dict(present: dict[Any, Any], before: dict[Any, Any]) -> None:
 
 
 @contextmanager
-def stirred() -> Iterator[None]:
-    """Let all random generators draw other numbers than they would; then they are as they were."""
+def perturbed() -> Iterator[None]:
+    """Perturb the state of all random generators; then restore it."""
     with _random_state():
         seed = int(torch.randint(2**31, ()))
         random.seed(seed)

@@ -158,7 +158,7 @@ def comparison_view(errors: Array, first: int = 0) -> Comparison:
                 f"layer{number}",
                 error=error,
                 given=given,
-                status="differs" if number == first else "passes on",
+                status="differs" if number == first else "propagates",
             )
             for number, (error, given) in enumerate(
                 zip(sizes.tolist(), np.roll(sizes, 1).tolist(), strict=True)

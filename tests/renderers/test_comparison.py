@@ -112,7 +112,7 @@ def test_the_first_divergence_is_marked_and_named():
     assert (ring.get_xdata()[0], ring.get_ydata()[0]) == (5, pytest.approx(np.log10(0.03)))
     assert dots(ax)[5][1] == FIRST
     assert [number for number, (_, colour, _) in dots(ax).items() if colour == FIRST] == [5]
-    assert footer_of(ax)[:3] == ["agrees: 5", "differs: 1", "passes on: 6"]
+    assert footer_of(ax)[:3] == ["agrees: 5", "differs: 1", "propagates: 6"]
     agreed = chain(12).plot()
     assert marks(agreed) == []
     assert FIRST not in {colour for _, colour, _ in dots(agreed).values()}

@@ -29,8 +29,8 @@ _TICK_APART = 0.35
 _FIRST = "#b2182b"
 _GIVEN, _TOLERANCE = "0.6", "0.25"
 _COLOURS = {
-    "agrees": "#4393c3", "passes on": "#f4a582", "differs": _FIRST, "undone": "#b8a0cf", "weights": "#8c510a",
-    "gradient": "#bf812d",
+    "agrees": "#4393c3", "propagates": "#f4a582", "differs": _FIRST, "compensated": "#b8a0cf",
+    "weights": "#8c510a", "gradient": "#bf812d",
 }  # fmt: skip
 _UNKNOWN = "0.5"
 
