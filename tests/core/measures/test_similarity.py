@@ -176,9 +176,9 @@ def test_a_and_b_can_change_places():
 
 def test_a_model_beside_itself_runs_once(monkeypatch):
     model, runs = example_model(), []
-    run = type(nv.wrap(model).backend).run
+    run = type(nv.wrap(model).adapter).run
     monkeypatch.setattr(
-        type(nv.wrap(model).backend), "run", lambda *given: runs.append(1) or run(*given), raising=True
+        type(nv.wrap(model).adapter), "run", lambda *given: runs.append(1) or run(*given), raising=True
     )
     found = nv.similarity(model, model, normal(9, 1, 8, 8))
     assert len(runs) == 1
