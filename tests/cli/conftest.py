@@ -20,6 +20,7 @@ from netviz_core.testing.reference import Conv2d, Dense, Model, ReferenceBackend
 collect_ignore = [] if importlib.util.find_spec("sklearn") else ["test_demo.py"]
 
 MODELS = """
+import netviz_core as nv
 import numpy as np
 from netviz_core.testing import example_model
 from netviz_core.testing.reference import Conv2d, Model
@@ -30,6 +31,16 @@ number = 3
 
 def build():
     return example_model()
+
+
+def changed():
+    model = example_model()
+    model.layers["dense1"].parameters["kernel"][3, 5] += 1
+    return model
+
+
+def captured():
+    return nv.capture(example_model(), np.load("x.npy"), complete=True)
 
 
 def colours():
