@@ -82,7 +82,7 @@ def draw_feature_maps(
     limit: options.Limit = None,
     trust: options.Trust = False,
 ) -> None:
-    """Draw what a layer makes of one sample, by channel."""
+    """Draw what a layer makes of one sample, channel by channel."""
     check_output(output)
     with running(model, data, axes, trust) as (network, x):
         view = feature_maps(network, layer, x, sample=sample, limit=limit)

@@ -75,7 +75,7 @@ Axes = Annotated[
 ]
 
 Output = Annotated[Path, _output(help="Where to write the figure: .png, .svg or .pdf.")]
-FigureToo = Annotated[Path | None, _output(help="Draw layers by measures, too: .png, .svg or .pdf.")]
+FigureToo = Annotated[Path | None, _output(help="Draw the measures of every layer, too: .png, .svg or .pdf.")]
 Reports = Annotated[
     list[Path] | None,
     _output(
@@ -91,7 +91,7 @@ Folder = Annotated[
 WeightName = Annotated[str, typer.Option("--weight", metavar="NAME", help="Which of the layer's weights.")]
 Channel = Annotated[
     int | None,
-    _option("--channel", metavar="N", help="Only this input channel from 0, or from -1 backwards."),
+    _option("--channel", metavar="N", help="Only this input channel, counted from 0, or from -1 backwards."),
 ]
 Rgb = Annotated[
     bool | None,
@@ -101,18 +101,30 @@ Rgb = Annotated[
         show_default="--rgb where there are three",
     ),
 ]
-Limit = Annotated[int | None, _option("--limit", metavar="N", help="Draw at most so many images.")]
+Limit = Annotated[int | None, _option("--limit", metavar="N", help="Draw at most N images.")]
 Bins = Annotated[int, typer.Option("--bins", metavar="N", help="How many bins.")]
 Sample = Annotated[
     int,
-    typer.Option("--sample", metavar="N", help="Which sample of the batch from 0, or from -1 backwards."),
+    typer.Option(
+        "--sample", metavar="N", help="Which sample of the batch, counted from 0, or from -1 backwards."
+    ),
 ]
 
-CamLayer = Annotated[str | None, _option("--layer", metavar="LAYER", help="By default the last with a map.")]
-Target = Annotated[int | None, _option("--target", metavar="CLASS", help="By default each sample's best.")]
+CamLayer = Annotated[
+    str | None,
+    _option(
+        "--layer", metavar="LAYER", help="The layer to look at; by default the last whose output has places."
+    ),
+]
+Target = Annotated[
+    int | None,
+    _option("--target", metavar="CLASS", help="The class; by default each sample's highest score."),
+]
 Method = Annotated[
     str,
-    typer.Option("--method", metavar="NAME", help="cam, grad-cam, grad-cam++, layer-cam or eigen-cam."),
+    typer.Option(
+        "--method", metavar="NAME", help="One of cam, grad-cam, grad-cam++, layer-cam and eigen-cam."
+    ),
 ]
 
 Pairs = Annotated[
@@ -126,7 +138,11 @@ Pairs = Annotated[
 ]
 Tolerance = Annotated[
     float | None,
-    _option("--tolerance", metavar="ERROR", help="What |a - b| / (rms + |b|) may be; by default by dtype."),
+    _option(
+        "--tolerance",
+        metavar="ERROR",
+        help="The largest |a - b| / (rms + |b|) that is no difference; by default by dtype.",
+    ),
 ]
 
 Load = Annotated[

@@ -44,7 +44,7 @@ def tell_health(
     axes: options.Axes = None,
     trust: options.Trust = False,
 ) -> None:
-    """Say which layers are not well; exit with 1 if one has an alarm.
+    """Say whether the layers are healthy; exit with 1 on an alarm.
 
     Looks for values that are not finite, and who made the first of them, for overflow, for dead, saturated and
     constant units.
