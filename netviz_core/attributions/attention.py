@@ -146,8 +146,8 @@ def attention(
     more entries along ``batch`` than there are samples: then `sample` counts windows. Costs two passes.
     """
     network = wrap(model)
-    if not hasattr(network.backend, "attention"):
-        raise UnsupportedError(f"the {network.backend.name} backend does not see attention weights")
+    if not hasattr(network.adapter, "attention"):
+        raise UnsupportedError(f"the {network.backend} backend does not see attention weights")
     x = network.input_or_example(x)
     captured = _captured(network, x)
     chosen = [captured[key] for key in _below(network, captured, layer)]
@@ -183,8 +183,8 @@ def attention(
 
 def _captured(network: Network, x: Any) -> Capture:
     recorder = Recorder(network.select())
-    network.backend.attention(network.native, x, recorder)  # type: ignore[attr-defined]
-    return Capture(network.backend.name, recorder)
+    network.adapter.attention(network.native, x, recorder)  # type: ignore[attr-defined]
+    return Capture(network.backend, recorder)
 
 
 def _below(network: Network, captured: Capture, layer: str | None) -> list[str]:

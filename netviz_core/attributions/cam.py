@@ -193,9 +193,9 @@ def activation_map(
 ) -> CamOverlay:
     """What `cam` returns, for a question."""
     require_method(method)
-    if method in _WITH_GRADIENTS and not hasattr(network.backend, "gradients"):
+    if method in _WITH_GRADIENTS and not hasattr(network.adapter, "gradients"):
         raise UnsupportedError(
-            f"the {network.backend.name} backend has no gradients; method='eigen-cam' and 'cam' need none"
+            f"the {network.backend} backend has no gradients; method='eigen-cam' and 'cam' need none"
         )
     places = _Places(forms(network, x, axes), axes)
     paths = [network[layer].path] if layer is not None else places.last()
@@ -222,17 +222,17 @@ def activation_map(
 
 def class_names(network: Network) -> Sequence[str] | None:
     """The names of the classes, where the model knows them."""
-    if not hasattr(network.backend, "class_names"):
+    if not hasattr(network.adapter, "class_names"):
         return None
-    names: Sequence[str] | None = network.backend.class_names(network.native)
+    names: Sequence[str] | None = network.adapter.class_names(network.native)
     return names
 
 
 def input_images(network: Network, x: Any) -> Array | None:
     """The images of an input as they are to be shown, ``(batch, y, x, 3)`` in [0, 1]; None if there are none."""
     images = x if isinstance(x, AxisArray) else None
-    if hasattr(network.backend, "images"):
-        images = network.backend.images(network.native, x)
+    if hasattr(network.adapter, "images"):
+        images = network.adapter.images(network.native, x)
     if images is None or not {"y", "x"} <= set(images.axes) <= {"batch", "channel", "y", "x"}:
         return None
     return displayed(images)
@@ -335,8 +335,8 @@ def _pull_back(
     layers = network.select(list(paths))
     axes = _axes_for(axes, paths)
     activations, gradients = Recorder(layers, axes), Recorder(layers, axes)
-    network.backend.gradients(network.native, x, seed, activations, gradients)  # type: ignore[attr-defined]
-    return Capture(network.backend.name, activations), Capture(network.backend.name, gradients)
+    network.adapter.gradients(network.native, x, seed, activations, gradients)  # type: ignore[attr-defined]
+    return Capture(network.backend, activations), Capture(network.backend, gradients)
 
 
 def _deciding(paths: Sequence[str], gradients: Capture, places: _Places, is_given: bool) -> str:

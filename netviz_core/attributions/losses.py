@@ -97,12 +97,12 @@ def losses_of(network: Network, loss: Any, native_output: Any, targets: Any) -> 
     if isinstance(loss, str) and loss in _BY_NAME:
         output = as_numbers(native_output).astype(np.float64)
         return _BY_NAME[loss](output, as_numbers(targets))
-    if not hasattr(network.backend, "losses"):
+    if not hasattr(network.adapter, "losses"):
         known = ", ".join(map(repr, _BY_NAME))
         raise InputError(
-            f"loss={loss!r} cannot be taken by the {network.backend.name} backend; give one of {known}"
+            f"loss={loss!r} cannot be taken by the {network.backend} backend; give one of {known}"
         )
-    reading: LossReading = network.backend.losses(network.native, loss, native_output, targets)
+    reading: LossReading = network.adapter.losses(network.native, loss, native_output, targets)
     return reading
 
 

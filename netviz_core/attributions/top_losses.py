@@ -194,7 +194,7 @@ def _judged(
     names: Sequence[str] | None,
 ) -> Iterable[tuple[float, Verdict]]:
     """The loss and the verdict of each sample of a batch."""
-    returned = _scores(network.backend.run(network.native, inputs), output)
+    returned = _scores(network.adapter.run(network.native, inputs), output)
     reading = losses_of(network, loss, returned, targets)
     losses = np.asarray(reading.values, np.float64).reshape(-1)
     if len(losses) != size_of(inputs):
@@ -222,8 +222,8 @@ def _row(network: Network, entry: _Held) -> LossRow:
 
 def _described(network: Network, inputs: Any) -> str:
     """An example in words; empty for an image."""
-    if hasattr(network.backend, "describe"):
-        lines = network.backend.describe(network.native, inputs)
+    if hasattr(network.adapter, "describe"):
+        lines = network.adapter.describe(network.native, inputs)
         if lines is not None:
             return str(lines[0])
     arrays = [array for _, array in leaves(inputs, is_array)]

@@ -48,6 +48,7 @@ class Capture(Mapping[str, Activation]):
         given: CaptureSource | None = None,
     ) -> None:
         self.backend = backend
+        """The name of the backend that ran the model, as on a `Network`."""
         self.versions = dict(versions if versions is not None else _versions(backend))
         """The versions of netviz and of the framework at the time of the capture."""
         self.layers = dict(layers or {})
@@ -224,10 +225,10 @@ def capture(
     chosen = network.select(layers)
     given = Recorder(chosen, max_bytes=max_bytes) if complete else None
     recorder = Recorder(chosen, axes, max_bytes, reduce, given)
-    network.backend.run(network.native, x, recorder)
+    network.adapter.run(network.native, x, recorder)
     recorder.require_axes_used()
     known = described(chosen, with_weights=complete)
-    return Capture(network.backend.name, recorder, layers=known, given=given)
+    return Capture(network.backend, recorder, layers=known, given=given)
 
 
 @contextmanager
@@ -267,5 +268,5 @@ def recording(
     network = wrap(model)
     chosen = network.select(layers)
     recorder = Recorder(chosen, axes, max_bytes, reduce)
-    with network.backend.record(network.native, recorder):
-        yield Capture(network.backend.name, recorder, layers=described(chosen, with_weights=False))
+    with network.adapter.record(network.native, recorder):
+        yield Capture(network.backend, recorder, layers=described(chosen, with_weights=False))

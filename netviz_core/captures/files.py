@@ -175,11 +175,11 @@ def is_capture(path: str | Path) -> bool:
         return False
 
 
-def opened(model: Any) -> Capture | Network:
-    """A model as a network, or a capture of one; of a path that which the file is."""
+def opened(model: Any, *, trust: bool = False) -> Capture | Network:
+    """A model as a network, as `wrap` makes it, or a capture of one; of a path that which the file is."""
     if isinstance(model, (str, os.PathLike)) and is_capture(os.fspath(model)):
         return load_capture(os.fspath(model))
-    return model if isinstance(model, Capture) else wrap(model)
+    return model if isinstance(model, Capture) else wrap(model, trust=trust)
 
 
 @dataclass(frozen=True)

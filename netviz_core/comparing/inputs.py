@@ -42,7 +42,7 @@ def _inputs(models: tuple[Capture | Network, Capture | Network], x: Any) -> tupl
         name = "ab"[captures.index(False)]
         raise InputError(f"{name} is a model, and the other a capture; give x, the input that was captured")
     if x is None and all(
-        isinstance(model, Network) and hasattr(model.backend, "example") for model in models
+        isinstance(model, Network) and hasattr(model.adapter, "example") for model in models
     ):
         assert isinstance(models[0], Network)
         x = models[0].input_or_example(None)

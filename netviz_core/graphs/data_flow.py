@@ -50,11 +50,11 @@ def graph(model: Any, x: Any = None) -> Graph:
     model has the same graph however it is written.
     """
     network = wrap(model)
-    if not hasattr(network.backend, "trace"):
-        raise UnsupportedError(f"the {network.backend.name} backend does not see the data flow of its models")
-    if x is None and hasattr(network.backend, "example"):
+    if not hasattr(network.adapter, "trace"):
+        raise UnsupportedError(f"the {network.backend} backend does not see the data flow of its models")
+    if x is None and hasattr(network.adapter, "example"):
         x = network.input_or_example(None)
-    calls = list(network.backend.trace(network.native, x))
+    calls = list(network.adapter.trace(network.native, x))
     return graph_of(calls, network)
 
 

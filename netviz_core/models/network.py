@@ -14,10 +14,17 @@ from ..words.protocols import Backend, Layer, LayerSelection, WeightTensor
 
 
 class Network:
-    """A native model and the backend that knows its framework.
+    """A native model and the adapter that knows its framework.
 
     Made by `wrap`. It holds the model itself, never a copy, and reads its layers anew each
     time: what is changed on the model is seen.
+
+    Attributes
+    ----------
+    adapter : Backend
+        Knows the model's framework; `backend` is its name.
+    native : object
+        The model itself.
 
     Examples
     --------
@@ -29,14 +36,19 @@ class Network:
     ('out', 'in', 'y', 'x')
     """
 
-    def __init__(self, backend: Backend, native: Any) -> None:
-        self.backend = backend
+    def __init__(self, adapter: Backend, native: Any) -> None:
+        self.adapter = adapter
         self.native = native
+
+    @property
+    def backend(self) -> str:
+        """The name of the backend, such as ``"torch"``, as on a `Capture`; the object is `adapter`."""
+        return self.adapter.name
 
     @property
     def layers(self) -> Mapping[str, Layer]:
         """Every layer by path, in the model's order; the outermost model is ``""``."""
-        return {layer.path: layer for layer in self.backend.layers(self.native)}
+        return {layer.path: layer for layer in self.adapter.layers(self.native)}
 
     def __getitem__(self, path: str) -> Layer:
         """The layer at `path`; a glob does where it fits exactly one.
@@ -111,7 +123,7 @@ class Network:
     @property
     def path_separators(self) -> str:
         """The characters that part a layer's path from that of a layer within it."""
-        return getattr(self.backend, "path_separator", "./")
+        return getattr(self.adapter, "path_separator", "./")
 
     @property
     def parents(self) -> dict[str, str]:
@@ -135,8 +147,8 @@ class Network:
         for part in x.values() if isinstance(x, Mapping) else x if isinstance(x, (tuple, list)) else (x,):
             if isinstance(part, AxisArray):
                 require_known_axes(part.axes)
-        if hasattr(self.backend, "build"):
-            self.backend.build(self.native, x)
+        if hasattr(self.adapter, "build"):
+            self.adapter.build(self.native, x)
 
     def input_or_example(self, x: Any) -> Any:
         """The input given, or, if it is None, one of the model's own data.
@@ -148,11 +160,11 @@ class Network:
         """
         if x is not None:
             return x
-        if not hasattr(self.backend, "example"):
+        if not hasattr(self.adapter, "example"):
             raise InputError(
                 "no input was given, and the model comes with no data of its own; give x, a batch"
             )
-        return self.backend.example(self.native)
+        return self.adapter.example(self.native)
 
     def own_examples(self) -> Iterable[tuple[Any, Any]]:
         """The model's own validation data, as pairs of inputs and targets.
@@ -162,13 +174,13 @@ class Network:
         InputError
             If it comes with none.
         """
-        if not hasattr(self.backend, "examples"):
+        if not hasattr(self.adapter, "examples"):
             raise InputError("the model comes with no data of its own; give some")
-        examples: Iterable[tuple[Any, Any]] = self.backend.examples(self.native)
+        examples: Iterable[tuple[Any, Any]] = self.adapter.examples(self.native)
         return examples
 
     def __repr__(self) -> str:
-        return f"<Network {type(self.native).__name__}, {self.backend.name} backend>"
+        return f"<Network {type(self.native).__name__}, {self.backend} backend>"
 
 
 def wrap(model: Any, *, trust: bool = False) -> Network:

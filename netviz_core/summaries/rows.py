@@ -317,7 +317,7 @@ def summary(
     total = _total(network, whole)
     made = Summary(
         title=everything[0].type_name,
-        backend=network.backend.name,
+        backend=network.backend,
         rows=tuple(row for row in rows if row.path in chosen),
         total_parameters=total,
         trainable_parameters=whole.trainable_parameters,
@@ -368,21 +368,23 @@ def _sorted(rows: Iterable[SummaryRow], by: str) -> tuple[SummaryRow, ...]:
 
 def _input(network: Network, x: Any, input_shape: Any) -> Any:
     """The input given, or one of the shapes given, of the model's own data, or of the shapes that it declares."""
-    backend = network.backend
+    adapter = network.adapter
     if x is not None and input_shape is not None:
         raise InputError("both x and input_shape were given; give one of them")
     if x is not None:
         return x
     if input_shape is not None:
         shapes = _shapes(input_shape)
-        if not hasattr(backend, "example_of"):
-            raise UnsupportedError(f"the {backend.name} backend makes no input of a shape; give x, a batch")
-        return backend.example_of(network.native, shapes)
-    if hasattr(backend, "example"):
-        return backend.example(network.native)
-    if hasattr(backend, "example_of"):
+        if not hasattr(adapter, "example_of"):
+            raise UnsupportedError(
+                f"the {network.backend} backend makes no input of a shape; give x, a batch"
+            )
+        return adapter.example_of(network.native, shapes)
+    if hasattr(adapter, "example"):
+        return adapter.example(network.native)
+    if hasattr(adapter, "example_of"):
         try:
-            return backend.example_of(network.native, None)
+            return adapter.example_of(network.native, None)
         except InputError:
             return None
     return None
@@ -417,7 +419,7 @@ def _observe(network: Network, layers: Sequence[Layer], x: Any, axes: Any) -> _S
     """Make one pass, and keep the forms of what every layer was given and returned."""
     given = FormRecorder(layers)
     returned = FormRecorder(layers, axes=axes, given=given)
-    network.backend.run(network.native, x, returned)
+    network.adapter.run(network.native, x, returned)
     returned.require_axes_used()
     inputs = _forms(given)
     calls: dict[str, list[Call]] = {}
@@ -544,8 +546,8 @@ def _stands_in(path: str, outer: str, parents: Mapping[str, str]) -> bool:
 
 
 def _parameters_of(network: Network, layer: Layer) -> Iterable[ParameterForm]:
-    if hasattr(network.backend, "parameters_of"):
-        yield from network.backend.parameters_of(layer)
+    if hasattr(network.adapter, "parameters_of"):
+        yield from network.adapter.parameters_of(layer)
         return
     for weight in layer.weights.values():
         size = int(np.prod(weight.shape, dtype=np.int64))
@@ -553,8 +555,8 @@ def _parameters_of(network: Network, layer: Layer) -> Iterable[ParameterForm]:
 
 
 def _total(network: Network, whole: SummaryRow) -> int:
-    if hasattr(network.backend, "parameter_count"):
-        return int(network.backend.parameter_count(network.native))
+    if hasattr(network.adapter, "parameter_count"):
+        return int(network.adapter.parameter_count(network.native))
     return whole.parameters
 
 
@@ -589,7 +591,7 @@ def _notes(
     ran: bool,
 ) -> Iterable[str]:
     if total != rows[0].parameters:
-        yield f"{network.backend.name} counts {total:,} parameters; in the layers listed are {rows[0].parameters:,}"
+        yield f"{network.backend} counts {total:,} parameters; in the layers listed are {rows[0].parameters:,}"
     unbuilt = [layer.path or "the model" for layer in layers if layer.config.get("built") is False]
     if unbuilt:
         yield f"not built yet, and without parameters so far: {_some(unbuilt)}"

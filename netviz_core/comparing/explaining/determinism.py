@@ -40,9 +40,9 @@ def nondeterministic(judge: Judge) -> list[Cause]:
 def _first_change(side: Side, judge: Judge) -> str | None:
     if side.network is None or side.inputs is None:
         return None
-    backend = side.network.backend
+    adapter = side.network.adapter
     # A backend restores its random state after each pass: the same numbers would be drawn again.
-    with backend.perturbed(side.network.native) if hasattr(backend, "perturbed") else nullcontext():
+    with adapter.perturbed(side.network.native) if hasattr(adapter, "perturbed") else nullcontext():
         again = side_of(side.name, side.network, side.inputs, sys.maxsize)
     for before, after in zip(side.stations, again.stations, strict=False):
         if not _agree(before.returned, after.returned, judge):
