@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .attributions.cam import CamOverlay, cam
     from .attributions.top_losses import TopLosses, top_losses
     from .captures.capture import Capture, capture, recording
-    from .captures.files import load_capture
+    from .captures.saved import load_capture
     from .comparing.compared import compare
     from .comparing.telling.view import Comparison
     from .graphs.data_flow import graph
@@ -126,7 +126,7 @@ _HOMES = {
     "attributions.cam": "CamOverlay cam",
     "attributions.top_losses": "TopLosses top_losses",
     "captures.capture": "Capture capture recording",
-    "captures.files": "load_capture",
+    "captures.saved": "load_capture",
     "comparing.compared": "compare",
     "comparing.telling.view": "Comparison",
     "graphs.data_flow": "graph",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +14,8 @@ from ..words.arrays import Activation
 from ..words.errors import AmbiguousKeyError, InputError, LayerNotFoundError, nearest
 from ..words.observations import Coverage
 from ..words.protocols import LayerSelection
+from .files import Contents, write
+from .keys import fitting, keyed
 from .recorder import DEFAULT_MAX_BYTES, Recorder, Reduction, Slot
 
 if TYPE_CHECKING:
@@ -68,11 +69,7 @@ class Capture(Mapping[str, Activation]):
         slots = self.slots()
         if key in slots:
             return slots[key].get()
-        candidates = [
-            full
-            for full, slot in slots.items()
-            if key in _short_keys(slot.path, slot.call, slot.observation.leaf)
-        ]
+        candidates = fitting(key, slots)
         if len(candidates) > 1:
             raise AmbiguousKeyError(
                 f"{key!r} fits several captured values: {', '.join(map(repr, candidates))}"
@@ -108,9 +105,8 @@ class Capture(Mapping[str, Activation]):
         OSError
             If it cannot be written; a file that was there stays as it was.
         """
-        from .files import save_capture
-
-        save_capture(self, path)
+        own = self._source.slots, self.given_slots()
+        write(Contents(self.backend, self.versions, *own, self.layers, self.coverage), path)
 
     def __repr__(self) -> str:
         missed = sum(entry.status != "captured" for entry in self.coverage.values())
@@ -119,16 +115,7 @@ class Capture(Mapping[str, Activation]):
 
     def slots(self) -> Mapping[str, Slot]:
         """Every value by its key, not yet read."""
-        found = self._source.slots
-        calls: dict[str, int] = {}
-        for slot in found:
-            calls[slot.path] = max(calls.get(slot.path, 0), slot.call)
-        return {
-            _unmistakable(slot.path)
-            + (f":{slot.call}" if calls[slot.path] else "")
-            + (f"#{slot.observation.leaf}" if slot.observation.leaf else ""): slot
-            for slot in found
-        }
+        return keyed(self._source.slots)
 
     def given_slots(self) -> Sequence[Slot]:
         """Every value that a layer was given, not yet read; none unless the capture is complete."""
@@ -141,20 +128,11 @@ class Capture(Mapping[str, Activation]):
         return f"nothing was captured under {key!r}; {nearest(key, slots) or 'the capture is empty'}"
 
 
-def _unmistakable(path: str) -> str:
-    """A path that looks like a key with a call or a part is put in quotes."""
-    return repr(path) if re.search(r"#|:\d+$", path) else path
-
-
 def _versions(backend: str) -> dict[str, str]:
     framework = getattr(sys.modules.get(backend), "__version__", None)
     return {"netviz": __version__} | (
         {backend: str(framework)} if framework and backend != "netviz_core" else {}
     )
-
-
-def _short_keys(path: str, call: int, leaf: str) -> set[str]:
-    return {path, f"{path}:{call}", f"{path}#{leaf}"}
 
 
 def capture(

@@ -7,7 +7,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from ..captures.capture import Capture
-from ..captures.files import is_capture, load_capture
+from ..captures.files import is_capture
+from ..captures.saved import load_capture
 from ..comparing.compared import compare
 from ..comparing.telling.view import Comparison
 from ..models.network import Network

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..captures.capture import Capture
-from ..captures.files import opened
 from ..captures.recorder import DEFAULT_MAX_BYTES
+from ..captures.saved import opened
 from ..models.alignment import LayerMapping
 from ..models.network import Network
 from ..words.arrays import AxisArray
