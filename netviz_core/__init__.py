@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         register_backend,
         register_renderer,
     )
-    from .summaries.rows import Summary, summary
+    from .summaries.summary import Summary, summary
     from .views.heatmap import Heatmap, heatmap
     from .views.histogram import Histogram, HistogramRows, histogram, histograms
     from .views.side_by_side import SideBySide, side_by_side
@@ -138,7 +138,7 @@ _HOMES = {
     "models.transfer": "WeightTransfer copy_weights",
     "plugins": "get_backend get_renderer list_backends list_renderers refresh_backends refresh_renderers "
     "register_backend register_renderer",
-    "summaries.rows": "Summary summary",
+    "summaries.summary": "Summary summary",
     "views.heatmap": "Heatmap heatmap",
     "views.histogram": "Histogram HistogramRows histogram histograms",
     "views.side_by_side": "SideBySide side_by_side",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ..captures.capture import Capture
+from ..captures.forms import forms
 from ..captures.recorder import Recorder
 from ..models.network import Network, wrap
 from ..views.overlays import Overlays, resized, scaled_to_unit
@@ -23,7 +25,7 @@ from ..words.errors import (
     nearest,
 )
 from .cam import input_images
-from .places import Grid, Seen, forms, grid_for
+from .places import Grid, grid_for
 
 Array = np.ndarray[Any, Any]
 
@@ -161,7 +163,7 @@ def attention(
     images = input_images(network, x)
     if images is not None and len(images) != len(weights):
         images = None
-    grid = _grid(forms(network, x), last, weights) if images is not None else None
+    grid = _grid(forms(network, x).returned, last, weights) if images is not None else None
     made = AttentionMaps(
         title=f"attention rollout · {len(chosen)} layers"
         if rollout
@@ -231,7 +233,7 @@ def rolled_out(layers: list[Array]) -> Array:
     return followed[:, np.newaxis].astype(np.float32)
 
 
-def _grid(seen: list[Seen], activation: Activation, weights: Array) -> Grid | None:
+def _grid(seen: Sequence[Activation], activation: Activation, weights: Array) -> Grid | None:
     """The places of the keys: the layer's own, if it returns a map, else those of the map before it."""
     positions = [position for position, entry in enumerate(seen) if entry.path == activation.path]
     return grid_for(weights.shape[-1], seen[: positions[-1] + 1] if positions else seen)

@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..captures.capture import Capture, capture
+from ..captures.forms import forms
 from ..captures.recorder import Recorder
 from ..models.network import Network, wrap
 from ..views.overlays import Overlays, displayed, named_class, resized, scaled_to_unit
 from ..words.arrays import Activation, AxisArray
 from ..words.errors import AxisError, InputError, UnsupportedError, nearest
 from .losses import sigmoid, softmax
-from .places import Grid, Seen, folded, forms, grid_for, token_axes
+from .places import Grid, folded, grid_for, token_axes
 from .questions import Question
 
 Array = np.ndarray[Any, Any]
@@ -197,7 +198,7 @@ def activation_map(
         raise UnsupportedError(
             f"the {network.backend.name} backend has no gradients; method='eigen-cam' and 'cam' need none"
         )
-    places = _Places(forms(network, x, axes), axes)
+    places = _Places(forms(network, x, axes).returned, axes)
     paths = [network[layer].path] if layer is not None else places.last()
     if method in _WITH_GRADIENTS:
         found = _by_gradients(network, x, paths, places, ask, _WITH_GRADIENTS[method], layer is not None)
@@ -241,7 +242,7 @@ def input_images(network: Network, x: Any) -> Array | None:
 class _Places:
     """Which layers have places on the image, and how they are folded."""
 
-    def __init__(self, seen: Sequence[Seen], axes: Any) -> None:
+    def __init__(self, seen: Sequence[Activation], axes: Any) -> None:
         self.axes = axes
         self._seen = seen
         outputs = {(entry.axes, entry.shape) for entry in seen if entry.path == ""}
@@ -271,7 +272,7 @@ class _Places:
         position = max((i for i, entry in enumerate(self._seen) if entry.path == path), default=0)
         return grid_for(array.shape[1], self._seen[:position]) if token_axes(array.axes) else None
 
-    def _count(self, position: int, entry: Seen) -> int:
+    def _count(self, position: int, entry: Activation) -> int:
         sizes = entry.sizes
         if {"batch", "y", "x"} <= set(sizes) <= {"batch", "channel", "y", "x"}:
             return sizes["y"] * sizes["x"]

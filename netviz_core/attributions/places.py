@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from ..captures.capture import capture
-from ..models.network import Network
 from ..words.arrays import Activation, AxisArray
 from ..words.errors import AxisError
 
@@ -17,21 +15,6 @@ Array = np.ndarray[Any, Any]
 
 MOST_PREFIX_TOKENS = 8
 """Class, distillation and register tokens that may stand before those of the patches."""
-
-
-class Seen(NamedTuple):
-    """The form of one value that a layer returned."""
-
-    path: str
-    call: int
-    leaf: str
-    axes: tuple[str, ...]
-    shape: tuple[int, ...]
-
-    @property
-    def sizes(self) -> dict[str, int]:
-        """The length of each axis."""
-        return dict(zip(self.axes, self.shape, strict=True))
 
 
 @dataclass(frozen=True)
@@ -51,28 +34,14 @@ class Grid:
     prefix: int
 
 
-def forms(network: Network, x: Any, axes: Any = None) -> list[Seen]:
-    """The form of everything that a model's layers return, in the order in which they return; one pass."""
-    seen: list[Seen] = []
-
-    def note(activation: Activation) -> float:
-        seen.append(
-            Seen(activation.path, activation.call, activation.leaf, activation.axes, activation.shape)
-        )
-        return 0.0
-
-    capture(network, x, axes=axes, reduce=note)
-    return seen
-
-
-def grid_for(tokens: int, seen: Sequence[Seen]) -> Grid | None:
+def grid_for(tokens: int, seen: Sequence[Activation]) -> Grid | None:
     """The grid that a number of tokens stands for: that of the last map that has as many places.
 
     Parameters
     ----------
     tokens : int
-    seen : sequence of Seen
-        What was returned until the tokens were there. A vision transformer's patches are made by a
+    seen : sequence of Activation
+        The forms of what was returned until the tokens were there. A vision transformer's patches are made by a
         convolution, whose output is a map; up to `MOST_PREFIX_TOKENS` tokens may have been put before them.
 
     Returns

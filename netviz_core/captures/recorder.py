@@ -18,7 +18,7 @@ from ..words.errors import (
     as_integer,
     nearest,
 )
-from ..words.observations import Coverage, HeldValue, Observation, Ready, blank
+from ..words.observations import Coverage, HeldValue, Observation, Ready
 from ..words.protocols import Layer
 
 Reduction = Callable[[Activation], "AxisArray | np.ndarray[Any, Any] | float"]
@@ -220,20 +220,6 @@ class Recorder:
                         f"{len(observed.axes)} axes, {observed.axes}; name each of them"
                     )
         return observed.axes
-
-
-class FormRecorder(Recorder):
-    """Receives what layers returned, and keeps its form alone: zeros in the place of values, in no memory."""
-
-    keeps_values = False
-
-    def reduces(self, path: str) -> bool:
-        """Whether what the layer at `path` returns is made smaller at once."""
-        return True
-
-    def _slot(self, path: str, call: int, observed: Observation) -> Slot:
-        form = observed._replace(value=blank(observed.value.shape), nbytes=0)
-        return Slot(path, call, form, self._axes_of(path, observed))
 
 
 class SummaryRecorder(Recorder):

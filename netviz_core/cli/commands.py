@@ -14,7 +14,7 @@ from .._version import __version__
 from ..attributions.cam import cam
 from ..graphs.data_flow import graph
 from ..measures.health import health
-from ..summaries.rows import summary
+from ..summaries.summary import summary
 from ..views.base import DEFAULT_RENDERER, View
 from ..views.heatmap import heatmap
 from ..views.histogram import histogram
