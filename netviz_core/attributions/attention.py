@@ -15,6 +15,7 @@ from ..models.network import Network, wrap
 from ..views.overlays import Overlays, resized, scaled_to_unit
 from ..views.scales import value_limits
 from ..views.tiles import TileGrid
+from ..words.arguments import require_path
 from ..words.arrays import Activation, count_nonfinite
 from ..words.errors import (
     AmbiguousKeyError,
@@ -146,7 +147,10 @@ def attention(
     The places of keys on an image are those of the last map that was returned before and has as
     many of them, up to eight class and register tokens left out. Layers that look within windows have
     more entries along ``batch`` than there are samples: then `sample` counts windows. Costs two passes.
+    Why the arguments come in this order: see `netviz_core.attributions`.
     """
+    if layer is not None:
+        require_path("attention", {"model": model, "layer": layer, "x": x})
     network = wrap(model)
     if not hasattr(network.backend, "attention"):
         raise UnsupportedError(f"the {network.backend.name} backend does not see attention weights")

@@ -13,6 +13,9 @@ from ..words.errors import AxisError
 
 Array = np.ndarray[Any, Any]
 
+_CANDIDATES = 16
+"""How many layers from the end are tried for one that the score depends on."""
+
 MOST_PREFIX_TOKENS = 8
 """Class, distillation and register tokens that may stand before those of the patches."""
 
@@ -87,3 +90,45 @@ def folded(array: AxisArray, grid: Grid | None, what: str) -> Array:
         )
     values = array.values[:, grid.prefix :]
     return values.reshape(len(values), grid.rows, grid.columns, -1).transpose(0, 3, 1, 2)
+
+
+class Places:
+    """Which layers have places on the image, and how they are folded."""
+
+    def __init__(self, seen: Sequence[Activation], axes: Any) -> None:
+        self.axes = axes
+        self._seen = seen
+        outputs = {(entry.axes, entry.shape) for entry in seen if entry.path == ""}
+        self._usable = {
+            entry.path: (position, entry)
+            for position, entry in enumerate(seen)
+            if entry.path and self._count(position, entry) > 1 and (entry.axes, entry.shape) not in outputs
+        }
+
+    def last(self) -> list[str]:
+        """The last layers with more than one place on the image, the very last at the end."""
+        found = sorted(self._usable, key=lambda path: self._usable[path][0])[-_CANDIDATES:]
+        if not found:
+            raise AxisError(
+                "no layer returned maps with the axes y and x, or tokens made of patches by a convolution; "
+                "name the axes of one: layer=…, axes=('batch', 'channel', 'y', 'x')"
+            )
+        return found
+
+    def fold(self, array: Activation | AxisArray, path: str) -> Array:
+        """Bring an activation of the layer at `path`, or its gradient, to ``(batch, channel, y, x)``."""
+        return folded(array, self._grid_before(path, array), f"the output of layer {path!r}").astype(
+            np.float64
+        )
+
+    def _grid_before(self, path: str, array: AxisArray) -> Grid | None:
+        position = max((i for i, entry in enumerate(self._seen) if entry.path == path), default=0)
+        return grid_for(array.shape[1], self._seen[:position]) if token_axes(array.axes) else None
+
+    def _count(self, position: int, entry: Activation) -> int:
+        sizes = entry.sizes
+        if {"batch", "y", "x"} <= set(sizes) <= {"batch", "channel", "y", "x"}:
+            return sizes["y"] * sizes["x"]
+        if token_axes(entry.axes) and grid_for(entry.shape[1], self._seen[:position]):
+            return entry.shape[1]
+        return 0

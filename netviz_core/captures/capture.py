@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from .._version import __version__
 from ..models.described import DescribedLayer, described
 from ..models.network import wrap
+from ..words.arguments import require_selection
 from ..words.arrays import Activation
 from ..words.errors import AmbiguousKeyError, InputError, LayerNotFoundError, nearest
+from ..words.given import shown
 from ..words.observations import Coverage
 from ..words.protocols import LayerSelection
 from .files import Contents, write
@@ -64,7 +66,7 @@ class Capture(Mapping[str, Activation]):
     def __getitem__(self, key: str) -> Activation:
         if not isinstance(key, str):
             raise InputError(
-                f"captured values are named by strings such as 'conv1' or 'conv1:0'; {key!r} was given"
+                f"captured values are named by strings such as 'conv1' or 'conv1:0'; {shown(key)} was given"
             )
         slots = self.slots()
         if key in slots:
@@ -196,6 +198,7 @@ def capture(
     >>> captured["conv1"].axes
     ('batch', 'channel', 'y', 'x')
     """
+    require_selection("capture", {"model": model, "x": x, "layers": layers})
     network = wrap(model)
     x = network.input_or_example(x)
     network.prepare(x)
@@ -242,6 +245,7 @@ def recording(
     >>> list(captured)
     ['conv1:0', 'conv1:1']
     """
+    require_selection("recording", {"model": model, "layers": layers})
     network = wrap(model)
     chosen = network.select(layers)
     recorder = Recorder(chosen, axes, max_bytes, reduce)

@@ -9,8 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +20,9 @@ from ..words.observations import Coverage, Observation
 from ..words.whole_files import replace_file
 from .keys import keyed
 from .recorder import Slot
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FORMAT = 1
 """Counts up when a file of today could not be read any more."""

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..models.network import Network, wrap
 from ..words.observations import Coverage
 from .capture import Capture
 from .files import is_capture, read
 from .recorder import Slot
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def load_capture(path: str | Path) -> Capture:

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from typing import TypeVar
 
 from ..words.errors import InputError, LayerNotFoundError, as_integer, nearest
+from ..words.given import shown
 from .parts import GraphEdge, GraphGroup, GraphNode, GraphParts
 
 Parts = TypeVar("Parts", bound=GraphParts)
@@ -21,7 +22,9 @@ def fold(graph: Parts, layers: str | None, depth: int | None, at_most: int | Non
         )
     if layers is not None:
         if not isinstance(layers, str):
-            raise InputError(f"layers={layers!r} is not the path or glob of containers, such as 'layer*.*'")
+            raise InputError(
+                f"layers={shown(layers)} is not the path or glob of containers, such as 'layer*.*'"
+            )
         return _folded(graph, _matching(graph, layers), repeats)
     if depth is not None:
         return _folded(graph, _at_depth(graph, _positive(depth, "depth")), repeats)

@@ -8,7 +8,9 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from ..models.network import Network, wrap
+from ..words.arguments import require_selection
 from ..words.errors import InputError, LayerNotFoundError, UnsupportedError, as_integer, nearest
+from ..words.given import shown
 from ..words.protocols import LayerSelection
 from . import text
 from .notes import notes_of, unknown_rows
@@ -204,11 +206,12 @@ def summary(
     parameters 1,490: 1,490 trainable, 0 not; 11.9 kB
     one pass over b1 1 8 8: 2.74 k multiply-accumulates, 1.23 kB of outputs
     """
-    shown = None if columns is None else _checked_columns(columns)
+    require_selection("summary", {"model": model, "x": x, "layers": layers})
+    asked = None if columns is None else _checked_columns(columns)
     depth = _checked_depth(depth)
     network = wrap(model)
     x = _input(network, x, input_shape)
-    if x is None and shown is not None and (missing := _NEED_A_PASS & set(shown)):
+    if x is None and asked is not None and (missing := _NEED_A_PASS & set(asked)):
         raise InputError(
             f"the column {min(missing)!r} needs a forward pass, and there is no input; give x, a batch, "
             f"or input_shape=, such as (1, 3, 224, 224)"
@@ -231,7 +234,7 @@ def summary(
         multiply_accumulates=whole.multiply_accumulates,
         is_lower_bound=any(row.own_parameters or row.calls for row in unknown),
         inputs=whole.inputs,
-        columns=shown,
+        columns=asked,
         depth=depth,
         is_tree=len(chosen) == len(rows),
         notes=tuple(notes_of(network, everything, rows, unknown, total, x is not None)),
@@ -244,19 +247,19 @@ _NEED_A_PASS = frozenset({"input_shape", "output_shape", "output_bytes", "multip
 
 def _checked_columns(columns: Sequence[str]) -> tuple[str, ...]:
     if isinstance(columns, str) or not isinstance(columns, Sequence) or not columns:
-        raise InputError(f"columns={columns!r} is no list of names; there are {', '.join(COLUMNS)}")
+        raise InputError(f"columns={shown(columns)} is no list of names; there are {', '.join(COLUMNS)}")
     for name in columns:
         if name not in COLUMNS:
-            raise InputError(f"there is no column {name!r}; {nearest(str(name), COLUMNS)}")
+            raise InputError(f"there is no column {shown(name)}; {nearest(str(name), COLUMNS)}")
     return tuple(dict.fromkeys(columns))
 
 
 def _checked_depth(depth: Depth) -> Depth:
-    if depth == "fit" or depth is None:
+    if depth is None or (isinstance(depth, str) and depth == "fit"):
         return "fit"
     levels = as_integer(depth, "depth")
     if levels < 0:
-        raise InputError(f"depth={depth!r} is no depth; give 0, 1, 2, … or 'fit'")
+        raise InputError(f"depth={shown(depth)} is no depth; give 0, 1, 2, … or 'fit'")
     return levels
 
 
@@ -304,7 +307,7 @@ def _shapes(given: Any) -> list[tuple[int, ...]]:
         shapes = []
     if not shapes or any(size < 1 for shape in shapes for size in shape) or not all(shapes):
         raise InputError(
-            f"input_shape={given!r} is no shape; give whole numbers with the batch, such as (1, 3, 224, 224), "
+            f"input_shape={shown(given)} is no shape; give whole numbers with the batch, such as (1, 3, 224, 224), "
             f"or a list of such shapes, one for each input"
         )
     return shapes

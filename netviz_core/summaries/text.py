@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import os
-import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -91,6 +90,8 @@ def terminal_width() -> int | None:
             os.get_terminal_size(1)
         except OSError:
             return None
+    import shutil  # here, as it brings every kind of compression
+
     return shutil.get_terminal_size().columns
 
 
