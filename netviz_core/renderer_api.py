@@ -15,7 +15,8 @@ from .comparing.telling.view import Comparison
 from .comparing.telling.view_details import HistogramPair
 from .graphs.export import sizes
 from .graphs.folding import foldings
-from .graphs.view import Graph, GraphEdge, GraphGroup, GraphNode
+from .graphs.parts import GraphEdge, GraphGroup, GraphNode
+from .graphs.view import Graph
 from .measures.similarity import SimilarityMatrix
 from .views.base import View
 from .views.heatmap import Heatmap

@@ -12,7 +12,7 @@ import numpy as np
 from keras.src.backend import get_keras_mask
 from keras.src.trainers.compile_utils import get_loss
 
-from netviz_core.backend_api import InputError, LossReading
+from netviz_core.backend_api import InputError, LossReading, shown
 
 from .tensors import adopted, as_numpy, is_tensor, no_gradients
 
@@ -31,11 +31,11 @@ def by_sample(model: Any, loss: Any, output: Any, targets: Any) -> LossReading:
         function = get_loss(chosen, wanted, predicted)
     except ValueError as error:
         raise InputError(
-            f"loss={chosen!r} is no loss that Keras knows; give its name, a keras.losses object, or a function "
+            f"loss={shown(chosen)} is no loss that Keras knows; give its name, a keras.losses object, or a function "
             f"of targets and predictions"
         ) from error
     if not callable(getattr(function, "call", None)):
-        raise InputError(f"loss={chosen!r} cannot be called with targets and predictions")
+        raise InputError(f"loss={shown(chosen)} cannot be called with targets and predictions")
     with keras.StatelessScope(), no_gradients(), _said_if_unfit(function, wanted, predicted):
         convert = keras.ops.convert_to_tensor
         values = function.call(

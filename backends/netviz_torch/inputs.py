@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import UninitializedTensorMixin
 
-from netviz_core.backend_api import AxisArray, InputError, UnsupportedError
+from netviz_core.backend_api import AxisArray, InputError, UnsupportedError, shown
 
 from .axes import AxisFollower
 from .modules import kind_of
@@ -64,7 +64,7 @@ def prepare(module: nn.Module, inputs: Any, follower: AxisFollower) -> tuple[tup
 
     if inputs is None or isinstance(inputs, (str, bytes, int, float, complex)):
         raise InputError(
-            f"{inputs!r} was given as input; give an array or a tensor, or a tuple or dict of them"
+            f"{shown(inputs)} was given as input; give an array or a tensor, or a tuple or dict of them"
         )
     if isinstance(inputs, Mapping):  # what a tokenizer of Hugging Face returns is no dict
         converted = {key: convert(value) for key, value in inputs.items()}

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from netviz_core.backend_api import InputError, LossReading, leaves
+from netviz_core.backend_api import InputError, LossReading, leaves, shown
 
 from .weights import dtype_name, to_numpy
 
@@ -44,7 +44,7 @@ def take_losses(loss: Any, output: Any, targets: Any) -> LossReading:
     """See `netviz_core.backend_api.SupportsLosses`."""
     if not callable(loss):
         raise InputError(
-            f"{loss!r} was given as loss; a PyTorch model brings none of its own, so give one, such as "
+            f"{shown(loss)} was given as loss; a PyTorch model brings none of its own, so give one, such as "
             f"torch.nn.CrossEntropyLoss() or a function of output and targets"
         )
     names = _names(loss)

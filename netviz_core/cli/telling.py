@@ -9,7 +9,7 @@ import typer
 
 from .. import plugins
 from ..measures.health import health
-from ..summaries.rows import summary
+from ..summaries.summary import summary
 from ..words.errors import BackendLoadError, InputError
 from . import options
 from .inputs import read_input

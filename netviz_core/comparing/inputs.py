@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..captures.capture import Capture
-from ..captures.files import opened
+from ..captures.saved import opened
 from ..models.network import Network
 from ..words.arrays import AxisArray
 from ..words.errors import InputError

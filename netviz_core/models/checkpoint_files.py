@@ -30,7 +30,7 @@ def load_safetensors(path: Path, trust: bool = False) -> Checkpoint:
     FileFormatError
         If it is truncated or of another kind.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import SafetensorError, safe_open  # here, as in all of these: each for one format
 
     try:
         safe_open(path, framework="numpy")  # checks every length and offset

@@ -8,8 +8,10 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from ..plugins import backend_for, loaders, tensor_to_numpy
+from ..words.arguments import patterns_of
 from ..words.arrays import AxisArray, require_known_axes
 from ..words.errors import FileFormatError, InputError, LayerNotFoundError, UnsupportedError, nearest
+from ..words.given import shown
 from ..words.protocols import Backend, Layer, LayerSelection, WeightTensor
 
 
@@ -60,7 +62,7 @@ class Network:
         """
         if not isinstance(path, str):
             raise InputError(
-                f"layers are named by their path, a string such as '0' or 'conv1'; {path!r} was given"
+                f"layers are named by their path, a string such as '0' or 'conv1'; {shown(path)} was given"
             )
         layers = self.layers
         if path in layers:
@@ -104,11 +106,11 @@ class Network:
         if callable(layers):
             chosen = [layer for layer in everything.values() if layers(layer)]
         else:
-            patterns = _patterns(layers)
+            patterns = patterns_of(layers)
             wanted = {layer.path for pattern in patterns for layer in _matches(everything, pattern)}
             chosen = [layer for path, layer in everything.items() if path in wanted]
         if kind is not None and not isinstance(kind, str):
-            raise InputError(f"kind={kind!r} is not a string such as 'conv2d'")
+            raise InputError(f"kind={shown(kind)} is not a string such as 'conv2d'")
         if kind is not None:
             kinds = {layer.kind for layer in chosen}
             chosen = [layer for layer in chosen if fnmatchcase(layer.kind, kind)]
@@ -229,7 +231,7 @@ def wrap(model: Any, *, trust: bool = False) -> Network:
 
 
 def _load(name: str, trust: bool) -> Any:
-    from pathlib import Path
+    from pathlib import Path  # here, as most models come from no file
 
     path = Path(name)
     suffix = max((known for known in loaders.names() if name.lower().endswith(known)), key=len, default="")
@@ -242,16 +244,6 @@ def _load(name: str, trust: bool) -> Any:
         raise FileNotFoundError(2, "No such file", str(path))
     load: Callable[..., Any] = loaders.get(suffix)
     return load(path, trust=trust)
-
-
-def _patterns(layers: object) -> list[str]:
-    if isinstance(layers, str):
-        return [layers]
-    if isinstance(layers, Sequence) and layers and all(isinstance(item, str) for item in layers):
-        return list(layers)
-    raise InputError(
-        f"layers={layers!r} chooses nothing; give a path, a glob, a list of them, or a function of a layer"
-    )
 
 
 def _matches(layers: Mapping[str, Layer], pattern: str) -> list[Layer]:
@@ -280,7 +272,7 @@ def weight_of(network: Network, path: str, name: str) -> tuple[Layer, WeightTens
         If the layer has no such weight: says which it has, or which layers have one.
     """
     if not isinstance(name, str):
-        raise InputError(f"weight={name!r} is not a string such as 'kernel'")
+        raise InputError(f"weight={shown(name)} is not a string such as 'kernel'")
     layer = network[path]
     weights = layer.weights
     for weight in weights.values():

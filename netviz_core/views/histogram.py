@@ -12,8 +12,10 @@ import numpy as np
 
 from ..captures.capture import Capture
 from ..models.network import weight_of, wrap
+from ..words.arguments import patterns_of, require_path
 from ..words.arrays import count_nonfinite
 from ..words.errors import InputError, LayerNotFoundError, UnsupportedError, nearest
+from ..words.given import shown
 from ..words.protocols import LayerSelection
 from .base import View, layer_title, require_real
 from .scales import extent
@@ -86,6 +88,7 @@ def histogram(source: Any, layer: str, weight: str = "kernel", bins: Any = 50) -
     >>> int(histogram(example_model(), "conv1", bins=8).counts.sum())
     36
     """
+    require_path("histogram", {"source": source, "layer": layer})
     if isinstance(source, Capture):
         activation = source[layer]
         label, size = "activation", " × ".join(map(str, activation.shape))
@@ -119,7 +122,9 @@ def _edges(found: tuple[float, float] | None, bins: Any) -> np.ndarray[Any, Any]
     except (TypeError, ValueError):
         edges = np.empty(0)
     if edges.ndim != 1 or len(edges) < 2 or not np.isfinite(edges).all() or not (np.diff(edges) > 0).all():
-        raise InputError(f"bins={bins!r} is neither a positive number of bins nor their increasing edges")
+        raise InputError(
+            f"bins={shown(bins)} is neither a positive number of bins nor their increasing edges"
+        )
     return edges
 
 
@@ -246,14 +251,16 @@ def _rows_of(source: Any, layers: LayerSelection, weight: str) -> list[_Row]:
 
 
 def _rows_of_capture(captured: Capture, layers: LayerSelection) -> list[_Row]:
-    patterns = [layers] if isinstance(layers, str) else layers
-    if callable(patterns):
+    if callable(layers):
         raise InputError(
             "a capture has no layers to call a function with; give a key, a glob, or a list of them"
         )
+    patterns = patterns_of(layers)
     keys = [key for key in captured if any(key == p or fnmatchcase(key, p) for p in patterns)]
     if not keys:
-        raise LayerNotFoundError(f"nothing was captured under {layers!r}; {nearest(str(layers), captured)}")
+        raise LayerNotFoundError(
+            f"nothing was captured under {shown(layers)}; {nearest(str(layers), captured)}"
+        )
     return [(key, partial(_values, captured, key)) for key in keys]
 
 

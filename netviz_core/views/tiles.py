@@ -11,6 +11,7 @@ import numpy as np
 
 from ..captures.capture import Capture, capture
 from ..models.network import weight_of, wrap
+from ..words.arguments import require_path
 from ..words.arrays import SPATIAL_AXES, AxisArray, count_nonfinite
 from ..words.errors import AxisError, InputError, UnsupportedError, as_integer
 from .base import View, layer_title, require_real
@@ -113,6 +114,7 @@ def kernels(
     >>> kernels(example_model(), "conv1").tiles.shape
     (4, 3, 3)
     """
+    require_path("kernels", {"model": model, "layer": layer})
     found, tensor = weight_of(wrap(model), layer, weight)
     if "x" not in tensor.axes:
         named = ", ".join(tensor.axes)
@@ -171,12 +173,17 @@ def feature_maps(
     AxisError
         If the output has no spatial axes, or they are not known.
 
+    Notes
+    -----
+    Why the arguments come in this order: see `netviz_core.attributions`.
+
     Examples
     --------
     >>> from netviz_core.testing import example_model
     >>> feature_maps(example_model(), "conv1", np.zeros((2, 1, 8, 8), "float32")).tiles.shape
     (4, 6, 6)
     """
+    require_path("feature_maps", {"source": source, "layer": layer, "x": x})
     activation = _captured(source, layer, x)[layer]
     require_real(activation.values, f"layer {layer!r}")
     pictures = pictures_of(activation, sample)
