@@ -16,7 +16,7 @@ from netviz_core.backend_api import (
     Layer,
     LossReading,
     ParameterForm,
-    Recorder,
+    RecorderLike,
     Seed,
     TracedCall,
 )
@@ -47,11 +47,11 @@ class FastaiBackend:
         """Yield the modules of the Learner's model."""
         return self._torch.layers(model.model)
 
-    def run(self, model: Learner, inputs: Any, recorder: Recorder | None = None) -> Any:
+    def run(self, model: Learner, inputs: Any, recorder: RecorderLike | None = None) -> Any:
         """Make one forward pass; returns what the Learner's loss would see of the output."""
         return plain(prediction(model, self._torch.run(model.model, _arguments(model, inputs), recorder)))
 
-    def record(self, model: Learner, recorder: Recorder) -> AbstractContextManager[None]:
+    def record(self, model: Learner, recorder: RecorderLike) -> AbstractContextManager[None]:
         """Tell `recorder` of every call of the model's layers while the context is open."""
         return self._torch.record(model.model, recorder)
 
@@ -64,7 +64,7 @@ class FastaiBackend:
         return self._torch.stirred(model.model)
 
     def gradients(
-        self, model: Learner, inputs: Any, seed: Seed, activations: Recorder, gradients: Recorder
+        self, model: Learner, inputs: Any, seed: Seed, activations: RecorderLike, gradients: RecorderLike
     ) -> None:
         """Make a pass forward and one back, see `netviz_core.backend_api.SupportsGradients`."""
         self._torch.gradients(model.model, _arguments(model, inputs), seed, activations, gradients)
@@ -73,7 +73,7 @@ class FastaiBackend:
         """What a backward pass left, see `netviz_core.backend_api.SupportsWeightGradients`."""
         return self._torch.weight_gradients(model.model)
 
-    def attention(self, model: Learner, inputs: Any, recorder: Recorder) -> None:
+    def attention(self, model: Learner, inputs: Any, recorder: RecorderLike) -> None:
         """Tell of attention weights, see `netviz_core.backend_api.SupportsAttention`."""
         self._torch.attention(model.model, _arguments(model, inputs), recorder)
 

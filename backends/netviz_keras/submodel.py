@@ -11,7 +11,7 @@ from typing import Any
 import keras
 from keras.src.models.functional import Functional
 
-from netviz_core.backend_api import Recorder, leaves
+from netviz_core.backend_api import RecorderLike, leaves
 
 from .axes import AxisBook
 from .inputs import graph_of
@@ -30,7 +30,7 @@ class SubModel:
     nodes: Sequence[tuple[str, Any]]
     model: keras.Model
 
-    def run(self, inputs: Any, recorder: Recorder, book: AxisBook) -> Any:
+    def run(self, inputs: Any, recorder: RecorderLike, book: AxisBook) -> Any:
         """Make the pass, report it, and return the original model's own output."""
         graph = self.graph()
         flat = graph._standardize_inputs(inputs)
@@ -60,7 +60,9 @@ class SubModel:
 _cache: weakref.WeakKeyDictionary[Any, SubModel] = weakref.WeakKeyDictionary()
 
 
-def sub_model(model: Any, layers: Sequence[KerasLayer], recorder: Recorder, inputs: Any) -> SubModel | None:
+def sub_model(
+    model: Any, layers: Sequence[KerasLayer], recorder: RecorderLike, inputs: Any
+) -> SubModel | None:
     """The sub-model for the layers that `recorder` wants; None where it would not be right.
 
     It is for flat graphs only, whose layers Keras itself calls, and which torch, whose tensors can
@@ -107,7 +109,7 @@ def _has_one_output_each(nodes: Sequence[tuple[str, Any]]) -> bool:
     return len({path for path, _ in nodes}) == len(nodes) and all(len(node.outputs) == 1 for _, node in nodes)
 
 
-def _can_be_held_at_once(nodes: Sequence[tuple[str, Any]], recorder: Recorder, inputs: Any) -> bool:
+def _can_be_held_at_once(nodes: Sequence[tuple[str, Any]], recorder: RecorderLike, inputs: Any) -> bool:
     """Whether it is sure that the recorder has room for all that the sub-model will return."""
     sizes = (_expected_bytes(node.outputs[0], inputs) for _, node in nodes)
     return not any(recorder.reduces(path) for path, _ in nodes) and sum(sizes) <= recorder.room

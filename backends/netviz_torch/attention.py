@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from netviz_core.backend_api import CaptureError, HeldValue, Observation, Ready, Recorder
+from netviz_core.backend_api import CaptureError, HeldValue, Observation, Ready, RecorderLike
 
 from .axes import AxisFollower
 from .observe import numpy_bytes, watching
@@ -34,7 +34,7 @@ AXES = ("batch", "head", "query", "key")
 aten = torch.ops.aten
 
 
-def record_attention(model: Any, inputs: Any, recorder: Recorder) -> None:
+def record_attention(model: Any, inputs: Any, recorder: RecorderLike) -> None:
     """See `netviz_core.backend_api.SupportsAttention`."""
     running = Running()
     seen = SeenAttention(running, recorder)
@@ -57,7 +57,7 @@ class Running:
         return self._paths[-1] if self._paths else ""
 
     @contextmanager
-    def following(self, module: nn.Module, recorder: Recorder) -> Iterator[None]:
+    def following(self, module: nn.Module, recorder: RecorderLike) -> Iterator[None]:
         """Follow the calls of a model's layers while the context is open."""
         hooks: list[torch.utils.hooks.RemovableHandle] = []
         try:
@@ -79,7 +79,7 @@ class Running:
 class SeenAttention:
     """Tells a recorder of attention weights, under the layer that is running."""
 
-    def __init__(self, running: Running, recorder: Recorder) -> None:
+    def __init__(self, running: Running, recorder: RecorderLike) -> None:
         self._running = running
         self._recorder = recorder
         self.in_fused = False

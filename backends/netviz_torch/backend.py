@@ -12,7 +12,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from netviz_core.backend_api import AxisArray, LossReading, ParameterForm, Recorder, Seed, TracedCall, Weight
+from netviz_core.backend_api import (
+    AxisArray,
+    LossReading,
+    ParameterForm,
+    RecorderLike,
+    Seed,
+    TracedCall,
+    Weight,
+)
 
 from .attention import record_attention
 from .axes import AxisFollower
@@ -75,7 +83,7 @@ class TorchBackend:
         for path, module in unwrapped(model).named_modules():
             yield TorchLayer(path, module)
 
-    def run(self, model: nn.Module, inputs: Any, recorder: Recorder | None = None) -> Any:
+    def run(self, model: nn.Module, inputs: Any, recorder: RecorderLike | None = None) -> Any:
         """Make one forward pass with ``eval()`` and ``no_grad()``, and leave everything as it was."""
         watch = Watch(AxisFollower())
         with (
@@ -86,7 +94,7 @@ class TorchBackend:
             return forward()
 
     @contextmanager
-    def record(self, model: nn.Module, recorder: Recorder) -> Iterator[None]:
+    def record(self, model: nn.Module, recorder: RecorderLike) -> Iterator[None]:
         """Tell `recorder` of every call of the layers it wants while the context is open."""
         with observed(unwrapped(model), recorder, Watch(AxisFollower())):
             yield
@@ -100,7 +108,7 @@ class TorchBackend:
         return stirred()
 
     def gradients(
-        self, model: nn.Module, inputs: Any, seed: Seed, activations: Recorder, gradients: Recorder
+        self, model: nn.Module, inputs: Any, seed: Seed, activations: RecorderLike, gradients: RecorderLike
     ) -> None:
         """Make a pass forward and one back, see `netviz_core.backend_api.SupportsGradients`."""
         pull_back(model, inputs, seed, activations, gradients)
@@ -109,7 +117,7 @@ class TorchBackend:
         """What a backward pass left, see `netviz_core.backend_api.SupportsWeightGradients`."""
         return weight_gradients(model)
 
-    def attention(self, model: nn.Module, inputs: Any, recorder: Recorder) -> None:
+    def attention(self, model: nn.Module, inputs: Any, recorder: RecorderLike) -> None:
         """Tell of attention weights, see `netviz_core.backend_api.SupportsAttention`."""
         record_attention(model, inputs, recorder)
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn.modules import padding
-from torch.nn.parameter import UninitializedTensorMixin
+from torch.nn.parameter import is_lazy
 
 from .modules import native_class
 
@@ -116,7 +116,7 @@ def config_of(module: nn.Module, kind: str) -> Mapping[str, Any]:
         found |= _of_pool(module)
     if kind == "activation":
         found |= _of_activation(module)
-    if any(isinstance(weight, UninitializedTensorMixin) for weight in module.parameters(recurse=False)):
+    if any(is_lazy(weight) for weight in module.parameters(recurse=False)):
         found["built"] = False
     return found
 

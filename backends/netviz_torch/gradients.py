@@ -21,7 +21,7 @@ from netviz_core.backend_api import (
     InputError,
     Observation,
     Ready,
-    Recorder,
+    RecorderLike,
     Seed,
     UnsupportedError,
     leaves,
@@ -40,7 +40,9 @@ from .weights import dtype_name, to_numpy, weights_of
 aten = torch.ops.aten
 
 
-def pull_back(model: Any, inputs: Any, seed: Seed, activations: Recorder, gradients: Recorder) -> None:
+def pull_back(
+    model: Any, inputs: Any, seed: Seed, activations: RecorderLike, gradients: RecorderLike
+) -> None:
     """See `netviz_core.backend_api.SupportsGradients`."""
     watch = ScoreWatch(AxisFollower())
     with torch.inference_mode(False), evaluation(model, inputs, watch) as (module, forward):
@@ -92,7 +94,7 @@ class Tap:
 
 
 @contextmanager
-def tapped(module: nn.Module, recorder: Recorder, watch: Watch) -> Iterator[list[Tap]]:
+def tapped(module: nn.Module, recorder: RecorderLike, watch: Watch) -> Iterator[list[Tap]]:
     """Make what the layers wanted return differentiable, and note where in the graph it stands."""
     taps: list[Tap] = []
     hooks: list[torch.utils.hooks.RemovableHandle] = []
@@ -275,7 +277,7 @@ def _why_not_differentiable(output: Any, parts: Mapping[str, torch.Tensor]) -> s
 
 
 def _report(
-    tap: Tap, pulled: list[tuple[TappedLeaf, torch.Tensor | None]], is_cut: bool, recorder: Recorder
+    tap: Tap, pulled: list[tuple[TappedLeaf, torch.Tensor | None]], is_cut: bool, recorder: RecorderLike
 ) -> None:
     reason = ""
     if tap.in_no_grad:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.parameter import UninitializedTensorMixin
+from torch.nn.parameter import is_lazy
 
 from netviz_core.backend_api import AxisArray, InputError, UnsupportedError
 
@@ -28,7 +28,7 @@ def check_runnable(module: nn.Module) -> None:
     UnsupportedError
     """
     for name, tensor in chain(module.named_parameters(), module.named_buffers()):
-        if isinstance(tensor, UninitializedTensorMixin):
+        if is_lazy(tensor):
             raise UnsupportedError(
                 f"{name!r} is not initialised yet; run the model once on an example input, "
                 f"which gives lazy modules their shapes"

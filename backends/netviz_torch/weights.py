@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.parameter import UninitializedTensorMixin
+from torch.nn.parameter import is_lazy
 
 from netviz_core.backend_api import Layout, UnsupportedError, Weight, by_name, positional_layout
 
@@ -48,7 +48,7 @@ def _own_weights(module: nn.Module, kind: str) -> Iterator[Weight]:
     hidden = {*_NOT_WEIGHTS, *computed_from(module)}
     for tensors in (module.named_parameters, module.named_buffers):
         for native_name, tensor in tensors(recurse=False, remove_duplicate=False):
-            if native_name not in hidden and not isinstance(tensor, UninitializedTensorMixin):
+            if native_name not in hidden and not is_lazy(tensor):
                 yield from _canonical(module, kind, native_name, tensor)
 
 
