@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, Protocol, cast
 
 import numpy as np
 from fastai.learner import Learner
@@ -12,12 +12,23 @@ from fastai.learner import Learner
 from netviz_core import get_backend
 from netviz_core.backend_api import (
     AxisArray,
+    Backend,
     InputError,
     Layer,
     LossReading,
     ParameterForm,
     RecorderLike,
     Seed,
+    SupportsAttention,
+    SupportsGradients,
+    SupportsGraph,
+    SupportsInputForms,
+    SupportsLosses,
+    SupportsParameterCount,
+    SupportsParameterForms,
+    SupportsRandomness,
+    SupportsTensors,
+    SupportsWeightGradients,
     TracedCall,
 )
 
@@ -25,6 +36,23 @@ from . import data, display
 from .items import through_transforms
 from .losses import is_fastais, losses, prediction
 from .tensors import on_device, plain
+
+
+class _TorchBackend(
+    Backend,
+    SupportsAttention,
+    SupportsGradients,
+    SupportsGraph,
+    SupportsInputForms,
+    SupportsLosses,
+    SupportsParameterCount,
+    SupportsParameterForms,
+    SupportsRandomness,
+    SupportsTensors,
+    SupportsWeightGradients,
+    Protocol,
+):
+    """What the torch backend does for this one."""
 
 
 class FastaiBackend:
@@ -37,7 +65,7 @@ class FastaiBackend:
     path_separator = "."
 
     def __init__(self) -> None:
-        self._torch: Any = get_backend("torch")
+        self._torch = cast(_TorchBackend, get_backend("torch"))
 
     def accepts(self, model: object) -> bool:
         """Whether `model` is a Learner; a module that fastai defines is torch's."""

@@ -50,7 +50,7 @@ class KerasBackend:
             layers = list(walk(model))
             direct = sub_model(model, layers, recorder, args)
             if direct is not None:
-                output = direct.run(*args, recorder, book)
+                output = direct.run(args[0], recorder, book)
             else:
                 with listening(Listener(layers, recorder, book)):
                     output = model(*args, **kwargs, training=False)

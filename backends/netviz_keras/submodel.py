@@ -14,7 +14,7 @@ from keras.src.models.functional import Functional
 from netviz_core.backend_api import RecorderLike, leaves
 
 from .axes import AxisBook
-from .inputs import graph_of
+from .graph import graph_of
 from .kinds import keras_class
 from .layers import KerasLayer
 from .listening import nodes_in_order, report
@@ -33,6 +33,7 @@ class SubModel:
     def run(self, inputs: Any, recorder: RecorderLike, book: AxisBook) -> Any:
         """Make the pass, report it, and return the original model's own output."""
         graph = self.graph()
+        assert graph is not None, "the model that is run holds it"
         flat = graph._standardize_inputs(inputs)
         for declared, tensor in zip(graph.inputs, flat, strict=True):
             axes = book.get(tensor)

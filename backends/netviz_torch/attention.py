@@ -145,6 +145,7 @@ def _multi_head_weights(seen: SeenAttention, *args: Any, **kwargs: Any) -> None:
     bound = inspect.signature(F.multi_head_attention_forward).bind(*args, **kwargs)
     bound.arguments.update(need_weights=True, average_attn_weights=False, training=False)
     _, weights = F.multi_head_attention_forward(*bound.args, **bound.kwargs)
+    assert weights is not None, "they were asked for"
     seen.add(weights)
 
 

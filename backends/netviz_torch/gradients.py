@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.autograd.graph import GradientEdge, get_gradient_edge
+from torch.autograd.graph import GradientEdge, Node, get_gradient_edge
 
 from netviz_core.backend_api import (
     AxisArray,
@@ -221,7 +221,8 @@ def _parts_of(output: Any, watch: Watch) -> dict[str, torch.Tensor]:
 
 def _has_gap(starts: list[GradientEdge]) -> bool:
     """Whether an operation of which PyTorch knows no derivative lies on a way back, such as a quantized one."""
-    waiting, seen = [edge.node for edge in starts], set()
+    waiting: list[Node | None] = [edge.node for edge in starts]
+    seen: set[Node] = set()
     while waiting:
         node = waiting.pop()
         if node is not None and node not in seen:
@@ -312,10 +313,11 @@ def weight_gradients(model: Any) -> Iterator[tuple[str, str, np.ndarray[Any, Any
     seen = set()
     for path, child in module.named_modules():
         for name, weight in weights_of(child, kind_of(child)).items():
-            native, _ = weight.identity
-            parameter = parameters.get(native)
-            if parameter is None or parameter.grad is None or weight.identity in seen:
+            identity = weight.identity
+            assert isinstance(identity, tuple), "of a tensor and the part of it that the weight is"
+            parameter = parameters.get(identity[0])
+            if parameter is None or parameter.grad is None or identity in seen:
                 continue
-            seen.add(weight.identity)
+            seen.add(identity)
             gradient = weight.layout.to_canonical(to_numpy(parameter.grad))
             yield path, name, np.array(widened(gradient), order="C")

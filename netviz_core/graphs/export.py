@@ -71,7 +71,7 @@ def to_json(graph: Graph) -> str:
 def to_networkx(graph: Graph) -> Any:
     """See `netviz_core.graphs.view.Graph.to_networkx`."""
     try:
-        import networkx  # type: ignore[import-untyped,unused-ignore]
+        import networkx
     except ImportError as error:
         raise ImportError(
             "to_networkx needs networkx, which is not installed; install it: pip install networkx",

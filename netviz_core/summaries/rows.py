@@ -208,7 +208,7 @@ class Summary:
             If pandas is not installed.
         """
         try:
-            import pandas  # type: ignore[import-untyped, unused-ignore]
+            import pandas
         except ImportError as error:
             raise ImportError(
                 "a summary becomes a DataFrame with pandas, which is not installed: pip install pandas; "

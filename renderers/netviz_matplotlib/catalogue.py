@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from matplotlib.axes import Axes
-
 from netviz_core.renderer_api import (
     AttentionMaps,
     Comparison,
@@ -46,7 +44,6 @@ from .panels import (
     top_losses,
 )
 from .parts.colours import ColourScale
-from .parts.style import Style
 
 
 @dataclass(frozen=True)
@@ -58,11 +55,11 @@ class Panel:
     size : callable
         Gives width and height, in inches, of the Axes that suits a view.
     scale : callable
-        Gives the colours that a colour bar should explain, or None.
+        Gives the colours that a colour bar should explain, or None; of a view and a style.
     label : callable
         Gives the colour bar's label.
     draw : callable
-        Draws everything but title and colour bar.
+        Draws everything but title and colour bar; of an Axes, a view and a style.
     around : float
         Inches above and below the Axes, for a title of one line and what stands below.
     frame : callable, optional
@@ -71,9 +68,9 @@ class Panel:
     """
 
     size: Callable[[Any], tuple[float, float]]
-    scale: Callable[[Any, Style], ColourScale | None]
+    scale: Callable[..., ColourScale | None]
     label: Callable[[Any], str]
-    draw: Callable[[Axes, Any, Style], None]
+    draw: Callable[..., None]
     around: float
     frame: Callable[[Sequence[Any]], Any] | None = None
 
@@ -124,5 +121,5 @@ def panels_for(views: Sequence[View]) -> list[Panel]:
     if frame_around is None or any(panel is not panels[0] for panel in panels):
         return panels
     frame = frame_around(views)
-    draw, scale = (partial(do, frame=frame) for do in (panels[0].draw, panels[0].scale))
+    draw, scale = partial(panels[0].draw, frame=frame), partial(panels[0].scale, frame=frame)
     return [replace(panels[0], draw=draw, scale=scale)] * len(panels)

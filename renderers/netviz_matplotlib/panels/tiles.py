@@ -15,6 +15,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator
 from netviz_core.renderer_api import TileGrid
 
 from ..parts.colours import ColourScale, nonfinite_entries, scale_for
+from ..parts.cursor import tell_under_cursor
 from ..parts.inches import height_of, width_of
 from ..parts.mosaic import MosaicLayout, mosaic
 from ..parts.style import Style
@@ -88,7 +89,7 @@ def show_mosaic(
         interpolation="antialiased",
     )
     image.set_mouseover(False)
-    ax.format_coord = describe  # type: ignore[method-assign]
+    tell_under_cursor(ax, describe)
     ax.grid(False)
     ax.spines[:].set_visible(False)
 
