@@ -1,4 +1,4 @@
-"""The weights with which Keras' attention layers look from query to key."""
+"""The weights with which attention looks from query to key, as Keras' layers tell them when asked."""
 
 from __future__ import annotations
 

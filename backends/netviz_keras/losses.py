@@ -1,4 +1,4 @@
-"""Keras' losses sample by sample, and how they read a model's output."""
+"""Losses sample by sample, those of Keras' own calls among them, and how they read a model's output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sees the weights with which attention looks from query to key, however a model computes them.
+"""The weights with which attention looks from query to key, however a model computes them.
 
 Attention that PyTorch computes in one piece is computed once more, with its weights kept. Attention
 that a model writes out itself is known by what it is: a softmax whose axis is then summed over by a
@@ -24,10 +24,10 @@ from torch.overrides import TorchFunctionMode
 from netviz_core.backend_api import CaptureError, HeldValue, Observation, Ready, RecorderLike
 
 from .axes import AxisFollower
-from .observe import numpy_bytes, watching
+from .listening import watching
 from .passes import evaluation
+from .tensors import dtype_name, numpy_bytes, to_numpy
 from .watch import Watch, memory_of
-from .weights import dtype_name, to_numpy
 
 AXES = ("batch", "head", "query", "key")
 

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.modules import padding
 from torch.nn.parameter import is_lazy
 
-from .modules import native_class
+from .kinds import native_class
 
 _NAMES = {
     "kernel_size": "kernel_size",

@@ -12,7 +12,7 @@ from torch.nn.parameter import is_lazy
 
 from netviz_core.backend_api import InputError, ParameterForm
 
-from .modules import kind_of
+from .kinds import kind_of
 from .unwrap import unwrapped
 
 

@@ -1,4 +1,4 @@
-"""Weights that a module computes from others each time it runs: parametrizations, norms and masks."""
+"""Weights that are computed from others whenever a layer runs: parametrizations, norms and masks."""
 
 from __future__ import annotations
 

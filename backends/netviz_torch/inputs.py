@@ -1,4 +1,4 @@
-"""Brings an input to the form that a PyTorch model takes, and says what is wrong if it does not fit."""
+"""Brings an input to the form that a PyTorch model takes, and says what is wrong with one that does not fit."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from torch.nn.parameter import is_lazy
 from netviz_core.backend_api import AxisArray, InputError, UnsupportedError
 
 from .axes import AxisFollower
-from .modules import kind_of
-from .weights import dtype_name, to_numpy, weights_of
+from .kinds import kind_of
+from .tensors import dtype_name, to_numpy
+from .weights import weights_of
 
 
 def check_runnable(module: nn.Module) -> None:

@@ -1,4 +1,4 @@
-"""Keeps a model exactly as it came across a forward pass in evaluation mode."""
+"""What a model and its process hold, and how it is put back when a pass is over."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode, _pop_mode, _push_mod
 from netviz_core.backend_api import CaptureError, HeldValue, Ready, UnsupportedError, blank
 
 from .axes import AxisFollower
-from .weights import as_it_lies, to_numpy
+from .tensors import as_it_lies, is_transformed, to_numpy
 
 
 class HeldTensor:
@@ -301,12 +301,12 @@ def _is_plain(tensor: torch.Tensor) -> bool:
     return (
         tensor.layout == torch.strided
         and type(tensor).__torch_dispatch__ is torch.Tensor.__torch_dispatch__
-        and not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+        and not is_transformed(tensor)
     )
 
 
 def _refuse_transformed(tensor: torch.Tensor) -> None:
-    if torch._C._functorch.is_functorch_wrapped_tensor(tensor):
+    if is_transformed(tensor):
         raise UnsupportedError("it ran inside a torch.func transform, which hides its values")
 
 

@@ -1,4 +1,4 @@
-"""Watches a Learner's layers while it is trained."""
+"""Statistics of layers, weights and gradients while a Learner trains its model."""
 
 from __future__ import annotations
 

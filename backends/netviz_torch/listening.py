@@ -1,4 +1,4 @@
-"""Listens to the calls of modules, and says why some could not be heard."""
+"""Hears what layers return, by PyTorch's hooks, and says why some could not be heard."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from torch.nn.utils.rnn import PackedSequence
 from netviz_core.backend_api import Observation, RecorderLike, UnsupportedError, leaves
 
 from .axes import AxisFollower, defined_axes, defines_axes
-from .modules import kind_of
+from .kinds import kind_of
+from .tensors import dtype_name, is_tensor, numpy_bytes
 from .watch import CHANGED_UNSEEN, Exposures, Watch
-from .weights import dtype_name
 
 
 @contextmanager
@@ -135,15 +135,6 @@ def _observation(
         value = watch.hold(tensor, is_given)
     axes, nbytes = watch.follower.axes(tensor), numpy_bytes(tensor)
     return Observation(leaf, value, axes, dtype_name(tensor.dtype), nbytes, watch.identity(tensor))
-
-
-def numpy_bytes(tensor: torch.Tensor) -> int:
-    narrow = tensor.is_floating_point() and tensor.element_size() < 4
-    return tensor.numel() * (4 if narrow else tensor.element_size())
-
-
-def is_tensor(value: object) -> bool:
-    return isinstance(value, torch.Tensor) and not value.is_nested
 
 
 def unfold(part: Any, follower: AxisFollower) -> Any:

@@ -1,4 +1,4 @@
-"""What kind of layer each PyTorch module is."""
+"""What each PyTorch module is in netviz' words."""
 
 from __future__ import annotations
 
