@@ -44,6 +44,7 @@ from .panels import (
     top_losses,
 )
 from .parts.colours import ColourScale
+from .parts.histogram_axes import Frame
 
 
 @dataclass(frozen=True)
@@ -75,9 +76,8 @@ class Panel:
     frame: Callable[[Sequence[Any]], Any] | None = None
 
 
-def _panel(module: Any, around: float) -> Panel:
+def _panel(module: Any, around: float, frame: Callable[[Sequence[Any]], Any] | None = None) -> Panel:
     """The panel of a module that draws one kind of view."""
-    frame = module.Frame.around if hasattr(module, "Frame") else None
     return Panel(module.size, module.scale, module.label, module.draw, around, frame)
 
 
@@ -86,7 +86,7 @@ _PANELS: Mapping[type[View], Panel] = {
     TileGrid: _panel(tiles, around=0.65),
     Heatmap: _panel(heatmap, around=0.85),
     HistogramRows: _panel(histogram_rows, around=0.85),
-    Histogram: _panel(histogram, around=1.2),
+    Histogram: _panel(histogram, around=1.2, frame=Frame.around),
     HistogramPair: _panel(histogram_pair, around=1.2),
     Comparison: _panel(comparison, around=1.2),
     Graph: _panel(graph, around=0.85),
@@ -95,7 +95,7 @@ _PANELS: Mapping[type[View], Panel] = {
     LayerMeasures: _panel(measures, around=0.85),
     SimilarityMatrix: _panel(similarity, around=0.85),
     HistoryHeatmap: _panel(history_heatmap, around=0.85),
-    HistoryHistogram: _panel(history_histogram, around=0.85),
+    HistoryHistogram: _panel(history_histogram, around=0.85, frame=history_histogram.Frame.around),
 }
 
 
