@@ -1,4 +1,4 @@
-"""Keras' losses sample by sample, and how they read a model's output."""
+"""Losses sample by sample, those of Keras' own calls among them, and how they read a model's output."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _mean_of_each(loss: Any, values: Any, predicted: Any) -> np.ndarray[Any, Any
         )
     mask = get_keras_mask(predicted)
     if mask is None or tuple(mask.shape) != found.shape:
-        return found.reshape(batch, -1).mean(axis=1)
+        return np.asarray(found.reshape(batch, -1).mean(axis=1))
     kept = as_numpy(mask).reshape(batch, -1).astype(found.dtype)
     total = (found.reshape(batch, -1) * kept).sum(axis=1)
     return np.asarray(total / np.maximum(kept.sum(axis=1), 1))
@@ -107,7 +107,8 @@ def _mean_of_each(loss: Any, values: Any, predicted: Any) -> np.ndarray[Any, Any
 
 def _reads(loss: Any) -> str:
     """How a loss takes the output of a model."""
-    function, options = getattr(loss, "fn", None), dict(getattr(loss, "_fn_kwargs", {}))
+    function: Any = getattr(loss, "fn", None)
+    options = dict(getattr(loss, "_fn_kwargs", {}))
     while isinstance(function, functools.partial):
         function, options = function.func, {**function.keywords, **options}
     name = getattr(function, "__name__", "")

@@ -71,7 +71,7 @@ def to_json(graph: GraphParts) -> str:
 def to_networkx(graph: GraphParts) -> Any:
     """See `netviz_core.graphs.view.Graph.to_networkx`."""
     try:  # here, as it is heavy, and few ask for it
-        import networkx  # type: ignore[import-untyped,unused-ignore]
+        import networkx
     except ImportError as error:
         raise ImportError(
             "to_networkx needs networkx, which is not installed; install it: pip install networkx",

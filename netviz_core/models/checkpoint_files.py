@@ -119,7 +119,7 @@ def load_weights_h5(path: Path, trust: bool = False) -> Checkpoint:
         If h5py is not installed.
     """
     try:
-        import h5py  # type: ignore[import-not-found,import-untyped,unused-ignore]
+        import h5py
     except ImportError as error:
         raise UnsupportedError(
             f"reading {str(path)!r} needs h5py; to install it: pip install h5py"

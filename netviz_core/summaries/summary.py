@@ -117,7 +117,7 @@ class Summary(SummaryParts):
             If pandas is not installed.
         """
         try:  # here, as pandas is heavy, and few ask for it
-            import pandas  # type: ignore[import-untyped, unused-ignore]
+            import pandas
         except ImportError as error:
             raise ImportError(
                 "a summary becomes a DataFrame with pandas, which is not installed: pip install pandas; "

@@ -163,7 +163,7 @@ class AxisArray:
         ImportError
             If xarray is not installed.
         """
-        import xarray  # type: ignore[import-not-found,unused-ignore]
+        import xarray
 
         return xarray.DataArray(self.values, dims=self.axes)
 
