@@ -70,7 +70,7 @@ class Heatmap(View):
 
 
 def heatmap(
-    model: Any, layer: str, weight: str = "kernel", *, reduce: str = "extreme", most: int = MOST_PIXELS
+    model: Any, layer: str, weight: str = "kernel", *, reduce: str = "extreme", limit: int = MOST_PIXELS
 ) -> Heatmap:
     """Show a weight as a matrix on a diverging scale.
 
@@ -84,7 +84,7 @@ def heatmap(
     reduce : {"extreme", "mean"}
         What a block of a large weight becomes: the value that is farthest from zero, so that no
         outlier vanishes, or the average over its area. The title says so.
-    most : int
+    limit : int
         How many rows, and how many columns, are shown at most; beyond, neighbours form blocks.
 
     Returns
@@ -98,7 +98,7 @@ def heatmap(
     LayerNotFoundError, UnsupportedError
         If there is no such layer, or it has no such weight.
     InputError
-        If `reduce` or `most` is none of these.
+        If `reduce` or `limit` is none of these.
 
     Examples
     --------
@@ -110,14 +110,14 @@ def heatmap(
     require_path("heatmap", {"model": model, "layer": layer})
     if not isinstance(reduce, str) or reduce not in _REDUCTIONS:
         raise InputError(f"reduce={shown(reduce)} is neither 'extreme' nor 'mean'")
-    if as_integer(most, "most") < 1:
-        raise InputError(f"most={most} leaves nothing to show; give a positive number")
+    if as_integer(limit, "limit") < 1:
+        raise InputError(f"limit={limit} leaves nothing to show; give a positive number")
     found, tensor = weight_of(wrap(model), layer, weight)
     matrix, row_axes, column_axes = _as_matrix(tensor)
     require_real(matrix, f"layer {found.path!r}, weight {weight!r}")
     row_groups, column_groups = _groups(found, tensor, row_axes), _groups(found, tensor, column_axes)
-    row_edges = _block_edges(matrix.shape[0], len(row_groups) or 1, most)
-    column_edges = _block_edges(matrix.shape[1], len(column_groups) or 1, most)
+    row_edges = _block_edges(matrix.shape[0], len(row_groups) or 1, limit)
+    column_edges = _block_edges(matrix.shape[1], len(column_groups) or 1, limit)
     is_small = (len(row_edges), len(column_edges)) == matrix.shape
     if is_small:
         reduced, nonfinite = np.array(matrix, order="C"), count_nonfinite(matrix)
@@ -157,10 +157,10 @@ def _groups(layer: Layer, tensor: WeightTensor, axes: tuple[str, ...]) -> tuple[
     return tuple(f"head {index}" for index in range(count))
 
 
-def _block_edges(length: int, groups: int, most: int) -> Array:
-    """Where blocks start, such that at most `most` are formed and none reaches into another group."""
+def _block_edges(length: int, groups: int, limit: int) -> Array:
+    """Where blocks start, such that at most `limit` are formed and none reaches into another group."""
     size = length // groups
-    step = max(1, -(-length // max(most, groups)))
+    step = max(1, -(-length // max(limit, groups)))
     starts = [group * size + offset for group in range(groups) for offset in range(0, size, step)]
     return np.array(starts, dtype=np.intp)
 
