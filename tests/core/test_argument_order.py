@@ -30,7 +30,7 @@ def refusal_of(call) -> str:
     ("call", "swapped"),
     [
         (lambda m: nv.feature_maps(m, X, "conv1"), "(model, layer, x): x and layer"),
-        (lambda m: nv.feature_maps("conv1", m, X), "(model, layer, x): source and layer"),
+        (lambda m: nv.feature_maps("conv1", m, X), "(model, layer, x): model and layer"),
         (lambda m: nv.cam(m, "conv1", X), "cam(model, x, layer): x and layer"),
         (lambda m: nv.attention(m, X, "conv1"), "attention(model, layer, x): x and layer"),
         (lambda m: nv.top_losses(m, DATA, 5), "top_losses(model, k, data): data and k"),
@@ -40,7 +40,7 @@ def refusal_of(call) -> str:
         (lambda m: nv.summary(m, "conv1", X), "summary(model, x, layers): x and layers"),
         (lambda m: nv.kernels("conv1", m), "kernels(model, layer): model and layer"),
         (lambda m: nv.heatmap("conv1", m), "heatmap(model, layer): model and layer"),
-        (lambda m: nv.histogram("conv1", m), "histogram(model, layer): source and layer"),
+        (lambda m: nv.histogram("conv1", m), "histogram(model, layer): model and layer"),
     ],
 )
 def test_swapped_arguments_are_named(call, swapped):
