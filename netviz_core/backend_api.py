@@ -30,6 +30,7 @@ from .words.errors import (
     as_integer,
     nearest,
 )
+from .words.given import shown
 from .words.inputs import require_input
 from .words.observations import Coverage, HeldValue, Observation, Ready, blank
 from .words.operations import NOT_FOLLOWED, OPERATIONS, OUTPUT, word_for
@@ -61,7 +62,7 @@ from .words.supports import (
 
 __all__ = [
     "KINDS",
-    "Keeper",
+    "NOT_FOLLOWED",
     "OPERATIONS",
     "OUTPUT",
     "SPATIAL_AXES",
@@ -79,12 +80,12 @@ __all__ = [
     "FileFormatError",
     "HeldValue",
     "InputError",
+    "Keeper",
     "Layer",
     "LayerNotFoundError",
     "LayerSelection",
     "Layout",
     "LossReading",
-    "NOT_FOLLOWED",
     "NetvizError",
     "Observation",
     "ParameterForm",
@@ -129,6 +130,7 @@ __all__ = [
     "register_backend",
     "replaced",
     "require_input",
+    "shown",
     "widened",
     "word_for",
 ]

@@ -40,9 +40,7 @@ def example_of(model: Any, shapes: Sequence[Sequence[int]] | None) -> Any:
     flat = [] if declared is None else keras.tree.flatten(declared)
     if shapes is None:
         if declared is None:
-            raise InputError(
-                f"{model.name!r} does not say what shape its input has; give x, a batch"
-            )
+            raise InputError(f"{model.name!r} does not say what shape its input has; give x, a batch")
         shapes = [_closed(tensor) for tensor in flat]
     elif graph is not None and len(shapes) != len(flat):
         raise InputError(f"{len(shapes)} shapes were given; the model takes {len(flat)} inputs")

@@ -86,7 +86,7 @@ def _require_numbers(value: Any) -> None:
 def _data_format(model: Any) -> str:
     """Where the model has its channels: as its first layer that says so, else as Keras is configured."""
     said = (getattr(layer.native, "data_format", None) for layer in walk(model))
-    return next(filter(None, said), keras.config.image_data_format())
+    return str(next(filter(None, said), keras.config.image_data_format()))
 
 
 def _dtype(graph: Functional | None, array: AxisArray) -> str | None:
@@ -115,7 +115,9 @@ def _check(graph: Functional, inputs: Any) -> None:
         raise InputError(f"{len(given)} inputs were given; the model takes {len(declared)}: {expected}")
     for value, tensor in zip(given, declared, strict=True):
         if value is not None and not _fits(tuple(value.shape), tuple(tensor.shape)):
-            sample = "; without its batch axis, it seems: give x[None]" * _fits((1, *value.shape), tuple(tensor.shape))
+            sample = "; without its batch axis, it seems: give x[None]" * _fits(
+                (1, *value.shape), tuple(tensor.shape)
+            )
             raise InputError(
                 f"an input of shape {tuple(value.shape)} was given; the model takes {expected}{sample}"
             )

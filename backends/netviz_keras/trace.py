@@ -7,7 +7,7 @@ layers. A model that needs values, or calls functions of its engine, is listened
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import count
@@ -121,7 +121,7 @@ class _Tracer(Listener):
             for layer in layers
             if not layer.path or (id(layer.native) in with_layers_within and _is_seen_into(layer))
         }
-        self._known: dict[int, tuple[Any, int]] = {}
+        self._known: dict[int, tuple[Any, Hashable]] = {}
         """Tensors and their numbers; they are kept, so that no other has the same identity."""
         self._numbers = count()
         self._open: list[_Call] = []
@@ -214,7 +214,7 @@ class _Tracer(Listener):
 
 
 class _GuessingTracer(_Tracer):
-    """Hears the layers of a real pass; what ran between them was not followed, and may be made of what nobody has read yet."""
+    """Hears the layers of a real pass; what ran between was not followed, and may be made of what nobody read yet."""
 
     def _require_known(self, tensors: Sequence[Any]) -> None:
         unknown = [tensor for tensor in tensors if id(tensor) not in self._known]

@@ -17,7 +17,9 @@ from .words import name_of
 _TAKING_OUT = frozenset(
     "numpy array tolist item float int complex dlpack data_ptr cuda_array_interface untyped_storage storage".split()
 )
-_PUTTING_IN = frozenset("tensor as_tensor asarray from_numpy frombuffer from_dlpack full fill scalar_tensor".split())
+_PUTTING_IN = frozenset(
+    "tensor as_tensor asarray from_numpy frombuffer from_dlpack full fill scalar_tensor".split()
+)
 
 
 class Excursions:
@@ -57,9 +59,9 @@ class Excursions:
         results, name = list(results), name_of(func)
         if not results and name in _TAKING_OUT:
             self._taken.update((form.identity, form) for form in inputs)
-        if not inputs and all(map(self.is_constant, given)):
-            if not (self._taken and name in _PUTTING_IN):
-                self._remember(results)
+        may_come_back = self._taken and name in _PUTTING_IN
+        if not inputs and not may_come_back and all(map(self.is_constant, given)):
+            self._remember(results)
 
     def is_constant(self, tensor: torch.Tensor) -> bool:
         """Whether a tensor is known not to stem from the model's input."""

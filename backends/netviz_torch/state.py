@@ -1,4 +1,4 @@
-"""Keeps a model exactly as it came across a forward pass in evaluation mode."""
+"""What a model and its process hold, and how it is put back when a pass is over."""
 
 from __future__ import annotations
 
@@ -95,8 +95,8 @@ def _reset_tensor(
 
 
 @contextmanager
-def stirred() -> Iterator[None]:
-    """Let all random generators draw other numbers than they would; then they are as they were."""
+def perturbed() -> Iterator[None]:
+    """Perturb the state of all random generators; then restore it."""
     with _random_state():
         seed = int(torch.randint(2**31, ()))
         random.seed(seed)

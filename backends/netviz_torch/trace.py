@@ -17,8 +17,8 @@ from netviz_core.backend_api import NOT_FOLLOWED, OUTPUT, TensorForm, TracedCall
 
 from .axes import AxisFollower
 from .excursions import Excursions
-from .modules import kind_of
-from .observe import name_defined_axes, watching
+from .kinds import kind_of
+from .listening import name_defined_axes, watching
 from .passes import evaluation
 from .unwrap import unwrapped
 from .watch import Watch, memory_of

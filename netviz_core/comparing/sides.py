@@ -132,13 +132,13 @@ def side_of(name: str, network: Capture | Network, x: Any, max_bytes: int) -> Si
         side.unread = _unread(network.coverage)
         return side
     if x is None or isinstance(network.native, Checkpoint):
-        return Side(name, network.backend.name, network.layers, network=network)
+        return Side(name, network.backend, network.layers, network=network)
     network.prepare(x)
     layers = {path: RememberedLayer(layer) for path, layer in network.layers.items()}
     # What containers return is mostly what layers within return: it is looked at where there is need of it.
     looked_at = [layer for layer in layers.values() if layer.kind != "container" or not layer.path]
     returned, given = _recorded(network, x, looked_at, max_bytes)
-    side = _side(name, network.backend.name, layers, returned.slots, given.slots)
+    side = _side(name, network.backend, layers, returned.slots, given.slots)
     side.network, side.inputs = network, x
     side.unread, side.others = _unread(returned.coverage()), dict(returned.others.get("", ()))
     return side
@@ -156,13 +156,11 @@ def _side(name: str, framework: str, layers: Mapping[str, Layer], returned: Any,
     return Side(name, framework, layers, stations, whole, outer=outer)
 
 
-def _recorded(
-    network: Network, x: Any, layers: Sequence[Layer], max_bytes: int
-) -> tuple[Recorder, Recorder]:
+def _recorded(network: Network, x: Any, layers: Sequence[Layer], max_bytes: int) -> tuple[Recorder, Recorder]:
     """What layers returned and were given."""
     given = Recorder(layers, max_bytes=max_bytes)
     returned = Recorder(layers, max_bytes=max_bytes, given=given)
-    network.backend.run(network.native, x, returned)
+    network.adapter.run(network.native, x, returned)
     return returned, given
 
 

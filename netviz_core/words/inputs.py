@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .errors import InputError
+from .given import shown
 
 _DATA_SETS = frozenset({"DataLoader", "DataLoaders", "Dataset", "DatasetV2", "PyDataset"})
 _HOMES_OF_DATA_SETS = frozenset({"torch", "tensorflow", "keras", "fastai", "datasets"})
@@ -22,11 +23,11 @@ def require_input(inputs: Any) -> None:
     """
     if inputs is None or isinstance(inputs, (str, bytes, int, float, complex, os.PathLike)):
         raise InputError(
-            f"{inputs!r} was given as input; give an array or a tensor, or a tuple or dict of them"
+            f"{shown(inputs)} was given as input; give an array or a tensor, or a tuple or dict of them"
         )
     if isinstance(inputs, (tuple, list)) and inputs and all(type(part) is int for part in inputs):
         raise InputError(
-            f"{inputs!r} was given as input, which are whole numbers, as a shape has them; give an array or a tensor"
+            f"{shown(inputs)} was given as input, which looks like a shape; give an array or a tensor"
         )
     _require_parts(inputs)
 

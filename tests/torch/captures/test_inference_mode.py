@@ -35,7 +35,8 @@ class Sequential(nn.Module):
 
 @pytest.mark.parametrize("is_made_inside", [False, True])
 @pytest.mark.parametrize(
-    ("make", "x"), [(Convolutional, torch.rand(2, 3, 8, 8)), (Sequential, torch.zeros(2, 7, dtype=torch.long))]
+    ("make", "x"),
+    [(Convolutional, torch.rand(2, 3, 8, 8)), (Sequential, torch.zeros(2, 7, dtype=torch.long))],
 )
 def test_as_outside(make, x, is_made_inside):
     model = make().eval()
@@ -58,5 +59,5 @@ def test_heat_for_images_made_inside():
 def test_what_cannot_be_differentiated_is_named():
     with torch.inference_mode():
         model = Convolutional().eval()
-        with pytest.raises(nv.UnsupportedError, match="was made under torch.inference_mode"):
+        with pytest.raises(nv.UnsupportedError, match="was made under"):
             nv.cam(model, torch.rand(2, 3, 8, 8))

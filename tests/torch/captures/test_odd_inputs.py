@@ -110,7 +110,10 @@ def test_a_layer_of_attention_that_did_not_run():
         def forward(self, x):
             return self.fc(x)
 
-    assert nv.capture(Idle(), torch.ones(1, 4)).coverage["attend.out_proj"].reason == "it did not run during the pass"
+    assert (
+        nv.capture(Idle(), torch.ones(1, 4)).coverage["attend.out_proj"].reason
+        == "it did not run during the pass"
+    )
 
 
 def test_a_pair_of_different_inputs_is_the_cause():

@@ -131,7 +131,8 @@ def test_a_call_repeated_gives_the_same(form):
 
 
 @pytest.mark.parametrize(
-    "iterator", [iter([1, 2, 3, 4, 5]), itertools.count(), itertools.cycle([1, 2, 3]), enumerate([5, 6, 7, 8]), zip([1, 2, 3, 4])]
+    "iterator",
+    [iter([1, 2, 3, 4, 5]), itertools.count(), itertools.cycle([1, 2]), enumerate([5, 6, 7]), zip([1, 2, 3])],
 )  # fmt: skip
 def test_an_iterator_stays_where_it_was(iterator):
     model = Iterating(iterator).eval()

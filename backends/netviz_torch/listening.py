@@ -1,4 +1,4 @@
-"""Listens to the calls of modules, and says why some could not be heard."""
+"""Hears what layers return, by PyTorch's hooks, and says why some could not be heard."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from torch.nn.utils.rnn import PackedSequence
 from netviz_core.backend_api import (
     Observation,
     Ready,
-    Recorder,
+    RecorderLike,
     UnsupportedError,
     blank,
     leaves,
@@ -26,13 +26,13 @@ from netviz_core.backend_api import (
 )
 
 from .axes import AxisFollower, defined_axes, defines_axes
-from .modules import kind_of
+from .kinds import kind_of
+from .tensors import dtype_name, is_array, is_tensor, numpy_bytes
 from .watch import CHANGED_UNSEEN, Exposures, Watch
-from .weights import dtype_name
 
 
 @contextmanager
-def observed(module: nn.Module, recorder: Recorder | None, watch: Watch) -> Iterator[None]:
+def observed(module: nn.Module, recorder: RecorderLike | None, watch: Watch) -> Iterator[None]:
     """Report what modules return to `recorder`, and keep it safe from later writes."""
     modules = dict(module.named_modules())
     scripts = [path for path, child in modules.items() if isinstance(child, torch.jit.ScriptModule)]
@@ -67,7 +67,7 @@ def observed(module: nn.Module, recorder: Recorder | None, watch: Watch) -> Iter
 
 
 @contextmanager
-def watching(watch: Watch, recorder: Recorder | None = None) -> Iterator[None]:
+def watching(watch: Watch, recorder: RecorderLike | None = None) -> Iterator[None]:
     """Keep what is held safe from later writes; nothing runs compiled meanwhile, so that all is seen."""
     try:
         with watch, Exposures(watch), _without_compiler():
@@ -80,7 +80,7 @@ def watching(watch: Watch, recorder: Recorder | None = None) -> Iterator[None]:
                 recorder.given.withdraw(lost, CHANGED_UNSEEN)
 
 
-def _hook(path: str | None, kind: str, recorder: Recorder, watch: Watch) -> Callable[..., None]:
+def _hook(path: str | None, kind: str, recorder: RecorderLike, watch: Watch) -> Callable[..., None]:
     follower, thread = watch.follower, threading.get_ident()
 
     def after_call(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
@@ -95,7 +95,7 @@ def _hook(path: str | None, kind: str, recorder: Recorder, watch: Watch) -> Call
         found = name_defined_axes(module, kind, args, output, follower)
         if path is not None:
             if not recorder.reduces(path):
-                recorder.require_room(path, sum([numpy_bytes(tensor) for _, tensor in found]))
+                recorder.require_room(path, sum([_bytes_of(tensor) for _, tensor in found]))
             if not found:
                 returned = type(output).__name__
                 recorder.miss(path, f"it returned a {returned}, in which no tensor was found", "unsupported")
@@ -109,7 +109,7 @@ def _hook(path: str | None, kind: str, recorder: Recorder, watch: Watch) -> Call
     return after_call
 
 
-def _listen_before(path: str, given: Recorder, watch: Watch) -> Callable[..., None]:
+def _listen_before(path: str, given: RecorderLike, watch: Watch) -> Callable[..., None]:
     thread = threading.get_ident()
 
     def before_call(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -140,7 +140,7 @@ def name_defined_axes(
 
 
 def _observation(
-    leaf: str, tensor: Any, watch: Watch, recorder: Recorder, is_given: bool = False
+    leaf: str, tensor: Any, watch: Watch, recorder: RecorderLike, is_given: bool = False
 ) -> Observation:
     if not isinstance(tensor, torch.Tensor):
         return _observation_of_numpy(leaf, tensor, recorder)
@@ -154,25 +154,15 @@ def _observation(
     return Observation(leaf, value, axes, dtype_name(tensor.dtype), nbytes, watch.identity(tensor))
 
 
-def _observation_of_numpy(leaf: str, array: Any, recorder: Recorder) -> Observation:
+def _observation_of_numpy(leaf: str, array: Any, recorder: RecorderLike) -> Observation:
     value = Ready(widened(np.array(array))) if recorder.keeps_values else blank(array.shape)
-    return Observation(leaf, value, positional_axes(array.ndim), str(array.dtype), numpy_bytes(array))
+    return Observation(leaf, value, positional_axes(array.ndim), str(array.dtype), _bytes_of(array))
 
 
-def numpy_bytes(tensor: Any) -> int:
-    if not isinstance(tensor, torch.Tensor):
-        return int(tensor.size) * max(tensor.itemsize, 4 if tensor.dtype.kind == "f" else 1)
-    narrow = tensor.is_floating_point() and tensor.element_size() < 4
-    return tensor.numel() * (4 if narrow else tensor.element_size())
-
-
-def is_tensor(value: object) -> bool:
-    return isinstance(value, torch.Tensor) and not value.is_nested
-
-
-def is_array(value: object) -> bool:
-    """Whether a value is a tensor, or NumPy's numbers, which a model may return, too."""
-    return is_tensor(value) or (isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "biufc")
+def _bytes_of(value: Any) -> int:
+    if isinstance(value, torch.Tensor):
+        return numpy_bytes(value)
+    return int(value.size) * max(value.itemsize, 4 if value.dtype.kind == "f" else 1)
 
 
 def unfold(part: Any, follower: AxisFollower) -> Any:
@@ -196,7 +186,7 @@ def _is_inside(scripts: Sequence[str], path: str) -> bool:
 
 
 def _explain_misses(
-    modules: Mapping[str, nn.Module], scripts: Sequence[str], recorder: Recorder, watch: Watch
+    modules: Mapping[str, nn.Module], scripts: Sequence[str], recorder: RecorderLike, watch: Watch
 ) -> None:
     """Say why layers were not seen, as far as it can be known."""
     for path, entry in recorder.coverage().items():
