@@ -162,7 +162,7 @@ def _observation_of_numpy(leaf: str, array: Any, recorder: RecorderLike) -> Obse
 def _bytes_of(value: Any) -> int:
     if isinstance(value, torch.Tensor):
         return numpy_bytes(value)
-    return int(value.size) * max(value.itemsize, 4 if value.dtype.kind == "f" else 1)
+    return int(value.size) * max(int(value.itemsize), 4 if value.dtype.kind == "f" else 1)
 
 
 def unfold(part: Any, follower: AxisFollower) -> Any:

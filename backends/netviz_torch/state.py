@@ -38,7 +38,7 @@ def unchanged(watch: Watch, *roots: Any) -> Iterator[None]:
             keeper.put_back()
 
 
-_HOOKS = vars(nn.Module()).keys() - {"_parameters", "_buffers", "_modules"}
+_HOOKS = frozenset(vars(nn.Module())) - {"_parameters", "_buffers", "_modules"}
 
 
 class TorchKeeper(Keeper):

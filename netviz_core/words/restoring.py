@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import random
 import sys
 import types
@@ -40,7 +41,7 @@ class Keeper:
     """The packages whose objects are no part of a model, but what it was made with."""
 
     def __init__(self) -> None:
-        self._undo: list[Callable[[], None]] = []
+        self._undo: list[Callable[[], object]] = []
         self._waiting: deque[Any] = deque()
         self._classes: set[type] = set()
         self._seen: dict[int, Any] = {}  # the values too, so that no other gets the same id
@@ -74,7 +75,7 @@ class Keeper:
         self._undo.clear()
         self._seen.clear()
 
-    def undo(self, step: Callable[[], None]) -> None:
+    def undo(self, step: Callable[[], object]) -> None:
         """Remember what to do to put something back."""
         self._undo.append(step)
 
@@ -180,10 +181,13 @@ def _is_plain_function(value: Any) -> bool:
     )
 
 
+_HOLDERS: tuple[Iterable[Any], ...] = (
+    [], (), "", b"", {}, range(0), {}.values(), {}.items(), reversed([])
+)  # fmt: skip
 _ITERATORS = frozenset(
-    {type(iter(held)) for held in ([], (), "", b"", {}, range(0), {}.values(), {}.items(), reversed([]))}
+    set(map(type, map(iter, _HOLDERS)))
     | {zip, map, filter, enumerate}
-    | {getattr(__import__("itertools"), name) for name in ("count", "cycle", "chain", "repeat", "islice")}
+    | {itertools.count, itertools.cycle, itertools.chain, itertools.repeat, itertools.islice}
 )
 """Iterators that can be copied: a pass reads the copy, and the original stays where it was."""
 
