@@ -15,7 +15,7 @@ from .comparing.telling.view_details import HistogramPair
 from .graphs.export import sizes
 from .graphs.folding import foldings
 from .graphs.view import Graph, GraphEdge, GraphGroup, GraphNode
-from .measures.similarity import SimilarityMatrix
+from .measures.similarity_view import SimilarityMatrix
 from .views.base import View
 from .views.heatmap import Heatmap
 from .views.histogram import Histogram, HistogramRows

@@ -284,7 +284,7 @@ def tell_health(
     axes: Axes = None,
     trust: Trust = False,
 ) -> None:
-    """Say which layers are not well; exit with 1 if one has an alarm.
+    """Say which layers are not healthy; exit with 1 if one has an alarm.
 
     Looks for values that are not finite, and who made the first of them, for overflow, for dead, saturated and
     constant units.
@@ -298,7 +298,7 @@ def tell_health(
     typer.echo(str(found))
     if output is not None:
         _save(found, output)
-    if not found.is_well:
+    if not found.is_healthy:
         raise typer.Exit(1)
 
 
