@@ -128,8 +128,8 @@ def _measured(row: HealthRow) -> tuple[float, ...]:
 def _batches(
     network: Network, x: Any, data: Any, targets: Any, loss: str | None, progress: bool
 ) -> Iterable[tuple[Any, Any]]:
-    if loss is not None and not hasattr(network.backend, "gradients"):
-        raise UnsupportedError(f"the {network.backend.name} backend has no gradients; leave loss= out")
+    if loss is not None and not hasattr(network.adapter, "gradients"):
+        raise UnsupportedError(f"the {network.backend} backend has no gradients; leave loss= out")
     if data is not None and (x is not None or targets is not None):
         raise InputError("data= stands in the place of x and targets; give either, not both")
     if data is None:

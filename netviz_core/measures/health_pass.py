@@ -135,7 +135,7 @@ def look(
         return 0.0
 
     given = Recorder(layers.values(), reduce=note_given)
-    network.backend.run(network.native, inputs, Recorder(layers.values(), reduce=note_returned, given=given))
+    network.adapter.run(network.native, inputs, Recorder(layers.values(), reduce=note_returned, given=given))
     return events
 
 
@@ -201,7 +201,7 @@ def look_back(
 
     layers = [layer for layer in network.select() if layer.path in chosen or not layer.path]
     ignored = Recorder(layers, reduce=lambda activation: 0.0)
-    network.backend.gradients(  # type: ignore[attr-defined]
+    network.adapter.gradients(  # type: ignore[attr-defined]
         network.native, inputs, seed, ignored, Recorder(layers, reduce=note)
     )
     return at_output

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..captures.capture import Capture, capture
-from ..captures.files import opened
+from ..captures.saved import opened
 from ..words.arrays import Activation
 from ..words.errors import InputError
 from ..words.protocols import LayerSelection

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, TypeVar
 
-from .errors import InputError, LayerNotFoundError
+from .arguments import patterns_of
+from .errors import LayerNotFoundError
 
 T = TypeVar("T")
 
@@ -49,23 +50,13 @@ def selected(
             raise LayerNotFoundError(f"the function given chose none of the {len(known)} layers")
         return chosen
     names = {key: {key, (paths or {}).get(key, key)} for key in known}
-    wanted = {key for name in _listed(layers) for key in _matches(name, names, absent)}
+    wanted = {key for name in patterns_of(layers) for key in _matches(name, names, absent)}
     return [key for key in known if key in wanted]
 
 
 def fits(name: str, pattern: str) -> bool:
     """Whether a name is the one given, or one that a glob describes."""
     return name == pattern or fnmatchcase(name, pattern)
-
-
-def _listed(layers: object) -> Sequence[str]:
-    if isinstance(layers, str):
-        return [layers]
-    if isinstance(layers, Sequence) and layers and all(isinstance(item, str) for item in layers):
-        return layers
-    raise InputError(
-        f"layers={layers!r} chooses nothing; give a path, a glob, a list of them, or a function of a layer"
-    )
 
 
 def _matches(name: str, names: Mapping[str, Iterable[str]], absent: Callable[[str], str]) -> list[str]:

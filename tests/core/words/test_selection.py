@@ -66,7 +66,7 @@ def test_a_name_that_fits_nothing_is_said_and_never_read_letter_by_letter(taker,
 @pytest.mark.parametrize("taker", TAKERS.values(), ids=TAKERS)
 @pytest.mark.parametrize("layers", [7, [], [0], {"0": 1}])
 def test_what_chooses_nothing_is_refused(taker, layers):
-    with pytest.raises(nv.InputError, match="give a path, a glob, a list of them, or a function"):
+    with pytest.raises(nv.InputError, match="a path, a glob, a list of them, or a function"):
         taker(numbered(), layers)
 
 
