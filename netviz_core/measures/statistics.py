@@ -183,7 +183,7 @@ def load_statistics(path: str | Path) -> Statistics:
 
 def statistics(
     model: Any,
-    batches: Any = None,
+    data: Any = None,
     layers: LayerSelection = "*",
     *,
     every_value: bool = False,
@@ -195,7 +195,7 @@ def statistics(
     Parameters
     ----------
     model : native model, fastai Learner, path, or Network
-    batches : iterable of batches, or array, optional
+    data : iterable of batches, or array, optional
         A DataLoader, a ``tf.data.Dataset``, a Keras ``PyDataset``, a generator, or an array that is cut into
         batches. Of pairs, and of mappings with ``labels``, the inputs are taken. By default the
         model's own validation data, where it comes with some.
@@ -238,10 +238,10 @@ def statistics(
     """
     network = wrap(model)
     network.select(layers)
-    if batches is None:
-        batches = network.own_examples()
+    if data is None:
+        data = network.own_examples()
     gathered = Statistics({}, {}, 0)
-    source = _checked(batches_of(batches, progress=progress, what="statistics"))
+    source = _checked(batches_of(data, progress=progress, what="statistics"))
     try:
         for part in (
             (_of_batch(network, batch, layers, every_value) for batch in source)
