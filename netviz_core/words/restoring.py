@@ -33,8 +33,9 @@ class Keeper:
     """Looks after everything that can be reached from some roots, and puts it back.
 
     Reached are the attributes of objects and of their classes, what collections hold, and what functions
-    that an object holds have closed over; not what methods have, nor what stands in modules. Objects of the standard library, which have to do with other
-    things than the model (threads, files, locks), are left alone. What a generator has yielded cannot be put back.
+    that an object holds have closed over; not what methods have, nor what stands in modules. Objects of the
+    standard library, which have to do with other things than the model (threads, files, locks), are left alone.
+    What a generator has yielded cannot be put back.
     """
 
     tools = _TOOL_HOMES
