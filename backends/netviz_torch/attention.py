@@ -24,10 +24,10 @@ from torch.overrides import TorchFunctionMode
 from netviz_core.backend_api import CaptureError, HeldValue, Observation, Ready, Recorder
 
 from .axes import AxisFollower
-from .observe import numpy_bytes, watching
+from .observe import watching
 from .passes import evaluation
-from .watch import Watch, memory_of
-from .weights import dtype_name, to_numpy
+from .tensors import dtype_name, memory_of, numpy_bytes, to_numpy
+from .watch import Watch
 
 AXES = ("batch", "head", "query", "key")
 

@@ -25,10 +25,11 @@ from .modules import kind_of, native_class
 from .observe import observed
 from .passes import evaluation
 from .state import stirred
+from .tensors import to_numpy
 from .trace import trace
 from .unwrap import loaded_class, unwrapped
 from .watch import Watch
-from .weights import to_numpy, weights_of
+from .weights import weights_of
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -12,6 +13,8 @@ from torch.nn.utils.prune import BasePruningMethod
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
+from .modules import is_of
+
 Compute = Callable[[], torch.Tensor]
 
 
@@ -20,6 +23,8 @@ def effective_tensors(module: nn.Module) -> Iterator[tuple[str, Compute]]:
     if parametrize.is_parametrized(module):
         for name, parametrization in module.parametrizations.items():
             yield name, lambda parametrization=parametrization: _evaluated(parametrization)
+    if is_of(module, "torch.ao.nn.quantized"):
+        yield from _unpacked(module)
     for hook in module._forward_pre_hooks.values():
         if isinstance(hook, WeightNorm):
             yield hook.name, lambda hook=hook: hook.compute_weight(module)
@@ -33,6 +38,27 @@ def computed_from(module: nn.Module) -> frozenset[str]:
     """The names of the tensors that a module's computed weights are computed from."""
     suffixes = ("_orig", "_mask", "_g", "_v", "_u")
     return frozenset(name + suffix for name, _ in effective_tensors(module) for suffix in suffixes)
+
+
+def is_trained(module: nn.Module) -> bool:
+    """Whether an optimizer is meant to change what a module's computed weights are computed from."""
+    return any(parameter.requires_grad for parameter in module.parameters())
+
+
+def _unpacked(module: nn.Module) -> Iterator[tuple[str, Compute]]:
+    """What PyTorch's quantized layers tell when they are asked, each of a single weight or of all by name."""
+    for name in ("weight", "bias"):
+        method = getattr(module, name, None)
+        if inspect.ismethod(method) and method() is not None:
+            yield name, method
+    for method in (getattr(module, name, None) for name in ("get_weight", "get_bias")):
+        told = method() if inspect.ismethod(method) else None
+        if isinstance(told, torch.Tensor):  # of a reference layer, which rounds its weight as it runs
+            yield "weight", method
+        elif told is not None:
+            for name, tensor in told.items():
+                if tensor is not None:
+                    yield name, lambda method=method, name=name: method()[name]
 
 
 def _evaluated(parametrization: nn.Module) -> torch.Tensor:

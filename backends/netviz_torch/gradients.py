@@ -31,11 +31,12 @@ from netviz_core.backend_api import (
 
 from .axes import AxisFollower
 from .modules import kind_of
-from .observe import is_tensor, numpy_bytes, observed, unfold
+from .observe import is_tensor, observed, unfold
 from .passes import evaluation
+from .tensors import dtype_name, is_transformed, numpy_bytes, to_numpy
 from .unwrap import unwrapped
 from .watch import Watch
-from .weights import dtype_name, to_numpy, weights_of
+from .weights import weights_of
 
 aten = torch.ops.aten
 
@@ -151,12 +152,7 @@ def _tapped_leaf(
 
 
 def _can_have_gradient(tensor: torch.Tensor) -> bool:
-    return (tensor.is_floating_point() or tensor.is_complex()) and not _is_transformed(tensor)
-
-
-def _is_transformed(tensor: torch.Tensor) -> bool:
-    """Whether it is inside a ``torch.func`` transform, which hides its values."""
-    return torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+    return (tensor.is_floating_point() or tensor.is_complex()) and not is_transformed(tensor)
 
 
 def _let_cudnn_go_back(module: nn.RNNBase, args: tuple[Any, ...]) -> None:
@@ -201,7 +197,7 @@ class ScoreWatch(Watch):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = super().__torch_dispatch__(func, types, args, kwargs)
         packet = getattr(func, "overloadpacket", None)
-        if packet in _PROBABILITIES and args[0].requires_grad and not _is_transformed(args[0]):
+        if packet in _PROBABILITIES and args[0].requires_grad and not is_transformed(args[0]):
             score = Score(self.hold(args[0]), get_gradient_edge(args[0]), args[0].dtype)
             self._scores[id(result)] = weakref.ref(result), score
         elif packet is aten.clone and (passed_on := self.score(args[0])) is not None:

@@ -17,7 +17,8 @@ from netviz_core.backend_api import AxisArray, InputError, UnsupportedError
 
 from .axes import AxisFollower
 from .modules import kind_of
-from .weights import dtype_name, to_numpy, weights_of
+from .tensors import dtype_name, to_numpy
+from .weights import weights_of
 
 
 def check_runnable(module: nn.Module) -> None:

@@ -14,7 +14,7 @@ from torch import nn
 
 from netviz_core.backend_api import InputError, LossReading, leaves
 
-from .weights import dtype_name, to_numpy
+from .tensors import dtype_name, to_numpy
 
 Loss = Callable[..., torch.Tensor]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,8 +16,8 @@ from netviz_core.backend_api import Observation, Recorder, UnsupportedError, lea
 
 from .axes import AxisFollower, defined_axes, defines_axes
 from .modules import kind_of
+from .tensors import dtype_name, numpy_bytes
 from .watch import CHANGED_UNSEEN, Exposures, Watch
-from .weights import dtype_name
 
 
 @contextmanager
@@ -88,10 +88,7 @@ def _hook(path: str | None, kind: str, recorder: Recorder, watch: Watch) -> Call
             if not found:
                 returned = type(output).__name__
                 recorder.miss(path, f"it returned a {returned}, in which no tensor was found", "unsupported")
-            try:
-                recorder.add(path, [_observation(leaf, tensor, watch, recorder) for leaf, tensor in found])
-            except UnsupportedError as error:
-                recorder.miss(path, str(error), "unsupported")
+            _tell(path, found, watch, recorder)
 
     return after_call
 
@@ -105,9 +102,26 @@ def _listen_before(path: str, given: Recorder, watch: Watch) -> Callable[..., No
         with torch._C.DisableTorchFunction():
             arguments = {**{str(position): value for position, value in enumerate(args)}, **kwargs}
             found = leaves(arguments, is_tensor, lambda part: unfold(part, watch.follower))
-            given.add(path, [_observation(leaf, tensor, watch, given, True) for leaf, tensor in found])
+            _tell(path, found, watch, given, is_given=True)
 
     return before_call
+
+
+def _tell(
+    path: str,
+    found: Iterable[tuple[str, torch.Tensor]],
+    watch: Watch,
+    recorder: Recorder,
+    is_given: bool = False,
+) -> None:
+    """Tell of the tensors of one call; of those that cannot be read, why."""
+    told = []
+    for leaf, tensor in found:
+        try:
+            told.append(_observation(leaf, tensor, watch, recorder, is_given))
+        except UnsupportedError as error:
+            recorder.miss(path, str(error), "unsupported")
+    recorder.add(path, told)
 
 
 def name_defined_axes(
@@ -125,7 +139,7 @@ def name_defined_axes(
 
 
 def _observation(
-    leaf: str, tensor: torch.Tensor, watch: Watch, recorder: Recorder, is_given: bool = False
+    leaf: str, tensor: torch.Tensor, watch: Watch, recorder: Recorder, is_given: bool
 ) -> Observation:
     if not recorder.keeps_values:
         value = watch.form(tensor)
@@ -135,11 +149,6 @@ def _observation(
         value = watch.hold(tensor, is_given)
     axes, nbytes = watch.follower.axes(tensor), numpy_bytes(tensor)
     return Observation(leaf, value, axes, dtype_name(tensor.dtype), nbytes, watch.identity(tensor))
-
-
-def numpy_bytes(tensor: torch.Tensor) -> int:
-    narrow = tensor.is_floating_point() and tensor.element_size() < 4
-    return tensor.numel() * (4 if narrow else tensor.element_size())
 
 
 def is_tensor(value: object) -> bool:

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from .tensors import has_memory, is_same_view
 from .watch import Watch
 
 
@@ -98,7 +99,7 @@ def _is_namespace(value: object) -> bool:
 def _reset_tensor(
     tensor: torch.Tensor, memory: torch.Tensor, requires_grad: bool, grad: torch.Tensor | None
 ) -> None:
-    if tensor.layout == torch.strided and not tensor.is_meta and not tensor.is_set_to(memory):
+    if has_memory(tensor) and not tensor.is_meta and not is_same_view(tensor, memory):
         tensor.data = memory
     if tensor.is_leaf:
         if tensor.requires_grad != requires_grad:

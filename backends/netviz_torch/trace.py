@@ -19,8 +19,9 @@ from .axes import AxisFollower
 from .modules import kind_of
 from .observe import name_defined_axes, watching
 from .passes import evaluation
+from .tensors import memory_of
 from .unwrap import unwrapped
-from .watch import Watch, memory_of
+from .watch import Watch
 from .words import moves_only, only_looks, word_of
 
 

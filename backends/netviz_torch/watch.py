@@ -21,7 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode, _pop_mode, _push_mod
 from netviz_core.backend_api import CaptureError, HeldValue, Ready, UnsupportedError, blank
 
 from .axes import AxisFollower
-from .weights import as_it_lies, to_numpy
+from .tensors import as_it_lies, has_memory, is_same_view, is_transformed, memory_of, to_numpy, with_memory
 
 
 class HeldTensor:
@@ -54,14 +54,7 @@ class HeldTensor:
     def is_value_of(self, tensor: torch.Tensor) -> bool:
         """Whether this is what `tensor` holds now, place by place."""
         held = self.borrowed
-        return (
-            held is not None
-            and self._version == _version(tensor)
-            and held.dtype == tensor.dtype
-            and held.is_set_to(tensor)
-            and held.is_conj() == tensor.is_conj()
-            and held.is_neg() == tensor.is_neg()
-        )
+        return held is not None and self._version == _version(tensor) and is_same_view(held, tensor)
 
     def secure(self, shared: bool) -> None:
         """Copy the value if others share its memory; give it up if they changed it unseen."""
@@ -140,9 +133,9 @@ class Watch(TorchDispatchMode):
 
     def hold(self, tensor: torch.Tensor, is_given: bool = False) -> HeldValue:
         """Keep a tensor's present value; what a layer is given may be held already as what another returned."""
-        if not _is_plain(tensor):
+        if not has_memory(tensor):
             _refuse_transformed(tensor)
-            return Ready(to_numpy(tensor.detach().clone()))
+            return Ready(np.array(to_numpy(tensor)))
         key = memory_of(tensor)
         with torch._C._DisableTorchDispatch():
             if key in self._exposed or not _is_torchs_own(tensor):
@@ -162,14 +155,14 @@ class Watch(TorchDispatchMode):
 
     def show(self, tensor: torch.Tensor) -> HeldValue:
         """A tensor's present value, to be read before anything else runs."""
-        if not _is_plain(tensor):
+        if not has_memory(tensor):
             return self.hold(tensor)
         with torch._C._DisableTorchDispatch():
             return Ready(as_it_lies(tensor))
 
     def identity(self, tensor: torch.Tensor) -> int | None:
         """The same number as before for the tensor asked about last, unless it was written to; a new one for others."""
-        if not _is_plain(tensor) or memory_of(tensor) in self._exposed or not _is_torchs_own(tensor):
+        if not has_memory(tensor) or memory_of(tensor) in self._exposed or not _is_torchs_own(tensor):
             return None
         if self._latest is None or self._latest() is not tensor:
             self._latest = weakref.ref(tensor)
@@ -178,19 +171,20 @@ class Watch(TorchDispatchMode):
 
     def own(self, tensor: torch.Tensor) -> None:
         """Remember a tensor's value if it is written to, for `put_back`."""
-        if not _is_plain(tensor) or tensor.is_meta:
-            return
-        storage = tensor.untyped_storage()
-        if storage.resizable():
-            self._owned.setdefault(storage._cdata, []).append(tensor)
-        else:
-            self._before.append((tensor, tensor.detach().clone()))
+        for part in with_memory(tensor):
+            storage = part.untyped_storage()
+            if part.is_meta:
+                continue
+            if storage.resizable():
+                self._owned.setdefault(storage._cdata, []).append(part)
+            else:
+                self._before.append((part, part.detach().clone()))
 
     def expose(self, tensor: torch.Tensor) -> None:
         """Expect a tensor's memory to be written to unseen from now on."""
-        if _is_plain(tensor):
-            self._before_write(tensor)
-            self._exposed.add(memory_of(tensor))
+        for part in with_memory(tensor):
+            self._before_write(part)
+            self._exposed.add(memory_of(part))
 
     def put_back(self) -> None:
         """Undo every write to an owned tensor. Call it when the mode is no longer active."""
@@ -220,7 +214,9 @@ class Watch(TorchDispatchMode):
         return lost
 
     def _before_write(self, tensor: torch.Tensor) -> None:
-        if not _is_plain(tensor):
+        if not has_memory(tensor):
+            for part in with_memory(tensor):
+                self._before_write(part)
             return
         key = memory_of(tensor)
         latest = self._latest and self._latest()
@@ -296,28 +292,14 @@ def _tensors(value: Any) -> Iterator[torch.Tensor]:
             yield from _tensors(part)
 
 
-def _is_plain(tensor: torch.Tensor) -> bool:
-    """Whether a tensor has memory of its own, rather than wrapping others that have."""
-    return (
-        tensor.layout == torch.strided
-        and type(tensor).__torch_dispatch__ is torch.Tensor.__torch_dispatch__
-        and not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
-    )
-
-
 def _refuse_transformed(tensor: torch.Tensor) -> None:
-    if torch._C._functorch.is_functorch_wrapped_tensor(tensor):
+    if is_transformed(tensor):
         raise UnsupportedError("it ran inside a torch.func transform, which hides its values")
 
 
 def _is_torchs_own(tensor: torch.Tensor) -> bool:
     """Whether only torch writes to the memory; NumPy's, for one, is written unseen."""
     return tensor.untyped_storage().resizable()
-
-
-def memory_of(tensor: torch.Tensor) -> int:
-    """What a tensor has in common with all others that share its memory."""
-    return tensor.untyped_storage()._cdata
 
 
 def _users(tensor: torch.Tensor) -> int:

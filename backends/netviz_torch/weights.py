@@ -10,9 +10,12 @@ import torch
 from torch import nn
 from torch.nn.parameter import UninitializedTensorMixin
 
-from netviz_core.backend_api import Layout, UnsupportedError, Weight, by_name, positional_layout
+from netviz_core.backend_api import Layout, Weight, by_name, positional_layout
 
-from .effective import Compute, computed_from, effective_tensors
+from .declared import is_what_it_is_called
+from .effective import Compute, computed_from, effective_tensors, is_trained
+from .modules import kind_of
+from .tensors import as_it_lies, dtype_name, has_memory
 
 _SPATIAL = ("z", "y", "x")
 _GATES = {"lstm": 4, "gru": 3, "rnn": 1}
@@ -30,9 +33,11 @@ def weights_of(module: nn.Module, kind: str) -> Mapping[str, Weight]:
     """
     found = by_name(_own_weights(module, kind))
     if isinstance(module, nn.MultiheadAttention):
-        for name, weight in weights_of(module.out_proj, "dense").items():
-            layout = _OUTPUT_PROJECTION[name](module.num_heads)
-            found[f"output_{name}"] = replace(weight, name=f"output_{name}", layout=layout)
+        for name, weight in weights_of(module.out_proj, kind_of(module.out_proj)).items():
+            if name in _OUTPUT_PROJECTION:
+                layout = _OUTPUT_PROJECTION[name](module.num_heads)
+                weight = replace(weight, layout=layout)
+            found[f"output_{name}"] = replace(weight, name=f"output_{name}")
     return found
 
 
@@ -45,7 +50,7 @@ _OUTPUT_PROJECTION = {
 def _own_weights(module: nn.Module, kind: str) -> Iterator[Weight]:
     for native_name, compute in effective_tensors(module):
         yield from _canonical(module, kind, native_name, compute(), compute)
-    hidden = {*_NOT_WEIGHTS, *computed_from(module)}
+    hidden = {*_NOT_WEIGHTS, *computed_from(module), *(name for name, _ in effective_tensors(module))}
     for tensors in (module.named_parameters, module.named_buffers):
         for native_name, tensor in tensors(recurse=False, remove_duplicate=False):
             if native_name not in hidden and not isinstance(tensor, UninitializedTensorMixin):
@@ -60,10 +65,9 @@ def _canonical(
     compute: Compute | None = None,
 ) -> Iterator[Weight]:
     """The weights that lie in one tensor; read-only ones where it is computed."""
-    if isinstance(module, nn.MultiheadAttention) and native_name in ("in_proj_weight", "in_proj_bias"):
-        rules = _packed_projections(module, tensor.ndim)
-    else:
-        rules = [_rule(module, kind, native_name, tensor.ndim)]
+    rules = [(native_name, positional_layout(tensor.ndim))]
+    if compute is not None or is_what_it_is_called(module, native_name, tensor):
+        rules = _rules(module, kind, native_name, tensor.ndim)
     for name, layout in rules:
         yield Weight(
             name,
@@ -71,9 +75,9 @@ def _canonical(
             layout,
             tuple(tensor.shape),
             dtype_name(tensor.dtype),
-            tensor.requires_grad or compute is not None,
+            tensor.requires_grad or (compute is not None and is_trained(module)),
             lambda: as_it_lies(tensor if compute is None else compute()),
-            (lambda values: _write(tensor, values)) if compute is None else None,
+            (lambda values: _write(tensor, values)) if compute is None and has_memory(tensor) else None,
             (id(tensor) if compute is None else (id(module), native_name), str(layout.part)),
         )
 
@@ -81,6 +85,13 @@ def _canonical(
 def _write(tensor: torch.Tensor, values: np.ndarray) -> None:
     with torch.no_grad():
         tensor.copy_(torch.from_numpy(np.ascontiguousarray(values)).reshape(tensor.shape))
+
+
+def _rules(module: nn.Module, kind: str, native_name: str, rank: int) -> list[Rule]:
+    if isinstance(module, nn.MultiheadAttention) and native_name in ("in_proj_weight", "in_proj_bias"):
+        return _packed_projections(module, rank)
+    name, layout = _rule(module, kind, native_name, rank)
+    return [(name, layout) if layout.native_rank == rank else (native_name, positional_layout(rank))]
 
 
 def _rule(module: nn.Module, kind: str, native_name: str, rank: int) -> Rule:
@@ -163,51 +174,3 @@ def _packed_projections(module: nn.MultiheadAttention, rank: int) -> list[Rule]:
         (f"{name}_{part}", Layout(axes, pattern, heads, (), slice(index * size, (index + 1) * size)))
         for index, name in enumerate(("query", "key", "value"))
     ]
-
-
-def dtype_name(dtype: torch.dtype) -> str:
-    """The dtype's name without the framework's: ``float32``."""
-    return str(dtype).removeprefix("torch.")
-
-
-_NATIVE_TO_NUMPY = frozenset(
-    {torch.float32, torch.float64, torch.complex64, torch.complex128, torch.bool}
-    | {
-        getattr(torch, name)
-        for name in ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
-    }
-)
-
-
-def as_it_lies(tensor: torch.Tensor) -> np.ndarray:
-    """The same as `to_numpy`, read-only, and without a trace: ``Tensor.numpy`` forbids its memory to be resized."""
-    tensor = tensor.detach()
-    is_numpys = tensor.device.type == "cpu" and tensor.dtype in _NATIVE_TO_NUMPY and not tensor.is_quantized
-    if is_numpys and not tensor.is_conj() and not tensor.is_neg():
-        return np.from_dlpack(tensor)
-    return to_numpy(tensor)
-
-
-def to_numpy(tensor: torch.Tensor) -> np.ndarray:
-    """The tensor as NumPy, sharing its memory where that is possible.
-
-    Narrow floats become float32, quantized and sparse tensors dense ones.
-    """
-    tensor = tensor.detach()
-    if tensor.is_meta:
-        raise UnsupportedError(
-            "the tensor is on the meta device and has no values; move the model with to_empty() and load its weights"
-        )
-    try:
-        if tensor.is_quantized:
-            tensor = tensor.dequantize()
-        if tensor.layout != torch.strided:
-            tensor = tensor.to_dense()
-        if tensor.dtype == torch.complex32:
-            tensor = tensor.to(torch.complex64)
-        elif tensor.dtype not in _NATIVE_TO_NUMPY:
-            tensor = tensor.to(torch.float32)
-        return tensor.cpu().resolve_conj().resolve_neg().numpy()
-    except (RuntimeError, TypeError) as error:
-        described = f"{type(tensor).__name__} of dtype {dtype_name(tensor.dtype)}"
-        raise UnsupportedError(f"a {described} cannot be brought to NumPy: {error}") from error

@@ -91,7 +91,6 @@ class Recorder:
         self._slots: list[Slot] = []
         self._calls: dict[str, int] = {}
         self._misses: dict[str, Coverage] = {}
-        self._withdrawn: dict[str, str] = {}
 
     def add(self, path: str, observations: Sequence[Observation]) -> None:
         """Keep what the layer at `path` returned from one call.
@@ -155,7 +154,6 @@ class Recorder:
         """Take back values that have turned out not to be trusted."""
         for slot in [slot for slot in self._slots if slot.observation.value in values]:
             self._slots.remove(slot)
-            self._withdrawn[slot.path] = reason
             self.miss(slot.path, reason, "unsupported")
 
     @property
@@ -182,13 +180,10 @@ class Recorder:
         """What became of every layer asked for, so far."""
         captured = {slot.path for slot in self._slots}
         absent = Coverage("not_observed", "it did not run during the pass")
-        # A layer of which some calls were taken back is captured, and still says why those are not.
-        return {
-            path: Coverage("captured", self._withdrawn.get(path, ""))
-            if path in captured
-            else self._misses.get(path, absent)
-            for path in self._order
-        }
+        found = {path: self._misses.get(path, absent) for path in self._order}
+        # A layer of which some calls or parts are missing is captured, and still says why those are not.
+        reasons = {path: self._misses[path].reason if path in self._misses else "" for path in captured}
+        return found | {path: Coverage("captured", reason) for path, reason in reasons.items()}
 
     def reduces(self, path: str) -> bool:
         """Whether what the layer at `path` returns is made smaller at once."""
