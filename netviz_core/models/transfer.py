@@ -15,6 +15,7 @@ from .alignment import LayerMapping, LayerMatch, align
 from .checkpoint import FILE_OF_KERAS, Checkpoint
 from .flattening import reordered
 from .network import wrap
+from .weights import read_each
 
 _NEUTRAL = {
     "bias": 0.0,
@@ -249,11 +250,11 @@ def _difference(source: Layer, target: Layer) -> str:
 def values_for(
     source: Layer, target: Layer, copy: bool = True
 ) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str, str]]:
-    """The weights of `source` as far as `target` has such, and what was done to them, by name.
+    """The weights of `source` that can be read, as far as `target` has such, and what was done to them, by name.
 
     Without a copy they are only to be looked at.
     """
-    values = {name: weight.numpy() if copy else weight.peek() for name, weight in source.weights.items()}
+    values, _ = read_each(source.weights, copy)
     return values, merge_recurrent_biases(target, values)
 
 
@@ -278,6 +279,8 @@ def counterpart(
     ------
     InputError
         If `source` has no such weight, or no such weight can compute the same.
+    UnsupportedError
+        If that of `source` cannot be read.
     """
     reset_after = [layer.config.get("reset_after") for layer in (source, target)]
     if reset_after[0] != reset_after[1]:
@@ -285,6 +288,8 @@ def counterpart(
             f"{source.path!r} has reset_after={reset_after[0]} and {target.path!r} reset_after={reset_after[1]}: "
             f"the same weights would compute something else"
         )
+    if name in source.weights and name not in values:
+        source.weights[name].peek()  # which says why it cannot be read
     if name not in values:
         neutral = _neutral(name)
         if neutral is None:
