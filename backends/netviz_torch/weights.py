@@ -120,6 +120,8 @@ def _rule(module: nn.Module, kind: str, native_name: str, rank: int) -> Rule:
             rule = name[native_name], Layout(("channel",)) if rank == 1 else positional_layout(rank)
     elif kind in _GATES:
         rule = _recurrent_rule(kind, native_name, rank)
+    elif isinstance(module, nn.PReLU):
+        rule = {"weight": ("slope", Layout(("channel",)))}.get(native_name)
     elif isinstance(module, nn.MultiheadAttention):
         rule = _attention_rule(module, native_name)
     return rule if rule is not None else (native_name, positional_layout(rank))

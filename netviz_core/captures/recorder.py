@@ -182,8 +182,10 @@ class Recorder:
         absent = Coverage("not_observed", "it did not run during the pass")
         found = {path: self._misses.get(path, absent) for path in self._order}
         # A layer of which some calls or parts are missing is captured, and still says why those are not.
-        reasons = {path: self._misses[path].reason if path in self._misses else "" for path in captured}
-        return found | {path: Coverage("captured", reason) for path, reason in reasons.items()}
+        for path in captured:
+            was_seen = found[path].status == "unsupported"
+            found[path] = Coverage("captured", found[path].reason if was_seen else "")
+        return found
 
     def reduces(self, path: str) -> bool:
         """Whether what the layer at `path` returns is made smaller at once."""

@@ -174,6 +174,8 @@ def signature_of(layer: Layer) -> tuple[Any, ...]:
     """What two layers must have in common to be paired in order: biases and scales may be left out."""
     essential = {name: weight.shape for name, weight in layer.weights.items() if _neutral(name) is None}
     sizes = essential or {name: weight.shape for name, weight in layer.weights.items()}
+    if "slope" in sizes:  # one for all channels does what the same for each of them does
+        return (layer.kind, "slope")
     if not essential and layer.kind.endswith("_norm"):
         sizes = {"channel": next(iter(layer.weights.values())).shape}
     return (layer.kind, tuple(sorted(sizes.items())))
@@ -302,6 +304,8 @@ def counterpart(
             "the file does not tell in which order its features were flattened; "
             "load it with Keras' own load_weights"
         )
+    if name == "slope" and values[name].size == 1 and weight.shape != values[name].shape:
+        return np.broadcast_to(values[name].reshape(()), weight.shape), "the source's one slope for all"
     return reordered(values[name], weight.axes, source, target)
 
 

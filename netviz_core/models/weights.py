@@ -105,7 +105,8 @@ class Layout:
         native_side = self.pattern.partition("->")[0]
         if "(" in native_side:
             return dict(self.sizes)
-        return {**self.sizes, **dict(zip(native_side.split(), native_shape, strict=True))}
+        named = dict(zip(native_side.split(), native_shape, strict=True))
+        return {**self.sizes, **{name: length for name, length in named.items() if name != "1"}}
 
 
 def by_name(weights: Iterable[Weight]) -> dict[str, Weight]:
