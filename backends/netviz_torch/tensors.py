@@ -105,13 +105,8 @@ def to_numpy(tensor: torch.Tensor) -> np.ndarray:
     UnsupportedError
         If it does not tell its numbers.
     """
-    if tensor.is_meta:
-        raise UnsupportedError(
-            "the tensor is on the meta device and has no values; move the model with to_empty() and load its weights"
-        )
+    require_numbers(tensor)
     described = f"a {type(tensor).__name__} of dtype {dtype_name(tensor.dtype)}"
-    if tensor.is_nested:
-        raise UnsupportedError(f"{described} is ragged, which no array can be")
     try:
         if tensor.layout == torch.strided and not has_memory(tensor):
             tensor = told_by(tensor)
@@ -130,12 +125,33 @@ def to_numpy(tensor: torch.Tensor) -> np.ndarray:
         raise UnsupportedError(f"{described} cannot be brought to NumPy: {reason}") from error
 
 
+def require_numbers(tensor: torch.Tensor) -> None:
+    """Refuse a tensor of which there is no array, before anything is done with it.
+
+    Raises
+    ------
+    UnsupportedError
+    """
+    if is_transformed(tensor):
+        raise UnsupportedError("it ran inside a torch.func transform, which hides its values")
+    if tensor.is_meta:
+        raise UnsupportedError(
+            "the tensor is on the meta device and has no values; move the model with to_empty() and load its weights"
+        )
+    if tensor.is_nested:
+        raise UnsupportedError("the tensor is ragged (nested), which no array can be")
+    dtype = tensor.dtype
+    is_narrow = dtype.is_floating_point and "float4" not in dtype_name(dtype)
+    if dtype not in _NATIVE_TO_NUMPY and not (is_narrow or dtype.is_complex or tensor.is_quantized):
+        raise UnsupportedError(
+            f"the tensor is of dtype {dtype_name(dtype)}, whose numbers PyTorch does not tell"
+        )
+
+
 def told_by(tensor: torch.Tensor) -> torch.Tensor:
     """What a tensor that wraps others stands for, as an ordinary one; only the tensor itself knows."""
-    if isinstance(tensor, loaded_class("torch.distributed.tensor", "DTensor")):
+    if is_distributed(tensor):
         return _held_here(tensor)
-    if is_transformed(tensor):
-        raise UnsupportedError("it is inside a torch.func transform, which hides its values")
     reason = ""
     for way in (_dequantized, _copied, _converted):
         try:
@@ -149,6 +165,11 @@ def told_by(tensor: torch.Tensor) -> torch.Tensor:
     raise UnsupportedError(f"it does not tell which numbers it stands for{reason}")
 
 
+def is_distributed(tensor: torch.Tensor) -> bool:
+    """Whether it may be spread over processes."""
+    return isinstance(tensor, loaded_class("torch.distributed.tensor", "DTensor"))
+
+
 def _dequantized(tensor: torch.Tensor) -> torch.Tensor | None:
     knows_how = type(tensor).dequantize is not torch.Tensor.dequantize
     return tensor.dequantize() if knows_how else None
@@ -160,6 +181,8 @@ def _copied(tensor: torch.Tensor) -> torch.Tensor | None:
         torch.full(tensor.shape, fill, dtype=tensor.dtype, device=tensor.device).copy_(tensor)
         for fill in (0, 1)
     )
+    if not has_memory(told) or not has_memory(again):
+        return None
     is_certain = np.array_equal(to_numpy(told), to_numpy(again), equal_nan=True)
     return told if is_certain else None
 

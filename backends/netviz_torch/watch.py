@@ -18,10 +18,19 @@ from torch._ops import OpOverload
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, _pop_mode, _push_mode
 
-from netviz_core.backend_api import CaptureError, HeldValue, Ready, UnsupportedError, blank
+from netviz_core.backend_api import CaptureError, HeldValue, Ready, blank
 
 from .axes import AxisFollower
-from .tensors import as_it_lies, has_memory, is_same_view, is_transformed, memory_of, to_numpy, with_memory
+from .tensors import (
+    as_it_lies,
+    has_memory,
+    is_same_view,
+    is_transformed,
+    memory_of,
+    require_numbers,
+    to_numpy,
+    with_memory,
+)
 
 
 class HeldTensor:
@@ -133,8 +142,8 @@ class Watch(TorchDispatchMode):
 
     def hold(self, tensor: torch.Tensor, is_given: bool = False) -> HeldValue:
         """Keep a tensor's present value; what a layer is given may be held already as what another returned."""
+        require_numbers(tensor)
         if not has_memory(tensor):
-            _refuse_transformed(tensor)
             return Ready(np.array(to_numpy(tensor)))
         key = memory_of(tensor)
         with torch._C._DisableTorchDispatch():
@@ -150,7 +159,8 @@ class Watch(TorchDispatchMode):
 
     def form(self, tensor: torch.Tensor) -> HeldValue:
         """Keep a tensor's shape alone."""
-        _refuse_transformed(tensor)
+        if is_transformed(tensor):
+            require_numbers(tensor)
         return blank(tuple(tensor.shape))
 
     def show(self, tensor: torch.Tensor) -> HeldValue:
@@ -290,11 +300,6 @@ def _tensors(value: Any) -> Iterator[torch.Tensor]:
     elif isinstance(value, (list, tuple)):
         for part in value:
             yield from _tensors(part)
-
-
-def _refuse_transformed(tensor: torch.Tensor) -> None:
-    if is_transformed(tensor):
-        raise UnsupportedError("it ran inside a torch.func transform, which hides its values")
 
 
 def _is_torchs_own(tensor: torch.Tensor) -> bool:

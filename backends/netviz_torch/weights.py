@@ -75,7 +75,7 @@ def _canonical(
             layout,
             tuple(tensor.shape),
             dtype_name(tensor.dtype),
-            tensor.requires_grad or (compute is not None and is_trained(module)),
+            tensor.requires_grad if compute is None else is_trained(module),
             lambda: as_it_lies(tensor if compute is None else compute()),
             (lambda values: _write(tensor, values)) if compute is None and has_memory(tensor) else None,
             (id(tensor) if compute is None else (id(module), native_name), str(layout.part)),
