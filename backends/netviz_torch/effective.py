@@ -13,7 +13,7 @@ from torch.nn.utils.prune import BasePruningMethod
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
-from .modules import is_of
+from .modules import is_quantized
 
 Compute = Callable[[], torch.Tensor]
 
@@ -23,7 +23,7 @@ def effective_tensors(module: nn.Module) -> Iterator[tuple[str, Compute]]:
     if parametrize.is_parametrized(module):
         for name, parametrization in module.parametrizations.items():
             yield name, lambda parametrization=parametrization: _evaluated(parametrization)
-    if is_of(module, "torch.ao.nn.quantized"):
+    if is_quantized(module):
         yield from _unpacked(module)
     for hook in module._forward_pre_hooks.values():
         if isinstance(hook, WeightNorm):
