@@ -64,7 +64,8 @@ def _of_int8(layer: Any, name: str, values: Array) -> Array:
     if hasattr(layer, "_adjust_scale_for_dequant"):
         scale = layer._adjust_scale_for_dequant(scale)
     scale = as_numpy(scale)
-    return values.astype(np.float32) / (scale[:, np.newaxis] if name == "embeddings" else scale)
+    scaled: Array = values.astype(np.float32) / (scale[:, np.newaxis] if name == "embeddings" else scale)
+    return scaled
 
 
 def _of_int4(layer: Any, name: str, packed: Array) -> Array:

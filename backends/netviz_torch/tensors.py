@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,6 +11,11 @@ import torch
 from netviz_core.backend_api import UnsupportedError
 
 from .unwrap import loaded_class
+
+
+def is_tensor(value: object) -> bool:
+    """Whether `value` is one array of numbers, and not a ragged batch of several."""
+    return isinstance(value, torch.Tensor) and not value.is_nested
 
 
 def has_memory(tensor: torch.Tensor) -> bool:
@@ -46,7 +52,7 @@ _COMPRESSED = frozenset({torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, t
 def memory_of(tensor: torch.Tensor) -> int:
     """What a tensor has in common with all others that share its memory."""
     within = tensor if has_memory(tensor) else next(with_memory(tensor), None)
-    return -id(tensor) if within is None else within.untyped_storage()._cdata
+    return -id(tensor) if within is None else int(within.untyped_storage()._cdata)
 
 
 def is_same_view(left: torch.Tensor, right: torch.Tensor) -> bool:
@@ -191,7 +197,7 @@ def _converted(tensor: torch.Tensor) -> torch.Tensor | None:
     return tensor.to(torch.float64).to(tensor.dtype) if tensor.is_floating_point() else None
 
 
-def _held_here(tensor: torch.Tensor) -> torch.Tensor:
+def _held_here(tensor: Any) -> torch.Tensor:
     """A distributed tensor, if this process holds all of it: to gather it, all processes would have to take part."""
     mesh = tensor.device_mesh
     if mesh.size() > 1 and not all(placement.is_replicate() for placement in tensor.placements):
@@ -200,5 +206,5 @@ def _held_here(tensor: torch.Tensor) -> torch.Tensor:
             f"with full_tensor(), or the model's weights with "
             f"torch.distributed.checkpoint.state_dict.get_model_state_dict"
         )
-    local = tensor.to_local()
+    local: torch.Tensor = tensor.to_local()
     return local if has_memory(local) else told_by(local)

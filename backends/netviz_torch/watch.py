@@ -99,7 +99,7 @@ class Watch(TorchDispatchMode):
     supports_higher_order_operators = True
 
     def __init__(self, follower: AxisFollower) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.follower = follower
         self.weights: dict[int, str] = {}
         """The layer to which a parameter belongs, by the parameter's id."""
@@ -212,7 +212,7 @@ class Watch(TorchDispatchMode):
         set of HeldTensor
             Those whose values are lost.
         """
-        lost = set()
+        lost: set[HeldTensor] = set()
         for references in self._held.values():
             held = [value for reference in references if (value := reference()) is not None]
             borrowed = [value.borrowed for value in held if value.borrowed is not None]
@@ -229,7 +229,7 @@ class Watch(TorchDispatchMode):
                 self._before_write(part)
             return
         key = memory_of(tensor)
-        latest = self._latest and self._latest()
+        latest = self._latest() if self._latest is not None else None
         if latest is not None and memory_of(latest) == key:
             self._latest = None
         for reference in self._held.get(key, ()):

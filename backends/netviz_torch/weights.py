@@ -1,4 +1,4 @@
-"""The weights of PyTorch modules under canonical names and with named axes."""
+"""The weights of PyTorch modules under canonical names and with canonical axes."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import replace
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.parameter import UninitializedTensorMixin
+from torch.nn.parameter import is_lazy
 
 from netviz_core.backend_api import Layout, Weight, by_name, positional_layout
 
 from .declared import is_what_it_is_called
 from .effective import Compute, computed_from, effective_tensors, is_trained
-from .modules import kind_of
+from .kinds import kind_of
 from .tensors import as_it_lies, dtype_name, has_memory
 
 _SPATIAL = ("z", "y", "x")
@@ -53,7 +53,7 @@ def _own_weights(module: nn.Module, kind: str) -> Iterator[Weight]:
     hidden = {*_NOT_WEIGHTS, *computed_from(module), *(name for name, _ in effective_tensors(module))}
     for tensors in (module.named_parameters, module.named_buffers):
         for native_name, tensor in tensors(recurse=False, remove_duplicate=False):
-            if native_name not in hidden and not isinstance(tensor, UninitializedTensorMixin):
+            if native_name not in hidden and not is_lazy(tensor):
                 yield from _canonical(module, kind, native_name, tensor)
 
 
