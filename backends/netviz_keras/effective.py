@@ -73,6 +73,7 @@ def _of_int4(layer: Any, name: str, packed: Array) -> Array:
     whole = as_numpy(keras.quantizers.unpack_int4(packed, _columns(layer), axis=-1)).astype(np.float32)
     scale = as_numpy(getattr(layer, f"{name}_scale").value)
     zero = getattr(layer, f"{name}_zero", None)
+    values: Array
     if zero is not None:
         groups, axis = as_numpy(layer.g_idx.value).astype(int), -1 if name == "embeddings" else 0
         values = (whole - np.take(as_numpy(zero.value), groups, axis)) * np.take(scale, groups, axis)

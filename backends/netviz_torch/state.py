@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from .tensors import has_memory, is_same_view
+from .tensors import SPARSE, has_memory, is_same_view
 from .watch import Watch
 
 
@@ -99,7 +99,8 @@ def _is_namespace(value: object) -> bool:
 def _reset_tensor(
     tensor: torch.Tensor, memory: torch.Tensor, requires_grad: bool, grad: torch.Tensor | None
 ) -> None:
-    if has_memory(tensor) and not tensor.is_meta and not is_same_view(tensor, memory):
+    is_moved = has_memory(tensor) and not tensor.is_meta and not is_same_view(tensor, memory)
+    if is_moved or tensor.layout in SPARSE:  # which get other memory when they are written to
         tensor.data = memory
     if tensor.is_leaf:
         if tensor.requires_grad != requires_grad:

@@ -38,7 +38,7 @@ def with_memory(tensor: torch.Tensor) -> Iterator[torch.Tensor]:
         yield tensor
     elif tensor.layout == torch.sparse_coo:
         yield tensor._values()
-    elif tensor.layout in _COMPRESSED:
+    elif tensor.layout in SPARSE:
         yield tensor.values()
     elif not is_transformed(tensor):
         for part in vars(tensor).values():
@@ -46,7 +46,8 @@ def with_memory(tensor: torch.Tensor) -> Iterator[torch.Tensor]:
                 yield from with_memory(part)
 
 
-_COMPRESSED = frozenset({torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc})
+SPARSE = frozenset({torch.sparse_coo, torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc})
+"""The layouts of tensors that keep their values apart from the places at which these stand."""
 
 
 def memory_of(tensor: torch.Tensor) -> int:

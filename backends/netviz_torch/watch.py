@@ -185,10 +185,12 @@ class Watch(TorchDispatchMode):
             storage = part.untyped_storage()
             if part.is_meta:
                 continue
+            # A sparse tensor gets other memory when it is written to.
+            owned = part if tensor.layout == torch.strided else tensor
             if storage.resizable():
-                self._owned.setdefault(storage._cdata, []).append(part)
+                self._owned.setdefault(storage._cdata, []).append(owned)
             else:
-                self._before.append((part, part.detach().clone()))
+                self._before.append((owned, owned.detach().clone()))
 
     def expose(self, tensor: torch.Tensor) -> None:
         """Expect a tensor's memory to be written to unseen from now on."""
