@@ -50,25 +50,30 @@ SPARSE = frozenset({torch.sparse_coo, torch.sparse_csr, torch.sparse_csc, torch.
 """The layouts of tensors that keep their values apart from the places at which these stand."""
 
 
+def own_memory(tensor: torch.Tensor) -> int:
+    """The memory of a tensor that has some."""
+    return int(tensor.untyped_storage()._cdata)
+
+
 def memory_of(tensor: torch.Tensor) -> int:
     """What a tensor has in common with all others that share its memory."""
     within = tensor if has_memory(tensor) else next(with_memory(tensor), None)
-    return -id(tensor) if within is None else int(within.untyped_storage()._cdata)
+    return -id(tensor) if within is None else own_memory(within)
 
 
 def is_same_view(left: torch.Tensor, right: torch.Tensor) -> bool:
     """Whether two tensors are the same numbers of the same memory, place by place."""
-    return left is right or (
-        has_memory(left)
-        and has_memory(right)
-        and memory_of(left) == memory_of(right)
-        and left.shape == right.shape
-        and left.dtype == right.dtype
-        and left.storage_offset() == right.storage_offset()
-        and left.stride() == right.stride()
-        and left.is_conj() == right.is_conj()
-        and left.is_neg() == right.is_neg()
-    )
+    return has_memory(left) and has_memory(right) and is_same_place(left, right)
+
+
+def is_same_place(left: torch.Tensor, right: torch.Tensor) -> bool:
+    """The same of two tensors that have memory."""
+    if left.dtype != right.dtype:
+        return False
+    if left.is_quantized:
+        places = [(memory_of(one), one.storage_offset(), one.shape, one.stride()) for one in (left, right)]
+        return places[0] == places[1]
+    return left.is_set_to(right) and left.is_conj() == right.is_conj() and left.is_neg() == right.is_neg()
 
 
 def dtype_name(dtype: torch.dtype) -> str:
@@ -76,7 +81,7 @@ def dtype_name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
 
-_NATIVE_TO_NUMPY = frozenset(
+NATIVE_TO_NUMPY = frozenset(
     {torch.float32, torch.float64, torch.complex64, torch.complex128, torch.bool}
     | {
         getattr(torch, name)
@@ -87,14 +92,14 @@ _NATIVE_TO_NUMPY = frozenset(
 
 def numpy_bytes(tensor: torch.Tensor) -> int:
     """The size of the array that `to_numpy` makes."""
-    if tensor.dtype in _NATIVE_TO_NUMPY:
+    if tensor.dtype in NATIVE_TO_NUMPY:
         return tensor.numel() * tensor.element_size()
     return tensor.numel() * (8 if tensor.is_complex() else 4)
 
 
 def as_it_lies(tensor: torch.Tensor) -> np.ndarray:
     """The same as `to_numpy`, read-only, and without a trace: ``Tensor.numpy`` forbids its memory to be resized."""
-    if has_memory(tensor) and tensor.device.type == "cpu" and tensor.dtype in _NATIVE_TO_NUMPY:
+    if has_memory(tensor) and tensor.device.type == "cpu" and tensor.dtype in NATIVE_TO_NUMPY:
         tensor = tensor.detach()
         if not tensor.is_conj() and not tensor.is_neg():
             return np.from_dlpack(tensor)
@@ -124,7 +129,7 @@ def to_numpy(tensor: torch.Tensor) -> np.ndarray:
             tensor = tensor.to_dense()
         if tensor.dtype == torch.complex32:
             tensor = tensor.to(torch.complex64)
-        elif tensor.dtype not in _NATIVE_TO_NUMPY:
+        elif tensor.dtype not in NATIVE_TO_NUMPY:
             tensor = tensor.to(torch.float32)
         return tensor.cpu().resolve_conj().resolve_neg().numpy()
     except Exception as error:  # whatever another library's tensor makes of being read
@@ -149,7 +154,7 @@ def require_numbers(tensor: torch.Tensor) -> None:
         raise UnsupportedError("the tensor is ragged (nested), which no array can be")
     dtype = tensor.dtype
     is_narrow = dtype.is_floating_point and "float4" not in dtype_name(dtype)
-    if dtype not in _NATIVE_TO_NUMPY and not (is_narrow or dtype.is_complex or tensor.is_quantized):
+    if dtype not in NATIVE_TO_NUMPY and not (is_narrow or dtype.is_complex or tensor.is_quantized):
         raise UnsupportedError(
             f"the tensor is of dtype {dtype_name(dtype)}, whose numbers PyTorch does not tell"
         )

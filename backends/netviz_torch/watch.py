@@ -22,11 +22,12 @@ from netviz_core.backend_api import CaptureError, HeldValue, Ready, blank
 
 from .axes import AxisFollower
 from .tensors import (
+    NATIVE_TO_NUMPY,
     as_it_lies,
     has_memory,
-    is_same_view,
+    is_same_place,
     is_transformed,
-    memory_of,
+    own_memory,
     require_numbers,
     to_numpy,
     with_memory,
@@ -63,7 +64,7 @@ class HeldTensor:
     def is_value_of(self, tensor: torch.Tensor) -> bool:
         """Whether this is what `tensor` holds now, place by place."""
         held = self.borrowed
-        return held is not None and self._version == _version(tensor) and is_same_view(held, tensor)
+        return held is not None and self._version == _version(tensor) and is_same_place(held, tensor)
 
     def secure(self, shared: bool) -> None:
         """Copy the value if others share its memory; give it up if they changed it unseen."""
@@ -142,10 +143,12 @@ class Watch(TorchDispatchMode):
 
     def hold(self, tensor: torch.Tensor, is_given: bool = False) -> HeldValue:
         """Keep a tensor's present value; what a layer is given may be held already as what another returned."""
-        require_numbers(tensor)
-        if not has_memory(tensor):
+        is_plain = has_memory(tensor)
+        if not is_plain or tensor.is_meta or tensor.dtype not in NATIVE_TO_NUMPY:
+            require_numbers(tensor)
+        if not is_plain:
             return Ready(np.array(to_numpy(tensor)))
-        key = memory_of(tensor)
+        key = own_memory(tensor)
         with torch._C._DisableTorchDispatch():
             if key in self._exposed or not _is_torchs_own(tensor):
                 return HeldTensor(tensor.detach().clone(), own=True)
@@ -172,7 +175,7 @@ class Watch(TorchDispatchMode):
 
     def identity(self, tensor: torch.Tensor) -> int | None:
         """The same number as before for the tensor asked about last, unless it was written to; a new one for others."""
-        if not has_memory(tensor) or memory_of(tensor) in self._exposed or not _is_torchs_own(tensor):
+        if not has_memory(tensor) or own_memory(tensor) in self._exposed or not _is_torchs_own(tensor):
             return None
         if self._latest is None or self._latest() is not tensor:
             self._latest = weakref.ref(tensor)
@@ -181,7 +184,7 @@ class Watch(TorchDispatchMode):
 
     def own(self, tensor: torch.Tensor) -> None:
         """Remember a tensor's value if it is written to, for `put_back`."""
-        for part in with_memory(tensor):
+        for part in (tensor,) if has_memory(tensor) else with_memory(tensor):
             storage = part.untyped_storage()
             if part.is_meta:
                 continue
@@ -196,7 +199,7 @@ class Watch(TorchDispatchMode):
         """Expect a tensor's memory to be written to unseen from now on."""
         for part in with_memory(tensor):
             self._before_write(part)
-            self._exposed.add(memory_of(part))
+            self._exposed.add(own_memory(part))
 
     def put_back(self) -> None:
         """Undo every write to an owned tensor. Call it when the mode is no longer active."""
@@ -230,9 +233,9 @@ class Watch(TorchDispatchMode):
             for part in with_memory(tensor):
                 self._before_write(part)
             return
-        key = memory_of(tensor)
+        key = own_memory(tensor)
         latest = self._latest() if self._latest is not None else None
-        if latest is not None and memory_of(latest) == key:
+        if latest is not None and own_memory(latest) == key:
             self._latest = None
         for reference in self._held.get(key, ()):
             held = reference()

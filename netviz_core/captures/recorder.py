@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from ..words.errors import (
 from ..words.given import shown
 from ..words.observations import Coverage, HeldValue, Observation, Ready
 from ..words.protocols import Layer
+from ..words.selection import fits
 
 Reduction = Callable[[Activation], "AxisArray | np.ndarray[Any, Any] | float"]
 """Makes something smaller of an activation as soon as it is there."""
@@ -190,11 +190,11 @@ class Recorder:
 
     def reduces(self, path: str) -> bool:
         """Whether what the layer at `path` returns is made smaller at once."""
-        return any(_fits(path, pattern) for pattern in self._reduce)
+        return any(fits(path, pattern) for pattern in self._reduce)
 
     def _slot(self, path: str, call: int, observed: Observation) -> Slot:
         slot = Slot(path, call, observed, self._axes_of(path, observed))
-        reduce = next((found for pattern, found in self._reduce.items() if _fits(path, pattern)), None)
+        reduce = next((found for pattern, found in self._reduce.items() if fits(path, pattern)), None)
         if reduce is None:
             return slot
         reduced = reduce(slot.get())
@@ -208,7 +208,7 @@ class Recorder:
 
     def _axes_of(self, path: str, observed: Observation) -> tuple[str, ...]:
         for pattern, names in self._axes.items():
-            if _fits(path, pattern):
+            if fits(path, pattern):
                 if len(names) == len(observed.axes):
                     self._unused_axes.discard(pattern)
                     return tuple(names)
@@ -273,16 +273,11 @@ def _by_pattern(
         if not is_valid(value):
             error = AxisError if name == "axes" else InputError
             raise error(f"{name}={shown(value)} cannot be used; netviz_core.capture says what can")
-        if pattern != "*" and not any(_fits(path, pattern) for path in paths):
+        if pattern != "*" and not any(fits(path, pattern) for path in paths):
             raise LayerNotFoundError(
                 f"{name}: no layer asked for is called {shown(pattern)}; {nearest(pattern, paths)}"
             )
     return by_pattern
-
-
-def _fits(path: str, pattern: str) -> bool:
-    """Whether a path is the one named, or one that a glob describes."""
-    return path == pattern or fnmatchcase(path, pattern)
 
 
 def _is_axis_names(value: Any) -> bool:

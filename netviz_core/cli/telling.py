@@ -56,7 +56,7 @@ def tell_health(
     typer.echo(str(found))
     if output is not None:
         save(found, output)
-    if not found.is_well:
+    if not found.is_healthy:
         raise typer.Exit(1)
 
 
