@@ -9,10 +9,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from netviz_core.backend_api import AxisArray, LossReading, RecorderLike, Seed, TracedCall
+from netviz_core.backend_api import AxisArray, LossReading, ParameterForm, RecorderLike, Seed, TracedCall
 
 from .axes import AxisBook
-from .counting import example_of, parameter_count
+from .counting import example_of, parameter_count, parameters_of
 from .inputs import images_among, prepare
 from .layers import KerasLayer, walk
 from .listening import Listener, explain, listening
@@ -113,6 +113,10 @@ class KerasBackend:
     def parameter_count(self, model: Any) -> int:
         """Keras' own ``count_params()``, see `SupportsParameterCount`."""
         return parameter_count(model)
+
+    def parameters_of(self, layer: KerasLayer) -> Iterator[ParameterForm]:
+        """A layer's own variables, see `netviz_core.backend_api.SupportsParameterForms`."""
+        return parameters_of(layer.native)
 
     def example_of(self, model: Any, shapes: Sequence[Sequence[int]] | None) -> Any:
         """Inputs of these shapes, or of those that the model declares, see `SupportsInputForms`."""

@@ -50,6 +50,7 @@ _CONFIG_NAMES = {
     "reset_after": "reset_after",
     "target_shape": "target_shape",
     "dims": "dims",
+    "shared_axes": "shared_axes",
     "keepdims": "keepdims",
 }
 """Keras' attribute names in netviz' vocabulary."""
@@ -96,6 +97,7 @@ def config_of(layer: Any, kind: str) -> Mapping[str, Any]:
         ours: _plain(getattr(layer, theirs))
         for theirs, ours in _CONFIG_NAMES.items()
         if hasattr(layer, theirs)
+        and not isinstance(getattr(layer, theirs), keras.Variable)  # which is a weight
     }
     if not layer.built:
         found["built"] = False
@@ -241,4 +243,6 @@ def _name_of(function: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
+    if is_tensor(value):
+        return _numbers(value)
     return tuple(map(_plain, value)) if isinstance(value, (list, tuple)) else value

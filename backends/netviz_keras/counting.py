@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 from keras.src import tree
 
-from netviz_core.backend_api import InputError
+from netviz_core.backend_api import InputError, ParameterForm
 
 from .graph import graph_of
 from .inputs import required_inputs
 from .layers import walk
+from .weights import own_variables
 
 
 def parameter_count(model: Any) -> int:
@@ -31,6 +32,13 @@ def parameter_count(model: Any) -> int:
             f"or give x"
         )
     return int(model.count_params())
+
+
+def parameters_of(layer: Any) -> Iterator[ParameterForm]:
+    """A layer's own variables, those of others left out, see `netviz_core.backend_api.SupportsParameterForms`."""
+    for variable in own_variables(layer):
+        size = math.prod(variable.shape)
+        yield ParameterForm(id(variable), size, size * np.dtype(variable.dtype).itemsize, variable.trainable)
 
 
 def example_of(model: Any, shapes: Sequence[Sequence[int]] | None) -> Any:

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+import keras
+
 from netviz_core.backend_api import Layout, Weight, by_name, positional_layout
 
-from .effective import effective, serves_another
+from .effective import effective, serves_another, shape_of
 from .kinds import cells_of, keras_class
 from .tensors import as_numpy
 
@@ -74,6 +76,7 @@ _LAYOUTS: dict[str, Rules] = {
     "LayerNormalization": _norm(gamma="scale", beta="bias"),
     "GroupNormalization": _norm(gamma="scale", beta="bias"),
     "RMSNormalization": _norm(scale="scale"),
+    "PReLU": {"alpha": {rank: {"slope": positional_layout(rank)} for rank in range(2, 5)}},
     "LSTMCell": _gates((0, 1, 2, 3)),
     # Keras keeps update before reset.
     "GRUCell": _gates((1, 0, 2)),
@@ -122,17 +125,31 @@ def _suffixed(layer: Any, suffix: str) -> dict[str, Weight]:
 def _own(layer: Any) -> Iterator[Weight]:
     layouts = _LAYOUTS.get(keras_class(layer, _LAYOUTS), {})
     for variable in _shown_variables(layer):
-        unknown = {variable.name: positional_layout(len(variable.shape))}
-        canonical = layouts.get(variable.name, {}).get(len(variable.shape), unknown)
+        rank = len(shape_of(layer, variable))
+        unknown = {variable.name: positional_layout(rank)}
+        canonical = layouts.get(variable.name, {}).get(rank, unknown)
+        if keras_class(layer, ("PReLU",)) and (layout := _slope_of_channels(layer)):
+            canonical = {"slope": layout}
         for name, layout in canonical.items():
             yield _weight(name, layer, variable, layout)
+
+
+def _slope_of_channels(layer: Any) -> Layout | None:
+    """The layout of slopes that all places share, so that there is one for each channel; else None."""
+    rank, shared = len(layer.alpha.shape), set(layer.shared_axes or ())
+    left = [axis for axis in range(1, rank + 1) if axis not in shared]
+    channels = rank if keras.config.image_data_format() == "channels_last" else 1
+    if left not in ([], [rank], [channels]):
+        return None
+    names = ["1" if axis in shared else "c" for axis in range(1, rank + 1)]
+    return Layout(("channel",), f"{' '.join(names)} -> {'c' if left else '1'}" if rank > 1 else "")
 
 
 def _projections(attention: Any) -> Iterator[Weight]:
     for name, (attribute, layouts) in _ATTENTION.items():
         projection = getattr(attention, attribute, None)
         for variable in _shown_variables(projection):
-            rank = len(variable.shape)
+            rank = len(shape_of(projection, variable))
             layout = layouts.get(variable.name, {}).get(rank, positional_layout(rank))
             yield _weight(f"{name}_{variable.name}", projection, variable, layout)
 
@@ -143,7 +160,7 @@ def _weight(name: str, layer: Any, variable: Any, layout: Layout) -> Weight:
         name,
         variable.name,
         layout,
-        tuple(variable.shape),
+        shape_of(layer, variable),
         variable.dtype,
         variable.trainable,
         compute or (lambda: as_numpy(variable.value)),

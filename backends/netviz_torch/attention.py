@@ -26,8 +26,8 @@ from netviz_core.backend_api import CaptureError, HeldValue, Observation, Ready,
 from .axes import AxisFollower
 from .listening import watching
 from .passes import evaluation
-from .tensors import dtype_name, numpy_bytes, to_numpy
-from .watch import Watch, memory_of
+from .tensors import dtype_name, memory_of, numpy_bytes, to_numpy
+from .watch import Watch
 
 AXES = ("batch", "head", "query", "key")
 

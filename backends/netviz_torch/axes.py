@@ -17,6 +17,8 @@ from torch import nn
 
 from netviz_core.backend_api import SPATIAL_AXES, InputError
 
+from .tensors import is_same_view
+
 Names = tuple[str | None, ...]
 """One name for each axis; None where it is not known."""
 
@@ -69,11 +71,7 @@ class AxisFollower:
         """The names of a tensor that was given a class of its own, which torch does without an operation."""
         for reference, names in list(self._known.values()):
             known = reference()
-            if (
-                known is not None
-                and known.layout == tensor.layout == torch.strided
-                and tensor.is_set_to(known)
-            ):
+            if known is not None and is_same_view(known, tensor):
                 return names
         return None
 

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.modules import padding
 from torch.nn.parameter import is_lazy
 
-from .kinds import native_class
+from .kinds import is_quantized, native_class
 
 _NAMES = {
     "kernel_size": "kernel_size",
@@ -114,6 +114,8 @@ def config_of(module: nn.Module, kind: str) -> Mapping[str, Any]:
         found["axis"] = _last_axes(len(module.normalized_shape))
     if kind == "pool":
         found |= _of_pool(module)
+    if is_quantized(module) and "ReLU" in type(module).__name__:
+        found["activation"] = "relu"  # which quantized layers have built in
     if kind == "activation":
         found |= _of_activation(module)
     if any(is_lazy(weight) for weight in module.parameters(recurse=False)):

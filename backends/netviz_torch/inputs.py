@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from netviz_core.backend_api import AxisArray, InputError, UnsupportedError, require_input
+from netviz_core.backend_api import AxisArray, InputError, NetvizError, UnsupportedError, require_input
 
 from .axes import AxisFollower
 from .kinds import kind_of
@@ -22,7 +22,7 @@ from .weights import weights_of
 
 
 def check_runnable(module: nn.Module) -> None:
-    """Refuse a model that has no numbers to compute with.
+    """Refuse a model whose weights have no shapes yet.
 
     Raises
     ------
@@ -34,11 +34,6 @@ def check_runnable(module: nn.Module) -> None:
                 f"{name!r} is not initialised yet; run the model once on an example input, "
                 f"which gives lazy modules their shapes"
             )
-        if tensor.is_meta:
-            raise UnsupportedError(
-                f"{name!r} is on the meta device and has no values; "
-                f"move the model with to_empty() and load its weights"
-            )
 
 
 def prepare(module: nn.Module, inputs: Any, follower: AxisFollower) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -47,7 +42,10 @@ def prepare(module: nn.Module, inputs: Any, follower: AxisFollower) -> tuple[tup
     NumPy arrays become tensors of the model's floating dtype on its device; tensors stay as they are.
     """
     tensors = chain(module.parameters(), module.buffers())
-    reference = next((tensor for tensor in tensors if tensor.is_floating_point()), None)
+    # Weights on the meta device may be brought from elsewhere while the model runs.
+    reference = next(
+        (tensor for tensor in tensors if tensor.is_floating_point() and not tensor.is_meta), None
+    )
 
     def convert(value: Any) -> Any:
         if isinstance(value, AxisArray):
@@ -127,11 +125,17 @@ def _takes_keywords(module: nn.Module, values: dict[Any, Any]) -> bool:
     return True
 
 
-def explain(error: Exception, module: nn.Module, arguments: tuple[Any, ...]) -> InputError | None:
-    """Say where a pass failed: as an `InputError` if the model's own input is to blame.
+def explain(error: Exception, module: nn.Module, arguments: tuple[Any, ...]) -> NetvizError | None:
+    """Say where a pass failed: as an error of netviz' own if the model's input or missing weights are to blame.
 
     Otherwise the error is given a note that names the layer, and is left as it is.
     """
+    for name, tensor in chain(module.named_parameters(), module.named_buffers()):
+        if tensor.is_meta:
+            return UnsupportedError(
+                f"{name!r} is on the meta device and has no values; move the model with to_empty() and load its "
+                f"weights, or give inputs on that device, of which shapes alone are known"
+            )
     failed = _innermost(error.__traceback__, module)
     if failed is None:
         return None

@@ -65,10 +65,21 @@ def native_class(module: nn.Module) -> type[nn.Module]:
 def kind_of(module: nn.Module) -> str:
     """The kind of a module, subclasses of PyTorch's own included."""
     for cls in native_class(module).__mro__:
+        if _is_quantized(cls):  # they go by the names of those that they replace
+            cls = getattr(nn, cls.__name__, cls)
         kind = _KIND_OF_CLASS.get(cls) or _KIND_OF_HOME.get(cls.__module__)
         if kind is not None:
             return _refined(kind, module)
     return "container" if any(True for _ in module.children()) else "other"
+
+
+def is_quantized(module: nn.Module) -> bool:
+    """Whether a module is one of PyTorch's own quantized layers."""
+    return any(map(_is_quantized, native_class(module).__mro__))
+
+
+def _is_quantized(cls: type) -> bool:
+    return re.match(r"torch\.ao\.nn\.(intrinsic\.|sparse\.)?quantized\b", cls.__module__) is not None
 
 
 def _refined(kind: str, module: nn.Module) -> str:

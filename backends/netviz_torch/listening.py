@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -99,10 +99,7 @@ def _hook(path: str | None, kind: str, recorder: RecorderLike, watch: Watch) -> 
             if not found:
                 returned = type(output).__name__
                 recorder.miss(path, f"it returned a {returned}, in which no tensor was found", "unsupported")
-            try:
-                recorder.add(path, [_observation(leaf, tensor, watch, recorder) for leaf, tensor in found])
-            except UnsupportedError as error:
-                recorder.miss(path, str(error), "unsupported")
+            _tell(path, found, watch, recorder)
             if not isinstance(output, torch.Tensor):
                 recorder.add_others(path, others(output, is_array, lambda part: unfold(part, follower)))
 
@@ -118,9 +115,26 @@ def _listen_before(path: str, given: RecorderLike, watch: Watch) -> Callable[...
         with torch._C.DisableTorchFunction():
             arguments = {**{str(position): value for position, value in enumerate(args)}, **kwargs}
             found = leaves(arguments, is_array, lambda part: unfold(part, watch.follower))
-            given.add(path, [_observation(leaf, tensor, watch, given, True) for leaf, tensor in found])
+            _tell(path, found, watch, given, is_given=True)
 
     return before_call
+
+
+def _tell(
+    path: str,
+    found: Iterable[tuple[str, Any]],
+    watch: Watch,
+    recorder: RecorderLike,
+    is_given: bool = False,
+) -> None:
+    """Tell of the tensors of one call; of those that cannot be read, why."""
+    told = []
+    for leaf, tensor in found:
+        try:
+            told.append(_observation(leaf, tensor, watch, recorder, is_given))
+        except UnsupportedError as error:
+            recorder.miss(path, str(error), "unsupported")
+    recorder.add(path, told)
 
 
 def name_defined_axes(
@@ -139,9 +153,7 @@ def name_defined_axes(
     return found
 
 
-def _observation(
-    leaf: str, tensor: Any, watch: Watch, recorder: RecorderLike, is_given: bool = False
-) -> Observation:
+def _observation(leaf: str, tensor: Any, watch: Watch, recorder: RecorderLike, is_given: bool) -> Observation:
     if not isinstance(tensor, torch.Tensor):
         return _observation_of_numpy(leaf, tensor, recorder)
     if not recorder.keeps_values:

@@ -12,7 +12,8 @@ from netviz_core.backend_api import NetvizError
 
 from .inputs import check_runnable, explain, prepare
 from .state import unchanged
-from .unwrap import unwrapped
+from .tensors import is_distributed
+from .unwrap import loaded_class, unwrapped
 from .watch import Watch
 
 
@@ -52,5 +53,26 @@ def evaluation(model: Any, inputs: Any, watch: Watch) -> Iterator[tuple[nn.Modul
                 raise to_blame from error
             raise
 
-    with unchanged(watch, module, args, kwargs):
+    with unchanged(watch, module, args, kwargs), _spread_again(module):
         yield module, forward
+
+
+@contextmanager
+def _spread_again(module: nn.Module) -> Iterator[None]:
+    """Let FSDP give back the weights that it gathers for a pass, where they were spread before."""
+    kind = loaded_class("torch.distributed.fsdp", "FSDPModule")
+    managed = [child for child in module.modules() if isinstance(child, kind)]
+    spread = [child for child in managed if any(map(is_distributed, _own_parameters(child, kind)))]
+    try:
+        yield
+    finally:
+        for child in spread:
+            child.reshard()
+
+
+def _own_parameters(module: nn.Module, kind: tuple[type, ...]) -> Iterator[nn.Parameter]:
+    """The parameters of a module and of all within that no other module of a kind manages."""
+    yield from module.parameters(recurse=False)
+    for child in module.children():
+        if not isinstance(child, kind):
+            yield from _own_parameters(child, kind)

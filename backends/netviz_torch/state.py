@@ -14,6 +14,7 @@ from torch import nn
 
 from netviz_core.backend_api import Keeper
 
+from .tensors import SPARSE, has_memory, is_same_view
 from .watch import Watch
 
 
@@ -85,7 +86,8 @@ def _holds_tensors(value: Any) -> bool:
 def _reset_tensor(
     tensor: torch.Tensor, memory: torch.Tensor, requires_grad: bool, grad: torch.Tensor | None
 ) -> None:
-    if tensor.layout == torch.strided and not tensor.is_meta and not tensor.is_set_to(memory):
+    is_moved = has_memory(tensor) and not tensor.is_meta and not is_same_view(tensor, memory)
+    if is_moved or tensor.layout in SPARSE:  # which get other memory when they are written to
         tensor.data = memory
     if tensor.is_leaf:
         if tensor.requires_grad != requires_grad:

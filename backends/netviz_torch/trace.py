@@ -20,8 +20,9 @@ from .excursions import Excursions
 from .kinds import kind_of
 from .listening import name_defined_axes, watching
 from .passes import evaluation
+from .tensors import memory_of
 from .unwrap import unwrapped
-from .watch import Watch, memory_of
+from .watch import Watch
 from .words import moves_only, only_looks, word_of
 
 

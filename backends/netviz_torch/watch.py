@@ -18,10 +18,21 @@ from torch._ops import OpOverload
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, _pop_mode, _push_mode
 
-from netviz_core.backend_api import CaptureError, HeldValue, Ready, UnsupportedError, blank
+from netviz_core.backend_api import CaptureError, HeldValue, Ready, blank
 
 from .axes import AxisFollower
-from .tensors import as_it_lies, is_transformed, to_numpy
+from .tensors import (
+    NATIVE_TO_NUMPY,
+    as_it_lies,
+    has_memory,
+    is_same_place,
+    is_transformed,
+    memory_of,
+    own_memory,
+    require_numbers,
+    to_numpy,
+    with_memory,
+)
 
 
 class HeldTensor:
@@ -54,14 +65,7 @@ class HeldTensor:
     def is_value_of(self, tensor: torch.Tensor) -> bool:
         """Whether this is what `tensor` holds now, place by place."""
         held = self.borrowed
-        return (
-            held is not None
-            and self._version == _version(tensor)
-            and held.dtype == tensor.dtype
-            and held.is_set_to(tensor)
-            and held.is_conj() == tensor.is_conj()
-            and held.is_neg() == tensor.is_neg()
-        )
+        return held is not None and self._version == _version(tensor) and is_same_place(held, tensor)
 
     def secure(self, shared: bool) -> None:
         """Copy the value if others share its memory; give it up if they changed it unseen."""
@@ -146,10 +150,12 @@ class Watch(TorchDispatchMode):
 
     def hold(self, tensor: torch.Tensor, is_given: bool = False) -> HeldValue:
         """Keep a tensor's present value; what a layer is given may be held already as what another returned."""
-        if not _is_plain(tensor):
-            _refuse_transformed(tensor)
-            return Ready(to_numpy(tensor.detach().clone()))
-        key = memory_of(tensor)
+        is_plain = has_memory(tensor)
+        if not is_plain or tensor.is_meta or tensor.dtype not in NATIVE_TO_NUMPY:
+            require_numbers(tensor)
+        if not is_plain:
+            return Ready(np.array(to_numpy(tensor)))
+        key = own_memory(tensor)
         with torch._C._DisableTorchDispatch():
             if key in self._exposed or not _is_torchs_own(tensor):
                 return HeldTensor(tensor.detach().clone(), own=True)
@@ -163,19 +169,20 @@ class Watch(TorchDispatchMode):
 
     def form(self, tensor: torch.Tensor) -> HeldValue:
         """Keep a tensor's shape alone."""
-        _refuse_transformed(tensor)
+        if is_transformed(tensor):
+            require_numbers(tensor)
         return blank(tuple(tensor.shape))
 
     def show(self, tensor: torch.Tensor) -> HeldValue:
         """A tensor's present value, to be read before anything else runs."""
-        if not _is_plain(tensor):
+        if not has_memory(tensor):
             return self.hold(tensor)
         with torch._C._DisableTorchDispatch():
             return Ready(as_it_lies(tensor))
 
     def identity(self, tensor: torch.Tensor) -> int | None:
         """The same number as before for the tensor asked about last, unless it was written to; a new one for others."""
-        if not _is_plain(tensor) or memory_of(tensor) in self._exposed or not _is_torchs_own(tensor):
+        if not has_memory(tensor) or own_memory(tensor) in self._exposed or not _is_torchs_own(tensor):
             return None
         if self._latest is None or self._latest() is not tensor:
             self._latest = weakref.ref(tensor)
@@ -184,19 +191,22 @@ class Watch(TorchDispatchMode):
 
     def own(self, tensor: torch.Tensor) -> None:
         """Remember a tensor's value if it is written to, for `put_back`."""
-        if not _is_plain(tensor) or tensor.is_meta:
-            return
-        storage = tensor.untyped_storage()
-        if storage.resizable():
-            self._owned.setdefault(storage._cdata, []).append(tensor)
-        else:
-            self._before.append((tensor, tensor.detach().clone()))
+        for part in (tensor,) if has_memory(tensor) else with_memory(tensor):
+            storage = part.untyped_storage()
+            if part.is_meta:
+                continue
+            # A sparse tensor gets other memory when it is written to.
+            owned = part if tensor.layout == torch.strided else tensor
+            if storage.resizable():
+                self._owned.setdefault(storage._cdata, []).append(owned)
+            else:
+                self._before.append((owned, owned.detach().clone()))
 
     def expose(self, tensor: torch.Tensor) -> None:
         """Expect a tensor's memory to be written to unseen from now on."""
-        if _is_plain(tensor):
-            self._before_write(tensor)
-            self._exposed.add(memory_of(tensor))
+        for part in with_memory(tensor):
+            self._before_write(part)
+            self._exposed.add(own_memory(part))
 
     def version(self, tensor: torch.Tensor) -> int:
         """A number that grows with every write to a tensor's memory, also where torch itself counts none."""
@@ -233,11 +243,13 @@ class Watch(TorchDispatchMode):
         return lost
 
     def _before_write(self, tensor: torch.Tensor) -> None:
-        if not _is_plain(tensor):
+        if not has_memory(tensor):
+            for part in with_memory(tensor):
+                self._before_write(part)
             return
-        key = memory_of(tensor)
+        key = own_memory(tensor)
         latest = self._latest() if self._latest is not None else None
-        if latest is not None and memory_of(latest) == key:
+        if latest is not None and own_memory(latest) == key:
             self._latest = None
         for reference in self._held.get(key, ()):
             held = reference()
@@ -331,28 +343,9 @@ def _tensors(value: Any) -> Iterator[torch.Tensor]:
             yield from _tensors(part)
 
 
-def _is_plain(tensor: torch.Tensor) -> bool:
-    """Whether a tensor has memory of its own, rather than wrapping others that have."""
-    return (
-        tensor.layout == torch.strided
-        and type(tensor).__torch_dispatch__ is torch.Tensor.__torch_dispatch__
-        and not is_transformed(tensor)
-    )
-
-
-def _refuse_transformed(tensor: torch.Tensor) -> None:
-    if is_transformed(tensor):
-        raise UnsupportedError("it ran inside a torch.func transform, which hides its values")
-
-
 def _is_torchs_own(tensor: torch.Tensor) -> bool:
     """Whether only torch writes to the memory; NumPy's, for one, is written unseen."""
     return tensor.untyped_storage().resizable()
-
-
-def memory_of(tensor: torch.Tensor) -> int:
-    """What a tensor has in common with all others that share its memory."""
-    return int(tensor.untyped_storage()._cdata)
 
 
 def _users(tensor: torch.Tensor) -> int:

@@ -12,8 +12,10 @@ from torch.nn.parameter import is_lazy
 
 from netviz_core.backend_api import Layout, Weight, by_name, positional_layout
 
-from .effective import Compute, computed_from, effective_tensors
-from .tensors import as_it_lies, dtype_name
+from .declared import is_what_it_is_called
+from .effective import Compute, computed_from, effective_tensors, is_trained
+from .kinds import kind_of
+from .tensors import as_it_lies, dtype_name, has_memory
 
 _SPATIAL = ("z", "y", "x")
 _GATES = {"lstm": 4, "gru": 3, "rnn": 1}
@@ -31,9 +33,11 @@ def weights_of(module: nn.Module, kind: str) -> Mapping[str, Weight]:
     """
     found = by_name(_own_weights(module, kind))
     if isinstance(module, nn.MultiheadAttention):
-        for name, weight in weights_of(module.out_proj, "dense").items():
-            layout = _OUTPUT_PROJECTION[name](module.num_heads)
-            found[f"output_{name}"] = replace(weight, name=f"output_{name}", layout=layout)
+        for name, weight in weights_of(module.out_proj, kind_of(module.out_proj)).items():
+            if name in _OUTPUT_PROJECTION:
+                layout = _OUTPUT_PROJECTION[name](module.num_heads)
+                weight = replace(weight, layout=layout)
+            found[f"output_{name}"] = replace(weight, name=f"output_{name}")
     return found
 
 
@@ -46,7 +50,7 @@ _OUTPUT_PROJECTION = {
 def _own_weights(module: nn.Module, kind: str) -> Iterator[Weight]:
     for native_name, compute in effective_tensors(module):
         yield from _canonical(module, kind, native_name, compute(), compute)
-    hidden = {*_NOT_WEIGHTS, *computed_from(module)}
+    hidden = {*_NOT_WEIGHTS, *computed_from(module), *(name for name, _ in effective_tensors(module))}
     for tensors in (module.named_parameters, module.named_buffers):
         for native_name, tensor in tensors(recurse=False, remove_duplicate=False):
             if native_name not in hidden and not is_lazy(tensor):
@@ -61,10 +65,9 @@ def _canonical(
     compute: Compute | None = None,
 ) -> Iterator[Weight]:
     """The weights that lie in one tensor; read-only ones where it is computed."""
-    if isinstance(module, nn.MultiheadAttention) and native_name in ("in_proj_weight", "in_proj_bias"):
-        rules = _packed_projections(module, tensor.ndim)
-    else:
-        rules = [_rule(module, kind, native_name, tensor.ndim)]
+    rules = [(native_name, positional_layout(tensor.ndim))]
+    if compute is not None or is_what_it_is_called(module, native_name, tensor):
+        rules = _rules(module, kind, native_name, tensor.ndim)
     for name, layout in rules:
         yield Weight(
             name,
@@ -72,9 +75,9 @@ def _canonical(
             layout,
             tuple(tensor.shape),
             dtype_name(tensor.dtype),
-            tensor.requires_grad or compute is not None,
+            tensor.requires_grad if compute is None else is_trained(module),
             lambda: as_it_lies(tensor if compute is None else compute()),
-            (lambda values: _write(tensor, values)) if compute is None else None,
+            (lambda values: _write(tensor, values)) if compute is None and has_memory(tensor) else None,
             (id(tensor) if compute is None else (id(module), native_name), str(layout.part)),
         )
 
@@ -82,6 +85,13 @@ def _canonical(
 def _write(tensor: torch.Tensor, values: np.ndarray) -> None:
     with torch.no_grad():
         tensor.copy_(torch.from_numpy(np.ascontiguousarray(values)).reshape(tensor.shape))
+
+
+def _rules(module: nn.Module, kind: str, native_name: str, rank: int) -> list[Rule]:
+    if isinstance(module, nn.MultiheadAttention) and native_name in ("in_proj_weight", "in_proj_bias"):
+        return _packed_projections(module, rank)
+    name, layout = _rule(module, kind, native_name, rank)
+    return [(name, layout) if layout.native_rank == rank else (native_name, positional_layout(rank))]
 
 
 def _rule(module: nn.Module, kind: str, native_name: str, rank: int) -> Rule:
@@ -110,6 +120,8 @@ def _rule(module: nn.Module, kind: str, native_name: str, rank: int) -> Rule:
             rule = name[native_name], Layout(("channel",)) if rank == 1 else positional_layout(rank)
     elif kind in _GATES:
         rule = _recurrent_rule(kind, native_name, rank)
+    elif isinstance(module, nn.PReLU):
+        rule = {"weight": ("slope", Layout(("channel",)))}.get(native_name)
     elif isinstance(module, nn.MultiheadAttention):
         rule = _attention_rule(module, native_name)
     return rule if rule is not None else (native_name, positional_layout(rank))

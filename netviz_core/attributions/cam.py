@@ -12,6 +12,7 @@ from ..captures.capture import Capture, capture
 from ..captures.forms import forms
 from ..captures.recorder import Recorder
 from ..models.network import Network, wrap
+from ..models.weights import read_each
 from ..views.overlays import Overlays, displayed, named_class, resized, scaled_to_unit
 from ..words.arguments import require_path
 from ..words.arrays import AxisArray
@@ -320,11 +321,11 @@ def _pooled_head(
     """The kernel of the dense layer that is given the averages of the maps: checked with its output."""
     averages = activations.mean(axis=(2, 3))
     for candidate in reversed(dense):
-        weights = network[candidate].weights
-        if "kernel" not in weights or weights["kernel"].shape[1] != averages.shape[1]:
+        weights, unreadable = read_each(network[candidate].weights)
+        if unreadable or "kernel" not in weights or weights["kernel"].shape[1] != averages.shape[1]:
             continue
-        kernel = weights["kernel"].numpy().astype(np.float64)
-        scores = averages @ kernel.T + (weights["bias"].numpy() if "bias" in weights else 0)
+        kernel = weights["kernel"].astype(np.float64)
+        scores = averages @ kernel.T + weights.get("bias", np.float32(0))
         for key in _parts_of(captured, candidate):
             returned = captured[key].values
             readings = (np.asarray, softmax, sigmoid)

@@ -93,7 +93,6 @@ class Recorder:
         self._slots: list[Slot] = []
         self._calls: dict[str, int] = {}
         self._misses: dict[str, Coverage] = {}
-        self._withdrawn: dict[str, str] = {}
         self.others: dict[str, list[tuple[str, Any]]] = {}
         """What layers returned beside tensors, by path, see `add_others`."""
 
@@ -163,7 +162,6 @@ class Recorder:
         """Take back values that have turned out not to be trusted."""
         for slot in [slot for slot in self._slots if slot.observation.value in values]:
             self._slots.remove(slot)
-            self._withdrawn[slot.path] = reason
             self.miss(slot.path, reason, "unsupported")
 
     @property
@@ -190,13 +188,12 @@ class Recorder:
         """What became of every layer asked for, so far."""
         captured = {slot.path for slot in self._slots}
         absent = Coverage("not_observed", "it did not run during the pass")
-        # A layer of which some calls were taken back is captured, and still says why those are not.
-        return {
-            path: Coverage("captured", self._withdrawn.get(path) or self._unread(path))
-            if path in captured
-            else self._misses.get(path, absent)
-            for path in self._order
-        }
+        found = {path: self._misses.get(path, absent) for path in self._order}
+        # A layer of which some calls or parts are missing is captured, and still says why those are not.
+        for path in captured:
+            was_seen = found[path].status == "unsupported"
+            found[path] = Coverage("captured", found[path].reason if was_seen else self._unread(path))
+        return found
 
     def _unread(self, path: str) -> str:
         """Which parts of what a layer returned could not be looked into."""

@@ -16,7 +16,7 @@ from .common import matched
 from .explaining.between import between_words, causes_between, causes_in_frame, given_at
 from .explaining.causes import Cause, cause_backward, causes_at, causes_of_weights
 from .explaining.determinism import nondeterministic
-from .explaining.remarks import remarks_on
+from .explaining.remarks import not_followed, remarks_on
 from .inputs import sides_of
 from .judging.difference import Difference
 from .judging.enclosing import innermost_containers
@@ -125,7 +125,8 @@ def compare(
             f"no number that the two models return is finite, so that nothing can be told: "
             f"{'; '.join(cause.text for cause in remarks_on(judge))}; give another input"
         )
-    return _comparison(judge, place, first, (*causes, *remarks_on(judge)))
+    remarks = (*not_followed(judge, mapping), *remarks_on(judge))
+    return _comparison(judge, place, first, (*causes, *remarks))
 
 
 def _tells_nothing(side: Side) -> bool:

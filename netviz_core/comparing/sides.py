@@ -15,6 +15,7 @@ from ..captures.recorder import Recorder, Slot
 from ..models.checkpoint import Checkpoint
 from ..models.described import RememberedLayer
 from ..models.network import Network
+from ..models.weights import read_each
 from ..words.arrays import Activation, AxisArray
 from ..words.errors import InputError
 from ..words.observations import Coverage
@@ -63,8 +64,8 @@ class Station:
 
     @cached_property
     def weights(self) -> Mapping[str, Array]:
-        """Its weights, in canonical layout; not to be written to."""
-        return {name: weight.peek() for name, weight in self.layer.weights.items()}
+        """Its weights that can be read, in canonical layout; not to be written to."""
+        return read_each(self.layer.weights)[0]
 
 
 @dataclass(eq=False)

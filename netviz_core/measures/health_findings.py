@@ -9,6 +9,7 @@ from functools import reduce
 import numpy as np
 
 from ..models.network import Network
+from ..models.weights import read_each
 from ..words.protocols import Layer
 from .channel_statistics import ChannelStatistics
 from .health_pass import LARGEST, Event, Form, Samples, Seen, form_of
@@ -88,9 +89,9 @@ def _named(path: str) -> str:
 
 
 def _broken_weight(layer: Layer) -> str:
-    for name, weight in layer.weights.items():
-        form = form_of(weight.peek())
-        may_mask = layer.kind in _MASKING and not weight.trainable
+    for name, values in read_each(layer.weights)[0].items():
+        form = form_of(values)
+        may_mask = layer.kind in _MASKING and not layer.weights[name].trainable
         if form.is_broken or (form.negative_inf_count and not may_mask):
             return f"{form.words()} in its weight {name!r}"
     return ""
@@ -195,18 +196,20 @@ def _gradient_judged(row: HealthRow, start: float, limits: Thresholds, is_fresh:
 
 def _are_norms_fresh(network: Network) -> bool:
     """Whether there are batch norms, and all still have the statistics that they start with."""
-    held = [layer.weights for layer in network.layers.values() if "running_variance" in layer.weights]
+    norms = [layer.weights for layer in network.layers.values() if "running_variance" in layer.weights]
+    fresh = {"running_mean": 0, "running_variance": 1}
+    held = [read_each({name: weights[name] for name in fresh if name in weights})[0] for weights in norms]
     return bool(held) and all(
-        (weights["running_mean"].peek() == 0).all() and (weights["running_variance"].peek() == 1).all()
-        for weights in held
+        values.keys() == fresh.keys() and all((values[name] == start).all() for name, start in fresh.items())
+        for values in held
     )
 
 
 def _zero_kernel(network: Network) -> str | None:
     """The first layer that lets no gradient through, as its kernel holds nothing but zeros."""
     for path, layer in network.layers.items():
-        kernel = layer.weights.get("kernel")
-        if kernel is not None and not kernel.peek().any():
+        kernels = {name: weight for name, weight in layer.weights.items() if name == "kernel"}
+        if any(not kernel.any() for kernel in read_each(kernels)[0].values()):
             return path
     return None
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..captures.capture import Capture, recording
 from ..models.network import wrap
+from ..models.weights import read_each
 from ..views.history import HistoryHeatmap, HistoryHistogram
 from ..views.scales import extent, signed_limits, value_limits
 from ..words.arrays import Activation
@@ -62,6 +63,8 @@ class TrainingHistory:
         """The paths of the layers that are watched, in the model's order."""
         self.steps: list[int] = []
         """The optimizer's steps at which there was a look, counted from 0."""
+        self.unreadable: dict[tuple[str, str], str] = {}
+        """Why some weights could not be read, by path and name."""
         self._rows: dict[tuple[str, str, str], dict[int, LayerStatistics]] = {}
 
     def add(self, step: int, moments: Mapping[tuple[str, str, str], LayerStatistics]) -> None:
@@ -91,10 +94,11 @@ class TrainingHistory:
             raise LayerNotFoundError(self._absent(layer))
         key = (quantity, layer, "" if quantity == "activation" else weight)
         if key not in self._rows:
+            why = self.unreadable.get((layer, key[2]), "")
             seen = sorted(" ".join(filter(None, (q, w))) for q, path, w in self._rows if path == layer)
             raise InputError(
-                f"nothing was seen of the {' '.join(filter(None, (quantity, key[2])))} of layer {layer!r}; "
-                f"seen were: {', '.join(seen) or 'nothing so far'}"
+                f"nothing was seen of the {' '.join(filter(None, (quantity, key[2])))} of layer {layer!r}"
+                f"{f' ({why})' if why else ''}; seen were: {', '.join(seen) or 'nothing so far'}"
             )
         return dict(self._rows[key])
 
@@ -319,8 +323,9 @@ class TrainingWatch:
             moments[key] = moments[key].merge(here) if key in moments else here
         watched = set(self.paths)
         for layer in self._network.select(self.paths):
-            for name, weight in layer.weights.items():
-                moments["weight", layer.path, name] = _looked_at(weight.peek())
+            values, reasons = read_each(layer.weights)
+            moments |= {("weight", layer.path, name): _looked_at(held) for name, held in values.items()}
+            self.history.unreadable |= {(layer.path, name): why for name, why in reasons.items()}
         for path, name, gradient in gradients:
             if path in watched:
                 moments["gradient", path, name] = _looked_at(gradient)

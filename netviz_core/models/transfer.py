@@ -15,6 +15,7 @@ from .alignment import LayerMapping, LayerMatch, align
 from .checkpoint import FILE_OF_KERAS, Checkpoint
 from .flattening import reordered
 from .network import wrap
+from .weights import read_each
 
 _NEUTRAL = {
     "bias": 0.0,
@@ -173,6 +174,8 @@ def signature_of(layer: Layer) -> tuple[Any, ...]:
     """What two layers must have in common to be paired in order: biases and scales may be left out."""
     essential = {name: weight.shape for name, weight in layer.weights.items() if _neutral(name) is None}
     sizes = essential or {name: weight.shape for name, weight in layer.weights.items()}
+    if "slope" in sizes:  # one for all channels does what the same for each of them does
+        return (layer.kind, "slope")
     if not essential and layer.kind.endswith("_norm"):
         sizes = {"channel": next(iter(layer.weights.values())).shape}
     return (layer.kind, tuple(sorted(sizes.items())))
@@ -249,11 +252,11 @@ def _difference(source: Layer, target: Layer) -> str:
 def values_for(
     source: Layer, target: Layer, copy: bool = True
 ) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str, str]]:
-    """The weights of `source` as far as `target` has such, and what was done to them, by name.
+    """The weights of `source` that can be read, as far as `target` has such, and what was done to them, by name.
 
     Without a copy they are only to be looked at.
     """
-    values = {name: weight.numpy() if copy else weight.peek() for name, weight in source.weights.items()}
+    values, _ = read_each(source.weights, copy)
     return values, merge_recurrent_biases(target, values)
 
 
@@ -278,6 +281,8 @@ def counterpart(
     ------
     InputError
         If `source` has no such weight, or no such weight can compute the same.
+    UnsupportedError
+        If that of `source` cannot be read.
     """
     reset_after = [layer.config.get("reset_after") for layer in (source, target)]
     if reset_after[0] != reset_after[1]:
@@ -285,6 +290,8 @@ def counterpart(
             f"{source.path!r} has reset_after={reset_after[0]} and {target.path!r} reset_after={reset_after[1]}: "
             f"the same weights would compute something else"
         )
+    if name in source.weights and name not in values:
+        source.weights[name].peek()  # which says why it cannot be read
     if name not in values:
         neutral = _neutral(name)
         if neutral is None:
@@ -297,6 +304,8 @@ def counterpart(
             "the file does not tell in which order its features were flattened; "
             "load it with Keras' own load_weights"
         )
+    if name == "slope" and values[name].size == 1 and weight.shape != values[name].shape:
+        return np.broadcast_to(values[name].reshape(()), weight.shape), "the source's one slope for all"
     return reordered(values[name], weight.axes, source, target)
 
 

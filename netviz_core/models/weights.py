@@ -14,6 +14,7 @@ import numpy as np
 
 from ..words.arrays import AxisArray, count_nonfinite
 from ..words.errors import InputError, UnsupportedError
+from ..words.protocols import WeightTensor
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,8 @@ class Layout:
         native_side = self.pattern.partition("->")[0]
         if "(" in native_side:
             return dict(self.sizes)
-        return {**self.sizes, **dict(zip(native_side.split(), native_shape, strict=True))}
+        named = dict(zip(native_side.split(), native_shape, strict=True))
+        return {**self.sizes, **{name: length for name, length in named.items() if name != "1"}}
 
 
 def by_name(weights: Iterable[Weight]) -> dict[str, Weight]:
@@ -201,7 +203,8 @@ class Weight:
         if self.write is None:
             raise UnsupportedError(
                 f"weight {self.name!r} ({self.native_name}) is read-only: it is computed from other weights "
-                f"(remove the parametrization, or assign to what it is computed from), or stands in a checkpoint"
+                f"(remove the parametrization, or assign to what it is computed from), is kept quantized, packed or "
+                f"in parts, or stands in a checkpoint"
             )
         if isinstance(values, AxisArray):
             values = values.transpose(*self.axes).values
@@ -239,6 +242,22 @@ class Weight:
                 f"of another weight give its numpy()"
             )
         return array
+
+
+def read_each(
+    weights: Mapping[str, WeightTensor], copy: bool = False
+) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str, str]]:
+    """The values of all weights that can be read, and why the others cannot, by name.
+
+    Without a copy they are only to be looked at.
+    """
+    values, reasons = {}, {}
+    for name, weight in weights.items():
+        try:
+            values[name] = weight.numpy() if copy else weight.peek()
+        except UnsupportedError as error:
+            reasons[name] = str(error)
+    return values, reasons
 
 
 def _overflows(array: np.ndarray[Any, Any], dtype: str) -> bool:

@@ -79,15 +79,19 @@ def activation(given: Given) -> AxisArray:
 
 def _prelu(given: Given, x: AxisArray) -> AxisArray:
     """One slope, one for each channel, or as Keras has it, one for each element of a sample."""
-    given.require_weights_among("weight", "alpha")
-    if "alpha" in given.weights:
-        slopes = given.weight("alpha")
+    given.require_weights_among("slope")
+    slopes, rank = given.weight("slope"), x.values.ndim
+    axes: tuple[str, ...]
+    if slopes.ndim > 1:
         axes = _axes_of_slopes(given, x, slopes.shape)
+    elif slopes.size == 1:
+        slopes, axes = slopes.reshape(()), ()
+    elif "channel" in x.axes or rank < 2:
+        axes = ("channel",)
+    elif rank > 2 and "shared_axes" in given.config:  # which of the axes is left is not known without names
+        raise Unknown
     else:
-        slopes = given.weight("weight")
-        second = x.axes[1] if x.values.ndim > 1 and "channel" not in x.axes else "channel"
-        axes = () if slopes.size == 1 else (second,)
-        slopes = slopes.reshape(()) if slopes.size == 1 else slopes
+        axes = (x.axes[1],)
     if not set(axes) <= set(x.axes):
         raise Unknown
     return AxisArray(np.where(x.values > 0, x.values, x.values * along(slopes, x, axes)), x.axes)

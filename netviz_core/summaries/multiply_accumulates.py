@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from ..words.protocols import Layer
+from ..words.protocols import Layer, WeightTensor
 
 Shape = tuple[int, ...]
 
@@ -56,7 +57,8 @@ def multiply_accumulates(layer: Layer, call: Call) -> int | None:
     Returns
     -------
     int or None
-        None where it is not known: for a layer of an unknown kind with weights, or without the forms needed.
+        None where it is not known: for a layer of an unknown kind, or one that has weights besides those of its
+        kind, as low-rank factors or packed ones, or without the forms needed.
 
     Notes
     -----
@@ -77,7 +79,7 @@ def multiply_accumulates(layer: Layer, call: Call) -> int | None:
     kernels = _kernels(layer)
     if formula is None:
         return None if kernels else 0
-    if not call.outputs:
+    if not call.outputs or not kernels.keys() <= _UNDERSTOOD.get(formula, kernels.keys()):
         return None
     return formula(layer, kernels, call)
 
@@ -102,8 +104,14 @@ def _kernels(layer: Layer) -> Kernels:
     return {
         name: dict(zip(weight.axes, weight.shape, strict=True))
         for name, weight in layer.weights.items()
-        if len(weight.shape) > 1 and "bias" not in name
+        if "bias" not in name and (len(weight.shape) > 1 or _may_be_packed(weight))
     }
+
+
+def _may_be_packed(weight: WeightTensor) -> bool:
+    """Whether whole numbers in a row may stand for a kernel."""
+    is_whole = not weight.dtype.startswith(("float", "bfloat", "complex", "bool"))
+    return is_whole and math.prod(weight.shape) > 1
 
 
 def _size(kernel: Mapping[str, int]) -> int:
@@ -168,6 +176,7 @@ def _attention(layer: Layer, kernels: Kernels, call: Call) -> int | None:
     key_width = kernels.get("key_kernel", {}).get("head_dim", source.shape[-1])
     value_width = kernels.get("value_kernel", {}).get("head_dim", value.shape[-1])
     projections = queries * (width.get("query_kernel", 0) + width.get("output_kernel", 0))
+    projections += queries * width.get("gate_kernel", 0)
     projections += keys * (width.get("key_kernel", 0) + width.get("value_kernel", 0))
     return projections + queries * (keys // max(batch, 1)) * heads * (key_width + value_width)
 
@@ -185,3 +194,10 @@ _FORMULAS: Mapping[str, Callable[[Layer, Kernels, Call], int | None]] = {
     **dict.fromkeys(("lstm", "gru", "rnn"), _recurrent),
     "attention": _attention,
 }
+
+_ROLES = frozenset(f"{role}_kernel" for role in ("query", "key", "value", "gate", "output"))
+_UNDERSTOOD: Mapping[Any, frozenset[str]] = {
+    **dict.fromkeys((_convolution, _transposed_convolution, _einsum), frozenset({"kernel"})),
+    _attention: _ROLES,
+}
+"""The kernels of which a formula knows what is made of them; of the other formulas all."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
@@ -166,6 +166,8 @@ class HistogramRows(View):
         ``(rows,)``: how many values are not finite, or lie beyond the edges.
     value_label : str
         What the values are.
+    unreadable : tuple of str
+        Which weights have no row as they cannot be read, and why.
     """
 
     title: str
@@ -176,6 +178,7 @@ class HistogramRows(View):
     inf_counts: np.ndarray[Any, Any]
     outside_counts: np.ndarray[Any, Any]
     value_label: str
+    unreadable: tuple[str, ...] = ()
 
 
 def histograms(
@@ -214,12 +217,13 @@ def histograms(
     ('conv1 kernel', 'conv1 bias', 'dense1 kernel', 'dense1 bias')
     """
     rows = _rows_of_capture(model, layers) if isinstance(model, Capture) else _rows_of(model, layers, weight)
+    rows, unreadable = _readable(rows)
     found = [limits for _, read in rows if (limits := extent(read())) is not None]
     whole = (min(low for low, _ in found), max(high for _, high in found)) if found else None
     edges = _edges(whole, bins)
     counted = [histogram_of(read(), label, "", edges) for label, read in rows]
     return HistogramRows(
-        title=f"{len(rows)} activations" if isinstance(model, Capture) else f"{len(rows)} weights",
+        title=_title(len(rows), "activations" if isinstance(model, Capture) else "weights", unreadable),
         labels=tuple(label for label, _ in rows),
         counts=np.stack([row.counts for row in counted]),
         edges=edges,
@@ -227,10 +231,31 @@ def histograms(
         inf_counts=np.array([row.inf_count for row in counted]),
         outside_counts=np.array([row.outside_count for row in counted]),
         value_label="activation" if isinstance(model, Capture) else weight.replace("*", "weight"),
+        unreadable=tuple(unreadable),
     )
 
 
+def _title(count: int, what: str, unreadable: Sequence[str]) -> str:
+    missing = f", without {len(unreadable)} that cannot be read" if unreadable else ""
+    return f"{count} {what}{missing}"
+
+
 _Row = tuple[str, Callable[[], np.ndarray[Any, Any]]]
+
+
+def _readable(rows: Sequence[_Row]) -> tuple[list[_Row], list[str]]:
+    """The rows whose values can be read, and what the others are and why they cannot."""
+    found, unreadable = [], []
+    for label, read in rows:
+        try:
+            read()
+        except UnsupportedError as error:
+            unreadable.append(f"{label}: {error}")
+        else:
+            found.append((label, read))
+    if rows and not found:
+        raise UnsupportedError(f"nothing can be read: {'; '.join(unreadable)}")
+    return found, unreadable
 
 
 def _rows_of(model: Any, layers: LayerSelection, weight: str) -> list[_Row]:

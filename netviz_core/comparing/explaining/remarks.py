@@ -5,13 +5,15 @@ Settings that differ without effect, rounding that has grown, outputs without a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
+from ...models.alignment import LayerMapping, given_pairs
 from ..judging.judging import Judge, Judged, like, returned_by
 from ..judging.recipes import courses_of
+from ..sides import Side, containers_of
 from .causes import Cause, differing_settings
 
 _OF_FUNCTIONS = frozenset(
@@ -36,6 +38,29 @@ def remarks_on(judge: Judge) -> tuple[Cause, ...]:
         *(cause for found in judge.judged for cause in _hidden(found, judge)),
         *(_remark(*differing, layers) for differing, layers in seen.items()),
     )
+
+
+def not_followed(judge: Judge, mapping: LayerMapping | None) -> Iterator[Cause]:
+    """Pairs that the user names and that were not compared as such: what holds layers is compared layer by layer."""
+    followed = {
+        (ours.path, theirs.path) for found in judge.judged for ours in found.pair.a for theirs in found.pair.b
+    } | {(frame.a.path, frame.b.path) for frame in judge.frames}
+    for layer, path in given_pairs(list(judge.a.layers.values()), judge.b.layers, mapping):
+        reasons = [why for why in (_why_not_seen(judge.a, layer.path), _why_not_seen(judge.b, path)) if why]
+        is_named = isinstance(mapping, Mapping) and mapping.get(layer.path) == path
+        # A glob means all within, and these are paired by it, too.
+        if (layer.path, path) not in followed and (len(reasons) < 2 or is_named):
+            why = "; ".join(reasons) or "they are not called equally often"
+            text = f"mapping: {layer.path!r} and {path!r} are not compared as a pair: {why}"
+            yield Cause(layer.path, path, text, True, "mapping")
+
+
+def _why_not_seen(side: Side, path: str) -> str:
+    if any(station.path == path for station in side.stations):
+        return ""
+    holds = any(path in containers_of(other) for other in side.layers)
+    why = "holds other layers, which are compared one by one" if holds else "was not seen to run"
+    return f"{side.name}'s {path!r} {why}"
 
 
 def _hidden(found: Judged, judge: Judge) -> Iterator[Cause]:

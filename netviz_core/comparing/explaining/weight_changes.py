@@ -61,6 +61,9 @@ def weight_changes(
         except NetvizError as error:
             yield WeightChange("weights", f"{name}: {error}", (name,))
             continue
+        if name not in held_in_b:
+            yield WeightChange("weights", f"{name} of b cannot be read", (name,))
+            continue
         held = held_in_b[name]
         gates = _gate_order(expected, held) if weight.axes[:1] == ("gate",) else None
         if gates is not None:

@@ -97,7 +97,8 @@ def courses_of(pair: StationPair) -> tuple[Course, Course]:
 def recipe_of(station: Station) -> Recipe:
     """What a station computes."""
     layer = station.layer
-    return Recipe(layer.kind, layer.type_name, layer.config, station.weights)
+    is_known = station.weights.keys() == layer.weights.keys()  # else some cannot be read
+    return Recipe(layer.kind if is_known else "other", layer.type_name, layer.config, station.weights)
 
 
 def named_by_users(value: AxisArray, station: Station, side: Side) -> AxisArray:

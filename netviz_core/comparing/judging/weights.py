@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...models.transfer import counterpart, is_neutral, merge_recurrent_biases, values_for
+from ...models.weights import read_each
 from ...words.errors import InputError, UnsupportedError
 from ...words.protocols import Layer
 from .difference import Difference, difference, incomparable, tolerance_for
@@ -19,12 +20,10 @@ def weight_differences(a: Layer, b: Layer, tolerance: float | None = None) -> di
     """How far each weight of b is from what it would be as a copy of a's."""
     if not b.weights and not a.weights:
         return {}
-    try:
-        values, _ = values_for(a, b, copy=False)
-    except UnsupportedError as error:
-        return {"": incomparable(str(error))}
-    held = held_by(b, a)
-    found = {}
+    values, _ = values_for(a, b, copy=False)
+    held, unreadable = read_each(b.weights)
+    merge_recurrent_biases(a, held)
+    found = {name: incomparable(reason) for name, reason in unreadable.items()}
     for name, weight in b.weights.items():
         if name not in held:
             continue
@@ -45,17 +44,16 @@ def weight_differences(a: Layer, b: Layer, tolerance: float | None = None) -> di
 def weight_pairs(a: Layer, b: Layer) -> dict[str, tuple[Array, Array]]:
     """The weights of two layers, a's in the form that b's would have as a copy of them."""
     found = {}
-    with suppress(UnsupportedError):
-        values, _ = values_for(a, b)
-        for name, held in held_by(b, a).items():
-            with suppress(InputError):
-                found[name] = counterpart(name, b.weights[name], values, a, b)[0], held.copy()
+    values, _ = values_for(a, b)
+    for name, held in held_by(b, a).items():
+        with suppress(InputError, UnsupportedError):
+            found[name] = counterpart(name, b.weights[name], values, a, b)[0], held.copy()
     return found
 
 
 def held_by(layer: Layer, other: Layer) -> dict[str, Array]:
-    """The weights of a layer as far as another one has such: one bias for two that do what one does."""
-    held = {name: weight.peek() for name, weight in layer.weights.items()}
+    """The weights of a layer that can be read, as another one has such: one bias for two that do what one does."""
+    held, _ = read_each(layer.weights)
     merge_recurrent_biases(other, held)
     return held
 

@@ -214,6 +214,8 @@ class _Features:
         if not self.weight_form:
             return None
         weights = self.station.weights
+        if not weights:
+            return None
         name = max(weights, key=lambda name: ("bias" not in name, weights[name].size))
         values = weights[name]
         return (name, values) if values.dtype.kind in "fiu" and values.size > 1 else None

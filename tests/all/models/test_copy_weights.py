@@ -468,3 +468,16 @@ def test_hyperparameters_are_told_in_linear_time():
         return [dict(layer.config) for layer in nv.wrap(model).layers.values()]
 
     assert calls_of(lambda: tell(large)) < 4.1 * calls_of(lambda: tell(small))
+
+
+def test_slopes_of_a_prelu():
+    in_torch = nn.Sequential(nn.Conv2d(3, 4, 3), nn.PReLU(4))
+    layers = keras.layers
+    in_keras = keras.Sequential(
+        [keras.Input(IMAGE), layers.Conv2D(4, 3), layers.PReLU(shared_axes=[1, 2], name="prelu")]
+    )
+    assert_twins(in_torch, in_keras, X)
+    assert nv.compare(in_torch, in_keras, nv.images(np.moveaxis(X, 1, -1))).agrees
+    one_for_all = nn.Sequential(in_torch[0], nn.PReLU())
+    assert "one slope for all" in str(nv.copy_weights(one_for_all, in_keras))
+    assert nv.compare(one_for_all, in_keras, nv.images(np.moveaxis(X, 1, -1))).agrees

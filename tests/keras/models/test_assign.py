@@ -82,18 +82,6 @@ def test_two_variables_of_one_name_are_both_shown():
     }
 
 
-def test_a_packed_kernel_is_refused_rather_than_shown():
-    layer = keras.layers.Dense(6, name="packed")
-    layer.build((2, 8))
-    layer.quantize("int4")
-    weights = nv.wrap(layer)[""].weights
-    assert set(weights) == {"kernel", "bias"}
-    with pytest.raises(nv.UnsupportedError, match="int4"):
-        weights["kernel"].numpy()
-    with pytest.raises(nv.UnsupportedError, match="read-only"):
-        weights["kernel"].assign(np.zeros((6, 8)))
-
-
 def test_eight_bit_projections_of_attention_are_scaled_back():
     layer = keras.layers.MultiHeadAttention(2, 4)
     x = np.random.default_rng(0).normal(size=(2, 3, 8)).astype(np.float32)
