@@ -11,9 +11,12 @@ returned, as `Observation`; `netviz_core.testing.ReferenceBackend` is the smalle
 from .captures.capture import Capture
 from .captures.recorder import Recorder, Slot
 from .measures.training import TrainingHistory, TrainingWatch
+from .models.checkpoint import Checkpoint, StoredTensor
+from .models.hdf5_files import load_weights_h5
 from .models.weights import Layout, Weight, by_name, positional_layout, widened
 from .plugins import get_backend, register_backend
 from .words.arrays import SPATIAL_AXES, Activation, AxisArray, canonical_axes, positional_axes
+from .words.decoding import decoding, reason_of
 from .words.errors import (
     AmbiguousKeyError,
     AxisError,
@@ -72,6 +75,7 @@ __all__ = [
     "Capture",
     "CaptureError",
     "CaptureTooLargeError",
+    "Checkpoint",
     "Coverage",
     "FileFormatError",
     "HeldValue",
@@ -89,6 +93,7 @@ __all__ = [
     "RecorderLike",
     "Seed",
     "Slot",
+    "StoredTensor",
     "SupportsAttention",
     "SupportsBuild",
     "SupportsDemo",
@@ -116,11 +121,14 @@ __all__ = [
     "blank",
     "by_name",
     "canonical_axes",
+    "decoding",
     "get_backend",
     "leaves",
+    "load_weights_h5",
     "nearest",
     "positional_axes",
     "positional_layout",
+    "reason_of",
     "register_backend",
     "replaced",
     "widened",
