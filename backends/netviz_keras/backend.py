@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import keras
 import numpy as np
 
-from netviz_core.backend_api import AxisArray, LossReading, Recorder, Seed, TracedCall
+from netviz_core.backend_api import AxisArray, LossReading, Recorder, Seed, StoredTensor, TracedCall
 
 from .axes import AxisBook
 from .counting import example_of, parameter_count
@@ -17,6 +17,7 @@ from .inputs import images_among, prepare
 from .layers import KerasLayer, walk
 from .listening import Listener, explain, listening
 from .passes import build, losses_kept
+from .stored import LayerInFile, layers_in_file
 from .submodel import sub_model
 from .tensors import no_gradients
 
@@ -111,6 +112,10 @@ class KerasBackend:
     def parameter_count(self, model: Any) -> int:
         """Keras' own ``count_params()``, see `SupportsParameterCount`."""
         return parameter_count(model)
+
+    def layers_in_file(self, model: Any, tensors: Mapping[str, StoredTensor]) -> list[LayerInFile] | None:
+        """The layers with the values of a file of weights, see `SupportsWeightFiles`."""
+        return layers_in_file(model, tensors)
 
     def example_of(self, model: Any, shapes: Sequence[Sequence[int]] | None) -> Any:
         """Inputs of these shapes, or of those that the model declares, see `SupportsInputForms`."""

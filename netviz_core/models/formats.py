@@ -138,7 +138,7 @@ def _fitting(path: Path, start: bytes) -> Iterator[str]:
         if start.startswith(beginning) or text.startswith(beginning):
             raise FileFormatError(f"{str(path)!r} is {what}")
     if start.startswith(_HDF5):
-        yield from (".h5",) if holds_model(path) else (".weights.h5",)
+        yield from _of_hdf5(path)
     elif start.startswith(b"PK\x03\x04"):
         yield from _of_archive(path)
     elif start.startswith(b"\x80") and (_TORCH_MAGIC in start or not _key_of(path)):
@@ -147,6 +147,14 @@ def _fitting(path: Path, start: bytes) -> Iterator[str]:
         yield ".safetensors"
     elif start.startswith(b"{") and b"weight_map" in path.read_bytes():
         yield ".weights.json" if b".weights.h5" in path.read_bytes() else ".index.json"
+
+
+def _of_hdf5(path: Path) -> Iterator[str]:
+    try:
+        yield ".h5" if holds_model(path) else ".weights.h5"
+    except FileFormatError:
+        if not _key_of(path):
+            raise  # else the loader says in its own words that it is damaged
 
 
 def _of_archive(path: Path) -> Iterator[str]:

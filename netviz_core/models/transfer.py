@@ -14,7 +14,7 @@ from ..words.protocols import Layer, WeightTensor
 from .alignment import LayerMapping, LayerMatch, align
 from .checkpoint import FILE_OF_KERAS, Checkpoint
 from .flattening import reordered
-from .network import wrap
+from .network import Network, wrap
 
 _NEUTRAL = {
     "bias": 0.0,
@@ -115,8 +115,10 @@ def copy_weights(source: Any, target: Any, mapping: LayerMapping | None = None) 
       dense1 → dense1: bias (by name)
     """
     networks = wrap(source), wrap(target)
+    written = _as_written(*networks)
     (ours, inner_ours), (theirs, inner_theirs) = (
-        layers_to_pair(network.layers.values()) for network in networks
+        layers_to_pair(layers)
+        for layers in (written or networks[0].layers.values(), networks[1].layers.values())
     )
     inner = inner_ours | inner_theirs
     matches = align(
@@ -131,7 +133,7 @@ def copy_weights(source: Any, target: Any, mapping: LayerMapping | None = None) 
             f"no layer of the one model corresponds to one of the other: {_listed(ours)} against {_listed(theirs)}; "
             f"pair them with mapping={{…}}"
         )
-    plan = _Plan(across=networks[0].backend != networks[1].backend)
+    plan = _Plan(across=written is None and networks[0].backend != networks[1].backend)
     for match in matches:
         plan.add(match)
     skipped = [
@@ -141,6 +143,14 @@ def copy_weights(source: Any, target: Any, mapping: LayerMapping | None = None) 
     ]
     _write_all(plan.writes.values())
     return WeightTransfer(tuple(plan.copied), tuple(skipped))
+
+
+def _as_written(source: Network, target: Network) -> Sequence[Layer] | None:
+    """The layers of the target with what a file has for them, if such a model wrote it."""
+    read = getattr(target.adapter, "layers_in_file", None)
+    return (
+        read(target.native, source.native.tensors) if read and isinstance(source.native, Checkpoint) else None
+    )
 
 
 def _has_order(model: Any) -> bool:

@@ -276,6 +276,25 @@ class SupportsLosses(Protocol):
         """
 
 
+class SupportsWeightFiles(Protocol):
+    """Knows how its framework names weights in files. Opt-in."""
+
+    def layers_in_file(self, model: Any, tensors: Mapping[str, Any]) -> Sequence[Layer] | None:
+        """The layers of `model` with the values that a file has for them.
+
+        Parameters
+        ----------
+        model : native model
+        tensors : mapping
+            What the file holds: from name to `StoredTensor`.
+
+        Returns
+        -------
+        sequence of Layer, or None
+            None if the file is not one that such a model wrote: names or shapes differ.
+        """
+
+
 class SupportsOwnData(Protocol):
     """Opt-in: a backend whose models come with their data, their loss and the names of their classes."""
 
