@@ -53,7 +53,10 @@ def load_model(path: Path, trust: bool = False) -> keras.Model | keras.Layer | C
 
 def _loaded(path: Path, trust: bool) -> Any:
     """Have Keras load a file, under the suffix by which it tells what that is."""
-    suffix = ".keras" if zipfile.is_zipfile(path) else ".h5"
+    with path.open("rb") as file:
+        suffix = ".h5" if file.read(8) == b"\x89HDF\r\n\x1a\n" else ".keras"
+    if suffix == ".keras" and not zipfile.is_zipfile(path):
+        raise ValueError("it is neither a whole zip archive nor an HDF5 file")
     if path.name.endswith((suffix, ".hdf5")):
         return keras.saving.load_model(path, compile=False, safe_mode=not trust)
     with tempfile.TemporaryDirectory() as folder:

@@ -133,6 +133,9 @@ def _fitting(path: Path, start: bytes) -> Iterator[str]:
         raise FileFormatError(
             f"{str(path)!r} is empty; save it again, or, if it was downloaded, fetch it again"
         )
+    if start[8:9] == b"{" and int.from_bytes(start[:8], "little") < path.stat().st_size:
+        yield ".safetensors"  # first, as the length that it begins with may look like anything
+        return
     text = start.lstrip().lower()
     for beginning, what in _OPENED_ELSEWHERE.items():
         if start.startswith(beginning) or text.startswith(beginning):
@@ -143,8 +146,6 @@ def _fitting(path: Path, start: bytes) -> Iterator[str]:
         yield from _of_archive(path)
     elif start.startswith(b"\x80") and (_TORCH_MAGIC in start or not _key_of(path)):
         yield from _TORCH
-    elif start[8:9] == b"{" and int.from_bytes(start[:8], "little") < path.stat().st_size:
-        yield ".safetensors"
     elif start.startswith(b"{") and b"weight_map" in path.read_bytes():
         yield ".weights.json" if b".weights.h5" in path.read_bytes() else ".index.json"
 

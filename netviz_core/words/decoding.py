@@ -38,13 +38,14 @@ def decoding(path: str | Path, noun: str) -> Iterator[None]:
 
 def damaged(path: str | Path, noun: str, error: Exception) -> str:
     """The sentence on a file that could not be read, with the reason and what to do."""
+    reason = reason_of(error) if Path(path).stat().st_size else "it is empty"
     return (
-        f"{str(path)!r} is not a whole {noun} ({reason_of(error)}); "
+        f"{str(path)!r} is not a whole {noun} ({reason}); "
         f"save it again, or, if it was copied or downloaded, fetch it again"
     )
 
 
 def reason_of(error: BaseException) -> str:
-    """The first line of what an error says, without a full stop; its type if it says nothing."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0].rstrip(".:;")[:300] if lines else type(error).__name__
+    """The first sentence of what an error says; its type if it says nothing."""
+    lines = str(error).strip().splitlines()
+    return lines[0].partition(". ")[0].rstrip(".:; ")[:300] if lines else type(error).__name__
