@@ -11,7 +11,7 @@ returned, as `Observation`; `netviz_core.testing.ReferenceBackend` is the smalle
 from .captures.capture import Capture
 from .captures.recorder import Recorder, Slot
 from .measures.training import TrainingHistory, TrainingWatch
-from .models.checkpoint import Checkpoint, StoredTensor
+from .models.checkpoint import Checkpoint
 from .models.hdf5_files import load_weights_h5
 from .models.weights import Layout, Weight, by_name, positional_layout, widened
 from .plugins import get_backend, register_backend
@@ -94,7 +94,6 @@ __all__ = [
     "RecorderLike",
     "Seed",
     "Slot",
-    "StoredTensor",
     "SupportsAttention",
     "SupportsBuild",
     "SupportsDemo",

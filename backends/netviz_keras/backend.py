@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from netviz_core.backend_api import AxisArray, LossReading, Recorder, Seed, StoredTensor, TracedCall
+from netviz_core.backend_api import AxisArray, LossReading, Recorder, Seed, TracedCall
 
 from .axes import AxisBook
 from .counting import example_of, parameter_count
@@ -17,7 +17,7 @@ from .inputs import images_among, prepare
 from .layers import KerasLayer, walk
 from .listening import Listener, explain, listening
 from .passes import build, losses_kept
-from .stored import LayerInFile, layers_in_file
+from .stored import names_in_files
 from .submodel import sub_model
 from .tensors import no_gradients
 
@@ -113,9 +113,9 @@ class KerasBackend:
         """Keras' own ``count_params()``, see `SupportsParameterCount`."""
         return parameter_count(model)
 
-    def layers_in_file(self, model: Any, tensors: Mapping[str, StoredTensor]) -> list[LayerInFile] | None:
-        """The layers with the values of a file of weights, see `SupportsWeightFiles`."""
-        return layers_in_file(model, tensors)
+    def names_in_files(self, model: Any) -> Iterator[Mapping[str, Any]]:
+        """The model's variables by their names in files, see `SupportsWeightFiles`."""
+        return names_in_files(model)
 
     def example_of(self, model: Any, shapes: Sequence[Sequence[int]] | None) -> Any:
         """Inputs of these shapes, or of those that the model declares, see `SupportsInputForms`."""

@@ -57,7 +57,7 @@ def _loaded(path: Path, trust: bool) -> Any:
         suffix = ".h5" if file.read(8) == b"\x89HDF\r\n\x1a\n" else ".keras"
     if suffix == ".keras" and not zipfile.is_zipfile(path):
         raise ValueError("it is neither a whole zip archive nor an HDF5 file")
-    if path.name.endswith((suffix, ".hdf5")):
+    if path.name.endswith((suffix, ".hdf5") if suffix == ".h5" else suffix):
         return keras.saving.load_model(path, compile=False, safe_mode=not trust)
     with tempfile.TemporaryDirectory() as folder:
         named = Path(folder, f"model{suffix}")

@@ -51,18 +51,22 @@ def _of_keras_3(trees: list[_Tree]) -> Checkpoint:
     groups: dict[str, dict[str, StoredTensor]] = {}
     for name, tensor in tensors.items():
         groups.setdefault(name.rpartition("/")[0].removesuffix("/vars"), {})[name.rpartition("/")[2]] = tensor
-    optimizers = [path for path, numbered in groups.items() if _is_optimizer(path, numbered)]
-    kept = {
-        name: tensor for name, tensor in tensors.items() if not any(_stands_in(name, o) for o in optimizers)
+    apart = {
+        path: "an optimizer's state" for path, numbered in groups.items() if _is_optimizer(path, numbered)
     }
-    if optimizers and not kept:
+    if any(_stands_in(path, "metrics") for path in groups):  # a word that Keras keeps for itself in a model
+        apart["metrics"] = "the state of metrics"
+    kept = {
+        name: tensor
+        for name, tensor in tensors.items()
+        if not any(_stands_in(name, other) for other in apart)
+    }
+    if apart and not kept:
         raise FileFormatError(
             f"{str(trees[0].path)!r} holds the state of an optimizer, without a model's weights"
         )
-    names = _unique(
-        {path: _named(path, trees) for path in groups if not any(_stands_in(path, o) for o in optimizers)}
-    )
-    apart = dict.fromkeys(optimizers, "an optimizer's state")
+    paths = [path for path in groups if not any(_stands_in(path, other) for other in apart)]
+    names = _unique({path: _named(path, trees) for path in paths})
     return Checkpoint(kept, ordered=False, names=names, apart=apart, type_name="weights of Keras")
 
 

@@ -68,8 +68,12 @@ def _told(apart: Mapping[str, str]) -> str:
     return ", ".join(f"{name} ({what})" for name, what in apart.items())
 
 
-def _level(state: Mapping[Any, Any], outermost: bool = False) -> _Level:
+def _level(state: Mapping[Any, Any], outermost: bool = False, beside: bool = False) -> _Level:
+    """The entries of a mapping; `beside` says that it stands in one of other things than weights."""
     level = _Level()
+    beside = not outermost and (
+        beside or any(isinstance(value, (str, int, float)) for value in state.values())
+    )
     for key, value in state.items():
         name = str(key)
         if isinstance(value, (list, tuple)) and value and all(isinstance(v, Mapping) for v in value):
@@ -79,14 +83,14 @@ def _level(state: Mapping[Any, Any], outermost: bool = False) -> _Level:
         elif isinstance(value, Mapping) and _is_optimizer(value):
             level.apart[name] = "an optimizer's state"
         elif isinstance(value, Mapping):
-            below = _level(value)
+            below = _level(value, beside=beside)
             if not below.empty or below.apart:
                 level.below[name] = below
             level.plain |= below.empty and bool(value)
         else:
             level.plain = True
     level.plain |= any("optimizer" in what for what in level.apart.values())
-    _set_bookkeeping_apart(level, outermost)
+    _set_bookkeeping_apart(level, outermost, beside)
     _set_averages_apart(level)
     return level
 
@@ -100,10 +104,10 @@ def _is_optimizer(state: Mapping[Any, Any]) -> bool:
     return heads == {"state", "param_groups"}
 
 
-def _set_bookkeeping_apart(level: _Level, outermost: bool) -> None:
+def _set_bookkeeping_apart(level: _Level, outermost: bool, beside: bool) -> None:
     """Numbers of steps, best scores, random states and such, which stand beside state dicts or by themselves."""
     models = any(not below.empty for below in level.below.values())
-    scores = level.plain and not any(value.shape for value in level.tensors.values())
+    scores = (level.plain or beside) and not any(value.shape for value in level.tensors.values())
     random = all(_is_random_state(value) for value in level.tensors.values())
     own = (scores or random) and not outermost
     for name, value in list(level.tensors.items()):

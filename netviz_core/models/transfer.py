@@ -14,7 +14,8 @@ from ..words.protocols import Layer, WeightTensor
 from .alignment import LayerMapping, LayerMatch, align
 from .checkpoint import FILE_OF_KERAS, Checkpoint
 from .flattening import reordered
-from .network import Network, wrap
+from .network import wrap
+from .stored import as_written
 
 _NEUTRAL = {
     "bias": 0.0,
@@ -79,7 +80,8 @@ class _Write(NamedTuple):
 def copy_weights(source: Any, target: Any, mapping: LayerMapping | None = None) -> WeightTransfer:
     """Give one model the weights of another, across frameworks.
 
-    Layers are paired by `mapping`, by equal paths, and in order of equal kind and shapes: the order in
+    What a model's own framework wrote of its weights goes back by the names in the file. Else
+    layers are paired by `mapping`, by equal paths, and in order of equal kind and shapes: the order in
     which each model lists them. Where the two list them in different orders, it is that ``among equals``,
     and two branches of equal shapes may be exchanged: `compare` finds that, and `mapping` mends it. Where the two
     see flattened features in different orders, kernels are permuted to match, which the report tells.
@@ -115,7 +117,7 @@ def copy_weights(source: Any, target: Any, mapping: LayerMapping | None = None) 
       dense1 → dense1: bias (by name)
     """
     networks = wrap(source), wrap(target)
-    written = _as_written(*networks)
+    written = as_written(*networks)
     (ours, inner_ours), (theirs, inner_theirs) = (
         layers_to_pair(layers)
         for layers in (written or networks[0].layers.values(), networks[1].layers.values())
@@ -143,14 +145,6 @@ def copy_weights(source: Any, target: Any, mapping: LayerMapping | None = None) 
     ]
     _write_all(plan.writes.values())
     return WeightTransfer(tuple(plan.copied), tuple(skipped))
-
-
-def _as_written(source: Network, target: Network) -> Sequence[Layer] | None:
-    """The layers of the target with what a file has for them, if such a model wrote it."""
-    read = getattr(target.adapter, "layers_in_file", None)
-    return (
-        read(target.native, source.native.tensors) if read and isinstance(source.native, Checkpoint) else None
-    )
 
 
 def _has_order(model: Any) -> bool:

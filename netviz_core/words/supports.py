@@ -277,21 +277,12 @@ class SupportsLosses(Protocol):
 
 
 class SupportsWeightFiles(Protocol):
-    """Knows how its framework names weights in files. Opt-in."""
+    """Knows how its framework names tensors in files of weights. Opt-in."""
 
-    def layers_in_file(self, model: Any, tensors: Mapping[str, Any]) -> Sequence[Layer] | None:
-        """The layers of `model` with the values that a file has for them.
+    def names_in_files(self, model: Any) -> Iterable[Mapping[str, Any]]:
+        """The model's tensors by the names that they have in files, once for each way of naming them.
 
-        Parameters
-        ----------
-        model : native model
-        tensors : mapping
-            What the file holds: from name to `StoredTensor`.
-
-        Returns
-        -------
-        sequence of Layer, or None
-            None if the file is not one that such a model wrote: names or shapes differ.
+        The ``identity`` of a weight that lies in such a tensor is a tuple that begins with the tensor's id.
         """
 
 

@@ -29,6 +29,7 @@ OPTIMIZER = {"state": MOMENTS, "param_groups": [{"lr": 0.1, "params": [0]}]}
         ({"model": model(), "epoch": np.array(3), "rng": np.zeros(5056, np.uint8)}, ["model.fc"]),
         ({"model": model(), "rng": {"cpu": np.zeros(5056, np.uint8)}}, ["model.fc"]),
         ({"model": model(), "loss": np.array(0.3), "class_weights": np.ones(3), "epoch": 3}, ["model.fc"]),
+        ({"model": model(), "calls": {"Best": {"of": "loss", "k": {"a": np.array(0.3)}}}, "epoch": 3}, ["model.fc"]),
         ({"model": model(), "model_ema": model(), "epoch": 3}, ["model.fc"]),
         ({"model": model(), "swa": {"n_averaged": np.array(3), "module.fc.weight": np.ones((3, 2))}}, ["model.fc"]),
         ({"generator": model("a"), "discriminator": model("a")}, ["generator.a", "discriminator.a"]),

@@ -146,3 +146,13 @@ def test_a_shard_that_is_missing_is_named(tmp_path: Path) -> None:
     os.unlink(tmp_path / "own_00001.weights.h5")
     with pytest.raises(nv.FileFormatError, match=r"'own_00001.weights.h5' is not beside it"):
         nv.wrap(path)
+
+
+def test_metrics_are_no_weights(tmp_path: Path) -> None:
+    """Keras 2 wrote theirs beside the layers."""
+    saved, model, path = _random(nested, 1), _random(nested, 2), tmp_path / "old.weights.h5"
+    saved.save_weights(path)
+    with h5py.File(path, "a") as file:
+        file["metrics/mean/vars/0"] = np.float32(3)
+    assert nv.summary(path).total_parameters == saved.count_params()
+    assert not nv.copy_weights(path, model).skipped
