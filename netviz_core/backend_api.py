@@ -33,10 +33,13 @@ from .words.errors import (
     as_integer,
     nearest,
 )
+from .words.given import shown
+from .words.inputs import require_input
 from .words.observations import Coverage, HeldValue, Observation, Ready, blank
-from .words.operations import OPERATIONS, OUTPUT, word_for
+from .words.operations import NOT_FOLLOWED, OPERATIONS, OUTPUT, word_for
 from .words.protocols import KINDS, Backend, Layer, LayerSelection, RecorderLike, WeightTensor
-from .words.structure import leaves, replaced
+from .words.restoring import Keeper
+from .words.structure import leaves, others, replaced
 from .words.supports import (
     LossReading,
     ParameterForm,
@@ -63,6 +66,7 @@ from .words.supports import (
 
 __all__ = [
     "KINDS",
+    "NOT_FOLLOWED",
     "OPERATIONS",
     "OUTPUT",
     "SPATIAL_AXES",
@@ -81,6 +85,7 @@ __all__ = [
     "FileFormatError",
     "HeldValue",
     "InputError",
+    "Keeper",
     "Layer",
     "LayerNotFoundError",
     "LayerSelection",
@@ -127,11 +132,14 @@ __all__ = [
     "leaves",
     "load_weights_h5",
     "nearest",
+    "others",
     "positional_axes",
     "positional_layout",
     "reason_of",
     "register_backend",
     "replaced",
+    "require_input",
+    "shown",
     "widened",
     "word_for",
 ]

@@ -15,8 +15,9 @@ from .comparing.telling.view import Comparison
 from .comparing.telling.view_details import HistogramPair
 from .graphs.export import sizes
 from .graphs.folding import foldings
-from .graphs.view import Graph, GraphEdge, GraphGroup, GraphNode
-from .measures.similarity import SimilarityMatrix
+from .graphs.parts import GraphEdge, GraphGroup, GraphNode
+from .graphs.view import Graph
+from .measures.similarity_view import SimilarityMatrix
 from .views.base import View
 from .views.heatmap import Heatmap
 from .views.histogram import Histogram, HistogramRows

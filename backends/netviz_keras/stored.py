@@ -21,7 +21,7 @@ def names_in_files(model: Any) -> Iterator[dict[str, Any]]:
     }
 
 
-class _Names(saving_lib.H5IOStore):  # type: ignore[misc]
+class _Names(saving_lib.H5IOStore):
     """What Keras would write to a file, by the names in it; nothing is written."""
 
     def __init__(self) -> None:

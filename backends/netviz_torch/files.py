@@ -1,4 +1,4 @@
-"""Opens what ``torch.export.save`` and ``torch.save`` write."""
+"""Opens saved PyTorch models: what ``torch.export.save`` and ``torch.save`` write."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def _called(path: Path) -> list[str]:
         for _ in range(4):  # two numbers and what the machine was like stand before the object
             for opcode, argument, _ in pickletools.genops(file):
                 if opcode.name == "GLOBAL":
-                    found.add(argument.replace(" ", "."))
+                    found.add(str(argument).replace(" ", "."))
                 elif opcode.name == "STACK_GLOBAL":
                     found.add(".".join(strings[-2:]))
                 elif isinstance(argument, str):

@@ -15,6 +15,7 @@ from ..captures.batches import as_numbers
 from ..models.network import Network
 from ..views.overlays import named_class
 from ..words.errors import InputError, nearest
+from ..words.given import shown
 from ..words.supports import LossReading
 
 Array = np.ndarray[Any, Any]
@@ -100,7 +101,7 @@ def losses_of(network: Network, loss: Any, native_output: Any, targets: Any) -> 
     if not hasattr(network.adapter, "losses"):
         known = ", ".join(map(repr, _BY_NAME))
         raise InputError(
-            f"loss={loss!r} cannot be taken by the {network.backend} backend; give one of {known}"
+            f"loss={shown(loss)} cannot be taken by the {network.backend} backend; give one of {known}"
         )
     reading: LossReading = network.adapter.losses(network.native, loss, native_output, targets)
     return reading

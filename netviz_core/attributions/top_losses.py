@@ -15,9 +15,11 @@ import numpy as np
 from ..captures.batches import as_numbers, batches_of, is_array, kept, labelled, part, size_of
 from ..models.network import Network, wrap
 from ..views.overlays import Overlays, padded
+from ..words.arguments import require_fitting
 from ..words.errors import InputError, NetvizError, as_integer
 from ..words.structure import leaves
-from .cam import activation_map, class_names, input_images, require_method
+from .cam import activation_map, class_names, input_images
+from .cam_methods import require_method
 from .losses import Verdict, losses_of, verdicts
 from .questions import Question, score_of
 
@@ -139,6 +141,7 @@ def top_losses(
     Notes
     -----
     The data is read once, in evaluation mode; only `k` examples are held in memory.
+    Why the arguments come in this order: see `netviz_core.attributions`.
 
     Examples
     --------
@@ -148,6 +151,8 @@ def top_losses(
     >>> len(worst.rows), worst.count, worst.heat.shape
     (3, 20, (3, 8, 8))
     """
+    given = {"model": model, "k": k, "data": data}
+    require_fitting("top_losses", given, "k", _is_count, "k is a whole number of examples")
     if as_integer(k, "k") < 1:
         raise InputError(f"k={k} examples leave nothing to show; give a positive number")
     network = wrap(model)
@@ -183,6 +188,10 @@ def top_losses(
         count=count,
         confusions=tuple((actual, found, times) for (actual, found), times in confused.most_common()),
     )
+
+
+def _is_count(value: Any) -> bool:
+    return hasattr(value, "__index__") and not getattr(value, "shape", ())
 
 
 def _judged(

@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from ..captures.capture import Capture
-from ..captures.files import opened
+from ..captures.saved import opened
 from ..models.formats import suffixes
 from ..models.network import Network, wrap
 from ..words.errors import FileFormatError, InputError, NetvizError, nearest

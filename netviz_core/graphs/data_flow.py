@@ -12,7 +12,8 @@ from ..words.errors import UnsupportedError
 from ..words.operations import OPERATIONS, word_for
 from ..words.protocols import Layer
 from ..words.supports import TensorForm, TracedCall
-from .view import Graph, GraphEdge, GraphGroup, GraphNode
+from .parts import GraphEdge, GraphGroup, GraphNode
+from .view import Graph
 
 __all__ = ["OPERATIONS", "graph"]
 

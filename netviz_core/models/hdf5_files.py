@@ -143,7 +143,7 @@ def _text(value: Any) -> str:
 @contextmanager
 def _hdf5(path: Path) -> Iterator[Any]:
     try:
-        import h5py  # type: ignore[import-not-found,import-untyped,unused-ignore]
+        import h5py  # here, as few need it
     except ImportError as error:
         raise UnsupportedError(
             f"reading {str(path)!r} needs h5py; to install it: pip install h5py"

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any
 
 from ..plugins import backend_for, tensor_to_numpy
 from ..words.arrays import AxisArray, require_known_axes
 from ..words.errors import InputError, LayerNotFoundError, UnsupportedError, nearest
+from ..words.given import shown
 from ..words.protocols import Backend, Layer, LayerSelection, WeightTensor
+from ..words.selection import selected
 
 
 class Network:
@@ -60,12 +63,9 @@ class Network:
         """
         if not isinstance(path, str):
             raise InputError(
-                f"layers are named by their path, a string such as '0' or 'conv1'; {path!r} was given"
+                f"layers are named by their path, a string such as '0' or 'conv1'; {shown(path)} was given"
             )
-        layers = self.layers
-        if path in layers:
-            return layers[path]
-        matches = _matches(layers, path)
+        matches = self.select(path)
         if len(matches) > 1:
             raise LayerNotFoundError(
                 f"{path!r} fits {len(matches)} layers, of which one is needed: {_some(matches)}"
@@ -100,15 +100,10 @@ class Network:
         LayerNotFoundError
             If nothing is left: each path or glob must match something.
         """
-        everything = self.layers
-        if callable(layers):
-            chosen = [layer for layer in everything.values() if layers(layer)]
-        else:
-            patterns = _patterns(layers)
-            wanted = {layer.path for pattern in patterns for layer in _matches(everything, pattern)}
-            chosen = [layer for path, layer in everything.items() if path in wanted]
+        known = self.layers
+        chosen = [known[path] for path in selected(layers, known, partial(_absent, known))]
         if kind is not None and not isinstance(kind, str):
-            raise InputError(f"kind={kind!r} is not a string such as 'conv2d'")
+            raise InputError(f"kind={shown(kind)} is not a string such as 'conv2d'")
         if kind is not None:
             kinds = {layer.kind for layer in chosen}
             chosen = [layer for layer in chosen if fnmatchcase(layer.kind, kind)]
@@ -116,8 +111,6 @@ class Network:
                 raise LayerNotFoundError(
                     f"no layer chosen is of kind {kind!r}; {nearest(kind, sorted(kinds))}"
                 )
-        if not chosen:
-            raise LayerNotFoundError(f"the function given chose none of the {len(everything)} layers")
         return chosen
 
     @property
@@ -234,24 +227,9 @@ def wrap(model: Any, *, trust: bool = False) -> Network:
     return Network(backend_for(model), model)
 
 
-def _patterns(layers: object) -> list[str]:
-    if isinstance(layers, str):
-        return [layers]
-    if isinstance(layers, Sequence) and layers and all(isinstance(item, str) for item in layers):
-        return list(layers)
-    raise InputError(
-        f"layers={layers!r} chooses nothing; give a path, a glob, a list of them, or a function of a layer"
-    )
-
-
-def _matches(layers: Mapping[str, Layer], pattern: str) -> list[Layer]:
-    if pattern in layers:
-        return [layers[pattern]]
-    found = [layer for path, layer in layers.items() if fnmatchcase(path, pattern)]
-    if not found:
-        known = nearest(pattern, filter(None, layers)) or "the model has none, or is not built yet"
-        raise LayerNotFoundError(f"there is no layer {pattern!r}; {known}")
-    return found
+def _absent(layers: Iterable[str], name: str) -> str:
+    known = nearest(name, filter(None, layers)) or "the model has none, or is not built yet"
+    return f"there is no layer {name!r}; {known}"
 
 
 def _some(layers: Sequence[Layer], limit: int = 4) -> str:
@@ -270,7 +248,7 @@ def weight_of(network: Network, path: str, name: str) -> tuple[Layer, WeightTens
         If the layer has no such weight: says which it has, or which layers have one.
     """
     if not isinstance(name, str):
-        raise InputError(f"weight={name!r} is not a string such as 'kernel'")
+        raise InputError(f"weight={shown(name)} is not a string such as 'kernel'")
     layer = network[path]
     weights = layer.weights
     for weight in weights.values():

@@ -23,7 +23,7 @@ import pytest
 
 from .. import plugins
 from ..captures.capture import Capture, capture, recording
-from ..captures.files import load_capture
+from ..captures.saved import load_capture
 from ..models.network import Network, wrap
 from ..words.arrays import Activation
 from ..words.errors import CaptureTooLargeError, LayerNotFoundError

@@ -212,6 +212,14 @@ def test_weights_are_drawn_over_each_other():
     assert ax.get_ylim()[1] >= max(view.a.counts.max(), view.b.counts.max())
 
 
+def test_pairs_of_weights_side_by_side_keep_their_own_axes():
+    a = normal(1000)
+    views = [weights_apart(a, a + apart).weight_histograms(bins=20) for apart in (0.5, 9.0)]
+    axes = nv.side_by_side(*views).plot()
+    assert [footer_of(ax)[-1] for ax in axes] == ["differ by 0.5 at most", "differ by 9 at most"]
+    assert axes[0].get_xlim()[1] < axes[1].get_xlim()[1]
+
+
 def test_weights_that_are_not_shown_are_counted():
     a = np.array([1.0, np.nan, np.inf, 2.0])
     ax = weights_apart(a, np.full(4, np.nan)).weight_histograms().plot()
