@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from ..captures.capture import Capture
 from ..captures.saved import opened
-from ..models.formats import suffixes
+from ..models.formats import listed, suffixes
 from ..models.network import Network, wrap
 from ..words.errors import FileFormatError, InputError, NetvizError, nearest
 from .messages import described
@@ -71,7 +71,7 @@ def _named(text: str) -> Any:
     if not (module and separator and name):
         raise InputError(
             f"{text!r} is neither a file nor a name in a module; give a saved model "
-            f"({', '.join(suffixes())}) or package.module:name"
+            f"({listed()}) or package.module:name"
         )
     return _made(_attribute(_module(module), name), text)
 

@@ -89,7 +89,7 @@ def load(path: Path, trust: bool) -> Any:
         if _key_of(path):
             raise FileNotFoundError(2, "No such file", str(path))
         raise FileFormatError(
-            f"there is no file {str(path)!r}, nor does its name end as one that is opened: {_known()}"
+            f"there is no file {str(path)!r}, nor does its name end as one that is opened: {listed()}"
         )
     return _loader_for(path)(path, trust=trust)
 
@@ -104,8 +104,9 @@ def suffixes() -> list[str]:
     return sorted({*loaders.names(), *_OWN})
 
 
-def _known() -> str:
-    return ", ".join(suffixes())
+def listed() -> str:
+    """The ends of the names of files that models are known by, for messages; indices are known by their own."""
+    return ", ".join(end for end in suffixes() if not end.endswith(".json"))
 
 
 def _loader_for(path: Path) -> Callable[..., Any]:
@@ -118,8 +119,8 @@ def _loader_for(path: Path) -> Callable[..., Any]:
         if elsewhere:
             raise FileFormatError(f"{str(path)!r} is {elsewhere}")
         raise FileFormatError(
-            f"cannot tell what {str(path)!r} is, neither from what it holds nor from its suffix; "
-            f"known suffixes: {_known()}"
+            f"cannot tell from its suffix how to load {str(path)!r}; known suffixes: {listed()}; "
+            f"nor does it begin like a file of these"
         )
     if fitting and key not in fitting and key in (*_TOLD, ""):
         key = fitting[0]
