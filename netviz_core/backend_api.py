@@ -11,9 +11,12 @@ returned, as `Observation`; `netviz_core.testing.ReferenceBackend` is the smalle
 from .captures.capture import Capture
 from .captures.recorder import Recorder, Slot
 from .measures.training import TrainingHistory, TrainingWatch
+from .models.checkpoint import Checkpoint
+from .models.hdf5_files import load_weights_h5
 from .models.weights import Layout, Weight, by_name, positional_layout, widened
 from .plugins import get_backend, register_backend
 from .words.arrays import SPATIAL_AXES, Activation, AxisArray, canonical_axes, positional_axes
+from .words.decoding import decoding, reason_of
 from .words.errors import (
     AmbiguousKeyError,
     AxisError,
@@ -55,6 +58,7 @@ from .words.supports import (
     SupportsParameterForms,
     SupportsRandomness,
     SupportsTensors,
+    SupportsWeightFiles,
     SupportsWeightGradients,
     TensorForm,
     TracedCall,
@@ -76,6 +80,7 @@ __all__ = [
     "Capture",
     "CaptureError",
     "CaptureTooLargeError",
+    "Checkpoint",
     "Coverage",
     "FileFormatError",
     "HeldValue",
@@ -108,6 +113,7 @@ __all__ = [
     "SupportsParameterForms",
     "SupportsRandomness",
     "SupportsTensors",
+    "SupportsWeightFiles",
     "SupportsWeightGradients",
     "TensorForm",
     "TracedCall",
@@ -121,12 +127,15 @@ __all__ = [
     "blank",
     "by_name",
     "canonical_axes",
+    "decoding",
     "get_backend",
     "leaves",
+    "load_weights_h5",
     "nearest",
     "others",
     "positional_axes",
     "positional_layout",
+    "reason_of",
     "register_backend",
     "replaced",
     "require_input",

@@ -274,7 +274,7 @@ def _is_installed(root_module: str) -> bool:
 _backends = Registry("netviz.backends", "backend", ("name", "accepts", "layers", "run", "record"))
 _renderers = Registry("netviz.renderers", "renderer", ("name", "suffixes", "plot", "save", "png"))
 loaders = Registry("netviz.loaders", "loader")
-"""What opens a saved model, by the file's suffix."""
+"""What opens a saved model of a framework, by the file's suffix."""
 
 
 def list_backends() -> Mapping[str, PluginStatus]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,6 +17,7 @@ from .inputs import images_among, prepare
 from .layers import KerasLayer, walk
 from .listening import Listener, explain, listening
 from .passes import build, unchanged
+from .stored import names_in_files
 from .submodel import sub_model
 from .tensors import no_gradients
 
@@ -117,6 +118,10 @@ class KerasBackend:
     def parameters_of(self, layer: KerasLayer) -> Iterator[ParameterForm]:
         """A layer's own variables, see `netviz_core.backend_api.SupportsParameterForms`."""
         return parameters_of(layer.native)
+
+    def names_in_files(self, model: Any) -> Iterator[Mapping[str, Any]]:
+        """The model's variables by their names in files, see `SupportsWeightFiles`."""
+        return names_in_files(model)
 
     def example_of(self, model: Any, shapes: Sequence[Sequence[int]] | None) -> Any:
         """Inputs of these shapes, or of those that the model declares, see `SupportsInputForms`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -94,6 +94,11 @@ class TorchBackend:
     def parameters_of(self, layer: TorchLayer) -> Iterator[ParameterForm]:
         """A module's own parameters, see `netviz_core.backend_api.SupportsParameterForms`."""
         return parameters_of(layer.native)
+
+    def names_in_files(self, model: nn.Module) -> Iterator[Mapping[str, torch.Tensor]]:
+        """The model's state dict, see `netviz_core.backend_api.SupportsWeightFiles`."""
+        state = unwrapped(model).state_dict(keep_vars=True)
+        yield {name: tensor for name, tensor in state.items() if isinstance(tensor, torch.Tensor)}
 
     def example_of(self, model: nn.Module, shapes: Sequence[Sequence[int]] | None) -> Any:
         """Inputs of these shapes, see `netviz_core.backend_api.SupportsInputForms`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
+import pickletools
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from netviz_core.backend_api import FileFormatError
+from netviz_core.backend_api import FileFormatError, decoding
+
+_TRUST = "if you trust where it comes from, say trust=True (--trust on the command line)"
 
 
 def load_exported(path: Path, trust: bool = False) -> nn.Module:
@@ -28,22 +30,17 @@ def load_exported(path: Path, trust: bool = False) -> nn.Module:
     FileFormatError
         If the file is no exported program, or `trust` is not given.
     """
-    if not zipfile.is_zipfile(path):
-        raise FileFormatError(
-            f"{str(path)!r} is not an exported PyTorch program, which is a zip archive; "
-            f"was it written whole, by torch.export.save?"
-        )
-    if not trust:
-        raise FileFormatError(
-            f"loading {str(path)!r} lets the file run code, since PyTorch unpickles it; "
-            f"if you trust where it comes from, say trust=True (--trust on the command line)"
-        )
-    try:
+    with decoding(path, "exported PyTorch program, as torch.export.save writes it,"):
+        if not zipfile.is_zipfile(path):
+            raise FileFormatError(
+                f"{str(path)!r} is not an exported PyTorch program, which is a zip archive; "
+                f"was it written whole, by torch.export.save?"
+            )
+        if not trust:
+            raise FileFormatError(
+                f"loading {str(path)!r} lets the file run code, since PyTorch unpickles it; {_TRUST}"
+            )
         return torch.export.unflatten(torch.export.load(path))
-    except Exception as error:
-        raise FileFormatError(
-            f"{str(path)!r} could not be loaded as an exported PyTorch program: {error}"
-        ) from error
 
 
 def load_saved(path: Path, trust: bool = False) -> Any:
@@ -56,14 +53,52 @@ def load_saved(path: Path, trust: bool = False) -> Any:
     FileFormatError
         If the file is damaged, or holds more than tensors and `trust` is not given.
     """
+    with decoding(path, "file of torch.save"):
+        try:
+            return torch.load(path, map_location="cpu", weights_only=not trust, mmap=zipfile.is_zipfile(path))
+        except (AttributeError, ImportError) as error:
+            raise FileFormatError(
+                f"{str(path)!r} needs code that is not there: {error}; define, import or install it, then load again"
+            ) from error
+        except Exception as error:
+            beyond = [] if trust else _beyond_tensors(path)
+            if not beyond:
+                raise
+            raise FileFormatError(
+                f"{str(path)!r} holds more than tensors ({', '.join(beyond[:4])}), and opening it could run code; "
+                f"save the state_dict() alone, or, {_TRUST}"
+            ) from error
+
+
+def _beyond_tensors(path: Path) -> list[str]:
+    """What a whole file has that PyTorch does not load unless it is trusted; nothing if it is damaged."""
     try:
-        return torch.load(path, map_location="cpu", weights_only=not trust, mmap=zipfile.is_zipfile(path))
-    except pickle.UnpicklingError as error:
-        if trust:
-            raise FileFormatError(f"{str(path)!r} is not a whole file of torch.save: {error}") from error
-        raise FileFormatError(
-            f"{str(path)!r} holds more than tensors, or is damaged, and opening it could run code; save the "
-            f"state_dict() alone, or, if you trust where it comes from, say trust=True (--trust on the command line)"
-        ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise FileFormatError(f"{str(path)!r} is not a whole file of torch.save: {error}") from error
+        if not zipfile.is_zipfile(path):
+            return _called(path)
+        with zipfile.ZipFile(path) as archive:
+            if any(member.endswith("constants.pkl") for member in archive.namelist()):
+                return ["a TorchScript program"]
+            for member in archive.namelist():
+                if member.endswith("data.pkl"):
+                    archive.read(member)  # raises if a byte has changed
+        return sorted(map(str, torch.serialization.get_unsafe_globals_in_checkpoint(str(path))))
+    except Exception:
+        return []
+
+
+def _called(path: Path) -> list[str]:
+    """The classes and functions that a plain pickle, as PyTorch wrote before 1.6, names; it is not run."""
+    found, strings = set(), [""]
+    with path.open("rb") as file:
+        for _ in range(4):  # two numbers and what the machine was like stand before the object
+            for opcode, argument, _ in pickletools.genops(file):
+                if opcode.name == "GLOBAL":
+                    found.add(str(argument).replace(" ", "."))
+                elif opcode.name == "STACK_GLOBAL":
+                    found.add(".".join(strings[-2:]))
+                elif isinstance(argument, str):
+                    strings.append(argument)
+            if file.read(1) != b"\x80":
+                break
+            file.seek(-1, 1)
+    return sorted(name for name in found if not name.startswith(("torch.", "collections.OrderedDict")))

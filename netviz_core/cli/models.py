@@ -9,14 +9,13 @@ import os
 import pkgutil
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
 from ..captures.capture import Capture
 from ..captures.saved import opened
+from ..models.formats import listed, suffixes
 from ..models.network import Network, wrap
-from ..plugins import loaders
 from ..words.errors import FileFormatError, InputError, NetvizError, nearest
 from .messages import described
 
@@ -56,7 +55,7 @@ def open_model_or_capture(text: str, *, trust: bool = False) -> Network | Captur
 
 def _opened_by(opener: Callable[..., Opened], text: str, trust: bool) -> Opened:
     """What `opener` makes of a file, or of the object that has this name in a module."""
-    if Path(text).suffix.lower() not in loaders.names() and not os.path.exists(text):
+    if not text.lower().endswith(tuple(suffixes())) and not os.path.exists(text):
         return opener(_named(text), trust=trust)
     try:
         return opener(text, trust=trust)
@@ -72,7 +71,7 @@ def _named(text: str) -> Any:
     if not (module and separator and name):
         raise InputError(
             f"{text!r} is neither a file nor a name in a module; give a saved model "
-            f"({', '.join(loaders.names())}) or package.module:name"
+            f"({listed()}) or package.module:name"
         )
     return _made(_attribute(_module(module), name), text)
 

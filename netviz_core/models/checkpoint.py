@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -20,6 +19,8 @@ from .weights import Layout, Weight, positional_layout
 
 if TYPE_CHECKING:
     from ..words.protocols import RecorderLike
+
+ToNumpy = Callable[[Any], np.ndarray[Any, Any]]
 
 
 @dataclass(frozen=True)
@@ -40,36 +41,41 @@ class Checkpoint:
         From native name to `StoredTensor`.
     ordered : bool
         Whether their order is that of the model, rather than the alphabet's.
+    names : mapping, optional
+        From the path of a layer in the file to its path in the model, where a file tells both.
+    apart : mapping, optional
+        What else is there, by its name, and what it is, such as an optimizer's state.
+    type_name : str
+        What it is, in a few words: the class of the model where it is told.
+    refusal : str
+        Why there is no more than weights, and how there might be.
     """
 
-    def __init__(self, tensors: Mapping[str, StoredTensor], ordered: bool = True) -> None:
+    def __init__(
+        self,
+        tensors: Mapping[str, StoredTensor],
+        ordered: bool = True,
+        *,
+        names: Mapping[str, str] | None = None,
+        apart: Mapping[str, str] | None = None,
+        type_name: str = "state dict",
+        refusal: str = "a checkpoint holds weights and no computation; give the model itself",
+    ) -> None:
         self.tensors = dict(tensors)
         self.ordered = ordered
+        self.names = dict(names or {})
+        self.apart = dict(apart or {})
+        self.type_name = type_name
+        self.refusal = refusal
 
+    def __repr__(self) -> str:
+        return f"<Checkpoint of {len(self.tensors)} tensors: {self.described}>"
 
-def from_mapping(state: Mapping[str, Any], read: Callable[[Any], np.ndarray[Any, Any]]) -> Checkpoint | None:
-    """See a state dict as a checkpoint, or nothing if there is no tensor in it.
-
-    Parameters
-    ----------
-    state : mapping
-        From name to tensor, or to a mapping of tensors.
-    read : callable
-        Brings a tensor to NumPy.
-    """
-    tensors = {
-        name: StoredTensor(tuple(value.shape), str(value.dtype).rpartition(".")[2], partial(read, value))
-        for name, value in _flattened(state)
-    }
-    return Checkpoint(tensors) if tensors else None
-
-
-def _flattened(state: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in state.items():
-        if isinstance(value, Mapping):
-            yield from _flattened(value, f"{prefix}{name}.")
-        elif hasattr(value, "shape") and hasattr(value, "dtype"):
-            yield f"{prefix}{name}", value
+    @property
+    def described(self) -> str:
+        """What it is, and what of the file is left out."""
+        left_out = ", ".join(f"{name} ({what})" for name, what in self.apart.items())
+        return f"{self.type_name}, without {left_out}" if left_out else self.type_name
 
 
 @dataclass(frozen=True)
@@ -105,11 +111,14 @@ class CheckpointBackend:
             kind, rules = _recognised(path, tensors, after)
             weights = _weights(tensors, rules)
             made_by = FILE_OF_KERAS if _is_of_keras(tensors) else "state dict"
-            yield StoredLayer(path, kind if path else "container", weights, dict(tensors), made_by)
+            shown = model.names.get(path, path)
+            if not path:
+                kind, made_by = "container", model.described
+            yield StoredLayer(shown, kind, weights, dict(tensors), made_by)
 
     def run(self, model: Checkpoint, inputs: Any, recorder: RecorderLike | None = None) -> NoReturn:
         """Refuse: there is nothing to run."""
-        raise UnsupportedError("a checkpoint holds weights and no computation; give the model itself")
+        raise UnsupportedError(model.refusal)
 
     def record(self, model: Checkpoint, recorder: RecorderLike) -> AbstractContextManager[None]:
         """Refuse: there is nothing to run."""

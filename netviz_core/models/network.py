@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any
 
-from ..plugins import backend_for, loaders, tensor_to_numpy
+from ..plugins import backend_for, tensor_to_numpy
 from ..words.arrays import AxisArray, require_known_axes
-from ..words.errors import FileFormatError, InputError, LayerNotFoundError, UnsupportedError, nearest
+from ..words.errors import InputError, LayerNotFoundError, UnsupportedError, nearest
 from ..words.given import shown
 from ..words.protocols import Backend, Layer, LayerSelection, WeightTensor
 from ..words.selection import selected
@@ -182,8 +182,9 @@ def wrap(model: Any, *, trust: bool = False) -> Network:
     Parameters
     ----------
     model : native model, state dict, path, or Network
-        A path is that of a saved model or of weights alone, in a format that an installed
-        backend reads. A `Network` is returned as it is.
+        A path is that of a saved model or of weights alone, a file or a folder, in a format that an
+        installed backend reads; of a checkpoint for training, the models' weights are taken. A `Network` is
+        returned as it is.
     trust : bool
         Allow a file to run code while it is loaded, as unpickling does. Only for files that
         you made yourself.
@@ -199,7 +200,7 @@ def wrap(model: Any, *, trust: bool = False) -> Network:
     BackendLoadError, BackendConflictError
         If its backend cannot be had.
     FileFormatError
-        If a file is not what its suffix promises, or would have to be trusted.
+        If a file is damaged, is nothing that can be opened, or would have to be trusted.
 
     Examples
     --------
@@ -210,31 +211,20 @@ def wrap(model: Any, *, trust: bool = False) -> Network:
     if isinstance(model, Network):
         return model
     if isinstance(model, (str, os.PathLike)):
-        model = _load(os.fspath(model), trust)
-    # Here, since most models are none of these, and the import of netviz is to stay quick.
-    from .checkpoint import Checkpoint, CheckpointBackend, from_mapping
+        from pathlib import Path
+
+        from .formats import load
+
+        model = load(Path(model), trust)
+    # Here, as what opens files is, since most models are none, and the import of netviz is to stay quick.
+    from .checkpoint import Checkpoint, CheckpointBackend
+    from .states import from_mapping
 
     if isinstance(model, Mapping):
         model = from_mapping(model, tensor_to_numpy) or model
     if isinstance(model, Checkpoint):
         return Network(CheckpointBackend(), model)
     return Network(backend_for(model), model)
-
-
-def _load(name: str, trust: bool) -> Any:
-    from pathlib import Path  # here, as most models come from no file
-
-    path = Path(name)
-    suffix = max((known for known in loaders.names() if name.lower().endswith(known)), key=len, default="")
-    if not suffix:
-        known = ", ".join(loaders.names()) or "none"
-        raise FileFormatError(
-            f"cannot tell from its suffix how to load {str(path)!r}; known suffixes: {known}"
-        )
-    if not path.exists():
-        raise FileNotFoundError(2, "No such file", str(path))
-    load: Callable[..., Any] = loaders.get(suffix)
-    return load(path, trust=trust)
 
 
 def _absent(layers: Iterable[str], name: str) -> str:

@@ -15,6 +15,7 @@ from .alignment import LayerMapping, LayerMatch, align
 from .checkpoint import FILE_OF_KERAS, Checkpoint
 from .flattening import reordered
 from .network import wrap
+from .stored import as_written
 from .weights import read_each
 
 _NEUTRAL = {
@@ -80,7 +81,8 @@ class _Write(NamedTuple):
 def copy_weights(source: Any, target: Any, mapping: LayerMapping | None = None) -> WeightTransfer:
     """Give one model the weights of another, across frameworks.
 
-    Layers are paired by `mapping`, by equal paths, and in order of equal kind and shapes: the order in
+    What a model's own framework wrote of its weights goes back by the names in the file. Else
+    layers are paired by `mapping`, by equal paths, and in order of equal kind and shapes: the order in
     which each model lists them. Where the two list them in different orders, it is that ``among equals``,
     and two branches of equal shapes may be exchanged: `compare` finds that, and `mapping` mends it. Where the two
     see flattened features in different orders, kernels are permuted to match, which the report tells.
@@ -116,8 +118,10 @@ def copy_weights(source: Any, target: Any, mapping: LayerMapping | None = None) 
       dense1 → dense1: bias (by name)
     """
     networks = wrap(source), wrap(target)
+    written = as_written(*networks)
     (ours, inner_ours), (theirs, inner_theirs) = (
-        layers_to_pair(network.layers.values()) for network in networks
+        layers_to_pair(layers)
+        for layers in (written or networks[0].layers.values(), networks[1].layers.values())
     )
     inner = inner_ours | inner_theirs
     matches = align(
@@ -132,7 +136,7 @@ def copy_weights(source: Any, target: Any, mapping: LayerMapping | None = None) 
             f"no layer of the one model corresponds to one of the other: {_listed(ours)} against {_listed(theirs)}; "
             f"pair them with mapping={{…}}"
         )
-    plan = _Plan(across=networks[0].backend != networks[1].backend)
+    plan = _Plan(across=written is None and networks[0].backend != networks[1].backend)
     for match in matches:
         plan.add(match)
     skipped = [

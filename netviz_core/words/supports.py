@@ -276,6 +276,16 @@ class SupportsLosses(Protocol):
         """
 
 
+class SupportsWeightFiles(Protocol):
+    """Knows how its framework names tensors in files of weights. Opt-in."""
+
+    def names_in_files(self, model: Any) -> Iterable[Mapping[str, Any]]:
+        """The model's tensors by the names that they have in files, once for each way of naming them.
+
+        The ``identity`` of a weight that lies in such a tensor is a tuple that begins with the tensor's id.
+        """
+
+
 class SupportsOwnData(Protocol):
     """Opt-in: a backend whose models come with their data, their loss and the names of their classes."""
 

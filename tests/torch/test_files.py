@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 import netviz_core as nv
 
@@ -85,3 +86,69 @@ def test_a_pickled_model_needs_trust(tmp_path):
         for trust in (False, True):
             with pytest.raises(nv.FileFormatError):
                 nv.wrap(tmp_path / "cut.pt", trust=trust)
+
+
+class Attending(torch.nn.Module):
+    """Kinds that names and shapes do not tell, and a weight that is tied."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = torch.nn.TransformerEncoderLayer(8, 2, 16)
+        self.embedding = torch.nn.Embedding(5, 8)
+        self.head = torch.nn.Linear(8, 5)
+        self.head.weight = self.embedding.weight
+        self.norm = torch.nn.BatchNorm1d(8)
+
+
+@pytest.mark.parametrize("form", ["whole", "checkpoint", "wrapped", "safetensors", "old"])
+def test_what_a_model_wrote_is_copied_back(tmp_path, form):
+    saved, model = Attending(), Attending()
+    state, path = saved.state_dict(), tmp_path / "own.ckpt"
+    if form == "safetensors":
+        del state["head.weight"]  # tied tensors are stored once
+        save_file(state, path)
+    else:
+        wrapped = {f"module.{name}": tensor for name, tensor in state.items()}
+        content = {"checkpoint": {"model": state, "epoch": 3}, "wrapped": wrapped}.get(form, state)
+        torch.save(content, path, _use_new_zipfile_serialization=form != "old")
+    report = nv.copy_weights(path, model)
+    assert not report.skipped
+    for want, got in zip(saved.parameters(), model.parameters(), strict=True):
+        torch.testing.assert_close(got, want, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.9, 0.99])
+@pytest.mark.parametrize("old", [False, True])
+@pytest.mark.parametrize("name", ["part.pt", "part.bin", "part.ckpt"])
+def test_a_part_of_a_file(tmp_path, share, old, name):
+    path = tmp_path / name
+    torch.save(small_cnn().state_dict(), path, _use_new_zipfile_serialization=not old)
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    with pytest.raises(nv.FileFormatError, match=r"(is not a whole .* \(.+\)|is empty); ") as raised:
+        nv.wrap(path)
+    assert str(path) in str(raised.value)
+
+
+class Own:
+    """Of which there is no telling what making one does."""
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_what_would_have_to_be_trusted_is_named(tmp_path, old):
+    content = {"model": small_cnn().state_dict(), "args": Own()}
+    torch.save(content, tmp_path / "own.pth", _use_new_zipfile_serialization=not old)
+    with pytest.raises(nv.FileFormatError, match=r"more than tensors \([\w.]*Own\).*trust=True"):
+        nv.wrap(tmp_path / "own.pth")
+
+
+@pytest.mark.parametrize("algorithm", [torch.optim.Adam, torch.optim.SGD, torch.optim.Adagrad])
+def test_what_an_optimizer_keeps_is_no_weight(tmp_path, algorithm):
+    model = small_cnn()
+    optimizer = algorithm(model.parameters(), lr=0.1)
+    model(X).sum().backward()
+    optimizer.step()
+    scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer)
+    state = {"net": model.state_dict(), "o": optimizer.state_dict(), "s": scheduler.state_dict()}
+    torch.save({**state, "rng": torch.get_rng_state(), "loss": torch.tensor(0.1)}, tmp_path / "last.pt")
+    found = nv.summary(tmp_path / "last.pt")
+    assert found.total_parameters == nv.summary(model.state_dict()).total_parameters

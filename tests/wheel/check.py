@@ -19,9 +19,6 @@ ENTRY_POINTS = {
     ("netviz.loaders", ".pt", "netviz_torch.files:load_saved"),
     ("netviz.loaders", ".pth", "netviz_torch.files:load_saved"),
     ("netviz.loaders", ".pkl", "netviz_fastai.files:load_learner"),
-    ("netviz.loaders", ".safetensors", "netviz_core.models.checkpoint_files:load_safetensors"),
-    ("netviz.loaders", ".npz", "netviz_core.models.checkpoint_files:load_npz"),
-    ("netviz.loaders", ".weights.h5", "netviz_core.models.checkpoint_files:load_weights_h5"),
     ("console_scripts", "netviz", "netviz_core.cli:main"),
 }
 
