@@ -12,7 +12,17 @@ import numpy as np
 import torch
 from torch import nn
 
-from netviz_core.backend_api import AxisArray, LossReading, ParameterForm, Recorder, Seed, TracedCall, Weight
+from netviz_core.backend_api import (
+    AxisArray,
+    LossReading,
+    OriginOf,
+    ParameterForm,
+    Recorder,
+    Seed,
+    Source,
+    TracedCall,
+    Weight,
+)
 
 from .attention import record_attention
 from .axes import AxisFollower
@@ -23,6 +33,7 @@ from .inputs import images_in
 from .losses import take_losses
 from .modules import kind_of, native_class
 from .observe import observed
+from .origins import origins
 from .passes import evaluation
 from .state import stirred
 from .trace import trace
@@ -128,6 +139,12 @@ class TorchBackend:
     def trace(self, model: nn.Module, inputs: Any) -> Iterable[TracedCall]:
         """Tell what ran, see `netviz_core.backend_api.SupportsGraph`."""
         return trace(model, inputs)
+
+    def origins(
+        self, model: nn.Module, inputs: Any, told: Callable[[OriginOf], None]
+    ) -> Mapping[str, Source]:
+        """Tell where in the inputs lies what layers return, see `netviz_core.backend_api.SupportsOrigins`."""
+        return origins(model, inputs, told)
 
     def images(self, model: nn.Module, inputs: Any) -> AxisArray | None:
         """Which of the inputs are images, see `netviz_core.backend_api.SupportsImages`."""
