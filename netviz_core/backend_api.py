@@ -20,7 +20,7 @@ from .captures.origins import (
     multiplied,
     nowhere,
 )
-from .captures.recorder import Recorder, Slot
+from .captures.recorder import FormRecorder, Recorder, Slot
 from .measures.training import TrainingHistory, TrainingWatch
 from .models.weights import Layout, Weight, by_name, positional_layout, widened
 from .plugins import get_backend, register_backend
@@ -92,6 +92,7 @@ __all__ = [
     "Coordinate",
     "Coverage",
     "FileFormatError",
+    "FormRecorder",
     "HeldValue",
     "InputError",
     "Layer",

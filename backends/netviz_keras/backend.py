@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import keras
 import numpy as np
 
-from netviz_core.backend_api import AxisArray, LossReading, Recorder, Seed, TracedCall
+from netviz_core.backend_api import AxisArray, LossReading, OriginOf, Recorder, Seed, Source, TracedCall
 
 from .axes import AxisBook
 from .counting import example_of, parameter_count
@@ -97,6 +97,12 @@ class KerasBackend:
         from .attention import observe
 
         observe(model, inputs, recorder)
+
+    def origins(self, model: Any, inputs: Any, told: Callable[[OriginOf], None]) -> Mapping[str, Source]:
+        """Tell where in the inputs lies what layers return, see `SupportsOrigins`."""
+        from .origins import origins
+
+        return origins(model, inputs, told)
 
     def images(self, model: Any, inputs: Any) -> AxisArray | None:
         """The first images among the inputs, laid out as the model takes them, see `SupportsImages`."""

@@ -18,6 +18,9 @@ _ROUNDING = 0.01
 """How much the stretches of two elements may differ and still be one, as a share of a pixel."""
 
 
+_EVERYWHERE = "has no places on an image that are known: each of its values may depend on all of it"
+
+
 class Picture(NamedTuple):
     """What one map lies on.
 
@@ -82,14 +85,14 @@ def places_of(told: OriginOf, sources: Mapping[str, Source]) -> Places | str:
     known = {key: varying(stretch) for key, stretch in told.origin.items() if names[key] != "channel"}
     spatial = _spatial(known, names, sources)
     if not spatial:
-        return "has no known places: each of its values may depend on the whole of a picture"
+        return _EVERYWHERE
     axes = tuple(sorted(set[int]().union(*known.values())))
     elements = _Elements(told, axes, sources)
     rows = [_rows_of(elements, source, keys, known, names) for source, keys in spatial.items()]
     is_placed = np.stack([row.is_placed for row in rows])
     samples = np.stack([row.samples for row in rows])
     if not is_placed.any():
-        return "has no known places: each of its values may depend on the whole of a picture"
+        return _EVERYWHERE
     if (is_placed & (samples < 0)).any():
         return "has places, but what the model does to its samples cannot be followed"
     found: list[tuple[Picture, Array]] = []
@@ -229,7 +232,7 @@ def by_names(told: OriginOf, samples: int, source: str | None = None) -> Places 
     sizes = dict(zip(told.axes, told.shape, strict=True))
     grid = tuple(axis for axis in SPATIAL_AXES if axis in sizes)
     if not grid or not set(sizes) <= {"batch", "channel", "time", *grid}:
-        return f"has no axis x: its axes are {', '.join(told.axes)}"
+        return f"has no places on an image: its axes are {', '.join(told.axes)}"
     entries = sizes.get("batch", 1)
     if entries != samples:
         return f"has {entries} entries for {samples} samples"
