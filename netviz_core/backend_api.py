@@ -19,6 +19,7 @@ from .captures.origins import (
     moved,
     multiplied,
     nowhere,
+    with_margins,
 )
 from .captures.recorder import FormRecorder, Recorder, Slot
 from .measures.training import TrainingHistory, TrainingWatch
@@ -157,5 +158,6 @@ __all__ = [
     "register_backend",
     "replaced",
     "widened",
+    "with_margins",
     "word_for",
 ]

@@ -16,7 +16,6 @@ from netviz_core.backend_api import (
     OriginOf,
     Origins,
     Source,
-    Stretch,
     blank,
     broadcast,
     concatenated,
@@ -27,6 +26,7 @@ from netviz_core.backend_api import (
     moved,
     multiplied,
     positional_axes,
+    with_margins,
 )
 
 from .axes import AxisBook
@@ -298,20 +298,8 @@ def _taken(book: Follower, operation: Any, args: Any, kwargs: Any, made: Sequenc
 
 
 def _padded(book: Follower, operation: Any, args: Any, kwargs: Any, made: Sequence[Any]) -> Any:
-    """Margins of a constant lie nowhere."""
-    mode = {"mode": operation.mode}
-    fills = [{"constant_values": fill} if operation.mode == "constant" else {} for fill in (np.inf, -np.inf)]
-    return [
-        {
-            key: Stretch(
-                *(
-                    np.pad(end, operation.pad_width, **mode, **fill)
-                    for end, fill in zip(ends, fills, strict=True)
-                )
-            )
-            for key, ends in book.of(args[0]).items()
-        }
-    ]
+    widths = operation.pad_width if len(operation.pad_width) > 1 else operation.pad_width * len(made[0].shape)
+    return [with_margins(book.of(args[0]), widths)]
 
 
 def _attention(book: Follower, operation: Any, args: Any, kwargs: Any, made: Sequence[Any]) -> Any:
@@ -397,6 +385,12 @@ _KEEPING = frozenset("batch_norm layer_norm group_norm instance_norm rms_norm ac
 def _rule_of(operation: Any) -> Rule | None:
     if not isinstance(operation, keras.Layer):
         return _RULES.get(type(operation).__name__)
-    if kind_of(operation) in _KEEPING:
+    kind = kind_of(operation)
+    if kind in _KEEPING:
         return _same
+    if (
+        kind.startswith(("conv", "depthwise_conv", "separable_conv"))
+        and type(operation).call.__module__[:6] == "keras."
+    ):
+        return _convolved
     return _RULES_OF_LAYERS.get(keras_class(operation, _RULES_OF_LAYERS))

@@ -29,6 +29,7 @@ from netviz_core.backend_api import (
     leaves,
     moved,
     multiplied,
+    with_margins,
 )
 
 from .axes import AxisFollower
@@ -359,34 +360,25 @@ def _transformed(
 
 
 def _padded(origins: Origins, of: OriginOfTensor, args: Sequence[Any], results: list[torch.Tensor]) -> Any:
-    """Margins of a constant lie nowhere."""
-    found = {}
-    pad, shape = list(args[1]), args[0].shape
-    for key, stretch in of(args[0]).items():
-        fills = (np.inf, -np.inf)
-        found[key] = type(stretch)(
-            *(
-                torch.constant_pad_nd(_as_tensor(end), pad, fill).numpy()
-                for end, fill in zip(stretch, fills, strict=True)
-            )
-        )
-    return [found] if len(shape) else None
+    return [with_margins(of(args[0]), _margins(args[1], args[0].ndim))]
+
+
+def _margins(pad: Sequence[int], rank: int) -> list[tuple[int, int]]:
+    """What is put before and behind each axis; torch tells of the last axis first."""
+    pairs = list(zip(pad[::2], pad[1::2], strict=True))[::-1]
+    return [(0, 0)] * (rank - len(pairs)) + pairs
 
 
 def _windows(origins: Origins, of: OriginOfTensor, args: Sequence[Any], results: list[torch.Tensor]) -> Any:
     """Windows of a map, one behind the other."""
     given, kernel, dilation, (down, right), stride = args
-    margins = [right, right, down, down]
-    found = {}
-    for key, stretch in of(given).items():
-        ends = [
-            torch.ops.aten.im2col(
-                torch.constant_pad_nd(_as_tensor(end), margins, fill), kernel, dilation, [0, 0], stride
-            ).numpy()
-            for end, fill in zip(stretch, (np.inf, -np.inf), strict=True)
-        ]
-        found[key] = type(stretch)(*ends)
-    return [found]
+    framed = with_margins(of(given), _margins([right, right, down, down], given.ndim))
+    shape = (*given.shape[:-2], given.shape[-2] + 2 * down, given.shape[-1] + 2 * right)
+
+    def move(ends: list[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
+        return torch.ops.aten.im2col(_as_tensor(ends[0]), kernel, dilation, [0, 0], stride).numpy()
+
+    return [moved([framed], [shape], move)]
 
 
 _RULES: dict[str, Rule] = {
@@ -427,23 +419,26 @@ _RULES: dict[str, Rule] = {
     **dict.fromkeys(
         "_upsample_bilinear2d_aa _upsample_bicubic2d_aa _upsample_nearest_exact2d".split(), _resized(2)
     ),
-    **dict.fromkeys("fractional_max_pool2d reflection_pad2d replication_pad2d".split(), _resized(2)),
+    **dict.fromkeys("fractional_max_pool2d".split(), _resized(2)),
     **dict.fromkeys(
         "_adaptive_avg_pool3d adaptive_max_pool3d avg_pool3d max_pool3d_with_indices".split(), _resized(3)
     ),
-    **dict.fromkeys(
-        "upsample_nearest3d upsample_trilinear3d replication_pad3d reflection_pad3d".split(), _resized(3)
-    ),
+    **dict.fromkeys("upsample_nearest3d upsample_trilinear3d".split(), _resized(3)),
     **dict.fromkeys(
         "avg_pool1d max_pool1d_with_indices upsample_nearest1d upsample_linear1d".split(), _resized(1)
     ),
-    **dict.fromkeys("reflection_pad1d replication_pad1d".split(), _resized(1)),
     **dict.fromkeys("_fft_r2c _fft_c2c _fft_c2r".split(), _transformed),
     "cat": _concatenated,
     "linear": _linear,
     "embedding": _embedding,
     "convolution": _convolution,
-    "constant_pad_nd": _padded,
+    **dict.fromkeys(
+        """
+        constant_pad_nd reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d
+        replication_pad3d
+        """.split(),
+        _padded,
+    ),
     "im2col": _windows,
     "copy": _copied_into,
 }

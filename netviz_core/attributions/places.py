@@ -193,7 +193,7 @@ def _rows_of(
         for key in known
         if key.source == source and key.axis and names[key] not in SPATIAL_AXES and known[key]
     ]
-    parts = [np.where(is_somewhere, elements.stretch(key).low, 0) for key in others]
+    parts = [np.nan_to_num(elements.stretch(key).low, posinf=-1) for key in others]
     centres = [
         (np.where(is_somewhere, low, 0) + np.where(is_somewhere, high, 0)) / 2 for (low, high), _ in stretches
     ]

@@ -8,7 +8,7 @@ of it, as residual connections and gates do, leaves the part where it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -155,6 +155,14 @@ def concatenated(origins: Sequence[Origin], shapes: Sequence[Sequence[int]], axi
     return moved(origins, shapes, move)
 
 
+def with_margins(origin: Origin, widths: Sequence[tuple[int, int]]) -> Origin:
+    """A tensor with something put around it: `widths` before and behind each axis, less than zero for a cut.
+
+    Whatever stands in the margins, it lies at none of the places; but it is of the sample around which it stands.
+    """
+    return {key: Stretch(*_widened(stretch, widths)) for key, stretch in origin.items()}
+
+
 def nowhere(shape: Sequence[int]) -> Stretch:
     """Of elements that do not depend on an input."""
     one = np.float32(np.inf)
@@ -202,7 +210,8 @@ def _differs_along(end: Array, axis: int) -> bool:
     if end.shape[axis] < 2 or end.strides[axis] == 0:
         return False
     end = _thinned(end, keep=axis)
-    return bool((end != end.take([0], axis)).any())
+    with np.errstate(invalid="ignore"):
+        return bool((np.abs(end - end.take([0], axis)) > _ROUNDING).any())
 
 
 def _thinned(end: Array, keep: int | None = None) -> Array:
@@ -260,8 +269,30 @@ def _meeting(first: Stretch, second: Stretch, is_product: bool) -> Stretch:
     return Stretch(np.broadcast_to(low, shape), np.broadcast_to(high, shape))
 
 
+def _widened(stretch: Stretch, widths: Sequence[tuple[int, int]]) -> Iterator[Array]:
+    places = varying(stretch)
+    cut = tuple(
+        slice(max(-first, 0), size - max(-last, 0)) for (first, last), size in _sized(stretch, widths)
+    )
+    for end, fill in zip(stretch, (np.inf, -np.inf), strict=True):
+        shape = [
+            end[cut].shape[axis] + max(first, 0) + max(last, 0) for axis, (first, last) in enumerate(widths)
+        ]
+        thin = tuple(slice(None) if axis in places else slice(1) for axis in range(end.ndim))
+        added = [
+            (max(first, 0), max(last, 0)) if axis in places else (0, 0)
+            for axis, (first, last) in enumerate(widths)
+        ]
+        yield np.broadcast_to(np.pad(end[cut][thin], added, constant_values=fill), shape)
+
+
+def _sized(stretch: Stretch, widths: Sequence[tuple[int, int]]) -> Iterator[tuple[tuple[int, int], int]]:
+    return zip(widths, stretch.low.shape, strict=True)
+
+
 def _resampled(stretch: Stretch, axis: int, length: int) -> Stretch:
     """Each element's share of the whole, where an axis becomes longer or shorter."""
+    stretch = _without_margins(stretch, axis)
     count = stretch.low.shape[axis]
     if count == length:
         return stretch
@@ -286,6 +317,17 @@ def _resampled(stretch: Stretch, axis: int, length: int) -> Stretch:
     new_low = np.where(is_rising, low + before * size, last_low + behind * last_size)
     new_high = np.where(is_rising, last_high - behind * last_size, high - before * size)
     return Stretch(*(np.broadcast_to(end.astype(np.float32), shape) for end in (new_low, new_high)))
+
+
+def _without_margins(stretch: Stretch, axis: int) -> Stretch:
+    """Without what lies nowhere at the beginning and the end of an axis."""
+    if not any(_differs_along(end, axis) for end in stretch):
+        return stretch
+    others = tuple(a for a in range(stretch.low.ndim) if a != axis)
+    low, high = np.broadcast_arrays(*(_thinned(end, keep=axis) for end in stretch))
+    inner = np.flatnonzero((low < high).any(axis=others))
+    within = (slice(None),) * axis + (slice(inner[0], inner[-1] + 1) if inner.size else slice(None),)
+    return Stretch(*(end[within] for end in stretch))
 
 
 def _rises(ends: Array, axis: int) -> Array:
