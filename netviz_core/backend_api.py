@@ -19,6 +19,7 @@ from .captures.origins import (
     moved,
     multiplied,
     nowhere,
+    paired,
     with_margins,
 )
 from .captures.recorder import FormRecorder, Recorder, Slot
@@ -153,6 +154,7 @@ __all__ = [
     "multiplied",
     "nearest",
     "nowhere",
+    "paired",
     "positional_axes",
     "positional_layout",
     "register_backend",

@@ -25,6 +25,7 @@ from netviz_core.backend_api import (
     leaves,
     moved,
     multiplied,
+    paired,
     positional_axes,
     with_margins,
 )
@@ -235,6 +236,7 @@ def _einsum(book: Follower, operation: Any, args: Any, kwargs: Any, made: Sequen
     if not arrow or len(terms) != len(args):
         return None
     output = _letters(output, rank)
+    ranks = [len(tensor.shape) for tensor in args]
     found = []
     for term, tensor in zip(terms, args, strict=True):
         letters = _letters(term, len(tensor.shape))
@@ -256,7 +258,12 @@ def _einsum(book: Follower, operation: Any, args: Any, kwargs: Any, made: Sequen
             1 if letter not in output else size for letter, size in zip(letters, tensor.shape, strict=True)
         ]
         found.append(moved([origin], [thin], move))
-    return [joined(filter(None, found), made[0].shape, is_product=True)]
+    if len(found) != 2:
+        return [joined(filter(None, found), made[0].shape)]
+    own = [
+        {i for i, s in enumerate(output) if s not in term} for term in map(_letters, terms[::-1], ranks[::-1])
+    ]
+    return [paired(*found, *own, made[0].shape)]
 
 
 def _letters(term: str, rank: int) -> str:
@@ -306,7 +313,7 @@ def _attention(book: Follower, operation: Any, args: Any, kwargs: Any, made: Seq
     """Fused attention of ``(batch, token, head, feature)``."""
     query, _, value = args[:3]
     parts = hull(book.of(query), (-1,)), hull(book.of(value), (1, -1))
-    return [joined(filter(None, parts), made[0].shape, is_product=True)]
+    return [paired(*parts, {1}, (), made[0].shape)]
 
 
 def _recurrent(book: Follower, operation: Any, args: Any, kwargs: Any, made: Sequence[Any]) -> Any:

@@ -29,6 +29,7 @@ from netviz_core.backend_api import (
     leaves,
     moved,
     multiplied,
+    paired,
     with_margins,
 )
 
@@ -186,6 +187,16 @@ def _written_through(origin: Origin, base: torch.Tensor, written: Origin, view: 
     return moved((origin, written), (base.shape, view.shape), move)
 
 
+def _restrided(origins: Origins, of: OriginOfTensor, args: Sequence[Any], results: list[torch.Tensor]) -> Any:
+    """The memory of a tensor seen otherwise."""
+    given, made = args[0], results[0]
+    origin = of(given)
+    if given is made:  # its form before is not known any more
+        kept = {key: ends for key, ends in origin.items() if ends.low.shape == made.shape}
+        return [kept] if len(kept) == len(origin) else None
+    return [_written_through({}, made, origin, given)]
+
+
 def _same(origins: Origins, of: OriginOfTensor, args: Sequence[Any], results: list[torch.Tensor]) -> Any:
     """Norms, softmax, copies: each element stays where it is."""
     return [broadcast(of(args[0]), results[0].shape)] if args[0].shape == results[0].shape else None
@@ -320,8 +331,8 @@ def _linear(origins: Origins, of: OriginOfTensor, args: Sequence[Any], results: 
 
 def _attention(origins: Origins, of: OriginOfTensor, args: Sequence[Any], results: list[torch.Tensor]) -> Any:
     query, _, value = args[:3]
-    parts = hull(of(query), (-1,)), hull(of(value), (-2, -1))
-    return [joined(parts, results[0].shape, is_product=True)]
+    rows, rank = results[0].ndim - 2, results[0].ndim
+    return [paired(hull(of(query), (-1,)), hull(of(value), (-2, -1)), {rows}, {rank}, results[0].shape)]
 
 
 def _embedding(origins: Origins, of: OriginOfTensor, args: Sequence[Any], results: list[torch.Tensor]) -> Any:
@@ -440,6 +451,7 @@ _RULES: dict[str, Rule] = {
         _padded,
     ),
     "im2col": _windows,
+    "as_strided": _restrided,
     "copy": _copied_into,
 }
 
@@ -463,8 +475,15 @@ _MOVING: dict[str, tuple[int, ...]] = {
 _VIEWS = frozenset({"view", "_unsafe_view", "reshape", "_reshape_alias"})
 
 
+def _nothing(origins: Origins, of: OriginOfTensor, args: Sequence[Any], results: list[torch.Tensor]) -> Any:
+    """A new tensor of the same form."""
+    return [{} for _ in results]
+
+
 def _rule_of(func: OpOverload) -> Rule | None:
     name = func._schema.name.partition("::")[2]
+    if name.startswith("new_") or name.endswith("_like") or name in ("fill_", "zero_"):
+        return _nothing
     name = name[:-1] if func._schema.is_mutable and name.endswith("_") else name
     if name in _RULES:
         return _RULES[name]

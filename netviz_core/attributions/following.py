@@ -9,15 +9,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..captures.batches import is_array, size_of
+from ..captures.batches import is_array
 from ..captures.capture import capture
+from ..captures.samples import count_of, samples_along
 from ..models.network import Network
 from ..views.overlays import displayed
 from ..words.arrays import Activation, AxisArray
-from ..words.errors import AxisError, LayerNotFoundError
+from ..words.errors import AxisError, InputError, LayerNotFoundError
 from ..words.structure import leaves
 from ..words.supports import OriginOf, Source
-from .places import Picture, Places, by_names, places_of, samples_along
+from .places import Picture, Places, by_names, places_of
 
 Array = np.ndarray[Any, Any]
 
@@ -64,7 +65,7 @@ class Followed:
     @property
     def samples(self) -> int:
         """How many samples the input has."""
-        return size_of(self._x)
+        return count_of(self._x, self._sources)
 
     def given_to(self, path: str, call: int) -> Iterator[tuple[OriginOf, Places]]:
         """The tensors with places that a layer was given in one of its calls."""
@@ -84,10 +85,15 @@ class Followed:
         path, call, leaf = self._parsed(layer)
         returned = [told for told in self._returned() if told.path == path]
         chosen = [told for told in returned if call in (None, told.call) and leaf in (None, told.leaf)]
+        if not returned:
+            reason = capture(self._network, self._x, path, reduce=lambda _: 0.0).coverage[path].reason
+            raise InputError(
+                f"layer {path!r} cannot be looked at: {reason or 'it returned nothing to follow'}"
+            )
         if not chosen:
             keys = [f"{path}:{told.call}" + f"#{told.leaf}" * bool(told.leaf) for told in returned]
             raise LayerNotFoundError(
-                f"layer {path!r} returned no {layer!r}; it returned {', '.join(map(repr, keys)) or 'nothing'}"
+                f"layer {path!r} returned no {layer!r}; it returned {', '.join(map(repr, keys))}"
             )
         reasons = []
         for told in sorted(chosen, key=lambda told: -told.call):

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..captures.origins import varying
+from ..captures.samples import is_one_sample, samples_at
 from ..words.arrays import SPATIAL_AXES, AxisArray
 from ..words.supports import Coordinate, OriginOf, Source, Stretch
 
@@ -147,26 +148,8 @@ class _Elements:
 
     def samples(self, source: str) -> Array:
         """The sample of each element; -1 where it may be of several."""
-        own = Coordinate(source, 0)
-        keys = [key for key in self._origin if key.axis == 0 and self.sources[key.source].is_input]
-        found = np.full(len(self.entries), -2)
-        for key in [own] if own in keys else keys:
-            low, high = self.stretch(key)
-            is_one = high - low < 1 + _ROUNDING
-            here = np.where(low >= high, -2, np.where(is_one, np.where(low < high, low, 0), -1)).astype(int)
-            found = np.where(found == -2, here, np.where((here == -2) | (here == found), found, -1))
-        return np.where(found == -2, -1, found)
-
-
-def samples_along(told: OriginOf, sources: Mapping[str, Source]) -> list[int | None]:
-    """The sample to which each entry of a tensor's first axis belongs; None where it may be of several."""
-    elements = _Elements(told, range(len(told.shape)), sources)
-    samples = elements.samples("").reshape(told.shape[0], -1)
-    is_one = (samples == samples[:, :1]).all(axis=1)
-    return [
-        int(sample) if known and sample >= 0 else None
-        for sample, known in zip(samples[:, 0], is_one, strict=True)
-    ]
+        found = samples_at(self._origin, self._once, self.sources, source)
+        return found if found.size else np.full(len(self.entries), -1)
 
 
 class _Rows(NamedTuple):
@@ -203,6 +186,11 @@ def _rows_of(
         np.stack([np.zeros_like(is_somewhere, float), *parts], axis=-1)[:, 1:],
         np.round(np.stack(centres, axis=-1) / _ROUNDING).astype(np.int64),
     )
+
+
+def _is_part(key: Coordinate, elements: _Elements) -> bool:
+    """Whether an axis tells pictures of one sample apart, rather than samples."""
+    return key.axis > 0 or is_one_sample(elements.sources[key.source])
 
 
 def _grids(

@@ -15,6 +15,8 @@ from ..words.arrays import Activation
 from ..words.errors import AmbiguousKeyError, InputError, LayerNotFoundError, nearest
 from ..words.observations import Coverage
 from ..words.protocols import LayerSelection
+from ..words.structure import leaves
+from .batches import is_array, size_of
 from .recorder import DEFAULT_MAX_BYTES, Recorder, Reduction, Slot
 
 if TYPE_CHECKING:
@@ -46,12 +48,15 @@ class Capture(Mapping[str, Activation]):
         versions: Mapping[str, str] | None = None,
         layers: Mapping[str, DescribedLayer] | None = None,
         given: CaptureSource | None = None,
+        samples: int | None = None,
     ) -> None:
         self.backend = backend
         self.versions = dict(versions if versions is not None else _versions(backend))
         """The versions of netviz and of the framework at the time of the capture."""
         self.layers = dict(layers or {})
         """What the layers asked for are, by path; with copies of their weights in a complete capture."""
+        self.samples = samples
+        """How many samples the input had; None where that is not known."""
         self._source = source
         self._given = given
 
@@ -227,7 +232,13 @@ def capture(
     network.backend.run(network.native, x, recorder)
     recorder.require_axes_used()
     known = described(chosen, with_weights=complete)
-    return Capture(network.backend.name, recorder, layers=known, given=given)
+    return Capture(network.backend.name, recorder, layers=known, given=given, samples=_samples_of(x))
+
+
+def _samples_of(x: Any) -> int | None:
+    """How many samples an input has: as many as each of its arrays has entries along its first axis."""
+    counts = {size_of(array) for _, array in leaves(x, is_array)}
+    return counts.pop() if len(counts) == 1 else None
 
 
 @contextmanager

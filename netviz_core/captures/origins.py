@@ -8,7 +8,7 @@ of it, as residual connections and gates do, leaves the part where it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -107,14 +107,13 @@ class Origins:
 
 
 def hull(origin: Origin, axes: Iterable[int], keepdims: bool = True) -> Origin:
-    """What is made of all elements along axes: from the first start to the last end."""
+    """What is made of all elements along axes: from the first start to the last end.
+
+    Where one of them is a part of each other, as where features of a place stand beside a summary of the whole, it
+    lies where that part does.
+    """
     axes = tuple(axes)
-    return {
-        key: Stretch(
-            _reduced(stretch.low, axes, np.min, keepdims), _reduced(stretch.high, axes, np.max, keepdims)
-        )
-        for key, stretch in origin.items()
-    }
+    return {key: _summed(stretch, axes, keepdims) for key, stretch in origin.items()}
 
 
 def broadcast(origin: Origin, shape: Sequence[int]) -> Origin:
@@ -146,7 +145,7 @@ def concatenated(origins: Sequence[Origin], shapes: Sequence[Sequence[int]], axi
         once = [a for a in range(ends[0].ndim) if a != axis and all(end.strides[a] == 0 for end in ends)]
         thin = [end[tuple(slice(1) if a in once else slice(None) for a in range(end.ndim))] for end in ends]
         joint = np.concatenate(thin, axis)
-        if all(end.strides[axis] == 0 for end in ends) and not _differs_along(joint, axis):
+        if joint.size and all(end.strides[axis] == 0 for end in ends) and not _differs_along(joint, axis):
             joint = joint.take([0], axis)
         shape = list(ends[0].shape)
         shape[axis] = sum(end.shape[axis] for end in ends)
@@ -169,22 +168,43 @@ def nowhere(shape: Sequence[int]) -> Stretch:
     return Stretch(np.broadcast_to(one, tuple(shape)), np.broadcast_to(-one, tuple(shape)))
 
 
-def joined(origins: Iterable[Origin], shape: Sequence[int], is_product: bool = False) -> Origin:
+def joined(origins: Iterable[Origin], shape: Sequence[int]) -> Origin:
     """What is computed element by element of several tensors that broadcast to `shape`.
 
-    Of a part and a whole around it, it lies where the part does; else in the hull. The rows and columns of a
-    product of matrices have each a place of their own: there it is the rows'.
+    Of a part and a whole around it, it lies where the part does; else in the hull.
     """
     found: dict[Coordinate, Stretch] = {}
     for origin in origins:
         for key, stretch in broadcast(_of_rank(origin, len(shape)), shape).items():
-            found[key] = _meeting(found[key], stretch, is_product) if key in found else stretch
+            found[key] = _meeting(found[key], stretch) if key in found else stretch
     return found
 
 
 def multiplied(left: Origin, right: Origin, shape: Sequence[int]) -> Origin:
-    """A product of matrices, or of batches of them."""
-    return joined((hull(left, (-1,)), hull(right, (-2,))), shape, is_product=True)
+    """A product of matrices, or of batches of them: what it is made of rows and columns lies where the rows do."""
+    rank = len(shape)
+    return paired(hull(left, (-1,)), hull(right, (-2,)), {rank - 2}, {rank - 1}, shape)
+
+
+def paired(
+    first: Origin, second: Origin, of_first: Container[int], of_second: Container[int], shape: Sequence[int]
+) -> Origin:
+    """What is computed of each element of one tensor with each of another, as query and key in attention.
+
+    Along the axes `of_first` only the first varies, along `of_second` only the second; it lies where the first
+    does, or, where that is at one place, where the second does.
+    """
+    first, second = (_of_rank(origin, len(shape)) for origin in (first, second))
+    found = dict(broadcast({k: v for k, v in first.items() if k not in second}, shape))
+    found.update(broadcast({k: v for k, v in second.items() if k not in first}, shape))
+    for key in first.keys() & second.keys():
+        if any(axis in of_first for axis in varying(first[key])):
+            found.update(broadcast({key: first[key]}, shape))
+        elif any(axis in of_second for axis in varying(second[key])):
+            found.update(broadcast({key: second[key]}, shape))
+        else:
+            found.update(joined(({key: first[key]}, {key: second[key]}), shape))
+    return found
 
 
 def everywhere(origins: Iterable[Origin], shape: Sequence[int]) -> Origin:
@@ -222,6 +242,8 @@ def _thinned(end: Array, keep: int | None = None) -> Array:
 
 def _compact(end: Array) -> Array:
     """The same, with what repeats along an axis taking no memory."""
+    if not end.size:
+        return end
     same = [a for a in range(end.ndim) if end.shape[a] > 1 and end.strides[a] and not _differs_along(end, a)]
     once = end[tuple(slice(1) if axis in same else slice(None) for axis in range(end.ndim))]
     return np.broadcast_to(np.array(once), end.shape) if same else end
@@ -238,12 +260,22 @@ def _along(axis: int, shape: tuple[int, ...]) -> Stretch:
     return Stretch(np.broadcast_to(index, shape), np.broadcast_to(index + 1, shape))
 
 
-def _reduced(end: Array, axes: Sequence[int], reduce: Callable[..., Any], keepdims: bool) -> Array:
-    axes = tuple(axis % end.ndim for axis in axes)
-    shape = [1 if axis in axes else size for axis, size in enumerate(end.shape)]
-    thin = reduce(_thinned(end), axis=axes, keepdims=True, initial=np.inf if reduce is np.min else -np.inf)
-    whole = np.broadcast_to(thin.astype(np.float32), shape)
-    return whole if keepdims else whole.squeeze(axes)
+def _summed(stretch: Stretch, axes: Sequence[int], keepdims: bool) -> Stretch:
+    rank = stretch.low.ndim
+    axes = tuple(axis % rank for axis in axes)
+    shape = [1 if axis in axes else size for axis, size in enumerate(stretch.low.shape)]
+    low, high = np.broadcast_arrays(*map(_thinned, stretch))
+    start = low.min(axis=axes, keepdims=True, initial=np.inf)
+    end = high.max(axis=axes, keepdims=True, initial=-np.inf)
+    if any(low.shape[axis] > 1 for axis in axes):
+        is_none = low > high
+        common = np.where(is_none, -np.inf, low).max(axis=axes, keepdims=True)
+        common_end = np.where(is_none, np.inf, high).min(axis=axes, keepdims=True)
+        smallest = np.where(is_none, np.inf, high - low).min(axis=axes, keepdims=True)
+        has_part = np.abs(smallest - (common_end - common)) < _ROUNDING
+        start, end = np.where(has_part, common, start), np.where(has_part, common_end, end)
+    ends = (np.broadcast_to(part.astype(np.float32), shape) for part in (start, end))
+    return Stretch(*(part if keepdims else part.squeeze(axes) for part in ends))
 
 
 def _of_rank(origin: Origin, rank: int) -> Origin:
@@ -253,8 +285,8 @@ def _of_rank(origin: Origin, rank: int) -> Origin:
     }
 
 
-def _meeting(first: Stretch, second: Stretch, is_product: bool) -> Stretch:
-    """Where the smaller of two stretches is, if the other holds it; else the hull, or the first."""
+def _meeting(first: Stretch, second: Stretch) -> Stretch:
+    """Where the smaller of two stretches is, if the other holds it; else the hull."""
     if first.low is second.low and first.high is second.high:
         return first
     shape = first.low.shape
@@ -263,7 +295,7 @@ def _meeting(first: Stretch, second: Stretch, is_product: bool) -> Stretch:
     holds = (low <= other_low + _ROUNDING) & (other_high <= high + _ROUNDING)
     is_held = (other_low <= low + _ROUNDING) & (high <= other_high + _ROUNDING)
     takes_other = ~is_other_none & (is_none | (holds & ~is_held))
-    takes_first = ~takes_other & (is_other_none | is_held | is_product)
+    takes_first = ~takes_other & (is_other_none | is_held)
     low = np.where(takes_other, other_low, np.where(takes_first, low, np.minimum(low, other_low)))
     high = np.where(takes_other, other_high, np.where(takes_first, high, np.maximum(high, other_high)))
     return Stretch(np.broadcast_to(low, shape), np.broadcast_to(high, shape))
