@@ -14,10 +14,11 @@ from keras.src.models.functional import Functional
 from netviz_core.backend_api import Recorder, leaves
 
 from .axes import AxisBook
+from .graph import nodes_in_order
 from .inputs import graph_of
 from .kinds import keras_class
 from .layers import KerasLayer
-from .listening import nodes_in_order, report
+from .listening import report
 from .tensors import is_tensor, nbytes
 
 
