@@ -234,8 +234,14 @@ class Watch(TorchDispatchMode):
             self._before.append((owned, owned.detach().clone()))
 
 
+_FLATTENING = frozenset({torch.flatten, torch.Tensor.flatten})
+
+
 class Exposures(TorchFunctionMode):
-    """While active, tells a `Watch` when memory is handed to somebody whose writes it cannot see."""
+    """While active, tells a `Watch` what its operations do not show.
+
+    When memory is handed to somebody whose writes it cannot see, and which axes are flattened.
+    """
 
     def __init__(self, watch: Watch) -> None:
         super().__init__()
@@ -244,7 +250,14 @@ class Exposures(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func in _EXPOSING:
             self._watch.expose(args[0])
-        return func(*args, **(kwargs or {}))
+        result = func(*args, **(kwargs or {}))
+        if func in _FLATTENING:
+            self._flattened(result, *args, **(kwargs or {}))
+        return result
+
+    def _flattened(self, result: Any, input: Any, start_dim: Any = 0, end_dim: Any = -1, **_: Any) -> None:
+        if isinstance(start_dim, int) and isinstance(end_dim, int):
+            self._watch.follower.flattened(input, result, start_dim, end_dim)
 
 
 _EXPOSING = frozenset(
