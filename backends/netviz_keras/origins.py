@@ -27,6 +27,7 @@ from netviz_core.backend_api import (
     multiplied,
     paired,
     positional_axes,
+    reshaped,
     with_margins,
 )
 
@@ -204,6 +205,10 @@ def _moving(book: Follower, operation: Any, args: Any, kwargs: Any, made: Sequen
     return [moved(list(map(book.of, values)), shapes, move(number)) for number in range(len(made))]
 
 
+def _reshaped(book: Follower, operation: Any, args: Any, kwargs: Any, made: Sequence[Any]) -> Any:
+    return [reshaped(book.of(_first(args, kwargs)), made[0].shape)]
+
+
 def _concatenated(book: Follower, operation: Any, args: Any, kwargs: Any, made: Sequence[Any]) -> Any:
     parts = [tensor for _, tensor in leaves((args, kwargs), is_tensor)]
     return [concatenated(list(map(book.of, parts)), [part.shape for part in parts], operation.axis)]
@@ -356,7 +361,7 @@ _RULES: dict[str, Rule] = {
     ),
     **dict.fromkeys(
         """
-        Rot90 BroadcastTo Diagonal ExpandDims Flip Fliplr Flipud GetItem Moveaxis Ravel Repeat Reshape Roll Split
+        Rot90 BroadcastTo Diagonal ExpandDims Flip Fliplr Flipud GetItem Moveaxis Repeat Roll Split
         Stack Swapaxes Tile Tril Triu Squeeze Transpose Unstack Slice View ExtractPatches DepthToSpace SpaceToDepth
         Hsplit Vsplit Dsplit ArraySplit
         """.split(),
@@ -373,6 +378,8 @@ _RULES: dict[str, Rule] = {
     **dict.fromkeys("MaxPool AveragePool AdaptiveMaxPool AdaptiveAveragePool Resize".split(), _pooled),
     "Concatenate": _concatenated,
     "Matmul": _product,
+    "Reshape": _reshaped,
+    "Ravel": _reshaped,
     "Einsum": _einsum,
     "Take": _taken,
     "Pad": _padded,

@@ -25,11 +25,13 @@ from netviz_core.backend_api import (
     concatenated,
     everywhere,
     hull,
+    is_same,
     joined,
     leaves,
     moved,
     multiplied,
     paired,
+    reshaped,
     with_margins,
 )
 
@@ -147,7 +149,8 @@ class OriginWatch(Watch):
         for tensor, origin in zip(results, found, strict=False):
             yield tensor, origin
             base = tensor._base
-            if base is not None and any(tensor is other for other in given):
+            is_written = base is not None and any(tensor is other for other in given)
+            if is_written and not is_same(origin, before.get(id(tensor), {})):
                 yield base, _written_through(self.get(base), base, origin, tensor)
 
     def _set(self, tensor: torch.Tensor, origin: Origin) -> None:
@@ -185,6 +188,10 @@ def _written_through(origin: Origin, base: torch.Tensor, written: Origin, view: 
         return memory[at_base].reshape(tuple(base.shape))
 
     return moved((origin, written), (base.shape, view.shape), move)
+
+
+def _viewed(origins: Origins, of: OriginOfTensor, args: Sequence[Any], results: list[torch.Tensor]) -> Any:
+    return [reshaped(of(args[0]), results[0].shape)]
 
 
 def _restrided(origins: Origins, of: OriginOfTensor, args: Sequence[Any], results: list[torch.Tensor]) -> Any:
@@ -490,7 +497,7 @@ def _rule_of(func: OpOverload) -> Rule | None:
     if torch.Tag.pointwise in func.tags:
         return _pointwise
     if name in _VIEWS and func._overloadname != "dtype":
-        return _moving(torch.reshape, 0)
+        return _viewed
     if name in _MOVING:
         overload = func if not func._schema.is_mutable else getattr(torch.ops.aten, name, None)
         return _moving(overload, *_MOVING[name]) if overload is not None else None

@@ -154,6 +154,20 @@ def concatenated(origins: Sequence[Origin], shapes: Sequence[Sequence[int]], axi
     return moved(origins, shapes, move)
 
 
+def reshaped(origin: Origin, shape: Sequence[int]) -> Origin:
+    """The same elements in the same order along other axes."""
+    return {key: Stretch(*(_reshaped(end, tuple(shape)) for end in ends)) for key, ends in origin.items()}
+
+
+def is_same(first: Origin, second: Origin) -> bool:
+    """Whether two tensors of one shape lie at the same places."""
+    return first.keys() == second.keys() and all(
+        np.array_equal(*map(_thinned, ends))
+        for key in first
+        for ends in zip(first[key], second[key], strict=True)
+    )
+
+
 def with_margins(origin: Origin, widths: Sequence[tuple[int, int]]) -> Origin:
     """A tensor with something put around it: `widths` before and behind each axis, less than zero for a cut.
 
@@ -238,6 +252,45 @@ def _thinned(end: Array, keep: int | None = None) -> Array:
     """The same without the repetitions that take no memory."""
     is_repeated = [step == 0 and axis != keep for axis, step in enumerate(end.strides)]
     return end[tuple(slice(1) if repeated else slice(None) for repeated in is_repeated)]
+
+
+def _reshaped(end: Array, shape: tuple[int, ...]) -> Array:
+    """As ``numpy.reshape`` does; what repeats along axes that stay apart from the others takes no memory."""
+    once, short = list(end.shape), list(shape)
+    for old, new in _groups(end.shape, shape):
+        if all(end.strides[axis] == 0 or end.shape[axis] == 1 for axis in old):
+            for axis in old:
+                once[axis] = 1
+            for axis in new:
+                short[axis] = 1
+    thin = end[tuple(slice(length) for length in once)]
+    return np.broadcast_to(_compact(thin.reshape(short)), shape)
+
+
+def _groups(before: Sequence[int], after: Sequence[int]) -> Iterator[tuple[list[int], list[int]]]:
+    """The axes that a reshape makes of each other, from the front on."""
+    old: list[int] = []
+    new: list[int] = []
+    sizes = [1, 1]
+    following = [iter(range(len(before))), iter(range(len(after)))]
+    if 0 in before:
+        yield list(range(len(before))), list(range(len(after)))
+        return
+    while True:
+        side = int(sizes[0] > sizes[1])
+        axis = next(following[side], None)
+        if axis is None:
+            side = 1 - side
+            axis = next(following[side], None)
+        if axis is None:
+            break
+        (old, new)[side].append(axis)
+        sizes[side] *= (before, after)[side][axis]
+        if sizes[0] == sizes[1] and old and new:
+            yield old, new
+            old, new, sizes = [], [], [1, 1]
+    if old or new:
+        yield old, new
 
 
 def _compact(end: Array) -> Array:
