@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..captures.origins import varying
+from ..captures.origins import broadcast, hull, varying
 from ..captures.samples import is_one_sample, samples_at
 from ..words.arrays import SPATIAL_AXES, AxisArray
 from ..words.supports import Coordinate, OriginOf, Source, Stretch
@@ -82,6 +82,8 @@ class Grid:
 
 def places_of(told: OriginOf, sources: Mapping[str, Source]) -> Places | str:
     """Where the elements of a tensor lie on pictures, if they fill a grid on each of them; else why they do not."""
+    if "channel" in told.axes:  # features may be of several places, as where patches are merged
+        told = told._replace(origin=broadcast(hull(told.origin, (told.axes.index("channel"),)), told.shape))
     names = {key: sources[key.source].axes[key.axis] for key in told.origin}
     known = {key: varying(stretch) for key, stretch in told.origin.items() if names[key] != "channel"}
     spatial = _spatial(known, names, sources)

@@ -325,7 +325,8 @@ def _summed(stretch: Stretch, axes: Sequence[int], keepdims: bool) -> Stretch:
         common = np.where(is_none, -np.inf, low).max(axis=axes, keepdims=True)
         common_end = np.where(is_none, np.inf, high).min(axis=axes, keepdims=True)
         smallest = np.where(is_none, np.inf, high - low).min(axis=axes, keepdims=True)
-        has_part = np.abs(smallest - (common_end - common)) < _ROUNDING
+        with np.errstate(invalid="ignore"):
+            has_part = np.abs(smallest - (common_end - common)) < _ROUNDING
         start, end = np.where(has_part, common, start), np.where(has_part, common_end, end)
     ends = (np.broadcast_to(part.astype(np.float32), shape) for part in (start, end))
     return Stretch(*(part if keepdims else part.squeeze(axes) for part in ends))

@@ -76,7 +76,9 @@ def test_rollout_is_its_published_definition(model):
 
 def test_a_class_token_looks_at_the_image(model):
     view = replace(
-        nv.attention(model, "first", TOKENS, sample=2), grid=Grid(np.array([[1, 2], [3, 4]])), images=np.ones((3, 4, 4, 3))
+        nv.attention(model, "first", TOKENS, sample=2),
+        grid=Grid(np.array([[1, 2], [3, 4]])),
+        images=np.ones((3, 4, 4, 3)),
     )
     overlay = view.over_image()
     assert overlay.heat.shape == (2, 4, 4)
