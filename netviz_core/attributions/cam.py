@@ -16,6 +16,7 @@ from ..views.overlays import Overlays, displayed, named_class, resized, scaled_t
 from ..words.arrays import AxisArray
 from ..words.errors import AxisError, InputError, NetvizError, UnsupportedError, nearest
 from .following import Followed, Placed
+from .formulas import eigen_cam, grad_cam, grad_cam_plus_plus, layer_cam
 from .losses import sigmoid, softmax
 from .places import Picture
 from .questions import Question, require_samples
@@ -52,41 +53,10 @@ class CamOverlay(Overlays):
     method: str
 
 
-def _over_places(values: Array, reduce: Callable[..., Any]) -> Array:
-    return np.asarray(reduce(values, axis=tuple(range(2, values.ndim)), keepdims=True))
-
-
-def _grad_cam(activations: Array, gradients: Array) -> Array:
-    return np.asarray((_over_places(gradients, np.mean) * activations).sum(axis=1))
-
-
-def _grad_cam_plus_plus(activations: Array, gradients: Array) -> Array:
-    squares = gradients**2
-    scale = 2 * squares + _over_places(activations, np.sum) * gradients**3
-    alphas = np.divide(squares, scale, out=np.zeros_like(squares), where=scale != 0)
-    weights = _over_places(alphas * np.maximum(gradients, 0), np.sum)
-    return np.asarray((weights * activations).sum(axis=1))
-
-
-def _layer_cam(activations: Array, gradients: Array) -> Array:
-    return np.asarray((np.maximum(gradients, 0) * activations).sum(axis=1))
-
-
-def _eigen_cam(activations: Array) -> Array:
-    count, channels, *grid = activations.shape
-    places = activations.reshape(count, channels, -1).transpose(0, 2, 1)
-    _, _, directions = np.linalg.svd(places, full_matrices=False)
-    projections = (places @ directions[:, 0, :, np.newaxis])[..., 0]
-    # A singular vector has no sign of its own: take that in which the layer is active.
-    signs = np.where(projections.sum(axis=1, keepdims=True) < 0, -1, 1)
-    maps: Array = (projections * signs).reshape(count, *grid)
-    return maps
-
-
 _WITH_GRADIENTS: Mapping[str, Callable[[Array, Array], Array]] = {
-    "grad-cam": _grad_cam,
-    "grad-cam++": _grad_cam_plus_plus,
-    "layer-cam": _layer_cam,
+    "grad-cam": grad_cam,
+    "grad-cam++": grad_cam_plus_plus,
+    "layer-cam": layer_cam,
 }
 METHODS = ("cam", *_WITH_GRADIENTS, "eigen-cam")
 
@@ -213,7 +183,8 @@ def activation_map(
     slices = maps.shape[1] if maps.ndim == 4 else 1
     pictures = [picture for picture in found.pictures for _ in range(slices)]
     targets = [target for target in found.targets for _ in range(slices)]
-    maps, scaled = (part.reshape(len(pictures), *_flat(part.shape)) for part in (maps, scaled))
+    flat = len(pictures), *_flat(maps.shape)
+    maps, scaled = np.reshape(maps, flat), np.reshape(scaled, flat)
     images = followed.images(pictures)
     size = images.shape[1:3] if images is not None else maps.shape[1:]
     names = class_names(network)
@@ -409,7 +380,7 @@ def _without_gradients(
                 f"layer {placed.path!r} returned NaN or infinite values, which have no singular vectors; "
                 f"nv.histogram(nv.capture(model, x), {placed.path!r}) counts them"
             )
-        return _in_order(placed, [_eigen_cam(activations)], asked)
+        return _in_order(placed, [eigen_cam(activations)], asked)
     kernel = _pooled_head(network, captured, placed.path, activations, dense)
     if max(map(max, asked)) >= len(kernel):
         raise UnsupportedError(
