@@ -24,7 +24,7 @@ from .captures.origins import (
     reshaped,
     with_margins,
 )
-from .captures.recorder import FormRecorder, Recorder, Slot
+from .captures.recorder import Recorder, Slot
 from .measures.training import TrainingHistory, TrainingWatch
 from .models.weights import Layout, Weight, by_name, positional_layout, widened
 from .plugins import get_backend, register_backend
@@ -45,10 +45,13 @@ from .words.errors import (
     as_integer,
     nearest,
 )
+from .words.given import shown
+from .words.inputs import require_input
 from .words.observations import Coverage, HeldValue, Observation, Ready, blank
-from .words.operations import OPERATIONS, OUTPUT, word_for
+from .words.operations import NOT_FOLLOWED, OPERATIONS, OUTPUT, word_for
 from .words.protocols import KINDS, Backend, Layer, LayerSelection, RecorderLike, WeightTensor
-from .words.structure import leaves, replaced
+from .words.restoring import Keeper
+from .words.structure import leaves, others, replaced
 from .words.supports import (
     Coordinate,
     LossReading,
@@ -80,6 +83,7 @@ from .words.supports import (
 
 __all__ = [
     "KINDS",
+    "NOT_FOLLOWED",
     "OPERATIONS",
     "OUTPUT",
     "SPATIAL_AXES",
@@ -96,9 +100,9 @@ __all__ = [
     "Coordinate",
     "Coverage",
     "FileFormatError",
-    "FormRecorder",
     "HeldValue",
     "InputError",
+    "Keeper",
     "Layer",
     "LayerNotFoundError",
     "LayerSelection",
@@ -157,12 +161,15 @@ __all__ = [
     "multiplied",
     "nearest",
     "nowhere",
+    "others",
     "paired",
     "positional_axes",
     "positional_layout",
     "register_backend",
     "replaced",
+    "require_input",
     "reshaped",
+    "shown",
     "widened",
     "with_margins",
     "word_for",

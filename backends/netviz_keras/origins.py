@@ -10,11 +10,11 @@ import numpy as np
 
 from netviz_core.backend_api import (
     AxisArray,
-    FormRecorder,
     Observation,
     Origin,
     OriginOf,
     Origins,
+    Recorder,
     Source,
     blank,
     broadcast,
@@ -35,7 +35,7 @@ from .axes import AxisBook
 from .inputs import prepare
 from .kinds import keras_class, kind_of
 from .layers import KerasLayer, walk
-from .passes import build, losses_kept
+from .passes import build, unchanged
 from .tensors import as_numpy, is_tensor, no_gradients
 from .without_values import Computing, following, nodes_kept, symbols
 
@@ -51,7 +51,13 @@ def origins(model: Any, inputs: Any, told: Callable[[OriginOf], None]) -> Mappin
     args, kwargs = symbols(arguments, book)
     follower = Follower(layers, book)
     follower.start(inputs, args, kwargs)
-    with losses_kept(model), keras.StatelessScope(), no_gradients(), nodes_kept(layers), following(follower):
+    with (
+        unchanged(model, arguments),
+        keras.StatelessScope(),
+        no_gradients(),
+        nodes_kept(layers),
+        following(follower),
+    ):
         try:
             model(*args, **kwargs, training=False)
         except Exception:
@@ -72,7 +78,7 @@ class Follower(Computing):
     """Knows where in the input the elements of tensors without values lie."""
 
     def __init__(self, layers: Sequence[KerasLayer], book: AxisBook) -> None:
-        self._returned = FormRecorder(layers, given=FormRecorder(layers))
+        self._returned = Recorder(layers, given=Recorder(layers))
         super().__init__(layers, self._returned, book)
         self.origins = Origins()
         self._known: dict[int, tuple[Any, Origin]] = {}
@@ -94,6 +100,7 @@ class Follower(Computing):
             for slot in recorder.slots:
                 seen = slot.observation
                 shape, known = tuple(seen.value.shape), seen.identity
+                assert isinstance(known, _Known)
                 told(
                     OriginOf(
                         slot.path, slot.call, seen.leaf, seen.axes, shape, known.origin, recorder is given
@@ -268,7 +275,7 @@ def _einsum(book: Follower, operation: Any, args: Any, kwargs: Any, made: Sequen
     own = [
         {i for i, s in enumerate(output) if s not in term} for term in map(_letters, terms[::-1], ranks[::-1])
     ]
-    return [paired(*found, *own, made[0].shape)]
+    return [paired(found[0], found[1], own[0], own[1], made[0].shape)]
 
 
 def _letters(term: str, rank: int) -> str:

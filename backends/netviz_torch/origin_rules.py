@@ -24,7 +24,7 @@ from netviz_core.backend_api import (
     with_margins,
 )
 
-from .observe import is_tensor
+from .tensors import is_tensor
 
 OriginOfTensor = Callable[[Any], Origin]
 Rule = Callable[[Origins, OriginOfTensor, Sequence[Any], list[torch.Tensor]], "list[Origin] | None"]
@@ -49,7 +49,7 @@ def written_through(origin: Origin, base: torch.Tensor, written: Origin, view: t
         memory = np.zeros(len(numbers), np.float32)
         memory[at_base] = ends[0].reshape(-1)
         memory[at_view] = ends[1].reshape(-1)
-        return memory[at_base].reshape(tuple(base.shape))
+        return np.reshape(memory[at_base], tuple(base.shape))
 
     return moved((origin, written), (base.shape, view.shape), move)
 
@@ -164,13 +164,9 @@ def _reduced(origins: Origins, of: OriginOfTensor, args: Sequence[Any], results:
     """Sums, averages, maxima along axes."""
     given, rank = args[0], results[0].ndim
     dims = next((argument for argument in args[1:] if isinstance(argument, (int, list, tuple))), None)
-    whole = range(given.ndim)
-    chosen = whole if dims is None or dims == [] or isinstance(dims, bool) else dims
-    chosen = (
-        {dim % given.ndim for dim in ([chosen] if isinstance(chosen, int) else chosen)}
-        if given.ndim
-        else set()
-    )
+    is_whole = dims is None or dims == [] or isinstance(dims, bool)
+    named = range(given.ndim) if is_whole else [dims] if isinstance(dims, int) else dims
+    chosen = {dim % given.ndim for dim in named or ()} if given.ndim else set()
     if rank not in (given.ndim, given.ndim - len(chosen)):
         return None
     found = hull(of(given), chosen, keepdims=rank == given.ndim)
@@ -258,7 +254,7 @@ def _windows(origins: Origins, of: OriginOfTensor, args: Sequence[Any], results:
     shape = (*given.shape[:-2], given.shape[-2] + 2 * down, given.shape[-1] + 2 * right)
 
     def move(ends: list[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
-        return torch.ops.aten.im2col(_as_tensor(ends[0]), kernel, dilation, [0, 0], stride).numpy()
+        return np.asarray(torch.ops.aten.im2col(_as_tensor(ends[0]), kernel, dilation, [0, 0], stride))
 
     return [moved([framed], [shape], move)]
 

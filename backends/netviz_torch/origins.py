@@ -27,9 +27,10 @@ from netviz_core.backend_api import (
 )
 
 from .axes import AxisFollower
-from .observe import is_tensor, observed
+from .listening import observed
 from .origin_rules import rule_of, written_through
 from .passes import evaluation
+from .tensors import is_tensor
 from .watch import Watch
 
 Told = Callable[[OriginOf], None]

@@ -13,6 +13,7 @@ from ..models.network import Network, wrap
 from ..views.overlays import Overlays, resized, scaled_to_unit
 from ..views.scales import value_limits
 from ..views.tiles import TileGrid
+from ..words.arguments import require_path
 from ..words.arrays import Activation, count_nonfinite
 from ..words.errors import (
     AmbiguousKeyError,
@@ -145,10 +146,13 @@ def attention(
     The places of keys on an image are those of what the layer is given, followed from the image through all that
     the model does to it. Layers that look within windows have more entries along ``batch`` than there are
     samples: then `sample` counts windows. Costs two passes.
+    Why the arguments come in this order: see `netviz_core.attributions`.
     """
+    if layer is not None:
+        require_path("attention", {"model": model, "layer": layer, "x": x})
     network = wrap(model)
-    if not hasattr(network.backend, "attention"):
-        raise UnsupportedError(f"the {network.backend.name} backend does not see attention weights")
+    if not hasattr(network.adapter, "attention"):
+        raise UnsupportedError(f"the {network.backend} backend does not see attention weights")
     x = network.input_or_example(x)
     captured = _captured(network, x)
     chosen = [captured[key] for key in _below(network, captured, layer)]
@@ -184,8 +188,8 @@ def attention(
 
 def _captured(network: Network, x: Any) -> Capture:
     recorder = Recorder(network.select())
-    network.backend.attention(network.native, x, recorder)  # type: ignore[attr-defined]
-    return Capture(network.backend.name, recorder)
+    network.adapter.attention(network.native, x, recorder)  # type: ignore[attr-defined]
+    return Capture(network.backend, recorder)
 
 
 def _below(network: Network, captured: Capture, layer: str | None) -> list[str]:

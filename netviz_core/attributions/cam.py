@@ -13,10 +13,11 @@ from ..captures.capture import Capture, capture
 from ..captures.recorder import Recorder, Slot
 from ..models.network import Network, wrap
 from ..views.overlays import Overlays, displayed, named_class, resized, scaled_to_unit
+from ..words.arguments import require_path
 from ..words.arrays import AxisArray
-from ..words.errors import AxisError, InputError, NetvizError, UnsupportedError, nearest
+from ..words.errors import AxisError, InputError, NetvizError, UnsupportedError
+from .cam_methods import TITLES, WITH_GRADIENTS, eigen_cam, require_method
 from .following import Followed, Placed
-from .formulas import eigen_cam, grad_cam, grad_cam_plus_plus, layer_cam
 from .losses import sigmoid, softmax
 from .places import Picture
 from .questions import Question, require_samples
@@ -51,14 +52,6 @@ class CamOverlay(Overlays):
     target: tuple[int, ...]
     layer: str
     method: str
-
-
-_WITH_GRADIENTS: Mapping[str, Callable[[Array, Array], Array]] = {
-    "grad-cam": grad_cam,
-    "grad-cam++": grad_cam_plus_plus,
-    "layer-cam": layer_cam,
-}
-METHODS = ("cam", *_WITH_GRADIENTS, "eigen-cam")
 
 
 def cam(
@@ -131,6 +124,8 @@ def cam(
     The score is what goes into a softmax or sigmoid at the model's end, where there is one that
     the backend can see. Costs one pass to find the layer and one forward and backward pass for each target of a sample.
 
+    Why the arguments come in this order: see `netviz_core.attributions`.
+
     Examples
     --------
     >>> from netviz_core.testing import example_model
@@ -138,29 +133,11 @@ def cam(
     >>> view.heat.shape, view.maps.shape, view.layer, view.target
     ((2, 8, 8), (2, 6, 6), 'conv1', (3, 3))
     """
+    if layer is not None:
+        require_path("cam", {"model": model, "x": x, "layer": layer})
     network = wrap(model)
     ask = Question(target, mask, output, class_names(network))
     return activation_map(network, network.input_or_example(x), layer, ask, method, axes)
-
-
-_TITLES = {
-    "cam": "CAM",
-    "grad-cam": "Grad-CAM",
-    "grad-cam++": "Grad-CAM++",
-    "layer-cam": "Layer-CAM",
-    "eigen-cam": "Eigen-CAM",
-}
-
-
-def require_method(method: str) -> None:
-    """Refuse the name of a method that there is not.
-
-    Raises
-    ------
-    InputError
-    """
-    if method not in METHODS:
-        raise InputError(f"method={method!r} is not known; {nearest(method, METHODS, limit=len(METHODS))}")
 
 
 def activation_map(
@@ -168,14 +145,14 @@ def activation_map(
 ) -> CamOverlay:
     """What `cam` returns, for a question."""
     require_method(method)
-    if method in _WITH_GRADIENTS and not hasattr(network.backend, "gradients"):
+    if method in WITH_GRADIENTS and not hasattr(network.adapter, "gradients"):
         raise UnsupportedError(
-            f"the {network.backend.name} backend has no gradients; method='eigen-cam' and 'cam' need none"
+            f"the {network.backend} backend has no gradients; method='eigen-cam' and 'cam' need none"
         )
     followed = Followed(network, x, axes)
     candidates = iter([followed.find(layer)]) if layer is not None else followed.last()
-    if method in _WITH_GRADIENTS:
-        found = _by_gradients(network, x, candidates, followed, ask, _WITH_GRADIENTS[method], axes)
+    if method in WITH_GRADIENTS:
+        found = _by_gradients(network, x, candidates, followed, ask, WITH_GRADIENTS[method], axes)
     else:
         found = _without_gradients(network, x, candidates, followed, ask, method, axes)
     maps = np.maximum(found.maps, 0).astype(np.float32)
@@ -190,7 +167,7 @@ def activation_map(
     names = class_names(network)
     parts = _parts_in_words(pictures, slices)
     return CamOverlay(
-        title=f"{_TITLES[method]} · {found.placed.path or 'output'}",
+        title=f"{TITLES[method]} · {found.placed.path or 'output'}",
         images=images,
         heat=resized(scaled, *size)
         if scaled.shape[1:] == tuple(size)
@@ -198,7 +175,7 @@ def activation_map(
         captions=tuple(
             named_class(target, names) + part for target, part in zip(targets, parts, strict=True)
         ),
-        value_label=_TITLES[method],
+        value_label=TITLES[method],
         maps=maps,
         target=tuple(targets),
         layer=found.placed.path,
@@ -222,17 +199,17 @@ def _parts_in_words(pictures: Sequence[Picture], slices: int) -> list[str]:
 
 def class_names(network: Network) -> Sequence[str] | None:
     """The names of the classes, where the model knows them."""
-    if not hasattr(network.backend, "class_names"):
+    if not hasattr(network.adapter, "class_names"):
         return None
-    names: Sequence[str] | None = network.backend.class_names(network.native)
+    names: Sequence[str] | None = network.adapter.class_names(network.native)
     return names
 
 
 def input_images(network: Network, x: Any) -> Array | None:
     """The images of an input as they are to be shown, ``(batch, y, x, 3)`` in [0, 1]; None if there are none."""
     images = x if isinstance(x, AxisArray) else None
-    if hasattr(network.backend, "images"):
-        images = network.backend.images(network.native, x)
+    if hasattr(network.adapter, "images"):
+        images = network.adapter.images(network.native, x)
     if images is None or not {"y", "x"} <= set(images.axes) <= {"batch", "channel", "y", "x"}:
         return None
     return displayed(images)
@@ -307,8 +284,8 @@ def _pull_back(
     layers = network.select(list(paths))
     axes = _axes_for(axes, paths)
     activations, gradients = Recorder(layers, axes), Recorder(layers, axes)
-    network.backend.gradients(network.native, x, seed, activations, gradients)  # type: ignore[attr-defined]
-    return Capture(network.backend.name, activations), Capture(network.backend.name, gradients)
+    network.adapter.gradients(network.native, x, seed, activations, gradients)  # type: ignore[attr-defined]
+    return Capture(network.backend, activations), Capture(network.backend, gradients)
 
 
 def _decides(gradients: Capture, placed: Placed) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..captures.batches import is_array
 from ..captures.capture import capture
+from ..captures.forms import forms
 from ..captures.samples import count_of, samples_along
 from ..models.network import Network
 from ..views.overlays import displayed
@@ -52,7 +53,7 @@ class Followed:
         self._named: dict[tuple[str, int, str], OriginOf] = {}
         if self.is_seen:
             network.prepare(x)
-            self._sources = network.backend.origins(network.native, x, self._told.append)  # type: ignore[attr-defined]
+            self._sources = network.adapter.origins(network.native, x, self._told.append)  # type: ignore[attr-defined]
             self._sources = {name: self._as_image(name, source) for name, source in self._sources.items()}
         if not self.is_seen or axes is not None:
             self._note_names()
@@ -60,7 +61,7 @@ class Followed:
     @property
     def is_seen(self) -> bool:
         """Whether the backend follows the input at all."""
-        return hasattr(self._network.backend, "origins")
+        return hasattr(self._network.adapter, "origins")
 
     @property
     def samples(self) -> int:
@@ -156,14 +157,10 @@ class Followed:
 
     def _note_names(self) -> None:
         """Note the forms of those outputs whose axes the user names; of all where nothing else tells their places."""
-
-        def note(activation: Activation) -> float:
-            key = activation.path, activation.call, activation.leaf
+        for activation in forms(self._network, self._x, self._axes).returned:
             if not self.is_seen or self._is_named(activation):
+                key = activation.path, activation.call, activation.leaf
                 self._named[key] = OriginOf(*key, activation.axes, activation.shape, {})
-            return 0.0
-
-        capture(self._network, self._x, axes=self._axes, reduce=note)
 
     def _is_named(self, activation: Activation) -> bool:
         if isinstance(self._axes, Mapping):
@@ -201,8 +198,8 @@ def _image_of(network: Network, x: Any, inputs: Mapping[str, Any], name: str) ->
         return None
     given = x if len(inputs) == 1 else inputs[name]
     images = given if isinstance(given, AxisArray) else None
-    if hasattr(network.backend, "images"):
-        images = network.backend.images(network.native, given)
+    if hasattr(network.adapter, "images"):
+        images = network.adapter.images(network.native, given)
     is_image = images is not None and {"y", "x"} <= set(images.axes) <= {"batch", "channel", "y", "x"}
     return images if is_image else None
 

@@ -162,9 +162,9 @@ def reshaped(origin: Origin, shape: Sequence[int]) -> Origin:
 def is_same(first: Origin, second: Origin) -> bool:
     """Whether two tensors of one shape lie at the same places."""
     return first.keys() == second.keys() and all(
-        np.array_equal(*map(_thinned, ends))
+        np.array_equal(_thinned(one), _thinned(other))
         for key in first
-        for ends in zip(first[key], second[key], strict=True)
+        for one, other in zip(first[key], second[key], strict=True)
     )
 
 

@@ -83,7 +83,7 @@ def of_sample(network: Network, x: Any, activation: Activation, sample: int) -> 
     """
     told: list[OriginOf] = []
     sources = (
-        network.backend.origins(network.native, x, told.append) if hasattr(network.backend, "origins") else {}
+        network.adapter.origins(network.native, x, told.append) if hasattr(network.adapter, "origins") else {}
     )
     count = count_of(x, sources)
     sample = _existing(sample, count)

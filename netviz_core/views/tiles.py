@@ -13,6 +13,7 @@ import numpy as np
 from ..captures.capture import Capture, capture
 from ..captures.samples import of_sample, require_entries
 from ..models.network import Network, weight_of, wrap
+from ..words.arguments import require_path
 from ..words.arrays import SPATIAL_AXES, AxisArray, count_nonfinite
 from ..words.errors import AxisError, InputError, UnsupportedError, as_integer
 from .base import View, layer_title, require_real
@@ -115,6 +116,7 @@ def kernels(
     >>> kernels(example_model(), "conv1").tiles.shape
     (4, 3, 3)
     """
+    require_path("kernels", {"model": model, "layer": layer})
     found, tensor = weight_of(wrap(model), layer, weight)
     if "x" not in tensor.axes:
         named = ", ".join(tensor.axes)
@@ -149,13 +151,13 @@ def _kernel_label(array: AxisArray, leading: Sequence[str]) -> str:
 
 
 def feature_maps(
-    source: Any, layer: str, x: Any = None, *, sample: int = 0, limit: int | None = None
+    model: Any, layer: str, x: Any = None, *, sample: int = 0, limit: int | None = None
 ) -> FeatureMapGrid:
     """Show what a layer made of one sample: one image for each channel, on one scale.
 
     Parameters
     ----------
-    source : native model, path, Network, or Capture
+    model : native model, path, Network, or Capture
     layer : str
         The layer's path, or the key that its output has in a capture (``"lstm#0"``).
     x : array, native tensor, AxisArray, or a tuple or dict of them, optional
@@ -180,20 +182,25 @@ def feature_maps(
     AxisError
         If the output has no spatial axes, or they are not known.
 
+    Notes
+    -----
+    Why the arguments come in this order: see `netviz_core.attributions`.
+
     Examples
     --------
     >>> from netviz_core.testing import example_model
     >>> feature_maps(example_model(), "conv1", np.zeros((2, 1, 8, 8), "float32")).tiles.shape
     (4, 6, 6)
     """
-    if isinstance(source, Capture):
+    require_path("feature_maps", {"model": model, "layer": layer, "x": x})
+    if isinstance(model, Capture):
         if x is not None:
             raise InputError("a capture already holds its values; give x only with a model")
-        activation = source[layer]
-        require_entries(activation, source.samples)
+        activation = model[layer]
+        require_entries(activation, model.samples)
         pictures = pictures_of(activation, sample)
     else:
-        network = wrap(source)
+        network = wrap(model)
         x = network.input_or_example(x)
         activation = capture(network, x, _path_of(layer, network))[layer]
         pictures = _with_places(of_sample(network, x, activation, sample))
