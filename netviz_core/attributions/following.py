@@ -104,7 +104,7 @@ class Followed:
             reasons.append((told, places))
         told, reason = reasons[0]
         raise AxisError(
-            f"what layer {path!r} returned, of shape {told.shape}, {reason}; choose a layer before it{_advice(told)}"
+            f"the output of layer {path!r}, of shape {told.shape}, {reason}; choose a layer before it{_advice(told)}"
         )
 
     def last(self) -> Iterator[Placed]:
