@@ -118,7 +118,7 @@ def require_entries(activation: Activation, count: int | None) -> None:
 
 def _existing(sample: int, count: int) -> int:
     if not -count <= as_integer(sample, "sample") < count:
-        raise InputError(f"sample {sample} lies outside the batch, which has {count} samples")
+        raise InputError(f"sample {sample} lies outside the batch, which has {count} entries")
     return sample % count
 
 
