@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, cast
 
@@ -16,14 +16,17 @@ from netviz_core.backend_api import (
     InputError,
     Layer,
     LossReading,
+    OriginOf,
     ParameterForm,
     RecorderLike,
     Seed,
+    Source,
     SupportsAttention,
     SupportsGradients,
     SupportsGraph,
     SupportsInputForms,
     SupportsLosses,
+    SupportsOrigins,
     SupportsParameterCount,
     SupportsParameterForms,
     SupportsRandomness,
@@ -45,6 +48,7 @@ class _TorchBackend(
     SupportsGraph,
     SupportsInputForms,
     SupportsLosses,
+    SupportsOrigins,
     SupportsParameterCount,
     SupportsParameterForms,
     SupportsRandomness,
@@ -108,6 +112,10 @@ class FastaiBackend:
     def trace(self, model: Learner, inputs: Any) -> Iterable[TracedCall]:
         """Tell what ran, see `netviz_core.backend_api.SupportsGraph`."""
         return self._torch.trace(model.model, _arguments(model, inputs))
+
+    def origins(self, model: Learner, inputs: Any, told: Callable[[OriginOf], None]) -> Mapping[str, Source]:
+        """Tell where in the inputs lies what layers return, see `netviz_core.backend_api.SupportsOrigins`."""
+        return self._torch.origins(model.model, _arguments(model, inputs), told)
 
     def parameter_count(self, model: Learner) -> int:
         """How many unique parameters the Learner's model has."""

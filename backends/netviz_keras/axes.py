@@ -16,6 +16,7 @@ import keras
 
 from netviz_core.backend_api import SPATIAL_AXES, positional_axes
 
+from .graph import graph_of, nodes_in_order
 from .kinds import keras_class, kind_of
 from .tensors import is_tensor
 
@@ -127,7 +128,23 @@ def _dimensions(layer: Any) -> int | None:
 
 
 def _over_time(layer: Any, first: Axes | None, rank: int) -> Axes | None:
-    """What the layer within gives for one step, with the steps behind the batch."""
+    """What the layer or model within gives for one step, with the steps behind the batch."""
     within = (first[0], *first[2:]) if first is not None else None
-    step = output_axes(layer.layer, [within], rank - 1)
-    return (step[0], "time", *step[1:]) if step is not None else None
+    step = _of_graph(layer.layer, within) or output_axes(layer.layer, [within], rank - 1)
+    if step is None or len(step) != rank - 1:
+        return ("batch", "time", *positional_axes(rank)[2:])
+    return (step[0], "time", *step[1:])
+
+
+def _of_graph(model: Any, given: Axes | None) -> Axes | None:
+    """What the last layer of a model's graph gives to its one output; None if there is no such graph."""
+    graph = graph_of(model)
+    if graph is None or len(graph.inputs) != 1 or len(graph.outputs) != 1:
+        return None
+    book = AxisBook()
+    if given is not None and len(given) == len(graph.inputs[0].shape):
+        book.note(graph.inputs[0], given)
+    for node in nodes_in_order(graph):
+        for tensor in node.outputs:
+            book.after(node.operation, node.input_tensors, tensor)
+    return book.get(graph.outputs[0])

@@ -9,7 +9,16 @@ from typing import Any
 import keras
 import numpy as np
 
-from netviz_core.backend_api import AxisArray, LossReading, ParameterForm, RecorderLike, Seed, TracedCall
+from netviz_core.backend_api import (
+    AxisArray,
+    LossReading,
+    OriginOf,
+    ParameterForm,
+    RecorderLike,
+    Seed,
+    Source,
+    TracedCall,
+)
 
 from .axes import AxisBook
 from .counting import example_of, parameter_count, parameters_of
@@ -100,6 +109,12 @@ class KerasBackend:
         from .attention import observe
 
         observe(model, inputs, recorder)
+
+    def origins(self, model: Any, inputs: Any, told: Callable[[OriginOf], None]) -> Mapping[str, Source]:
+        """Tell where in the inputs lies what layers return, see `SupportsOrigins`."""
+        from .origins import origins
+
+        return origins(model, inputs, told)
 
     def images(self, model: Any, inputs: Any) -> AxisArray | None:
         """The first images among the inputs, laid out as the model takes them, see `SupportsImages`."""

@@ -18,6 +18,14 @@ def graph_of(model: Any) -> Functional | None:
     return model if isinstance(model, Functional) else None
 
 
+def nodes_in_order(graph: Functional) -> Iterator[Any]:
+    """The nodes of a graph in the order in which Keras runs them, its inputs first."""
+    nodes = [
+        node for depth in sorted(graph._nodes_by_depth, reverse=True) for node in graph._nodes_by_depth[depth]
+    ]
+    yield from sorted(nodes, key=lambda node: not node.is_input)
+
+
 @dataclass(frozen=True)
 class Place:
     """A graph, and the node that it is in the graph around it."""

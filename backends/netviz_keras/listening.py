@@ -21,6 +21,7 @@ from keras.src.models.functional import Functional
 from netviz_core.backend_api import NetvizError, Observation, RecorderLike, leaves, others, positional_axes
 
 from .axes import AxisBook
+from .graph import nodes_in_order
 from .inputs import Arguments
 from .kinds import keras_class
 from .layers import KerasLayer
@@ -153,14 +154,6 @@ class Listener:
             for number, recorder in enumerate(self._recorders):
                 order = [position for _, positions in moved for position in positions[number]]
                 recorder.rearrange(min(order, default=0), order)
-
-
-def nodes_in_order(graph: Functional) -> Iterator[Any]:
-    """The nodes of a graph in the order in which Keras runs them, its inputs first."""
-    nodes = [
-        node for depth in sorted(graph._nodes_by_depth, reverse=True) for node in graph._nodes_by_depth[depth]
-    ]
-    yield from sorted(nodes, key=lambda node: not node.is_input)
 
 
 def report(recorder: RecorderLike, path: str, parts: Sequence[tuple[str, Any, tuple[str, ...]]]) -> None:

@@ -14,10 +14,10 @@ from keras.src.models.functional import Functional
 from netviz_core.backend_api import RecorderLike, leaves
 
 from .axes import AxisBook
-from .graph import graph_of
+from .graph import graph_of, nodes_in_order
 from .kinds import keras_class
 from .layers import KerasLayer
-from .listening import nodes_in_order, report
+from .listening import report
 from .tensors import is_tensor, nbytes
 
 

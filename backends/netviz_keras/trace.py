@@ -6,16 +6,12 @@ layers. A model that needs values, or calls functions of its engine, is listened
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from itertools import count
 from typing import Any, NamedTuple
 
 import keras
 from keras.src.backend import get_keras_mask, set_keras_mask
-from keras.src.backend.common.symbolic_scope import in_symbolic_scope
 
 from netviz_core.backend_api import (
     NOT_FOLLOWED,
@@ -33,9 +29,10 @@ from .counting import example_of
 from .inputs import Arguments, prepare
 from .kinds import keras_class
 from .layers import KerasLayer, walk
-from .listening import Ears, Listener, listening
+from .listening import listening
 from .passes import build, unchanged
 from .tensors import is_tensor, no_gradients
+from .without_values import Computing, following, nodes_kept, symbols, tensors
 from .words import moves_only, only_looks, word_of
 
 
@@ -47,10 +44,10 @@ def trace(model: Any, inputs: Any) -> list[TracedCall]:
     layers = list(walk(model))
     with keras.StatelessScope(), no_gradients():
         try:
-            return _without_values(model, _symbols(arguments, book), layers, book)
+            return _without_values(model, symbols(arguments, book), layers, book)
         except Exception:
             # What is the model's own fault, it raises again.
-            return _with_values(model, _tensors(arguments, book), layers, book)
+            return _with_values(model, tensors(arguments, book), layers, book)
 
 
 def _without_values(
@@ -58,7 +55,7 @@ def _without_values(
 ) -> list[TracedCall]:
     tracer = _Tracer(layers, book)
     args, kwargs = arguments
-    with unchanged(model, arguments), _nodes_kept(layers), _following(tracer):
+    with unchanged(model, arguments), nodes_kept(layers), following(tracer):
         model(*args, **kwargs, training=False)
     return tracer.calls
 
@@ -73,33 +70,6 @@ def _with_values(
     return tracer.calls
 
 
-def _symbols(arguments: Arguments, book: AxisBook) -> Arguments:
-    return _mapped(arguments, book, lambda value: keras.KerasTensor(value.shape, _dtype(value)))
-
-
-def _tensors(arguments: Arguments, book: AxisBook) -> Arguments:
-    return _mapped(arguments, book, lambda value: keras.ops.convert_to_tensor(value, _dtype(value)))
-
-
-def _dtype(value: Any) -> str:
-    return str(keras.backend.standardize_dtype(value.dtype))
-
-
-def _mapped(arguments: Arguments, book: AxisBook, make: Callable[[Any], Any]) -> Arguments:
-    def other(value: Any) -> Any:
-        made = make(value)
-        axes = book.get(value)
-        if axes is not None:
-            book.note(made, axes)
-        return made
-
-    args, kwargs = arguments
-    return (
-        tuple(replaced(value, is_tensor, other) for value in args),
-        {name: replaced(value, is_tensor, other) for name, value in kwargs.items()},
-    )
-
-
 class _Call(NamedTuple):
     """A call that is being made."""
 
@@ -109,7 +79,7 @@ class _Call(NamedTuple):
     inputs: tuple[TensorForm, ...]
 
 
-class _Tracer(Listener):
+class _Tracer(Computing):
     """Writes down the calls, and knows the tensors that stem from the model's input."""
 
     def __init__(self, layers: Sequence[KerasLayer], book: AxisBook) -> None:
@@ -249,44 +219,3 @@ def _copied(tensor: Any) -> Any:
     if mask is not None:
         set_keras_mask(other, mask)
     return other
-
-
-_tracer: ContextVar[_Tracer | None] = ContextVar("netviz_keras_tracer", default=None)
-
-
-def _computed(original: Callable[..., Any], _: type) -> Callable[..., Any]:
-    @functools.wraps(original)
-    def symbolic_call(self: Any, *args: Any, **kwargs: Any) -> Any:
-        tracer = _tracer.get()
-        if tracer is None or in_symbolic_scope():
-            return original(self, *args, **kwargs)
-        return tracer.computed(self, args, kwargs, original)
-
-    return symbolic_call
-
-
-_symbolic_ears = Ears("symbolic_call", _computed)
-
-
-@contextmanager
-def _following(tracer: _Tracer) -> Iterator[None]:
-    token = _tracer.set(tracer)
-    try:
-        with _symbolic_ears, listening(tracer):
-            yield
-    finally:
-        _tracer.reset(token)
-
-
-@contextmanager
-def _nodes_kept(layers: Iterable[KerasLayer]) -> Iterator[None]:
-    """Take back the places in a graph that Keras notes with every call without values."""
-    nodes = [
-        nodes for layer in layers for nodes in (layer.native._inbound_nodes, layer.native._outbound_nodes)
-    ]
-    before = [len(kept) for kept in nodes]
-    try:
-        yield
-    finally:
-        for kept, number in zip(nodes, before, strict=True):
-            del kept[number:]

@@ -8,7 +8,7 @@ tensor, its names are forgotten rather than guessed.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -95,6 +95,14 @@ class AxisFollower:
             if names is not None and len(names) == output.ndim:
                 self.name(output, names)
 
+    def flattened(self, tensor: Any, result: Any, start: int = 0, end: int = -1) -> None:
+        """Name the result of ``flatten``, of which the operations below tell no more than the lengths of axes."""
+        names = self.get(tensor)
+        if names and isinstance(result, torch.Tensor) and result is not tensor:
+            merged = _flattened(names, start, end)
+            if len(merged) == result.ndim:
+                self.name(result, merged)
+
 
 Rule = Callable[[AxisFollower, tuple[Any, ...], torch.Tensor], Names | None]
 
@@ -150,27 +158,59 @@ def _reshaped(before: tuple[int, ...], names: Names, after: tuple[int, ...]) -> 
     """Keep the names of axes that a reshape leaves alone; flattening all but the batch gives channels.
 
     Axes are matched from the front and from the back. Where an axis of the same length stands at
-    the same place, and all before it (or behind it) are matched too, the same numbers lie along it.
+    the same place, and all before it (or behind it) are matched too, the same numbers lie along it. An axis of
+    length one that is gone became one with its neighbour, as it would have if it were longer.
     """
     front = 0
     while front < min(len(before), len(after)) and before[front] == after[front]:
         front += 1
     if front == len(before) == len(after):
         return names
+    if names[0] == "batch" and front and len(after) == 2 and None not in names:
+        return ("batch", "channel")
     old, new = len(before), len(after)
-    kept: list[str | None] = []
+    kept: list[tuple[int, str | None]] = []
     while old > front and new > front:
         if before[old - 1] == after[new - 1]:
-            kept.insert(0, names[old - 1])
+            kept.insert(0, (old - 1, names[old - 1]))
             old, new = old - 1, new - 1
-        elif before[old - 1] == 1:
-            old -= 1  # an axis of length one moves nothing when it goes
+        elif before[old - 1] == 1 and old - front > new - front:
+            old -= 1
         else:
             break
-    middle = new - front
-    if names[0] == "batch" and front == 1 and middle == 1 and not kept and None not in names:
+    found = {place: names[place] for place in range(front)} | dict(kept)
+    if new == front:
+        for gone in range(len(before)):
+            if gone not in found and (taker := _neighbour(gone, found, names)) is not None:
+                found[taker] = None
+    named = [name for place, name in found.items() if place < front] + [None] * (new - front)
+    return (*named, *(found[place] for place, _ in kept))
+
+
+def _neighbour(gone: int, found: Mapping[int, str | None], names: Names) -> int | None:
+    """Which of the axes beside one that is gone it became one with: a spatial one, else not the batch."""
+    beside = [
+        place
+        for place in (
+            max((p for p in found if p < gone), default=None),
+            min((p for p in found if p > gone), default=None),
+        )
+        if place is not None
+    ]
+    by_place = [place for place in beside if names[place] in SPATIAL_AXES and names[gone] in SPATIAL_AXES]
+    others = [place for place in beside if names[place] != "batch"]
+    return next(iter(by_place or others or beside), None)
+
+
+def _flattened(names: Names, start: int, end: int) -> Names:
+    """What ``flatten`` makes of axes: one of which nothing is known, or channels if it is all but the batch."""
+    rank = len(names)
+    start, end = start % rank, end % rank
+    if start == end:
+        return names
+    if start == 1 and end == rank - 1 and names[0] == "batch" and None not in names:
         return ("batch", "channel")
-    return (*names[:front], *(None,) * middle, *kept)
+    return (*names[:start], None, *names[end + 1 :])
 
 
 def _unsqueeze(follower: AxisFollower, args: tuple[Any, ...], output: torch.Tensor) -> Names | None:

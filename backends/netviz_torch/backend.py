@@ -13,9 +13,11 @@ from torch import nn
 from netviz_core.backend_api import (
     AxisArray,
     LossReading,
+    OriginOf,
     ParameterForm,
     RecorderLike,
     Seed,
+    Source,
     TracedCall,
 )
 
@@ -27,6 +29,7 @@ from .inputs import images_in
 from .layers import TorchLayer, walk
 from .listening import observed
 from .losses import take_losses
+from .origins import origins
 from .passes import evaluation
 from .state import perturbed
 from .tensors import to_numpy
@@ -107,6 +110,12 @@ class TorchBackend:
     def trace(self, model: nn.Module, inputs: Any) -> Iterable[TracedCall]:
         """Tell what ran, see `netviz_core.backend_api.SupportsGraph`."""
         return trace(model, inputs)
+
+    def origins(
+        self, model: nn.Module, inputs: Any, told: Callable[[OriginOf], None]
+    ) -> Mapping[str, Source]:
+        """Tell where in the inputs lies what layers return, see `netviz_core.backend_api.SupportsOrigins`."""
+        return origins(model, inputs, told)
 
     def images(self, model: nn.Module, inputs: Any) -> AxisArray | None:
         """Which of the inputs are images, see `netviz_core.backend_api.SupportsImages`."""

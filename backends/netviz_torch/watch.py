@@ -274,8 +274,18 @@ class Exposures(TorchFunctionMode):
             self._watch.expose(args[0])
         elif func in _RANK_OF_SAMPLE and args:
             self._watch.follower.require_batch(args[0], _RANK_OF_SAMPLE[func])
-        return func(*args, **(kwargs or {}))
+        result = func(*args, **(kwargs or {}))
+        if func in _FLATTENING:
+            self._flattened(result, *args, **(kwargs or {}))
+        return result
 
+    def _flattened(self, result: Any, input: Any, start_dim: Any = 0, end_dim: Any = -1, **_: Any) -> None:
+        """Tell which axes were made one, of which the operations below show the lengths alone."""
+        if isinstance(start_dim, int) and isinstance(end_dim, int):
+            self._watch.follower.flattened(input, result, start_dim, end_dim)
+
+
+_FLATTENING = frozenset({torch.flatten, torch.Tensor.flatten})
 
 _RANK_OF_SAMPLE = {
     torch._C._nn.linear: 1,

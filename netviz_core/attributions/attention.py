@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ..captures.capture import Capture
-from ..captures.forms import forms
 from ..captures.recorder import Recorder
 from ..models.network import Network, wrap
 from ..views.overlays import Overlays, resized, scaled_to_unit
@@ -26,7 +24,8 @@ from ..words.errors import (
     nearest,
 )
 from .cam import input_images
-from .places import Grid, grid_for
+from .following import Followed
+from .places import Grid
 
 Array = np.ndarray[Any, Any]
 
@@ -90,12 +89,12 @@ class AttentionMaps(TileGrid):
             )
         tiles = self.weights[self.sample]
         if query is None:
-            rows = tiles[:, 0] if self.grid.prefix else tiles.mean(axis=1)
+            rows = tiles.mean(axis=1) if 0 in self.grid.index else tiles[:, 0]
         else:
             if not 0 <= as_integer(query, "query") < tiles.shape[1]:
                 raise InputError(f"query={query} does not exist; there are {tiles.shape[1]}, counted from 0")
             rows = tiles[:, query]
-        maps = rows[:, self.grid.prefix :].reshape(-1, self.grid.rows, self.grid.columns)
+        maps = rows[:, self.grid.index]
         images = None if self.images is None else np.repeat(self.images[[self.sample]], len(maps), axis=0)
         size = maps.shape[1:] if images is None else images.shape[1:3]
         return Overlays(
@@ -144,9 +143,9 @@ def attention(
 
     Notes
     -----
-    The places of keys on an image are those of the last map that was returned before and has as
-    many of them, up to eight class and register tokens left out. Layers that look within windows have
-    more entries along ``batch`` than there are samples: then `sample` counts windows. Costs two passes.
+    The places of keys on an image are those of what the layer is given, followed from the image through all that
+    the model does to it. Layers that look within windows have more entries along ``batch`` than there are
+    samples: then `sample` counts windows. Costs two passes.
     Why the arguments come in this order: see `netviz_core.attributions`.
     """
     if layer is not None:
@@ -167,7 +166,7 @@ def attention(
     images = input_images(network, x)
     if images is not None and len(images) != len(weights):
         images = None
-    grid = _grid(forms(network, x).returned, last, weights) if images is not None else None
+    grid = _grid(Followed(network, x), last, weights) if images is not None else None
     made = AttentionMaps(
         title=f"attention rollout · {len(chosen)} layers"
         if rollout
@@ -237,10 +236,18 @@ def rolled_out(layers: list[Array]) -> Array:
     return followed[:, np.newaxis].astype(np.float32)
 
 
-def _grid(seen: Sequence[Activation], activation: Activation, weights: Array) -> Grid | None:
-    """The places of the keys: the layer's own, if it returns a map, else those of the map before it."""
-    positions = [position for position, entry in enumerate(seen) if entry.path == activation.path]
-    return grid_for(weights.shape[-1], seen[: positions[-1] + 1] if positions else seen)
+def _grid(followed: Followed, activation: Activation, weights: Array) -> Grid | None:
+    """The places of the keys: those of what the layer was given, where that is as many tokens for each sample."""
+    found = []
+    for told, places in followed.given_to(activation.path, activation.call):
+        keys = int(np.prod([told.shape[told.axes.index(axis)] for axis in places.axes]))
+        samples = len(weights) if keys == len(weights) * weights.shape[-1] else 1
+        if keys != samples * weights.shape[-1] or len(places.grid) != 2:
+            continue
+        index = places.index % weights.shape[-1]
+        if len(index) == samples and (index == index[0]).all():
+            found.append(index[0])
+    return Grid(found[0]) if found and all(np.array_equal(index, found[0]) for index in found) else None
 
 
 def _existing(sample: int, count: int) -> int:

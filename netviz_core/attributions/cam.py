@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..captures.capture import Capture, capture
-from ..captures.forms import forms
-from ..captures.recorder import Recorder
+from ..captures.recorder import Recorder, Slot
 from ..models.network import Network, wrap
 from ..models.weights import read_each
 from ..views.overlays import Overlays, displayed, named_class, resized, scaled_to_unit
 from ..words.arguments import require_path
 from ..words.arrays import AxisArray
-from ..words.errors import AxisError, InputError, UnsupportedError
+from ..words.errors import AxisError, InputError, NetvizError, UnsupportedError
 from .cam_methods import TITLES, WITH_GRADIENTS, eigen_cam, require_method
+from .following import Followed, Placed
 from .losses import sigmoid, softmax
-from .places import Places
-from .questions import Question
+from .places import Picture
+from .questions import Question, require_samples
 
 Array = np.ndarray[Any, Any]
+
+_AT_ONCE = 16
+"""Of how many layers at once, from the end on, it is asked whether the score depends on them."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -146,27 +150,52 @@ def activation_map(
         raise UnsupportedError(
             f"the {network.backend} backend has no gradients; method='eigen-cam' and 'cam' need none"
         )
-    places = Places(forms(network, x, axes).returned, axes)
-    paths = [network[layer].path] if layer is not None else places.last()
+    followed = Followed(network, x, axes)
+    candidates = iter([followed.find(layer)]) if layer is not None else followed.last()
     if method in WITH_GRADIENTS:
-        found = _by_gradients(network, x, paths, places, ask, WITH_GRADIENTS[method], layer is not None)
+        found = _by_gradients(network, x, candidates, followed, ask, WITH_GRADIENTS[method], axes)
     else:
-        found = _without_gradients(network, x, paths[-1], places, ask, method)
+        found = _without_gradients(network, x, candidates, followed, ask, method, axes)
     maps = np.maximum(found.maps, 0).astype(np.float32)
-    images = input_images(network, x)
+    scaled = scaled_to_unit(maps.reshape(len(maps), -1, maps.shape[-1])).reshape(maps.shape)
+    slices = maps.shape[1] if maps.ndim == 4 else 1
+    pictures = [picture for picture in found.pictures for _ in range(slices)]
+    targets = [target for target in found.targets for _ in range(slices)]
+    flat = len(pictures), *_flat(maps.shape)
+    maps, scaled = np.reshape(maps, flat), np.reshape(scaled, flat)
+    images = followed.images(pictures)
     size = images.shape[1:3] if images is not None else maps.shape[1:]
     names = class_names(network)
+    parts = _parts_in_words(pictures, slices)
     return CamOverlay(
-        title=f"{TITLES[method]} · {found.path or 'output'}",
-        images=images[found.samples] if images is not None else None,
-        heat=scaled_to_unit(resized(maps, *size)),
-        captions=tuple(named_class(index, names) for index in found.targets),
+        title=f"{TITLES[method]} · {found.placed.path or 'output'}",
+        images=images,
+        heat=resized(scaled, *size)
+        if scaled.shape[1:] == tuple(size)
+        else scaled_to_unit(resized(maps, *size)),
+        captions=tuple(
+            named_class(target, names) + part for target, part in zip(targets, parts, strict=True)
+        ),
         value_label=TITLES[method],
         maps=maps,
-        target=tuple(found.targets),
-        layer=found.path,
+        target=tuple(targets),
+        layer=found.placed.path,
         method=method,
     )
+
+
+def _flat(shape: Sequence[int]) -> tuple[int, int]:
+    """The height and width of a map of a signal, a picture or a slice."""
+    return (shape[-2] if len(shape) > 2 else 1), shape[-1]
+
+
+def _parts_in_words(pictures: Sequence[Picture], slices: int) -> list[str]:
+    """What tells the maps of one sample apart."""
+    found = []
+    for place, picture in enumerate(pictures):
+        words = [str(number) for number in picture.part] + [f"z {place % slices}"] * (slices > 1)
+        found.append("".join(f" · {word}" for word in words))
+    return found
 
 
 def class_names(network: Network) -> Sequence[str] | None:
@@ -188,51 +217,65 @@ def input_images(network: Network, x: Any) -> Array | None:
 
 
 class _Found(NamedTuple):
-    """Maps ``(map, y, x)``, and the sample and class of each."""
+    """Maps ``(map, [z,] [y,] x)``, and the picture and class of each."""
 
-    path: str
+    placed: Placed
     maps: Array
-    samples: list[int]
+    pictures: list[Picture]
     targets: list[int]
 
 
 def _by_gradients(
     network: Network,
     x: Any,
-    paths: Sequence[str],
-    places: Places,
+    candidates: Iterator[Placed],
+    followed: Followed,
     ask: Question,
     combine: Callable[[Array, Array], Array],
-    is_given: bool,
+    axes: Any,
 ) -> _Found:
-    maps: list[Array] = []
-    samples: list[int] = []
-    targets: list[int] = []
-    path, round_, rounds = "", 0, 1
-    while round_ < rounds:
-        asked: list[list[int]] = []
+    asked: list[list[int]] = []
 
-        def seed(
-            parts: Mapping[str, AxisArray], number: int = round_, asked: Any = asked
-        ) -> dict[str, Array]:
+    def pulled(tried: Sequence[Placed], number: int) -> tuple[Capture, Capture]:
+        def seed(parts: Mapping[str, AxisArray]) -> dict[str, Array]:
             leaf, scores = ask.score_of(parts)
-            asked.extend(ask.targets(scores))
+            require_samples(scores, followed.sample_of(leaf), followed.samples, leaf)
+            asked[:] = ask.targets(scores)
             return {leaf: ask.seed(scores, [wanted[min(number, len(wanted) - 1)] for wanted in asked])}
 
-        activations, gradients = _pull_back(network, x, paths, places.axes, seed)
-        if not round_:
-            path = _deciding(paths, gradients, places, is_given)
-            rounds = max(map(len, asked))
-        here = combine(_one(activations, path, places), _one(gradients, path, places))
-        for sample, wanted in enumerate(asked):
-            if round_ < len(wanted):
-                maps.append(here[sample])
-                samples.append(sample)
-                targets.append(wanted[round_])
-        paths, round_ = [path], round_ + 1
-    order = sorted(range(len(samples)), key=samples.__getitem__)
+        return _pull_back(network, x, [placed.path for placed in tried], axes, seed)
+
+    tried: list[Placed] = []
+    chosen = None
+    while chosen is None:
+        some = list(islice(candidates, _AT_ONCE))
+        if not some:
+            raise _nothing_decides(tried)
+        activations, gradients = pulled(some, 0)
+        tried += some
+        chosen = next((placed for placed in some if _decides(gradients, placed)), None)
+    made = [combine(_value(activations, chosen), _value(gradients, chosen))]
+    for number in range(1, max(map(len, asked))):
+        activations, gradients = pulled([chosen], number)
+        made.append(combine(_value(activations, chosen), _value(gradients, chosen)))
+    return _in_order(chosen, made, asked)
+
+
+def _in_order(placed: Placed, made: Sequence[Array], asked: Sequence[Sequence[int]]) -> _Found:
+    """The maps that were asked for, sample by sample: one for each target and each picture of the sample."""
+    pictures = placed.places.pictures
+    wanted = [
+        (place, number)
+        for sample, targets in enumerate(asked)
+        for number in range(len(targets))
+        for place, picture in enumerate(pictures)
+        if picture.sample == sample
+    ]
     return _Found(
-        path, np.stack([maps[i] for i in order]), [samples[i] for i in order], [targets[i] for i in order]
+        placed,
+        np.stack([made[min(number, len(made) - 1)][place] for place, number in wanted]),
+        [pictures[place] for place, _ in wanted],
+        [asked[pictures[place].sample][number] for place, number in wanted],
     )
 
 
@@ -246,67 +289,90 @@ def _pull_back(
     return Capture(network.backend, activations), Capture(network.backend, gradients)
 
 
-def _deciding(paths: Sequence[str], gradients: Capture, places: Places, is_given: bool) -> str:
-    """The last layer on whose places the score depends."""
-    for path in reversed(paths):
-        if not _parts_of(gradients, path):
-            continue
-        if _one(gradients, path, places).any():
-            return path
-    named = f"layer {paths[-1]!r}" if is_given else f"any of the layers {paths[0]!r} … {paths[-1]!r}"
-    reasons = {entry.reason for path, entry in gradients.coverage.items() if path in paths and entry.reason}
-    raise InputError(
-        f"the score does not depend on what {named} returned at the places of the image, so that there is no map"
-        f"{': ' + '; '.join(sorted(reasons)) if reasons else ''}; choose an earlier layer (of a vision transformer "
-        f"the norm before the last attention)"
+def _decides(gradients: Capture, placed: Placed) -> bool:
+    """Whether the score depends on what a layer returned at the places of a picture."""
+    slot = _slot(gradients, placed)
+    return slot is not None and bool(placed.places.folded(slot.get()).any())
+
+
+def _nothing_decides(tried: Sequence[Placed]) -> NetvizError:
+    if not tried:
+        return AxisError(
+            "nothing that a layer returned has places on a picture that could be followed from the input; "
+            "choose a layer and name the axes of its output, such as axes=('batch', 'y', 'x', 'channel')"
+        )
+    named = (
+        f"layer {tried[0].path!r}"
+        if len(tried) == 1
+        else f"any layer from {tried[-1].path!r} to {tried[0].path!r}"
     )
+    return InputError(
+        f"the score does not depend on what {named} returned at the places of the image, so that there is no map; "
+        f"choose an earlier layer (of a vision transformer the norm before the last attention)"
+    )
+
+
+def _slot(captured: Capture, placed: Placed) -> Slot | None:
+    return next(
+        (
+            slot
+            for slot in captured.slots().values()
+            if (slot.path, slot.call, slot.observation.leaf) == (placed.path, placed.call, placed.leaf)
+        ),
+        None,
+    )
+
+
+def _value(captured: Capture, placed: Placed) -> Array:
+    """What a layer returned, or its derivative, at its places."""
+    slot = _slot(captured, placed)
+    if slot is None:
+        raise InputError(
+            f"layer {placed.path!r} cannot be looked at: {captured.coverage[placed.path].reason}"
+        )
+    return placed.places.folded(slot.get()).astype(np.float64)
+
+
+def _without_gradients(
+    network: Network,
+    x: Any,
+    candidates: Iterator[Placed],
+    followed: Followed,
+    ask: Question,
+    method: str,
+    axes: Any,
+) -> _Found:
+    placed = next(candidates, None)
+    if placed is None:
+        raise _nothing_decides([])
+    dense = [layer.path for layer in network.select() if layer.kind == "dense"] if method == "cam" else []
+    captured = capture(network, x, ["", placed.path, *dense], axes=_axes_for(axes, [placed.path]))
+    activations = _value(captured, placed)
+    parts = {captured[key].leaf: captured[key] for key in _parts_of(captured, "")}
+    leaf, scores = ask.score_of(parts)
+    require_samples(scores, followed.sample_of(leaf), followed.samples, leaf)
+    asked = ask.targets(scores)
+    if method == "eigen-cam":
+        if not np.isfinite(activations).all():
+            raise InputError(
+                f"layer {placed.path!r} returned NaN or infinite values, which have no singular vectors; "
+                f"nv.histogram(nv.capture(model, x), {placed.path!r}) counts them"
+            )
+        return _in_order(placed, [eigen_cam(activations)], asked)
+    kernel = _pooled_head(network, captured, placed.path, activations, dense)
+    if max(map(max, asked)) >= len(kernel):
+        raise UnsupportedError(
+            f"the model gives more scores than its last dense layer, which has {len(kernel)}"
+        )
+    most = max(map(len, asked))
+    classes = np.array([[wanted[min(number, len(wanted) - 1)] for wanted in asked] for number in range(most)])
+    samples = [picture.sample for picture in placed.places.pictures]
+    made = [np.einsum("pc,pc...->p...", kernel[chosen[samples]], activations) for chosen in classes]
+    return _in_order(placed, made, asked)
 
 
 def _parts_of(captured: Capture, path: str) -> list[str]:
     return [key for key, slot in captured.slots().items() if slot.path == path]
-
-
-def _one(captured: Capture, path: str, places: Places) -> Array:
-    """The one value of a layer, folded; of several calls the last, of several parts the first that has places."""
-    keys = _parts_of(captured, path)
-    if not keys:
-        raise InputError(f"layer {path!r} cannot be looked at: {captured.coverage[path].reason}")
-    last_call = max(captured[key].call for key in keys)
-    found = [captured[key] for key in keys if captured[key].call == last_call]
-    error: AxisError | None = None
-    for activation in found:
-        try:
-            return places.fold(activation, path)
-        except AxisError as refused:
-            error = error or refused
-    assert error is not None
-    raise error
-
-
-def _without_gradients(
-    network: Network, x: Any, path: str, places: Places, ask: Question, method: str
-) -> _Found:
-    dense = [layer.path for layer in network.select() if layer.kind == "dense"] if method == "cam" else []
-    captured = capture(network, x, ["", path, *dense], axes=_axes_for(places.axes, [path]))
-    activations = _one(captured, path, places)
-    parts = {captured[key].leaf: captured[key] for key in _parts_of(captured, "")}
-    asked = ask.targets(ask.score_of(parts)[1])
-    samples = [sample for sample, wanted in enumerate(asked) for _ in wanted]
-    targets = [index for wanted in asked for index in wanted]
-    if method == "eigen-cam":
-        if not np.isfinite(activations).all():
-            raise InputError(
-                f"layer {path!r} returned NaN or infinite values, which have no singular vectors; "
-                f"nv.histogram(nv.capture(model, x), {path!r}) counts them"
-            )
-        return _Found(path, eigen_cam(activations)[samples], samples, targets)
-    kernel = _pooled_head(network, captured, path, activations, dense)
-    if max(targets) >= len(kernel):
-        raise UnsupportedError(
-            f"the model gives more scores than its last dense layer, which has {len(kernel)}"
-        )
-    maps = np.einsum("mc,mcyx->myx", kernel[targets], activations[samples])
-    return _Found(path, maps, samples, targets)
 
 
 def _axes_for(axes: Any, paths: Sequence[str]) -> Any:
@@ -319,7 +385,7 @@ def _pooled_head(
     network: Network, captured: Capture, path: str, activations: Array, dense: Sequence[str]
 ) -> Array:
     """The kernel of the dense layer that is given the averages of the maps: checked with its output."""
-    averages = activations.mean(axis=(2, 3))
+    averages = activations.mean(axis=tuple(range(2, activations.ndim)))
     for candidate in reversed(dense):
         weights, unreadable = read_each(network[candidate].weights)
         if unreadable or "kernel" not in weights or weights["kernel"].shape[1] != averages.shape[1]:

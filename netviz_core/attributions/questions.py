@@ -158,3 +158,30 @@ def score_of(parts: Mapping[str, Part], leaf: str | None) -> tuple[str, Part]:
     if not isinstance(leaf, str) or leaf not in parts:
         raise InputError(f"the model returned no part {shown(leaf)}; {nearest(leaf, parts)}")
     return leaf, parts[leaf]
+
+
+def require_samples(scores: AxisArray, known: Sequence[int | None], samples: int, leaf: str) -> None:
+    """Refuse scores of which the first axis is not the samples.
+
+    Parameters
+    ----------
+    scores : AxisArray
+        The part of a model's output that is called `leaf`.
+    known : sequence of int or None
+        The sample of each of its entries, as far as it could be followed.
+    samples : int
+
+    Raises
+    ------
+    InputError
+    """
+    what = f"part {leaf!r} of the model's output" if leaf else "the model's output"
+    entries = scores.shape[0] if scores.shape else 1
+    strangers = [sample for place, sample in enumerate(known) if sample not in (place, None)]
+    if entries == samples and not strangers:
+        return
+    whose = f", all of sample {strangers[0]}" if len({*known} - {None}) == 1 and entries > 1 else ""
+    raise InputError(
+        f"{what} has {entries} entries{whose} for {samples} samples, where one for each is needed to ask what speaks "
+        f"for it; give a model that returns scores as (batch, class)"
+    )

@@ -267,7 +267,12 @@ def _pictures(
             if heatmap and entry.verdict.speaks is not None:
                 column, sign = entry.verdict.speaks
                 ask = Question(column, None, output, None, sign)
-                heats.append(activation_map(network, entry.inputs, layer, ask, method).heat)
+                view = activation_map(network, entry.inputs, layer, ask, method)
+                if len(view.heat) > 1 or view.images is None:
+                    raise InputError(
+                        f"layer {view.layer!r} does not look at the image shown, or at others too"
+                    )
+                heats.append(view.heat)
     except NetvizError as error:
         warnings.warn(f"no maps are laid over the images: {error}", stacklevel=3)
         heats = []

@@ -18,6 +18,8 @@ from ..words.given import shown
 from ..words.observations import Coverage
 from ..words.protocols import LayerSelection
 from ..words.selection import selected
+from ..words.structure import leaves
+from .batches import is_array, size_of
 from .files import Contents, write
 from .keys import fitting, keyed
 from .recorder import DEFAULT_MAX_BYTES, Recorder, Reduction, Slot
@@ -51,6 +53,7 @@ class Capture(Mapping[str, Activation]):
         versions: Mapping[str, str] | None = None,
         layers: Mapping[str, DescribedLayer] | None = None,
         given: CaptureSource | None = None,
+        samples: int | None = None,
     ) -> None:
         self.backend = backend
         """The name of the backend that ran the model, as on a `Network`."""
@@ -58,6 +61,8 @@ class Capture(Mapping[str, Activation]):
         """The versions of netviz and of the framework at the time of the capture."""
         self.layers = dict(layers or {})
         """What the layers asked for are, by path; with copies of their weights in a complete capture."""
+        self.samples = samples
+        """How many samples the input had; None where that is not known."""
         self._source = source
         self._given = given
 
@@ -233,7 +238,13 @@ def capture(
     network.adapter.run(network.native, x, recorder)
     recorder.require_axes_used()
     known = described(chosen, with_weights=complete)
-    return Capture(network.backend, recorder, layers=known, given=given)
+    return Capture(network.backend, recorder, layers=known, given=given, samples=_samples_of(x))
+
+
+def _samples_of(x: Any) -> int | None:
+    """How many samples an input has: as many as each of its arrays has entries along its first axis."""
+    counts = {size_of(array) for _, array in leaves(x, is_array)}
+    return counts.pop() if len(counts) == 1 else None
 
 
 @contextmanager

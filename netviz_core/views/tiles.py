@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..captures.capture import Capture, capture
-from ..models.network import weight_of, wrap
+from ..captures.samples import of_sample, require_entries
+from ..models.network import Network, weight_of, wrap
 from ..words.arguments import require_path
 from ..words.arrays import SPATIAL_AXES, AxisArray, count_nonfinite
 from ..words.errors import AxisError, InputError, UnsupportedError, as_integer
@@ -137,9 +139,15 @@ def kernels(
         tiles=tiles,
         limits=signed_limits(tiles),
         value_label=weight,
-        tile_label="kernel",
+        tile_label=_kernel_label(array, [axis for axis in (*leading, "z") if not (colour and axis == "in")]),
         **count_nonfinite(tiles)._asdict(),
     )
+
+
+def _kernel_label(array: AxisArray, leading: Sequence[str]) -> str:
+    """What a number of a tile counts: kernels, or their slices."""
+    counted = _counted(array, leading)
+    return "kernel" if counted in ("out", "") else counted
 
 
 def feature_maps(
@@ -163,8 +171,9 @@ def feature_maps(
     Returns
     -------
     FeatureMapGrid
-        Tiles (y, x) for each channel; for volumes one for each z, for one-dimensional data
-        tiles one pixel high.
+        Tiles (y, x) for each channel; for volumes one for each z, for videos one for each step, for one-dimensional
+        data tiles one pixel high. Where a layer looks at several pictures of each sample, such as its views, all
+        of them.
 
     Raises
     ------
@@ -184,9 +193,18 @@ def feature_maps(
     (4, 6, 6)
     """
     require_path("feature_maps", {"model": model, "layer": layer, "x": x})
-    activation = _captured(model, layer, x)[layer]
+    if isinstance(model, Capture):
+        if x is not None:
+            raise InputError("a capture already holds its values; give x only with a model")
+        activation = model[layer]
+        require_entries(activation, model.samples)
+        pictures = pictures_of(activation, sample)
+    else:
+        network = wrap(model)
+        x = network.input_or_example(x)
+        activation = capture(network, x, _path_of(layer, network))[layer]
+        pictures = _with_places(of_sample(network, x, activation, sample))
     require_real(activation.values, f"layer {layer!r}")
-    pictures = pictures_of(activation, sample)
     if pictures is None:
         raise AxisError(
             f"the output of layer {layer!r} has the axes {', '.join(activation.axes)} and no images to show; "
@@ -197,35 +215,42 @@ def feature_maps(
 
 
 def pictures_of(array: AxisArray, sample: int) -> AxisArray | None:
-    """One sample of what a layer returned, with time as ``x``; None if there is nothing to see in it."""
-    array = array.select(batch=_within(array, "batch", sample))
-    if not set(array.axes) <= {"channel", "time", *SPATIAL_AXES} or set(array.axes) <= {"channel"}:
+    """One sample of what a layer returned; None if there is nothing to see in it."""
+    return _with_places(array.select(batch=_within(array, "batch", sample)))
+
+
+def _with_places(array: AxisArray) -> AxisArray | None:
+    """What has places to be seen at; time is one where there is no other."""
+    names = set(array.axes)
+    if not names <= {"entry", "channel", "time", *SPATIAL_AXES} or names <= {"entry", "channel"}:
         return None
-    return AxisArray(array.values, tuple("x" if axis == "time" else axis for axis in array.axes))
+    has_places = bool(names & set(SPATIAL_AXES))
+    return AxisArray(array.values, tuple("x" if a == "time" and not has_places else a for a in array.axes))
 
 
 def feature_map_grid(pictures: AxisArray, name: str, limit: int | None = None) -> FeatureMapGrid:
     """The grid of a layer called `name`; see `pictures_of`."""
-    tiles = _tiles(pictures, ("channel", *SPATIAL_AXES), colour=False)[: _positive(limit)]
-    size = " × ".join(str(n) for axis, n in pictures.sizes.items() if axis != "channel")
+    leading = ["entry", "channel", "time", "z"]
+    tiles = _tiles(pictures, (*leading, "y", "x"), colour=False)[: _positive(limit)]
+    size = " × ".join(str(n) for axis, n in pictures.sizes.items() if axis not in ("channel", "entry"))
     return FeatureMapGrid(
         title=f"{name}: {pictures.sizes.get('channel', 1)} channels, {size}",
         tiles=np.array(tiles),
         limits=value_limits(tiles),
         value_label="activation",
-        tile_label="channel",
+        tile_label=_counted(pictures, leading) or "channel",
         **count_nonfinite(tiles)._asdict(),
     )
 
 
-def _captured(model: Any, layer: str, x: Any) -> Capture:
-    if isinstance(model, Capture):
-        if x is not None:
-            raise InputError("a capture already holds its values; give x only with a model")
-        return model
-    network = wrap(model)
-    path = layer if layer in network else re.sub(r"(:\d+)?(#.*)?$", "", layer)
-    return capture(network, x, path)
+def _counted(array: AxisArray, axes: Sequence[str]) -> str:
+    """What a number of a tile counts: the axes of which there are several entries."""
+    return " × ".join(axis for axis in axes if array.sizes.get(axis, 1) > 1)
+
+
+def _path_of(layer: str, network: Network) -> str:
+    """The path in the key of a value that a layer returned."""
+    return layer if layer in network else re.sub(r"(:\d+)?(#.*)?$", "", layer)
 
 
 def _within(array: AxisArray, axis: str, index: int) -> int:

@@ -230,6 +230,74 @@ class SupportsGraph(Protocol):
         """
 
 
+class Coordinate(NamedTuple):
+    """One axis of an input, named as by `leaves`; or of a map that was made within the model."""
+
+    source: str
+    axis: int
+
+
+class Stretch(NamedTuple):
+    """From where to where each element of a tensor lies along a coordinate; of none, the end is before the start."""
+
+    low: np.ndarray[Any, Any]
+    high: np.ndarray[Any, Any]
+
+
+Origin = Mapping[Coordinate, Stretch]
+"""Where the elements of one tensor lie; empty for what depends on no input."""
+
+
+class OriginOf(NamedTuple):
+    """Where one tensor lies that a layer returned, or, if `is_given`, that it was given.
+
+    ``axes`` and ``shape`` are as the framework has them.
+    """
+
+    path: str
+    call: int
+    leaf: str
+    axes: tuple[str, ...]
+    shape: tuple[int, ...]
+    origin: Origin
+    is_given: bool = False
+
+
+class Source(NamedTuple):
+    """What is known of an input, or of a map that was made within the model (``is_input`` is False).
+
+    ``axes`` are the names that its axes were given: by the user, or by the first convolution that goes along them.
+    """
+
+    axes: tuple[str | None, ...]
+    shape: tuple[int, ...]
+    is_input: bool = True
+
+
+class SupportsOrigins(Protocol):
+    """Opt-in: a backend that can follow from which part of the input each element of a layer's output stems."""
+
+    def origins(self, model: Any, inputs: Any, told: Callable[[OriginOf], None]) -> Mapping[str, Source]:
+        """Make one pass as `Backend.run` does, and tell where in the inputs lies what layers are given and return.
+
+        What cannot be followed may come from everywhere: it is never said to come from a part. The rules that are
+        the same in all frameworks are those of `netviz_core.backend_api.Origins` and the functions beside it.
+
+        Parameters
+        ----------
+        model, inputs
+            As for `Backend.run`.
+        told : callable
+            Given an `OriginOf` for each tensor that a layer is given or returns, while the model runs.
+
+        Returns
+        -------
+        Mapping
+            What is known of the inputs, by their names in `inputs` (see `leaves`), and of the maps that were
+            made within the model.
+        """
+
+
 class SupportsImages(Protocol):
     """Opt-in: a backend that can tell which part of an input is images."""
 

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 import netviz_core as nv
-from netviz_core.attributions.places import Grid, grid_for
+from netviz_core.attributions.places import Grid
 from netviz_core.testing.reference import Dense, Model, Op, ReferenceBackend, example_model
-from netviz_core.words.arrays import Activation
 from netviz_core.words.observations import Observation, Ready
 
 random = np.random.default_rng(0)
@@ -77,26 +76,15 @@ def test_rollout_is_its_published_definition(model):
 
 def test_a_class_token_looks_at_the_image(model):
     view = replace(
-        nv.attention(model, "first", TOKENS, sample=2), grid=Grid(2, 2, 1), images=np.ones((3, 4, 4, 3))
+        nv.attention(model, "first", TOKENS, sample=2),
+        grid=Grid(np.array([[1, 2], [3, 4]])),
+        images=np.ones((3, 4, 4, 3)),
     )
     overlay = view.over_image()
     assert overlay.heat.shape == (2, 4, 4)
     corner = view.weights[2, :, 0, 1:]
     assert (overlay.heat[:, 0, 0] == 1).tolist() == (corner.argmax(axis=1) == 0).tolist()
     assert not np.allclose(view.over_image(query=3).heat, overlay.heat)
-
-
-def test_tokens_are_the_places_of_the_last_map_that_has_as_many():
-    seen = [
-        Activation(np.zeros((1, 8, 14, 28)), ("batch", "channel", "y", "x"), "stem", 0, "", "float32"),
-        Activation(np.zeros((1, 8, 7, 14)), ("batch", "channel", "y", "x"), "patches", 0, "", "float32"),
-        Activation(np.zeros((1, 99, 8)), ("batch", "time", "channel"), "norm", 0, "", "float32"),
-    ]
-    assert grid_for(99, seen) == Grid(7, 14, 1)
-    assert grid_for(98, seen) == Grid(7, 14, 0)
-    assert grid_for(14 * 28, seen) == Grid(14, 28, 0)
-    assert grid_for(97, seen) is None
-    assert grid_for(98 + 9, seen) is None
 
 
 @pytest.mark.parametrize(

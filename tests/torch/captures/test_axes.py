@@ -182,3 +182,28 @@ def test_a_vision_transformer():
         "batch": 2, "time": 17, "channel": 12,
     }  # fmt: skip
     assert captured["heads.head"].axes == ("batch", "channel")
+
+
+@pytest.mark.parametrize("size", [(4, 4), (4, 1), (1, 4), (1, 1)])
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize(
+    ("merge", "axes"),
+    [
+        (lambda x: x.flatten(2), ("batch", "channel", "axis2")),
+        (lambda x: torch.flatten(x, start_dim=2).mT, ("batch", "axis1", "channel")),
+        (lambda x: x.view(len(x), 8, -1), ("batch", "channel", "axis2")),
+        (lambda x: x.permute(0, 2, 3, 1).reshape(len(x), -1, 8), ("batch", "axis1", "channel")),
+        (lambda x: x.flatten(0, 1), ("axis0", "y", "x")),
+        (lambda x: x.flatten(1), ("batch", "channel")),
+    ],
+)
+def test_a_merged_axis_is_called_the_same_however_long_it_is(merge, axes, size, batch):
+    class Merging(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.merged = nn.Conv2d(3, 8, 3, padding=1), nn.Identity()
+
+        def forward(self, x):
+            return self.merged(merge(self.conv(x)))
+
+    assert nv.capture(Merging().eval(), torch.rand(batch, 3, *size), "merged")["merged"].axes == axes

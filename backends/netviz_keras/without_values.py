@@ -1,0 +1,104 @@
+"""A pass over tensors that have shapes and no values.
+
+In such a pass, and only in such a one, Keras tells of every ``keras.ops`` function and operator as it does of layers.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import keras
+from keras.src.backend.common.symbolic_scope import in_symbolic_scope
+
+from netviz_core.backend_api import replaced
+
+from .axes import AxisBook
+from .inputs import Arguments
+from .layers import KerasLayer
+from .listening import Ears, Listener, listening
+from .tensors import is_tensor
+
+
+def symbols(arguments: Arguments, book: AxisBook) -> Arguments:
+    """Arguments of the same form without values."""
+    return _mapped(arguments, book, lambda value: keras.KerasTensor(value.shape, _dtype(value)))
+
+
+def tensors(arguments: Arguments, book: AxisBook) -> Arguments:
+    """Arguments as tensors of the engine."""
+    return _mapped(arguments, book, lambda value: keras.ops.convert_to_tensor(value, _dtype(value)))
+
+
+def _dtype(value: Any) -> str:
+    return str(keras.backend.standardize_dtype(value.dtype))
+
+
+def _mapped(arguments: Arguments, book: AxisBook, make: Callable[[Any], Any]) -> Arguments:
+    def other(value: Any) -> Any:
+        made = make(value)
+        axes = book.get(value)
+        if axes is not None:
+            book.note(made, axes)
+        return made
+
+    args, kwargs = arguments
+    return (
+        tuple(replaced(value, is_tensor, other) for value in args),
+        {name: replaced(value, is_tensor, other) for name, value in kwargs.items()},
+    )
+
+
+class Computing(Listener):
+    """Hears also of what is computed of tensors without values."""
+
+    def computed(
+        self, operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any], compute: Callable[..., Any]
+    ) -> Any:
+        """Find what a layer or operation returns when it is given tensors without values."""
+        return compute(operation, *args, **kwargs)
+
+
+_tracer: ContextVar[Computing | None] = ContextVar("netviz_keras_tracer", default=None)
+
+
+def _computed(original: Callable[..., Any], _: type) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def symbolic_call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        tracer = _tracer.get()
+        if tracer is None or in_symbolic_scope():
+            return original(self, *args, **kwargs)
+        return tracer.computed(self, args, kwargs, original)
+
+    return symbolic_call
+
+
+_symbolic_ears = Ears("symbolic_call", _computed)
+
+
+@contextmanager
+def following(tracer: Computing) -> Iterator[None]:
+    """Let `tracer` hear what is called and computed in this context."""
+    token = _tracer.set(tracer)
+    try:
+        with _symbolic_ears, listening(tracer):
+            yield
+    finally:
+        _tracer.reset(token)
+
+
+@contextmanager
+def nodes_kept(layers: Iterable[KerasLayer]) -> Iterator[None]:
+    """Take back the places in a graph that Keras notes with every call without values."""
+    nodes = [
+        nodes for layer in layers for nodes in (layer.native._inbound_nodes, layer.native._outbound_nodes)
+    ]
+    before = [len(kept) for kept in nodes]
+    try:
+        yield
+    finally:
+        for kept, number in zip(nodes, before, strict=True):
+            del kept[number:]
