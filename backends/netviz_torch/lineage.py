@@ -177,7 +177,8 @@ class LineageFollower:
             axes,
             (func.overloadpacket in _MULTIPLYING and len(followed) > 1)
             or (keeps and is_product and rule is not _reduction),
-            (rule is _reduction and is_product) or (keeps and any(one.is_scores for one in followed)),
+            (rule is _reduction and is_product)
+            or ((keeps or rule is None) and any(one.is_scores for one in followed)),
             keeps and rooted and any(one.is_weights for one in followed),
         )
 

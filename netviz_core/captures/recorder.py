@@ -182,9 +182,10 @@ class Recorder:
         """What became of every layer asked for, so far."""
         captured = {slot.path for slot in self._slots}
         absent = Coverage("not_observed", "it did not run during the pass")
-        # A layer of which some calls were taken back is captured, and still says why those are not.
+        # A layer of which some calls were taken back, or could not be read, is captured and still says why.
+        refused = {path: miss.reason for path, miss in self._misses.items() if miss.status == "unsupported"}
         return {
-            path: Coverage("captured", self._withdrawn.get(path, ""))
+            path: Coverage("captured", self._withdrawn.get(path, refused.get(path, "")))
             if path in captured
             else self._misses.get(path, absent)
             for path in self._order
