@@ -137,8 +137,8 @@ class AttentionWatch(Watch):
 
     def _soften(self, result: torch.Tensor, axis: int) -> None:
         lineage = self._lineages.or_unknown(result)
-        if not lineage.is_scores and (kind_of_axis(lineage.axes[axis]) == "feature" or result.ndim < 3):
-            return  # a choice among features, such as that of experts
+        if not lineage.is_scores and result.ndim < 3:
+            return  # such as the probabilities of classes
         for root in frozenset().union(*map(roots_of, lineage.axes)):
             self._attended.pop(root, None)
         curve = "softmax" if lineage.is_scores else ""
@@ -173,7 +173,7 @@ class AttentionWatch(Watch):
             (right, of_right, of_left, -2, -1),
         ):
             attended = self._attended_along(own, summed)
-            if own is None or attended is None:
+            if own is None or attended is None or (not own.is_scores and _is_choice(other, summed)):
                 continue
             attended.is_used = True
             if other is None or not other.is_weights:
@@ -202,6 +202,12 @@ class AttentionWatch(Watch):
         if self._seen.is_wanted:
             attended.latest = factor.clone()
             self._seen.add(factor, lineage.axes, kept, summed)
+
+
+def _is_choice(values: Lineage | None, summed: int) -> bool:
+    """Whether a softmax without a query weighs features or tensors, such as what experts made, not tokens."""
+    along = -2 if summed == -1 else -1
+    return values is not None and kind_of_axis(values.axes[along]) in ("feature", "choice")
 
 
 def _rooted(parts: Parts, root: int) -> Parts:

@@ -26,8 +26,8 @@ class Origin:
     Parameters
     ----------
     kind : str
-        ``sample``, ``feature`` (made by weights), ``place`` (on a map), ``given`` (an axis of the input), or empty
-        where it is not known.
+        ``sample``, ``feature`` (made by weights), ``place`` (on a map), ``given`` (an axis of the input),
+        ``choice`` (one of several tensors), or empty where it is not known.
     length : int
     roots : frozenset of int
         The scores to whose axis it belongs, also after a cut, a selection or a concatenation.
@@ -335,8 +335,30 @@ def _cat(follower: LineageFollower, func: Any, args: Any, output: torch.Tensor, 
 def _stack(follower: LineageFollower, func: Any, args: Any, output: torch.Tensor, place: int) -> Axes | None:
     axis = (args[1] if len(args) > 1 else 0) % output.ndim
     axes = list(follower.merged(args[0], args[0][0].shape) or ())
-    axes.insert(axis, whole("", output.shape[axis]))
+    axes.insert(axis, whole("choice", output.shape[axis]))
     return tuple(axes)
+
+
+def _map(follower: LineageFollower, func: Any, args: Any, output: torch.Tensor, place: int) -> Axes | None:
+    """Features or places made into others: `nn.PixelShuffle`, `nn.Fold`, a map sampled anew."""
+    axes = _axes_of(follower, args[0])
+    if axes is None:
+        return None
+    return (
+        axes[0],
+        whole("feature", output.shape[1]),
+        *(whole("place", length) for length in output.shape[2:]),
+    )
+
+
+def _windows(
+    follower: LineageFollower, func: Any, args: Any, output: torch.Tensor, place: int
+) -> Axes | None:
+    """`nn.Unfold`: the features of a window, and the windows."""
+    axes = _axes_of(follower, args[0])
+    if axes is None or output.ndim != 3:
+        return None
+    return axes[0], whole("", output.shape[1]), whole("place", output.shape[2])
 
 
 def _index(follower: LineageFollower, func: Any, args: Any, output: torch.Tensor, place: int) -> Axes | None:
@@ -403,6 +425,10 @@ _RULES: dict[Any, Rule] = {
     aten.unsqueeze: _unsqueeze,
     aten.cat: _cat,
     aten.stack: _stack,
+    aten.im2col: _windows,
+    **dict.fromkeys(
+        (aten.col2im, aten.pixel_shuffle, aten.pixel_unshuffle, aten.grid_sampler_2d, aten.grid_sampler_3d), _map
+    ),
     aten.index: _index,
     aten.embedding: _embedding,
     aten.convolution: _convolution,
@@ -432,7 +458,7 @@ _RULES: dict[Any, Rule] = {
             aten.native_batch_norm, aten._native_batch_norm_legit_no_training, aten.cudnn_batch_norm,
             aten._batch_norm_no_update, aten.native_layer_norm, aten.native_group_norm, aten._fused_rms_norm,
             aten._softmax, aten._log_softmax, aten.cumsum, aten.tril, aten.triu, aten._safe_softmax,
-            aten.lift_fresh, aten.scatter, aten.scatter_, aten.index_fill, aten.masked_fill, aten.masked_fill_,
+            aten.lift_fresh, aten.hardswish, aten.hardswish_, aten.hardtanh, aten.hardtanh_, aten.mish, aten.elu, aten.elu_, aten._prelu_kernel, aten.leaky_relu, aten.leaky_relu_, aten.softplus, aten.log_sigmoid_forward, aten.rrelu_with_noise, aten.celu, aten.selu, aten.scatter, aten.scatter_, aten.index_fill, aten.masked_fill, aten.masked_fill_,
         ),
         _elementwise,
     ),

@@ -114,7 +114,9 @@ def test_positions_along_several_axes_are_flattened() -> None:
     rows = L.MultiHeadAttention(2, 3, attention_axes=(2,), name="rows")
     model = Calling(rows)
     model(x)
-    assert attended(model, x)["rows"].shape == (6, 2, 4, 4)
+    found = attended(model, x)["rows"]
+    assert found.axes == ("batch", "window", "head", "query", "key")
+    assert found.shape == (2, 3, 2, 4, 4)
 
 
 def transformer() -> keras.Model:
@@ -154,7 +156,7 @@ def test_the_callers_get_what_they_asked_for() -> None:
 
 def test_other_layers_say_why_not() -> None:
     found = attended(transformer(), array(2, 5, 6))
-    assert found.coverage["head"].status == "unsupported"
+    assert found.coverage["head"].status == "not_observed"
     assert "none of Keras' attention layers" in found.coverage["head"].reason
     assert found.coverage["asked"].status == "captured"
 
