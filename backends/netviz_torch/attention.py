@@ -18,9 +18,11 @@ import torch
 from netviz_core.backend_api import Recorder
 
 from .attention_fused import FusedAttention
-from .attention_seen import Running, SeenAttention, tensors_in
+from .attention_seen import Running, SeenAttention
 from .axes import AxisFollower
-from .lineage import Lineage, Origin, Part, Parts, kind_of_axis, roots_of, whole
+from .axis_parts import Origin, Part, Parts, kind_of_axis, roots_of, whole
+from .lineage import Lineage
+from .lineage_rules import tensors_in
 from .observe import watching
 from .passes import evaluation
 from .watch import Watch, memory_of

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 
 from .attention_seen import SeenAttention
-from .lineage import Axes, Parts, agreed, whole
+from .axis_parts import Axes, Parts, agreed, whole
 
 aten = torch.ops.aten
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import nn
 
 from netviz_core.backend_api import CaptureError, Observation, Ready, Recorder
 
-from .lineage import Axes, LineageFollower, Part, Parts, lengths
+from .axis_parts import Axes, Part, Parts, lengths
+from .lineage import LineageFollower
 from .observe import numpy_bytes
 from .weights import dtype_name, to_numpy
 
@@ -183,15 +184,3 @@ def _is_undivided(part: Part) -> bool:
 def _all_equal(weights: torch.Tensor) -> bool:
     """Whether it is the same for all samples, whichever these are."""
     return len(weights) == 1 or bool((weights == weights[:1]).all())
-
-
-def tensors_in(value: Any) -> Iterator[torch.Tensor]:
-    """The tensors of a structure."""
-    if isinstance(value, torch.Tensor):
-        if not value.is_nested:
-            yield value
-    elif isinstance(value, (list, tuple)):
-        for part in value:
-            yield from tensors_in(part)
-    elif isinstance(value, dict):
-        yield from tensors_in(list(value.values()))
