@@ -141,21 +141,19 @@ class AttentionWatch(Watch):
         lineage = self._lineages.or_unknown(result)
         if not lineage.is_scores and result.ndim < 3:
             return  # such as the probabilities of classes
-        for root in frozenset().union(*map(roots_of, lineage.axes)):
-            self._attended.pop(root, None)
-        curve = "softmax" if lineage.is_scores else ""
-        root = self._expect(curve)
-        axes = list(lineage.axes)
-        axes[axis] = _rooted(axes[axis], root)
-        self._lineages.set(result, Lineage(tuple(axes), is_scores=lineage.is_scores, is_weights=True))
+        self._bend(result, lineage, "softmax" if lineage.is_scores else "", axis)
 
-    def _bend(self, result: torch.Tensor, lineage: Lineage, curve: str) -> None:
+    def _bend(self, result: torch.Tensor, lineage: Lineage, curve: str, axis: int | None = None) -> None:
         """A curve put on scores: either axis may be that of the keys, until one is summed over."""
-        if not any(map(roots_of, lineage.axes)):
+        if axis is None and not any(map(roots_of, lineage.axes)):
             return
         root = self._expect(curve)
-        axes = tuple(_rooted(parts, root) if roots_of(parts) else parts for parts in lineage.axes)
-        self._lineages.set(result, Lineage(axes, is_scores=True, is_weights=True))
+        axes = tuple(
+            _rooted(parts, root) if position == axis or roots_of(parts) else parts
+            for position, parts in enumerate(lineage.axes)
+        )
+        curves = lineage.curves | {root}
+        self._lineages.set(result, Lineage(axes, is_scores=lineage.is_scores, is_weights=True, curves=curves))
 
     def _expect(self, curve: str) -> int:
         root = next(self._roots)
@@ -177,7 +175,8 @@ class AttentionWatch(Watch):
             attended = self._attended_along(own, summed)
             if own is None or attended is None or (not own.is_scores and _is_choice(other, summed)):
                 continue
-            attended.is_used = True
+            for root in own.curves:
+                self._attended[root].is_used = True
             if other is None or not other.is_weights:
                 self._report(attended, factor, own, kept, summed)
                 self._lineages.set(result, Lineage(tuple(map(_rootless, made.axes))))
@@ -187,7 +186,8 @@ class AttentionWatch(Watch):
             root = self._expect("") if is_chain else next(self._roots)
             *batch, rows, columns = made.axes
             axes = (*map(_rootless, batch), _rooted(rows, root), _rooted(columns, root))
-            self._lineages.set(result, Lineage(axes, is_scores=True, is_weights=is_chain))
+            curves = frozenset({root}) if is_chain else frozenset()
+            self._lineages.set(result, Lineage(axes, is_scores=True, is_weights=is_chain, curves=curves))
 
     def _attended_along(self, lineage: Lineage | None, axis: int) -> Attended | None:
         if lineage is None or not lineage.is_weights:

@@ -45,6 +45,8 @@ class Lineage:
     is_product: bool = False
     is_scores: bool = False
     is_weights: bool = False
+    curves: frozenset[int] = frozenset()
+    """The softmaxes and other curves from which such weights descend."""
 
 
 class LineageFollower:
@@ -109,4 +111,5 @@ class LineageFollower:
             (rule is reduction and is_product)
             or ((keeps or rule is None) and any(one.is_scores for one in followed)),
             keeps and rooted and any(one.is_weights for one in followed),
+            frozenset().union(*(one.curves for one in followed)) if keeps else frozenset(),
         )

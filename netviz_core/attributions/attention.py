@@ -287,8 +287,9 @@ def _title(key: str, activation: Activation, window: int | None) -> str:
 
 
 def _rollout_title(count: int, left_out: Mapping[str, str]) -> str:
+    layers = f"attention rollout · {count} layer{'s' if count > 1 else ''}"
     if not left_out:
-        return f"attention rollout · {count} layers"
+        return layers
     named = [repr(path) if path else "the model's own" for path in left_out]
     more = f" and {len(named) - 3} more" if len(named) > 3 else ""
     return (
