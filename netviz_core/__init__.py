@@ -13,13 +13,15 @@ if TYPE_CHECKING:
     from .attributions.cam import CamOverlay, cam
     from .attributions.top_losses import TopLosses, top_losses
     from .captures.capture import Capture, capture, recording
-    from .captures.files import load_capture
+    from .captures.saved import load_capture
     from .comparing.compared import compare
     from .comparing.telling.view import Comparison
     from .graphs.data_flow import graph
     from .graphs.view import Graph
-    from .measures.health import Health, health
-    from .measures.similarity import SimilarityMatrix, similarity
+    from .measures.health import health
+    from .measures.health_view import Health
+    from .measures.similarity import similarity
+    from .measures.similarity_view import SimilarityMatrix
     from .measures.statistics import Statistics, statistics
     from .models.network import Network, wrap
     from .models.transfer import WeightTransfer, copy_weights
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
         register_backend,
         register_renderer,
     )
-    from .summaries.rows import Summary, summary
+    from .summaries.summary import Summary, summary
     from .views.heatmap import Heatmap, heatmap
     from .views.histogram import Histogram, HistogramRows, histogram, histograms
     from .views.side_by_side import SideBySide, side_by_side
@@ -126,19 +128,21 @@ _HOMES = {
     "attributions.cam": "CamOverlay cam",
     "attributions.top_losses": "TopLosses top_losses",
     "captures.capture": "Capture capture recording",
-    "captures.files": "load_capture",
+    "captures.saved": "load_capture",
     "comparing.compared": "compare",
     "comparing.telling.view": "Comparison",
     "graphs.data_flow": "graph",
     "graphs.view": "Graph",
-    "measures.health": "Health health",
-    "measures.similarity": "SimilarityMatrix similarity",
+    "measures.health": "health",
+    "measures.health_view": "Health",
+    "measures.similarity": "similarity",
+    "measures.similarity_view": "SimilarityMatrix",
     "measures.statistics": "Statistics statistics",
     "models.network": "Network wrap",
     "models.transfer": "WeightTransfer copy_weights",
     "plugins": "get_backend get_renderer list_backends list_renderers refresh_backends refresh_renderers "
     "register_backend register_renderer",
-    "summaries.rows": "Summary summary",
+    "summaries.summary": "Summary summary",
     "views.heatmap": "Heatmap heatmap",
     "views.histogram": "Histogram HistogramRows histogram histograms",
     "views.side_by_side": "SideBySide side_by_side",

@@ -1,4 +1,4 @@
-"""The weights with which Keras' attention layers look from query to key."""
+"""The weights with which attention looks from query to key, as Keras' layers tell them when asked."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 
 import keras
 
-from netviz_core.backend_api import Recorder
+from netviz_core.backend_api import RecorderLike
 
 from .axes import AxisBook
 from .inputs import Arguments, prepare
 from .kinds import keras_class
 from .layers import KerasLayer, walk
 from .listening import TRACED, Listener, explain, listening, report
-from .passes import build, losses_kept
+from .passes import build, unchanged
 from .tensors import is_symbolic, is_tensor, no_gradients
 
 _CLASSES = ("MultiHeadAttention", "GroupedQueryAttention", "Attention")
@@ -29,7 +29,7 @@ _NO_ATTENTION = (
 _NOT_TOLD = "its call() does not take return_attention_scores, by which Keras' layers return their weights"
 
 
-def observe(model: Any, inputs: Any, recorder: Recorder) -> None:
+def observe(model: Any, inputs: Any, recorder: RecorderLike) -> None:
     """Make one pass in evaluation mode and tell the recorder of attention weights; see `SupportsAttention`."""
     book = AxisBook()
     args, kwargs = prepare(model, inputs, book)
@@ -39,7 +39,7 @@ def observe(model: Any, inputs: Any, recorder: Recorder) -> None:
     first = next(filter(is_tensor, keras.tree.flatten((args, kwargs))), None)
     samples = None if first is None or not first.shape else first.shape[0]
     heard = listening(AttentionListener(layers, recorder, book, samples))
-    with losses_kept(model), _not_fused(layers), keras.StatelessScope(), no_gradients(), heard:
+    with unchanged(model, (args, kwargs)), _not_fused(layers), keras.StatelessScope(), no_gradients(), heard:
         model(*args, **kwargs, training=False)
     explain(layers, recorder)
 
@@ -48,7 +48,7 @@ class AttentionListener(Listener):
     """Asks attention layers for their weights, and gives their callers what these asked for themselves."""
 
     def __init__(
-        self, layers: Iterable[KerasLayer], recorder: Recorder, book: AxisBook, samples: int | None
+        self, layers: Iterable[KerasLayer], recorder: RecorderLike, book: AxisBook, samples: int | None
     ) -> None:
         super().__init__(layers, recorder, book)
         self._samples = samples
@@ -109,14 +109,14 @@ def _by_head(layer: Any, weights: Any) -> tuple[Any, tuple[str, ...]]:
     within = queries - heads
     parts = (shape[:1], shape[1:within], shape[within:queries], shape[queries:keys], shape[keys:])
     sizes = [math.prod(part) for part in parts]
-    axes = _AXES
+    axes: tuple[str, ...] = _AXES
     if sizes[1] == 1:
         del sizes[1]
         axes = tuple(axis for axis in _AXES if axis != "window")
     return keras.ops.reshape(weights, tuple(sizes)), axes
 
 
-def _explain_others(layers: Iterable[KerasLayer], recorder: Recorder) -> None:
+def _explain_others(layers: Iterable[KerasLayer], recorder: RecorderLike) -> None:
     for layer in layers:
         if layer.path in recorder.paths and not _tells(layer.native):
             known = keras_class(layer.native, _CLASSES)

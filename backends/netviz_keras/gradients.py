@@ -11,13 +11,20 @@ from typing import Any
 
 import keras
 
-from netviz_core.backend_api import AxisArray, Recorder, Seed, UnsupportedError, leaves, positional_axes
+from netviz_core.backend_api import (
+    AxisArray,
+    RecorderLike,
+    Seed,
+    UnsupportedError,
+    leaves,
+    positional_axes,
+)
 
 from .axes import AxisBook
 from .inputs import Arguments, prepare
 from .layers import KerasLayer, walk
 from .listening import Listener, explain, listening, unheard
-from .passes import build, losses_kept
+from .passes import build, unchanged
 from .scores import scores
 from .taps import Adding, Tap, Tapping
 from .tensors import Held, dtype_name, is_differentiable, is_tensor, no_gradients
@@ -32,20 +39,22 @@ elif keras.backend.backend() == "tensorflow":
 NO_DERIVATIVE = "it returned integers or booleans, with respect to which there is no derivative"
 
 
-def pull_back(model: Any, inputs: Any, seed: Seed, activations: Recorder, gradients: Recorder) -> None:
+def pull_back(
+    model: Any, inputs: Any, seed: Seed, activations: RecorderLike, gradients: RecorderLike
+) -> None:
     """Make a pass forward and one backward, and tell both recorders; see `SupportsGradients`."""
     book = AxisBook()
     arguments = prepare(model, inputs, book)
     build(model, arguments)
     forward = _Forward(model, arguments, list(walk(model)), activations.paths, book)
-    with losses_kept(model), scores(forward.layers, forward.heard_by_nobody_else) as unsquashed:
+    with scores(forward.layers, forward.heard_by_nobody_else) as unsquashed:
         engine = _ENGINES[keras.backend.backend()]
         heard, found = engine(dataclasses.replace(forward, unsquashed=unsquashed), seed)
     explain(forward.layers, heard.heard)
     _tell(heard, found, activations, gradients)
 
 
-def _tell(heard: Tapping, found: Sequence[Any], activations: Recorder, gradients: Recorder) -> None:
+def _tell(heard: Tapping, found: Sequence[Any], activations: RecorderLike, gradients: RecorderLike) -> None:
     """Report every call to both, with the derivative found for each tap."""
     for (path, _), call in groupby(heard.heard.slots, key=lambda slot: (slot.path, slot.call)):
         slots = list(call)
@@ -82,7 +91,7 @@ class _Forward:
         args, kwargs = self.arguments
         # What the last listener to come puts into place is what those before it hear.
         last = nullcontext() if self.unsquashed is None else listening(self.unsquashed)
-        with keras.StatelessScope(), listening(listener), last:
+        with unchanged(self.model, self.arguments), keras.StatelessScope(), listening(listener), last:
             return self.model(*args, **kwargs, training=False)
 
     def heard_by_nobody_else(self, listener: Listener) -> Any:

@@ -1,4 +1,4 @@
-"""Sees the weights with which attention looks from query to key, however a model computes them.
+"""The weights with which attention looks from query to key, however a model computes them.
 
 Attention that a model writes out itself is known by what it is: what descends from a softmax, or from a curve put on
 the products of queries and keys, and is then summed over in a matrix product with values. What is shown is the factor
@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from netviz_core.backend_api import Recorder
+from netviz_core.backend_api import RecorderLike
 
 from .attention_fused import FusedAttention
 from .attention_seen import Running, SeenAttention
@@ -23,14 +23,14 @@ from .axes import AxisFollower
 from .axis_parts import Origin, Part, Parts, kind_of_axis, roots_of, whole
 from .lineage import Lineage
 from .lineage_rules import tensors_in
-from .observe import watching
+from .listening import watching
 from .passes import evaluation
 from .watch import Watch, memory_of
 
 aten = torch.ops.aten
 
 
-def record_attention(model: Any, inputs: Any, recorder: Recorder) -> None:
+def record_attention(model: Any, inputs: Any, recorder: RecorderLike) -> None:
     """See `netviz_core.backend_api.SupportsAttention`."""
     running = Running()
     seen = SeenAttention(running, recorder)

@@ -44,6 +44,7 @@ def _multi_head_weights(seen: SeenAttention, *args: Any, **kwargs: Any) -> None:
     bound = inspect.signature(F.multi_head_attention_forward).bind(*args, **kwargs)
     bound.arguments.update(need_weights=True, average_attn_weights=False, training=False)
     _, weights = F.multi_head_attention_forward(*bound.args, **bound.kwargs)
+    assert weights is not None, "they were asked for"
     query, key = args[:2]
     of_query, of_key = (seen.lineages.or_unknown(tensor).axes for tensor in (query, key))
     batch = (agreed(of_query[1], of_key[1]),) if query.ndim == 3 else ()

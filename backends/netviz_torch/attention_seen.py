@@ -10,12 +10,11 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from netviz_core.backend_api import CaptureError, Observation, Ready, Recorder
+from netviz_core.backend_api import CaptureError, Observation, Ready, RecorderLike
 
 from .axis_parts import Axes, Part, Parts, lengths
 from .lineage import LineageFollower
-from .observe import numpy_bytes
-from .weights import dtype_name, to_numpy
+from .tensors import dtype_name, numpy_bytes, to_numpy
 
 
 class Running:
@@ -30,7 +29,7 @@ class Running:
         return self._paths[-1] if self._paths else ""
 
     @contextmanager
-    def following(self, module: nn.Module, recorder: Recorder) -> Iterator[None]:
+    def following(self, module: nn.Module, recorder: RecorderLike) -> Iterator[None]:
         """Follow the calls of a model's layers while the context is open."""
         hooks: list[torch.utils.hooks.RemovableHandle] = []
         try:
@@ -52,7 +51,7 @@ class Running:
 class SeenAttention:
     """Tells a recorder of attention weights, under the layer that is running."""
 
-    def __init__(self, running: Running, recorder: Recorder) -> None:
+    def __init__(self, running: Running, recorder: RecorderLike) -> None:
         self._running = running
         self._recorder = recorder
         self.lineages = LineageFollower()

@@ -8,24 +8,24 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.parameter import UninitializedTensorMixin
+from torch.nn.parameter import is_lazy
 
 from netviz_core.backend_api import InputError, ParameterForm
 
-from .modules import kind_of
+from .kinds import kind_of
 from .unwrap import unwrapped
 
 
 def parameter_count(model: Any) -> int:
     """How many numbers there are in a model's parameters, those that stand in several places once."""
     parameters = unwrapped(model).parameters()
-    return sum(tensor.numel() for tensor in parameters if not isinstance(tensor, UninitializedTensorMixin))
+    return sum(tensor.numel() for tensor in parameters if not is_lazy(tensor))
 
 
 def parameters_of(module: nn.Module) -> Iterator[ParameterForm]:
     """The module's own parameters, see `netviz_core.backend_api.SupportsParameterForms`."""
     for tensor in module.parameters(recurse=False):
-        if not isinstance(tensor, UninitializedTensorMixin):
+        if not is_lazy(tensor):
             size = tensor.numel()
             yield ParameterForm(id(tensor), size, size * tensor.element_size(), tensor.requires_grad)
 
@@ -33,10 +33,7 @@ def parameters_of(module: nn.Module) -> Iterator[ParameterForm]:
 def example_of(model: Any, shapes: Sequence[Sequence[int]] | None) -> Any:
     """Inputs of these shapes, see `netviz_core.backend_api.SupportsInputForms`."""
     if shapes is None:
-        raise InputError(
-            "a PyTorch model does not say what shape its input has; give x, a batch, or input_shape=, "
-            "such as (1, 3, 224, 224)"
-        )
+        raise InputError("a PyTorch model does not say what shape its input has; give x, a batch")
     module = unwrapped(model)
     tensors = chain(module.parameters(), module.buffers())
     reference = next((tensor for tensor in tensors if tensor.is_floating_point()), torch.empty(0))

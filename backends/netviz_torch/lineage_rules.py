@@ -125,11 +125,11 @@ def _cat(axes_of: AxesOf, func: Any, args: Any, output: torch.Tensor, place: int
     kinds = {kind_of_axis(one) for one in parts if one} or {""}
     roots = frozenset().union(*map(roots_of, parts))
     shape = [1 if position == axis else length for position, length in enumerate(output.shape)]
-    axes = list(merged(axes_of, args[0], shape) or ())
-    if axes:
+    made = list(merged(axes_of, args[0], shape) or ())
+    if made:
         kind = kinds.pop() if len(kinds) == 1 else ""
-        axes[axis] = whole("" if kind == "sample" else kind, output.shape[axis], roots)
-    return tuple(axes)
+        made[axis] = whole("" if kind == "sample" else kind, output.shape[axis], roots)
+    return tuple(made)
 
 
 def _stack(axes_of: AxesOf, func: Any, args: Any, output: torch.Tensor, place: int) -> Axes | None:

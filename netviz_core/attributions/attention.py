@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from ..captures.capture import Capture
+from ..captures.forms import forms
 from ..captures.recorder import Recorder
 from ..models.network import Network, wrap
 from ..views.overlays import Overlays, resized, scaled_to_unit
 from ..views.scales import value_limits
 from ..views.tiles import TileGrid
+from ..words.arguments import require_path
 from ..words.arrays import Activation, count_nonfinite
 from ..words.errors import (
     AmbiguousKeyError,
@@ -25,7 +27,7 @@ from ..words.errors import (
 )
 from .cam import input_images
 from .pictures import given_picture, part_of, pictures_in
-from .places import Grid, Seen, forms, grid_for
+from .places import Grid, grid_for
 
 Array = np.ndarray[Any, Any]
 
@@ -166,10 +168,13 @@ def attention(
     The places of keys on an image are those of the last map that was returned before and has as
     many of them, up to eight class and register tokens left out. Costs two passes; with several pictures
     among the inputs one more for each and one more, to see which of them the layer looks at.
+    Why the arguments come in this order: see `netviz_core.attributions`.
     """
+    if layer is not None:
+        require_path("attention", {"model": model, "layer": layer, "x": x})
     network = wrap(model)
-    if not hasattr(network.backend, "attention"):
-        raise UnsupportedError(f"the {network.backend.name} backend does not see attention weights")
+    if not hasattr(network.adapter, "attention"):
+        raise UnsupportedError(f"the {network.backend} backend does not see attention weights")
     x = network.input_or_example(x)
     captured = _captured(network, x)
     keys = _below(network, captured, layer)
@@ -194,7 +199,7 @@ def attention(
         weights=weights,
         layer=last.path,
         sample=_existing(sample, len(weights)),
-        grid=_grid(forms(network, x), last, weights) if images is not None else None,
+        grid=_grid(forms(network, x).returned, last, weights) if images is not None else None,
         images=images,
         left_out=left_out,
         without_image=without_image,
@@ -204,8 +209,8 @@ def attention(
 
 def _captured(network: Network, x: Any) -> Capture:
     recorder = Recorder(network.select())
-    network.backend.attention(network.native, x, recorder)  # type: ignore[attr-defined]
-    return Capture(network.backend.name, recorder)
+    network.adapter.attention(network.native, x, recorder)  # type: ignore[attr-defined]
+    return Capture(network.backend, recorder)
 
 
 def _below(network: Network, captured: Capture, layer: str | None) -> list[str]:
@@ -345,7 +350,7 @@ def rolled_out(layers: list[Array]) -> Array:
     return followed[:, np.newaxis].astype(np.float32)
 
 
-def _grid(seen: list[Seen], activation: Activation, weights: Array) -> Grid | None:
+def _grid(seen: Sequence[Activation], activation: Activation, weights: Array) -> Grid | None:
     """The places of the keys: the layer's own, if it returns a map, else those of the map before it."""
     own = [(position, entry) for position, entry in enumerate(seen) if entry.path == activation.path]
     positions = [position for position, entry in own if entry.call == activation.call] or [

@@ -17,9 +17,9 @@ Input = tuple[Any, ...]
 
 def pictures_in(network: Network, x: Any) -> list[Input]:
     """The parts of an input that are batches of images."""
-    if not hasattr(network.backend, "images"):
+    if not hasattr(network.adapter, "images"):
         return []
-    return [where for where, part in _parts(x) if network.backend.images(network.native, part) is not None]
+    return [where for where, part in _parts(x) if network.adapter.images(network.native, part) is not None]
 
 
 def given_picture(x: Any, pictures: list[Input], computed: Callable[[Any], Array | None]) -> Input | None:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .errors import AxisError, InputError, nearest
+from .given import shown
 
 SPATIAL_AXES = ("z", "y", "x")
 _CANONICAL_ORDER = ("batch", "time", "channel", *SPATIAL_AXES)
@@ -46,12 +47,12 @@ def require_known_axes(axes: Sequence[str]) -> None:
     """
     if isinstance(axes, str):
         raise AxisError(
-            f"axes={axes!r} is one string; give a sequence of names, such as ('batch', 'y', 'x', 'channel')"
+            f"axes={shown(axes)} is one string; give a sequence of names, such as ('batch', 'y', 'x', 'channel')"
         )
     for axis in axes:
-        if axis not in _CANONICAL_ORDER:
+        if not isinstance(axis, str) or axis not in _CANONICAL_ORDER:
             hint = nearest(axis, _CANONICAL_ORDER, limit=len(_CANONICAL_ORDER))
-            raise AxisError(f"{axis!r} does not say how an input is laid out; {hint}")
+            raise AxisError(f"{shown(axis)} does not say how an input is laid out; {hint}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +146,7 @@ class AxisArray:
         index: list[int | slice] = [slice(None)] * len(self.axes)
         for axis, where in indexers.items():
             if axis not in self.axes:
-                raise AxisError(f"there is no axis {axis!r}; {nearest(axis, self.axes)}")
+                raise AxisError(f"there is no axis {shown(axis)}; {nearest(axis, self.axes)}")
             position = self.axes.index(axis)
             size = self.values.shape[position]
             if not isinstance(where, slice) and not -size <= where < size:
@@ -162,7 +163,7 @@ class AxisArray:
         ImportError
             If xarray is not installed.
         """
-        import xarray  # type: ignore[import-not-found,unused-ignore]
+        import xarray
 
         return xarray.DataArray(self.values, dims=self.axes)
 
@@ -220,8 +221,9 @@ def images(array: Any, axes: Sequence[str] = ("batch", "y", "x", "channel")) -> 
     Parameters
     ----------
     array : array_like
-        One value for each name in `axes`. A single image, without the batch axis,
-        is given one.
+        One value for each name in `axes`. Where there is one axis less, the channels decide which is missing:
+        with one, three or four of them it is a single image, which is given a batch axis; else they are grey
+        images (MNIST, scikit-learn's digits), which are given a channel axis.
     axes : sequence of str
         The axes as they stand in `array`.
 
@@ -239,13 +241,28 @@ def images(array: Any, axes: Sequence[str] = ("batch", "y", "x", "channel")) -> 
     --------
     >>> images(np.zeros((8, 28, 28, 1))).sizes
     {'batch': 8, 'y': 28, 'x': 28, 'channel': 1}
+    >>> images(np.zeros((1797, 8, 8))).sizes
+    {'batch': 1797, 'y': 8, 'x': 8, 'channel': 1}
+    >>> images(np.zeros((28, 28, 3))).sizes
+    {'batch': 1, 'y': 28, 'x': 28, 'channel': 3}
     """
     values = np.asarray(array)
     require_known_axes(axes)
     names = tuple(axes)
-    if "batch" in names and values.ndim == len(names) - 1:
-        values = np.expand_dims(values, names.index("batch"))
+    if values.ndim == len(names) - 1 and (missing := _missing_axis(values.shape, names)):
+        values = np.expand_dims(values, names.index(missing))
     return AxisArray(values, names)
+
+
+_CHANNELS_OF_IMAGES = (1, 3, 4)
+
+
+def _missing_axis(shape: tuple[int, ...], names: tuple[str, ...]) -> str:
+    """Which of the axes an array has not, that has one axis less; empty if neither can be missing."""
+    if "batch" not in names or "channel" not in names:
+        return "batch" if "batch" in names else ""
+    channels = shape[[name for name in names if name != "batch"].index("channel")]
+    return "batch" if channels in _CHANNELS_OF_IMAGES else "channel"
 
 
 class Nonfinite(NamedTuple):

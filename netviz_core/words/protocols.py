@@ -167,8 +167,14 @@ class RecorderLike(Protocol):
     def reduces(self, path: str) -> bool:
         """Whether what the layer at `path` returns is made smaller at once."""
 
+    def coverage(self) -> Mapping[str, Coverage]:
+        """What became of every layer asked for, so far, by path."""
+
     def miss(self, path: str, reason: str, status: str = "not_observed") -> None:
         """Say why a layer asked for is not captured; the first reason given stands."""
+
+    def add_others(self, path: str, others: Iterable[tuple[str, Any]]) -> None:
+        """Tell what else a layer returned that may hold numbers, see `netviz_core.backend_api.others`."""
 
     def rearrange(self, start: int, order: Sequence[int]) -> None:
         """Put the values from position `start` on into another order, and number the calls anew."""
