@@ -21,7 +21,7 @@ from .passes import build, unchanged
 from .tensors import is_symbolic, is_tensor, no_gradients
 
 _CLASSES = ("MultiHeadAttention", "GroupedQueryAttention", "Attention")
-_AXES = ("batch", "head", "query", "key")
+_AXES = ("batch", "window", "head", "query", "key")
 _NO_ATTENTION = (
     "it is none of Keras' attention layers (MultiHeadAttention, GroupQueryAttention, Attention, "
     "AdditiveAttention), of which alone the weights can be had"
@@ -36,7 +36,9 @@ def observe(model: Any, inputs: Any, recorder: RecorderLike) -> None:
     build(model, (args, kwargs))
     layers = list(walk(model))
     _explain_others(layers, recorder)
-    heard = listening(AttentionListener(layers, recorder, book))
+    first = next(filter(is_tensor, keras.tree.flatten((args, kwargs))), None)
+    samples = None if first is None or not first.shape else first.shape[0]
+    heard = listening(AttentionListener(layers, recorder, book, samples))
     with unchanged(model, (args, kwargs)), _not_fused(layers), keras.StatelessScope(), no_gradients(), heard:
         model(*args, **kwargs, training=False)
     explain(layers, recorder)
@@ -45,8 +47,11 @@ def observe(model: Any, inputs: Any, recorder: RecorderLike) -> None:
 class AttentionListener(Listener):
     """Asks attention layers for their weights, and gives their callers what these asked for themselves."""
 
-    def __init__(self, layers: Iterable[KerasLayer], recorder: RecorderLike, book: AxisBook) -> None:
+    def __init__(
+        self, layers: Iterable[KerasLayer], recorder: RecorderLike, book: AxisBook, samples: int | None
+    ) -> None:
         super().__init__(layers, recorder, book)
+        self._samples = samples
         self._asked_for: list[bool] = []
 
     def entering(self) -> None:
@@ -69,7 +74,10 @@ class AttentionListener(Listener):
         elif is_symbolic(weights):
             self._recorder.miss(path, TRACED)
         else:
-            report(self._recorder, path, [("", _by_head(layer, weights), _AXES)])
+            values, axes = _by_head(layer, weights)
+            if axes[0] == "batch" and values.shape[0] != self._samples:
+                axes = ("axis0", *axes[1:])  # windows or others, that stand where Keras has samples
+            report(self._recorder, path, [("", values, axes)])
         return own if self._asked_for[-1] else output
 
     def leaving(self, layer: Any) -> None:
@@ -87,24 +95,34 @@ def _tells(layer: Any) -> bool:
     )
 
 
-def _by_head(layer: Any, weights: Any) -> Any:
-    """Weights with the axes batch, head, query and key: positions along several axes flattened."""
+def _by_head(layer: Any, weights: Any) -> tuple[Any, tuple[str, ...]]:
+    """Weights with the axes batch, head, query and key: positions along several axes flattened.
+
+    Axes between the batch and the heads, along which the layer does not look, are windows.
+    """
     shape = tuple(weights.shape)
     attended = len(getattr(layer, "_attention_axes", None) or (1,))
     # In front of the positions of queries and keys stand the heads, where the layer has such, and the batch.
     heads = 0 if keras_class(layer, _CLASSES) == "Attention" else 1
     keys = len(shape) - attended
     queries = keys - attended
-    batch = queries - heads
-    parts = (shape[:batch], shape[batch:queries], shape[queries:keys], shape[keys:])
-    return keras.ops.reshape(weights, tuple(math.prod(part) for part in parts))
+    within = queries - heads
+    parts = (shape[:1], shape[1:within], shape[within:queries], shape[queries:keys], shape[keys:])
+    sizes = [math.prod(part) for part in parts]
+    axes: tuple[str, ...] = _AXES
+    if sizes[1] == 1:
+        del sizes[1]
+        axes = tuple(axis for axis in _AXES if axis != "window")
+    return keras.ops.reshape(weights, tuple(sizes)), axes
 
 
 def _explain_others(layers: Iterable[KerasLayer], recorder: RecorderLike) -> None:
     for layer in layers:
         if layer.path in recorder.paths and not _tells(layer.native):
             known = keras_class(layer.native, _CLASSES)
-            recorder.miss(layer.path, _NOT_TOLD if known else _NO_ATTENTION, "unsupported")
+            recorder.miss(
+                layer.path, _NOT_TOLD if known else _NO_ATTENTION, "unsupported" if known else "not_observed"
+            )
 
 
 @contextmanager

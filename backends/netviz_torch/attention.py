@@ -1,35 +1,32 @@
 """The weights with which attention looks from query to key, however a model computes them.
 
-Attention that PyTorch computes in one piece is computed once more, with its weights kept. Attention
-that a model writes out itself is known by what it is: a softmax whose axis is then summed over by a
-batched matrix product.
+Attention that a model writes out itself is known by what it is: what descends from a softmax, or from a curve put on
+the products of queries and keys, and is then summed over in a matrix product with values. What is shown is the factor
+of that product, whatever happened to it since the softmax.
 """
 
 from __future__ import annotations
 
-import inspect
-import math
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from itertools import count
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import nn
-from torch.overrides import TorchFunctionMode
 
-from netviz_core.backend_api import CaptureError, HeldValue, Observation, Ready, RecorderLike
+from netviz_core.backend_api import RecorderLike
 
+from .attention_fused import FusedAttention
+from .attention_seen import Running, SeenAttention
 from .axes import AxisFollower
+from .axis_parts import Origin, Part, Parts, kind_of_axis, roots_of, whole
+from .lineage import Lineage
+from .lineage_rules import tensors_in
 from .listening import watching
 from .passes import evaluation
-from .tensors import dtype_name, memory_of, numpy_bytes, to_numpy
+from .tensors import memory_of
 from .watch import Watch
-
-AXES = ("batch", "head", "query", "key")
 
 aten = torch.ops.aten
 
@@ -41,188 +38,33 @@ def record_attention(model: Any, inputs: Any, recorder: RecorderLike) -> None:
     watch = AttentionWatch(seen)
     with evaluation(model, inputs, watch) as (module, forward):
         watch.parameters = {memory_of(parameter) for parameter in module.parameters()}
-        with running.following(module, recorder), watching(watch), FusedAttention(seen), torch.no_grad():
-            forward()
-
-
-class Running:
-    """Knows which of a model's layers is running."""
-
-    def __init__(self) -> None:
-        self._paths: list[str] = []
-
-    @property
-    def innermost(self) -> str:
-        """The path of the innermost layer that has been called and has not returned yet."""
-        return self._paths[-1] if self._paths else ""
-
-    @contextmanager
-    def following(self, module: nn.Module, recorder: RecorderLike) -> Iterator[None]:
-        """Follow the calls of a model's layers while the context is open."""
-        hooks: list[torch.utils.hooks.RemovableHandle] = []
+        given = module.register_forward_pre_hook(watch.begin, with_kwargs=True)
         try:
-            for path, child in module.named_modules():
-                if isinstance(child, torch.jit.ScriptModule):
-                    recorder.miss(path, "TorchScript hides what it computes; look at the unscripted model")
-                    continue
-                hooks.append(child.register_forward_pre_hook(lambda *_, path=path: self._paths.append(path)))
-                hooks.append(child.register_forward_hook(lambda *_: self._leave(), always_call=True))
-            yield
+            with running.following(module, recorder), watching(watch), FusedAttention(seen), torch.no_grad():
+                forward()
         finally:
-            for handle in hooks:
-                handle.remove()
-
-    def _leave(self) -> None:
-        self._paths.pop()
+            given.remove()
+    watch.explain_unread()
 
 
-class SeenAttention:
-    """Tells a recorder of attention weights, under the layer that is running."""
+@dataclass(eq=False)
+class Attended:
+    """What may be attention: the result of a softmax, or of a curve put on scores.
 
-    def __init__(self, running: Running, recorder: RecorderLike) -> None:
-        self._running = running
-        self._recorder = recorder
-        self.in_fused = False
-        """Whether an operation is running that has been seen as a whole."""
-
-    @property
-    def is_wanted(self) -> bool:
-        """Whether anybody asked for the layer that is running."""
-        return self._running.innermost in self._recorder.paths
-
-    def require_room(self, *shape: int) -> None:
-        """Refuse weights that would be too many, before they are computed."""
-        self._recorder.require_room(self._running.innermost, 4 * math.prod(shape))
-
-    def add(self, weights: torch.Tensor) -> None:
-        """Keep weights whose last three axes are head, query and key, and the others batch."""
-        if weights.ndim == 3:
-            weights = weights.unsqueeze(0)
-        weights = weights.detach().flatten(0, -4)
-        observation = Observation(
-            "", Ready(to_numpy(weights)), AXES, dtype_name(weights.dtype), numpy_bytes(weights)
-        )
-        self._recorder.add(self._running.innermost, [observation])
-
-    def miss(self, reason: str) -> None:
-        """Say why the weights of the layer that is running were not seen."""
-        self._recorder.miss(self._running.innermost, reason, "unsupported")
-
-    @contextmanager
-    def as_a_whole(self) -> Iterator[None]:
-        """Do not look for attention among the operations within."""
-        before, self.in_fused = self.in_fused, True
-        try:
-            yield
-        finally:
-            self.in_fused = before
-
-
-class FusedAttention(TorchFunctionMode):
-    """While active, sees the attention that PyTorch computes in one piece.
-
-    That any such mode is active keeps `torch.nn.MultiheadAttention` and the layers of transformers
-    from their fused kernels, which would hide it.
+    Parameters
+    ----------
+    path : str
+        The layer that computed it.
+    curve : str
+        What was put on the scores, where that alone makes attention of it.
+    is_used : bool
+        Whether it went into a product with values.
     """
 
-    def __init__(self, seen: SeenAttention) -> None:
-        super().__init__()
-        self._seen = seen
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        weights = _WEIGHTS_OF.get(func)
-        if weights is None or self._seen.in_fused:
-            return func(*args, **kwargs)
-        with self._seen.as_a_whole():
-            if self._seen.is_wanted:
-                weights(self._seen, *args, **kwargs)
-            return func(*args, **kwargs)
-
-
-def _multi_head_weights(seen: SeenAttention, *args: Any, **kwargs: Any) -> None:
-    """Compute the attention of ``nn.MultiheadAttention`` once more, so that what the model gets is its own."""
-    bound = inspect.signature(F.multi_head_attention_forward).bind(*args, **kwargs)
-    bound.arguments.update(need_weights=True, average_attn_weights=False, training=False)
-    _, weights = F.multi_head_attention_forward(*bound.args, **bound.kwargs)
-    assert weights is not None, "they were asked for"
-    seen.add(weights)
-
-
-def _scaled_dot_product_weights(
-    seen: SeenAttention,
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    attn_mask: torch.Tensor | None = None,
-    dropout_p: float = 0.0,
-    is_causal: bool = False,
-    *,
-    scale: float | None = None,
-    enable_gqa: bool = False,
-) -> None:
-    if query.is_nested or key.is_nested:
-        seen.miss("its queries and keys are ragged (nested) tensors, for which no weights are computed")
-        return
-    seen.require_room(*query.shape[:-1], key.shape[-2])
-    dtype = torch.promote_types(query.dtype, torch.float32)
-    with torch._C._DisableTorchDispatch():
-        query, key = query.to(dtype), key.to(dtype)
-        if enable_gqa:
-            key = key.repeat_interleave(query.shape[-3] // key.shape[-3], -3)
-        scores = query @ key.mT * (query.shape[-1] ** -0.5 if scale is None else scale)
-        if is_causal:
-            allowed = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
-            scores = scores.masked_fill(~allowed, -math.inf)
-        if attn_mask is not None:
-            hidden = attn_mask.dtype == torch.bool
-            scores = scores.masked_fill(~attn_mask, -math.inf) if hidden else scores + attn_mask
-        weights = scores.softmax(-1).masked_fill(scores.isneginf().all(-1, keepdim=True), 0.0)
-        seen.add(weights if weights.ndim > 3 else _with_one_head(weights))
-
-
-def _with_one_head(weights: torch.Tensor) -> torch.Tensor:
-    return weights.unsqueeze(-3)
-
-
-_WEIGHTS_OF: dict[Any, Callable[..., None]] = {
-    F.multi_head_attention_forward: _multi_head_weights,
-    F.scaled_dot_product_attention: _scaled_dot_product_weights,
-    aten.scaled_dot_product_attention: _scaled_dot_product_weights,
-    aten.scaled_dot_product_attention.default: _scaled_dot_product_weights,
-}
-
-
-@dataclass(frozen=True)
-class Softmax:
-    """The result of a softmax, of which it is not known yet whether it is attention."""
-
-    number: int
-    axis: int
-    value: HeldValue
-
-    def label(self, axis: int) -> str:
-        """A name for one of its axes that nothing else has."""
-        return f"{self.number}:{axis}"
-
-    def arranged(self, beside: str | None, length: int) -> torch.Tensor:
-        """The weights, with the axes (batch …, head, query, key).
-
-        Parameters
-        ----------
-        beside : str or None
-            The label of the axis that stood beside that of the softmax in the product, the query's, if known.
-        length : int
-            Its length.
-        """
-        weights = torch.from_numpy(self.value.numpy())
-        others = [position for position in reversed(range(weights.ndim)) if position != self.axis]
-        labels = {self.label(position): position for position in others}
-        fitting = (position for position in others if weights.shape[position] == length)
-        query = labels.get(beside or "", next(fitting, others[0]))
-        leading = [position for position in reversed(others) if position != query]
-        weights = weights.permute(*leading, query, self.axis)
-        return weights if weights.ndim > 3 else _with_one_head(weights)
+    path: str
+    curve: str
+    is_used: bool = False
+    latest: torch.Tensor | None = None
 
 
 class AttentionWatch(Watch):
@@ -233,56 +75,177 @@ class AttentionWatch(Watch):
         self.parameters: set[int] = set()
         """The memory of the model's parameters."""
         self._seen = seen
-        self._labels = AxisFollower()
-        self._softmaxes: dict[int, Softmax] = {}
-        self._count = 0
+        self._lineages = seen.lineages
+        self._attended: dict[int, Attended] = {}
+        self._roots = count(1)
+
+    def begin(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Note which axes of the input are what; those as long as the first one's batch are its samples."""
+        if self._seen.path:
+            return
+        samples: Origin | None = None
+        for tensor in tensors_in((args, kwargs)):
+            if not tensor.ndim:
+                continue
+            names = self.follower.axes(tensor)
+            batch = names.index("batch") if "batch" in names else None
+            if samples is None and batch is not None:
+                samples = Origin("sample", tensor.shape[batch])
+                self._seen.samples = samples.length
+            axes = [
+                whole("place" if name in "xyz" else "given", length)
+                for name, length in zip(names, tensor.shape, strict=True)
+            ]
+            if batch is not None and samples is not None and 1 < tensor.shape[batch] == samples.length:
+                axes[batch] = (Part(samples, 1, samples.length),)
+            self._lineages.set(tensor, Lineage(tuple(axes)))
+
+    def explain_unread(self) -> None:
+        """Say which layers attend without a product with values from which their weights could be read."""
+        for attended in self._attended.values():
+            if attended.curve and not attended.is_used:
+                self._seen.miss(
+                    f"it computes a {attended.curve} of products of two values, as attention does, and does not use it "
+                    f"in a matrix product with a third, from which the weights would be read",
+                    attended.path,
+                )
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = super().__torch_dispatch__(func, types, args, kwargs)
-        if self._seen.in_fused:
-            return result
-        if _hides_weights(func):
-            self._seen.miss(f"{func} computes its attention without showing the weights")
-            return result
         if not isinstance(func, torch._ops.OpOverload):
+            if not self._seen.in_fused and _hides_weights(func):
+                self._seen.miss(f"{func} computes its attention without showing the weights")
             return result
-        self._labels.after(func, args, result)
         with torch._C.DisableTorchFunction():
-            if func.overloadpacket is aten._softmax and result.ndim > 2:
-                self._expect(result, args[1] % result.ndim)
-            elif func.overloadpacket in _PRODUCTS:
-                self._look_at(*args[-2:])
+            before = [self._lineages.get(tensor) for tensor in args[-2:]]
+            self._lineages.after(func, args, kwargs or {}, result)
+            if not self._seen.in_fused:
+                self._look(func, args, before, result)
         return result
 
-    def _expect(self, result: torch.Tensor, axis: int) -> None:
-        self._count += 1
-        softmax = Softmax(self._count, axis, self.hold(result))
-        self._softmaxes[softmax.number] = softmax
-        self._labels.name(result, tuple(softmax.label(position) for position in range(result.ndim)))
+    def _look(self, func: Any, args: tuple[Any, ...], before: list[Lineage | None], result: Any) -> None:
+        packet = func.overloadpacket
+        if _hides_weights(func):
+            self._seen.miss(f"{func} computes its attention without showing the weights")
+        elif packet in _SOFTMAXES and result.ndim > 1:
+            self._soften(result, args[1] % result.ndim)
+        elif packet in _PRODUCTS:
+            self._look_at(args[-2], args[-1], before, result)
+        elif (
+            torch.Tag.pointwise in func.tags and packet not in _STRAIGHT and isinstance(result, torch.Tensor)
+        ):
+            lineage = self._lineages.get(result)
+            if lineage is not None and lineage.is_scores and not lineage.is_weights:
+                self._bend(result, lineage, _CURVES.get(packet, ""))
 
-    def _look_at(self, left: torch.Tensor, right: torch.Tensor) -> None:
-        """See whether a product sums over the axis of a softmax. A product with a parameter is a layer."""
-        for factor, other, summed, kept in ((left, right, -1, -2), (right, left, -2, -1)):
-            names = self._labels.get(factor)
-            if names is None or memory_of(other) in self.parameters:
-                continue
-            number = (names[summed] or "").partition(":")[0]
-            softmax = self._softmaxes.get(int(number)) if number.isdecimal() else None
-            if softmax is not None and names[summed] == softmax.label(softmax.axis):
-                del self._softmaxes[softmax.number]
-                self._report(softmax, names[kept], factor.shape[kept])
+    def _soften(self, result: torch.Tensor, axis: int) -> None:
+        lineage = self._lineages.or_unknown(result)
+        if not lineage.is_scores and result.ndim < 3:
+            return  # such as the probabilities of classes
+        self._bend(result, lineage, "softmax" if lineage.is_scores else "", axis)
 
-    def _report(self, softmax: Softmax, beside: str | None, length: int) -> None:
-        if not self._seen.is_wanted:
+    def _bend(self, result: torch.Tensor, lineage: Lineage, curve: str, axis: int | None = None) -> None:
+        """A curve put on scores: either axis may be that of the keys, until one is summed over."""
+        if axis is None and not any(map(roots_of, lineage.axes)):
             return
-        with torch._C._DisableTorchDispatch():
-            try:
-                self._seen.add(softmax.arranged(beside, length))
-            except CaptureError as error:
-                self._seen.miss(str(error))
+        root = self._expect(curve)
+        axes = tuple(
+            _rooted(parts, root) if position == axis or roots_of(parts) else parts
+            for position, parts in enumerate(lineage.axes)
+        )
+        curves = lineage.curves | {root}
+        self._lineages.set(result, Lineage(axes, is_scores=lineage.is_scores, is_weights=True, curves=curves))
+
+    def _expect(self, curve: str) -> int:
+        root = next(self._roots)
+        self._attended[root] = Attended(self._seen.path, curve)
+        return root
+
+    def _look_at(
+        self, left: torch.Tensor, right: torch.Tensor, before: list[Lineage | None], result: torch.Tensor
+    ) -> None:
+        """See whether a product sums over what may be the keys. A product with a parameter is a layer."""
+        if memory_of(left) in self.parameters or memory_of(right) in self.parameters:
+            return
+        of_left, of_right = before
+        made = self._lineages.or_unknown(result)
+        for factor, own, other, summed, kept in (
+            (left, of_left, of_right, -1, -2),
+            (right, of_right, of_left, -2, -1),
+        ):
+            attended = self._attended_along(own, summed)
+            if own is None or attended is None or (not own.is_scores and _is_choice(other, summed)):
+                continue
+            for root in own.curves:
+                self._attended[root].is_used = True
+            if other is None or not other.is_weights:
+                self._report(attended, factor, own, kept, summed)
+                self._lineages.set(result, Lineage(tuple(map(_rootless, made.axes))))
+                return
+        if of_left is not None and of_right is not None:
+            is_chain = of_left.is_weights and of_right.is_weights
+            root = self._expect("") if is_chain else next(self._roots)
+            *batch, rows, columns = made.axes
+            axes = (*map(_rootless, batch), _rooted(rows, root), _rooted(columns, root))
+            curves = frozenset({root}) if is_chain else frozenset()
+            self._lineages.set(result, Lineage(axes, is_scores=True, is_weights=is_chain, curves=curves))
+
+    def _attended_along(self, lineage: Lineage | None, axis: int) -> Attended | None:
+        if lineage is None or not lineage.is_weights:
+            return None
+        roots = sorted(roots_of(lineage.axes[axis]))
+        return next((self._attended[root] for root in roots if root in self._attended), None)
+
+    def _report(
+        self, attended: Attended, factor: torch.Tensor, lineage: Lineage, kept: int, summed: int
+    ) -> None:
+        latest = attended.latest
+        if latest is not None and latest.shape == factor.shape and torch.equal(latest, factor):
+            return  # the same weights with other values, such as those of positions
+        if self._seen.is_wanted:
+            attended.latest = factor.clone()
+            self._seen.add(factor, lineage.axes, kept, summed)
 
 
-_PRODUCTS = frozenset({aten.bmm, aten.baddbmm})
+def _is_choice(values: Lineage | None, summed: int) -> bool:
+    """Whether a softmax without a query weighs features or tensors, such as what experts made, not tokens."""
+    along = -2 if summed == -1 else -1
+    return values is not None and kind_of_axis(values.axes[along]) in ("feature", "choice")
+
+
+def _rooted(parts: Parts, root: int) -> Parts:
+    """The same axis as one of scores; one place alone is an axis too."""
+    parts = parts or (Part(Origin("", 1), 1, 1),)
+    made = (Origin(part.origin.kind, part.length, frozenset({root})) for part in parts)
+    return tuple(Part(origin, 1, origin.length) for origin in made)
+
+
+def _rootless(parts: Parts) -> Parts:
+    return tuple(
+        part
+        if not part.origin.roots
+        else Part(Origin(part.origin.kind, part.origin.length), part.stride, part.length)
+        for part in parts
+    )
+
+
+_PRODUCTS = frozenset({aten.bmm, aten.baddbmm, aten.mm, aten.addmm})
+_SOFTMAXES = frozenset({aten._softmax, aten._safe_softmax})
+_CURVES = {
+    aten.sigmoid: "sigmoid",
+    aten.sigmoid_: "sigmoid",
+    aten.exp: "exponential",
+    aten.exp_: "exponential",
+}
+"""Curves of which attention is known, by the operators that draw them."""
+
+_STRAIGHT = frozenset(
+    {
+        aten.add, aten.add_, aten.sub, aten.sub_, aten.rsub, aten.mul, aten.mul_, aten.div, aten.div_, aten.neg,
+        aten.where, aten.masked_fill, aten.masked_fill_, aten._to_copy, aten.clone, aten.copy_, aten.fill_,
+    }
+)  # fmt: skip
+"""Operators on single places that leave products of queries and keys what they are."""
 
 _HIDING = re.compile(
     "flash_?att|flex_attention|efficient_attention|varlen_att|cudnn_attention|fmha|"

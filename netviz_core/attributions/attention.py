@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from ..words.errors import (
 )
 from .cam import input_images
 from .following import Followed
+from .pictures import given_picture, part_of, pictures_in
 from .places import Grid
 
 Array = np.ndarray[Any, Any]
@@ -39,7 +41,8 @@ class AttentionMaps(TileGrid):
     title, tiles, limits, value_label, tile_label, nan_count, inf_count
         As for `TileGrid`; `tiles` are ``(head, query, key)`` of the sample shown.
     weights : numpy.ndarray
-        ``(batch, head, query, key)``, float32; each row of keys sums to one.
+        ``(batch, head, query, key)``: what multiplies the values, so that each row of keys sums to one only where
+        the layer makes it so.
     layer : str
         The path of the layer.
     sample : int
@@ -48,6 +51,10 @@ class AttentionMaps(TileGrid):
         How keys and queries lie on the image, for a vision model.
     images : numpy.ndarray or None
         ``(batch, y, x, 3)`` in [0, 1], the images looked at.
+    left_out : mapping of str to str
+        Layers that attend too and could not be read, and why.
+    without_image : str
+        Why there is no image, where there is more to say than that keys have no known places.
     """
 
     weights: Array
@@ -55,6 +62,8 @@ class AttentionMaps(TileGrid):
     sample: int
     grid: Grid | None = None
     images: Array | None = None
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    without_image: str = ""
 
     def mean(self) -> AttentionMaps:
         """The average over heads, as one head."""
@@ -82,6 +91,8 @@ class AttentionMaps(TileGrid):
         InputError
             If there is no such query.
         """
+        if self.without_image:
+            raise UnsupportedError(self.without_image)
         if self.grid is None:
             raise UnsupportedError(
                 f"the {self.weights.shape[-1]} keys of layer {self.layer!r} have no known places on an image; "
@@ -107,7 +118,13 @@ class AttentionMaps(TileGrid):
 
 
 def attention(
-    model: Any, layer: str | None = None, x: Any = None, *, sample: int = 0, rollout: bool = False
+    model: Any,
+    layer: str | None = None,
+    x: Any = None,
+    *,
+    sample: int = 0,
+    window: int | None = None,
+    rollout: bool = False,
 ) -> AttentionMaps:
     """Show where an attention layer looks: the weights from each query to each key, head by head.
 
@@ -121,6 +138,9 @@ def attention(
         The model's input, a batch; by default one of the model's own data, where it comes with some.
     sample : int
         Which sample is drawn.
+    window : int, optional
+        Which window is drawn, where a layer looks within parts of the input that do not see each other: the
+        windows of a Swin transformer, the rows of axial attention, the frames of a video. By default the first.
     rollout : bool
         Follow attention through all layers chosen, from the last to the input: the product of
         their weights, averaged over heads, each with half of it on the token itself for the
@@ -137,15 +157,17 @@ def attention(
     AmbiguousKeyError
         If several attention layers ran, naming them.
     UnsupportedError
-        If the backend or the layer does not let its weights be seen.
+        If the backend or the layer does not let its weights be seen, or if it is not known which of them belong to
+        which sample.
     InputError
-        If there is no such sample, or rollout is asked of layers that look at other tokens than their own.
+        If there is no such sample or window, or rollout is asked of layers that look at other tokens than their own.
 
     Notes
     -----
+    What is shown is what multiplies the values: after masks, sinks and whatever else comes behind a softmax.
     The places of keys on an image are those of what the layer is given, followed from the image through all that
-    the model does to it. Layers that look within windows have more entries along ``batch`` than there are
-    samples: then `sample` counts windows. Costs two passes.
+    the model does to it. Costs three passes; with several pictures among the inputs one more for each and one
+    more, to see which of them the layer looks at.
     Why the arguments come in this order: see `netviz_core.attributions`.
     """
     if layer is not None:
@@ -155,22 +177,19 @@ def attention(
         raise UnsupportedError(f"the {network.backend} backend does not see attention weights")
     x = network.input_or_example(x)
     captured = _captured(network, x)
-    chosen = [captured[key] for key in _below(network, captured, layer)]
-    if not rollout and len(chosen) > 1:
+    keys = _below(network, captured, layer)
+    if not rollout and len(keys) > 1:
         raise AmbiguousKeyError(
-            f"{len(chosen)} attention layers ran{f' in {layer!r}' if layer else ''}; choose one of "
-            f"{', '.join(map(repr, _below(network, captured, layer)))}, or rollout=True for all"
+            f"{len(keys)} attention layers ran{f' in {layer!r}' if layer else ''}; choose one of "
+            f"{', '.join(map(repr, keys))}, or rollout=True for all"
         )
-    weights = rolled_out([part.values for part in chosen]) if rollout else chosen[0].values
-    last = chosen[-1]
-    images = input_images(network, x)
-    if images is not None and len(images) != len(weights):
-        images = None
-    grid = _grid(Followed(network, x), last, weights) if images is not None else None
+    left_out = _unread(captured, network, layer) if rollout else {}
+    by_layer = [_by_sample(captured[key], window, rollout) for key in keys]
+    weights = rolled_out(by_layer) if rollout else by_layer[0]
+    last = captured[keys[-1]]
+    images, without_image = _images(network, x, keys[-1], last, len(weights))
     made = AttentionMaps(
-        title=f"attention rollout · {len(chosen)} layers"
-        if rollout
-        else f"attention · {last.path or 'output'}",
+        title=_rollout_title(len(keys), left_out) if rollout else _title(keys[-1], last, window),
         tiles=weights[:0, 0],
         limits=(0.0, 1.0),
         value_label="attention",
@@ -180,8 +199,10 @@ def attention(
         weights=weights,
         layer=last.path,
         sample=_existing(sample, len(weights)),
-        grid=grid,
+        grid=_grid(Followed(network, x), last, weights) if images is not None else None,
         images=images,
+        left_out=left_out,
+        without_image=without_image,
     )
     return _shown(made, "rollout" if rollout else "head")
 
@@ -195,24 +216,117 @@ def _captured(network: Network, x: Any) -> Capture:
 def _below(network: Network, captured: Capture, layer: str | None) -> list[str]:
     """The keys of the attention of a layer and of those within it."""
     slots = captured.slots()
-    if layer is None:
-        keys = list(slots)
-    elif layer in captured:
-        keys = [key for key, slot in slots.items() if slot.get() is captured[layer]]
-    else:
-        path = network[layer].path
-        inside = tuple(path + separator for separator in network.path_separators)
-        keys = [key for key, slot in slots.items() if slot.path == path or slot.path.startswith(inside)]
+    if layer is not None and layer in captured:
+        return [key for key, slot in slots.items() if slot.get() is captured[layer]]
+    keys = [key for key, slot in slots.items() if _is_within(network, slot.path, layer)]
     if not keys:
-        seen = sorted({slot.path for slot in slots.values()})
-        reasons = {entry.reason for entry in captured.coverage.values() if entry.status == "unsupported"}
-        if reasons:
-            raise UnsupportedError(f"attention weights cannot be seen: {'; '.join(sorted(reasons))}")
+        unread = _unread(captured, network, layer)
+        if unread:
+            raise UnsupportedError(f"attention weights cannot be seen: {_reasons(unread)}")
         where = f"in layer {layer!r}" if layer is not None else "in the model"
-        raise LayerNotFoundError(
-            f"no attention was computed {where}; {nearest(layer or '', seen) or 'no layer of this model did'}"
-        )
+        seen = sorted({slot.path for slot in slots.values()})
+        asked = captured.coverage.get(layer or "")
+        reason = f"; {asked.reason}" if asked is not None and asked.status == "not_observed" else ""
+        others = nearest(layer or "", seen) or "none was in any layer of this model"
+        raise LayerNotFoundError(f"no attention was seen {where}{reason}; {others}")
     return keys
+
+
+def _is_within(network: Network, path: str, layer: str | None) -> bool:
+    if layer is None:
+        return True
+    around = network[layer].path
+    return path == around or path.startswith(
+        tuple(around + separator for separator in network.path_separators)
+    )
+
+
+def _unread(captured: Capture, network: Network, layer: str | None) -> dict[str, str]:
+    """The layers that attend and whose weights could not be read, and why; all of them, or those within one."""
+    return {
+        path: entry.reason
+        for path, entry in captured.coverage.items()
+        if entry.reason and entry.status != "not_observed" and _is_within(network, path, layer)
+    }
+
+
+def _reasons(unread: Mapping[str, str]) -> str:
+    """Each reason once, with the layers that it is of."""
+    paths: dict[str, list[str]] = {}
+    for path, reason in unread.items():
+        paths.setdefault(reason, []).append(repr(path) if path else "the model")
+    return "; ".join(f"{', '.join(of)}: {reason}" for reason, of in paths.items())
+
+
+def _by_sample(activation: Activation, window: int | None, rollout: bool) -> Array:
+    """The weights of a layer with the axes (batch, head, query, key), of one window where it looks within windows."""
+    values, axes = activation.values, activation.axes
+    named = ", ".join(f"{axis} {length}" for axis, length in zip(axes, values.shape, strict=True))
+    if axes[0] != "batch":
+        raise UnsupportedError(
+            f"layer {activation.path!r} computed weights with the axes ({named}), and it is not known how the "
+            f"{len(values)} along the first are made up of samples, heads or windows"
+        )
+    if "window" not in axes:
+        if window is not None:
+            raise InputError(
+                f"window={window} was given, and layer {activation.path!r} looks within no windows"
+            )
+        return values
+    count = values.shape[1]
+    if rollout:
+        raise UnsupportedError(
+            f"layer {activation.path!r} looks within {count} windows, whose tokens are not those of the others: "
+            f"there is no rollout; choose layers that look at all tokens with layer="
+        )
+    if not 0 <= as_integer(window or 0, "window") < count:
+        raise InputError(f"window={window} does not exist; there are {count}, counted from 0")
+    return values[:, window or 0]
+
+
+def _title(key: str, activation: Activation, window: int | None) -> str:
+    title = f"attention · {key or 'output'}"
+    if "window" in activation.axes:
+        title += f" · window {window or 0} of {activation.sizes['window']}"
+    return title
+
+
+def _rollout_title(count: int, left_out: Mapping[str, str]) -> str:
+    layers = f"attention rollout · {count} layer{'s' if count > 1 else ''}"
+    if not left_out:
+        return layers
+    named = [repr(path) if path else "the model's own" for path in left_out]
+    more = f" and {len(named) - 3} more" if len(named) > 3 else ""
+    return (
+        f"attention rollout · {count} layers, without {', '.join(named[:3])}{more}, which could not be read"
+    )
+
+
+def _images(
+    network: Network, x: Any, key: str, activation: Activation, samples: int
+) -> tuple[Array | None, str]:
+    """The images that a layer was given in a call, or why there are none to show."""
+    where = f"attention {key!r}"
+    if "window" in activation.axes:
+        return None, f"{where} looks within windows, and it is not known where on the image each of them lies"
+    pictures = pictures_in(network, x)
+    if len(pictures) > 1:
+        found = given_picture(x, pictures, lambda changed: _values(_captured(network, changed), key))
+        if found is None:
+            return (
+                None,
+                f"it is not known which of the {len(pictures)} pictures among the inputs {where} looks at",
+            )
+        images = input_images(network, part_of(x, found))
+    else:
+        images = input_images(network, x)
+    if images is not None and len(images) != samples:
+        return None, f"{where} has weights for {samples} samples, and there are {len(images)} images"
+    return images, ""
+
+
+def _values(captured: Capture, key: str) -> Array | None:
+    return captured[key].values if key in captured else None
 
 
 def rolled_out(layers: list[Array]) -> Array:

@@ -185,9 +185,11 @@ class SupportsAttention(Protocol):
     def attention(self, model: Any, inputs: Any, recorder: RecorderLike) -> None:
         """Make one pass as `Backend.run` does, and tell the recorder of attention weights.
 
-        Each goes, after the softmax and before any dropout, under the path of the innermost layer that
-        computed it, with the axes ``("batch", "head", "query", "key")``. Recomputed from query
-        and key where the framework does not return them.
+        Each goes, as it multiplies the values, under the path of the innermost layer that computed it, with the axes
+        ``("batch", "head", "query", "key")``: with ``"window"`` behind the batch where queries look within parts of
+        the input, and ``"axis0"`` in the place of the batch where it is not known which of its entries belong to
+        which sample. Recomputed from query and key where the framework does not return them. Layers that attend in a
+        way that cannot be read are missed as ``unsupported``; those not seen to attend as ``not_observed``.
         """
 
 

@@ -102,7 +102,7 @@ def test_what_cannot_be_shown_is_said(model, given, error, text):
 
 def test_a_layer_without_attention_is_said(model):
     model.layers["head"] = Dense(kernel=np.ones((2, 20)), bias=np.zeros(2))
-    with pytest.raises(nv.LayerNotFoundError, match="no attention was computed in layer 'head'"):
+    with pytest.raises(nv.LayerNotFoundError, match="no attention was seen in layer 'head'"):
         nv.attention(model, "head", TOKENS)
 
 

@@ -114,7 +114,9 @@ def test_positions_along_several_axes_are_flattened() -> None:
     rows = L.MultiHeadAttention(2, 3, attention_axes=(2,), name="rows")
     model = Calling(rows)
     model(x)
-    assert attended(model, x)["rows"].shape == (6, 2, 4, 4)
+    found = attended(model, x)["rows"]
+    assert found.axes == ("batch", "window", "head", "query", "key")
+    assert found.shape == (2, 3, 2, 4, 4)
 
 
 def transformer() -> keras.Model:
@@ -154,7 +156,7 @@ def test_the_callers_get_what_they_asked_for() -> None:
 
 def test_other_layers_say_why_not() -> None:
     found = attended(transformer(), array(2, 5, 6))
-    assert found.coverage["head"].status == "unsupported"
+    assert found.coverage["head"].status == "not_observed"
     assert "none of Keras' attention layers" in found.coverage["head"].reason
     assert found.coverage["asked"].status == "captured"
 
@@ -191,3 +193,27 @@ def test_nothing_of_the_model_changes() -> None:
     with pytest.raises(nv.InputError, match="the model takes"):
         attended(model, array(2, 5))
     assert keras.Layer.__call__ is original
+
+
+def looking_at_two_pictures() -> keras.Model:
+    image = keras.Input((32, 32, 3))
+    tokens = L.Reshape((16, 8))(L.Conv2D(8, 8, 8)(image))
+    attended = L.MultiHeadAttention(1, 8, name="mha")(tokens, tokens)
+    vit = keras.Model(image, L.GlobalAveragePooling1D()(attended), name="vit")
+    first, second = keras.Input((32, 32, 3)), keras.Input((32, 32, 3))
+    return keras.Model([first, second], L.Concatenate()([vit(first), vit(second)]))
+
+
+def test_weights_lie_over_the_picture_that_the_call_was_given() -> None:
+    pictures = np.zeros((1, 32, 32, 3), "float32"), np.full((1, 32, 32, 3), 0.5, "float32")
+    for call, picture in enumerate(pictures):
+        shown = nv.attention(looking_at_two_pictures(), f"vit/mha:{call}", pictures).over_image().images
+        np.testing.assert_allclose(shown, picture)
+
+
+def test_windows_in_the_place_of_samples_are_refused() -> None:
+    x = keras.Input((8, 6))
+    windows = keras.ops.reshape(x, (-1, 4, 6))
+    model = keras.Model(x, L.MultiHeadAttention(2, 3, name="mha")(windows, windows))
+    with pytest.raises(nv.UnsupportedError, match="axis0 4, head 2, query 4, key 4"):
+        nv.attention(model, x=array(2, 8, 6))
