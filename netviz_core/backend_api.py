@@ -13,7 +13,7 @@ from .captures.recorder import Recorder, Slot
 from .measures.training import TrainingHistory, TrainingWatch
 from .models.weights import Layout, Weight, by_name, positional_layout, widened
 from .plugins import get_backend, register_backend
-from .words.arrays import SPATIAL_AXES, Activation, AxisArray, canonical_axes, positional_axes
+from .words.arrays import SPATIAL_AXES, Activation, AxisArray, Scores, canonical_axes, positional_axes
 from .words.errors import (
     AmbiguousKeyError,
     AxisError,
@@ -88,6 +88,7 @@ __all__ = [
     "Ready",
     "Recorder",
     "RecorderLike",
+    "Scores",
     "Seed",
     "Slot",
     "SupportsAttention",

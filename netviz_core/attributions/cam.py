@@ -12,7 +12,7 @@ from ..captures.capture import Capture, capture
 from ..captures.forms import forms
 from ..captures.recorder import Recorder
 from ..models.network import Network, wrap
-from ..views.overlays import Overlays, displayed, named_class, resized, scaled_to_unit
+from ..views.overlays import Overlays, displayed, resized, scaled_to_unit
 from ..words.arguments import require_path
 from ..words.arrays import AxisArray
 from ..words.errors import AxisError, InputError, UnsupportedError
@@ -154,12 +154,11 @@ def activation_map(
     maps = np.maximum(found.maps, 0).astype(np.float32)
     images = input_images(network, x)
     size = images.shape[1:3] if images is not None else maps.shape[1:]
-    names = class_names(network)
     return CamOverlay(
         title=f"{TITLES[method]} · {found.path or 'output'}",
         images=images[found.samples] if images is not None else None,
         heat=scaled_to_unit(resized(maps, *size)),
-        captions=tuple(named_class(index, names) for index in found.targets),
+        captions=tuple(map(ask.named, found.targets)),
         value_label=TITLES[method],
         maps=maps,
         target=tuple(found.targets),

@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ..words.arrays import AxisArray
+from ..views.overlays import named_class
+from ..words.arrays import AxisArray, Scores
 from ..words.errors import AmbiguousKeyError, AxisError, InputError, as_integer, nearest
 from ..words.given import shown
 
@@ -16,7 +17,11 @@ Part = TypeVar("Part")
 
 
 class Question:
-    """What is asked of the model's output."""
+    """What is asked of the model's output.
+
+    A single score speaks for the second of two classes and against the first: where it is known to be
+    one, by a sigmoid, two names or the loss, both can be asked about.
+    """
 
     def __init__(
         self,
@@ -24,10 +29,11 @@ class Question:
         mask: Any,
         output: str | None,
         names: Sequence[str] | None,
-        sign: int = 1,
+        is_binary: bool = False,
     ) -> None:
         self._target, self._mask, self._output, self._names = target, mask, output, names
-        self._sign = sign
+        self._is_binary = is_binary or (names is not None and len(names) == 2)
+        self._is_of_number = False
 
     def score_of(self, parts: Mapping[str, AxisArray]) -> tuple[str, AxisArray]:
         """The part of the output that has the scores of the classes."""
@@ -35,10 +41,17 @@ class Question:
 
     def targets(self, scores: AxisArray) -> list[list[int]]:
         """The classes asked about, for each sample."""
-        values = _class_scores(scores)
+        values = self._class_scores(scores)
         count, classes = values.shape[:2]
+        self._is_of_number = classes == 1
         if not count:
             raise InputError("the input has no samples; give a batch of at least one")
+        if classes == 1 and self._target is not None:
+            raise InputError(
+                f"target={shown(self._target)} was given, and the model returns a single number, of which is not known "
+                f"that it scores two classes, for no sigmoid was seen; leave target out to ask about the number "
+                f"itself, or put a sigmoid behind it"
+            )
         if self._target is None:
             return [[int(best)] for best in self._strengths(values).argmax(axis=1)]
         given = _several(self._target)
@@ -57,14 +70,24 @@ class Question:
 
     def seed(self, scores: AxisArray, chosen: Sequence[int]) -> Array:
         """The derivative of the scores asked about with respect to the output."""
-        values = _class_scores(scores)
+        values = self._class_scores(scores)
         seeds = np.zeros(values.shape, np.float32)
-        rows = np.arange(len(values))
-        if values.ndim == 2:
-            seeds[rows, chosen] = self._sign
-        else:
-            seeds[rows, chosen] = self._sign * self._pixels(values, chosen)
+        seeds[np.arange(len(values)), chosen] = 1 if values.ndim == 2 else self._pixels(values, chosen)
+        if values.shape[1] != _class_scores(scores).shape[1]:
+            seeds = seeds[:, 1:] - seeds[:, :1]
         return _as_given(seeds, scores)
+
+    def named(self, target: int) -> str:
+        """What is asked about in words; a single number that is no class is the output."""
+        return "output" if self._is_of_number else named_class(target, self._names)
+
+    def _class_scores(self, scores: AxisArray) -> Array:
+        """Scores as ``(batch, class)`` or ``(batch, class, y, x)``, the one of two classes as those of both."""
+        values = _class_scores(scores)
+        by_sigmoid = isinstance(scores, Scores) and scores.squashed_by == "sigmoid"
+        if values.shape[1] == 1 and (self._is_binary or by_sigmoid):
+            return np.concatenate([-values, values], axis=1)
+        return values
 
     def _strengths(self, values: Array) -> Array:
         """How strongly each class stands out of a sample: its score, that within the mask, or at how many pixels."""
