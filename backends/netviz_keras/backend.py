@@ -16,6 +16,7 @@ from .counting import example_of, parameter_count
 from .inputs import images_among, prepare
 from .layers import KerasLayer, walk
 from .listening import Listener, explain, listening
+from .outputs import output_names
 from .passes import build, losses_kept
 from .submodel import sub_model
 from .tensors import no_gradients
@@ -107,6 +108,14 @@ class KerasBackend:
         from .losses import by_sample
 
         return by_sample(model, loss, output, targets)
+
+    def own_losses(self, model: Any) -> Any:
+        """The losses that the model was compiled with, one or one for each output, see `SupportsOutputs`."""
+        return getattr(model, "loss", None)
+
+    def output_names(self, model: Any) -> dict[str, str]:
+        """The parts of a functional model's output by Keras' names, see `SupportsOutputs`."""
+        return output_names(model)
 
     def parameter_count(self, model: Any) -> int:
         """Keras' own ``count_params()``, see `SupportsParameterCount`."""

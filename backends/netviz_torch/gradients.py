@@ -28,7 +28,7 @@ from .axes import AxisFollower
 from .kinds import kind_of
 from .listening import observed, unfold
 from .passes import evaluation
-from .scores import ScoreWatch
+from .scores import Score, ScoreWatch
 from .taps import Tap, TappedLeaf, tapped
 from .tensors import dtype_name, is_tensor, to_numpy
 from .unwrap import unwrapped

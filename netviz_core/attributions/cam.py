@@ -19,7 +19,7 @@ from ..words.errors import AxisError, InputError, UnsupportedError
 from .cam_methods import TITLES, WITH_GRADIENTS, eigen_cam, require_method
 from .losses import sigmoid, softmax
 from .places import Places
-from .questions import Question
+from .questions import Question, leaf_called
 
 Array = np.ndarray[Any, Any]
 
@@ -132,7 +132,7 @@ def cam(
     if layer is not None:
         require_path("cam", {"model": model, "x": x, "layer": layer})
     network = wrap(model)
-    ask = Question(target, mask, output, class_names(network))
+    ask = Question(target, mask, leaf_called(network, output), class_names(network))
     return activation_map(network, network.input_or_example(x), layer, ask, method, axes)
 
 

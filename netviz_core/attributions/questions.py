@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from ..models.network import Network
 from ..views.overlays import named_class
 from ..words.arrays import AxisArray, Scores
 from ..words.errors import AmbiguousKeyError, AxisError, InputError, as_integer, nearest
@@ -160,6 +161,14 @@ def _as_given(seeds: Array, scores: AxisArray) -> Array:
     if scores.values.ndim == 4:
         return AxisArray(seeds, ("batch", "channel", "y", "x")).transpose(*scores.axes).values
     return seeds.reshape(scores.values.shape)
+
+
+def leaf_called(network: Network, output: str | None) -> str | None:
+    """The part of a model's output that goes by a name, where the framework has other names than the structure."""
+    if output is None or not hasattr(network.adapter, "output_names"):
+        return output
+    names: Mapping[str, str] = network.adapter.output_names(network.native)
+    return names.get(output, output)
 
 
 def score_of(parts: Mapping[str, Part], leaf: str | None) -> tuple[str, Part]:

@@ -26,7 +26,8 @@ def batches_of(data: Any, *, progress: bool = False, what: str = "batches") -> I
     Parameters
     ----------
     data : iterable, sequence such as a Keras ``PyDataset``, array, AxisArray, or tuple of arrays
-        Arrays are cut into batches of `DEFAULT_BATCH_SIZE` along their first axis; anything
+        A tuple is inputs and targets as Keras' ``fit`` takes them, each an array or a mapping, list or tuple of
+        arrays. Arrays are cut into batches of `DEFAULT_BATCH_SIZE` along their first axis; anything
         else yields its own batches.
     progress : bool
         Show a bar, if there is a terminal or notebook to show it in.
@@ -48,7 +49,7 @@ def batches_of(data: Any, *, progress: bool = False, what: str = "batches") -> I
 
 
 def _opened(data: Any) -> tuple[Iterator[Any], int | None]:
-    if isinstance(data, tuple) and data and all(map(is_array, data)):
+    if _is_whole(data):
         return _cut(data)
     if is_array(data):
         batches, count = _cut((data,))
@@ -72,12 +73,45 @@ def _length(data: Any) -> int | None:
         return None
 
 
+def _is_whole(data: Any) -> bool:
+    """Whether data is all inputs with all targets and weights, as Keras' ``fit`` takes them, rather than batches.
+
+    Inputs and targets of several parts are mappings, lists or tuples of arrays. Several tuples, or mappings with
+    the same names, are batches; so are lists of other numbers of samples.
+    """
+    if not isinstance(data, tuple) or not data or not all(map(_is_of_arrays, data)):
+        return False
+    if all(map(is_array, data)):
+        return True
+    names = [set(value) for value in data if isinstance(value, Mapping)]
+    return (
+        len(data) in (2, 3)
+        and not all(isinstance(value, tuple) for value in data)
+        and not (len(names) == len(data) and all(name == names[0] for name in names))
+        and (any(map(is_array, data)) or len({size for value in data for size in _sizes(value)}) == 1)
+    )
+
+
+def _is_of_arrays(value: Any) -> bool:
+    inner = list(_inside(value))
+    return is_array(value) or (bool(inner) and all(map(_is_of_arrays, inner)))
+
+
+def _sizes(value: Any) -> Iterator[int]:
+    """How many samples each array has."""
+    if is_array(value):
+        yield size_of(value)
+    for inner in () if is_array(value) else _inside(value):
+        yield from _sizes(inner)
+
+
 def _cut(arrays: tuple[Any, ...]) -> tuple[Iterator[tuple[Any, ...]], int]:
-    counts = {size_of(array) for array in arrays}
+    counts = {size for array in arrays for size in _sizes(array)}
     if len(counts) > 1:
-        shapes = ", ".join(str(tuple(array.shape)) for array in arrays)
+        given = "; ".join(map(structure_of, arrays))
         raise InputError(
-            f"arrays of shapes {shapes} were given as data; they need the same number of samples"
+            f"arrays of {', '.join(map(str, sorted(counts)))} samples were given as data ({given}); they need the "
+            f"same number of samples"
         )
     starts = range(0, counts.pop(), DEFAULT_BATCH_SIZE)
     batches = (tuple(part(array, start, start + DEFAULT_BATCH_SIZE) for array in arrays) for start in starts)

@@ -117,6 +117,16 @@ class SupportsGradients(Protocol):
         """
 
 
+class SupportsOutputs(Protocol):
+    """Opt-in: a backend whose framework has names of its own for a model's outputs, and a loss for each."""
+
+    def output_names(self, model: Any) -> Mapping[str, str]:
+        """The parts of what the model returns, as leaves, by these names; none for a model without."""
+
+    def own_losses(self, model: Any) -> Any:
+        """The loss that the model has, a mapping or sequence of one for each output, or None."""
+
+
 class SupportsInputForms(Protocol):
     """Opt-in: a backend that can make an input of a given form, for those who have no data at hand."""
 
