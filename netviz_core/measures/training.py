@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import warnings
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
@@ -70,11 +71,22 @@ class TrainingHistory:
         """The paths of the layers that are watched, in the model's order."""
         self.steps: list[int] = []
         """The optimizer's steps at which there was a look, counted from 0."""
+        self.missing: dict[str, str] = {}
+        """The quantities of which nothing could be seen, each with its reason."""
         self._rows: dict[tuple[str, str, str], dict[int, Moments]] = {}
 
-    def add(self, step: int, moments: Mapping[tuple[str, str, str], Moments]) -> None:
-        """Note what was seen at one step, by quantity, path and weight name (empty for activations)."""
+    def add(
+        self,
+        step: int,
+        moments: Mapping[tuple[str, str, str], Moments],
+        missing: Mapping[str, str] | None = None,
+    ) -> None:
+        """Note what was seen at one step, by quantity, path and weight name (empty for activations), and what not."""
         self.steps.append(step)
+        for quantity, reason in (missing or {}).items():
+            if quantity not in self.missing:
+                self.missing[quantity] = reason
+                warnings.warn(f"no {quantity} can be noted: {reason}", stacklevel=4)
         for key, seen in moments.items():
             self._rows.setdefault(key, {})[step] = seen
 
@@ -104,7 +116,7 @@ class TrainingHistory:
             seen = sorted(" ".join(filter(None, (q, w))) for q, path, w in self._rows if path == layer)
             raise InputError(
                 f"nothing was seen of the {' '.join(filter(None, (quantity, key[2])))} of layer {layer!r}; "
-                f"seen were: {', '.join(seen) or 'nothing so far'}"
+                f"seen were: {', '.join(seen) or 'nothing so far'}{self._why(quantity)}"
             )
         return dict(self._rows[key])
 
@@ -148,7 +160,7 @@ class TrainingHistory:
         if not rows:
             raise InputError(
                 f"no {of}{f' of a {name}' if name else ''} has been seen after {len(self.steps)} looks; "
-                f"train first, or ask for another quantity or weight"
+                f"train first, or ask for another quantity or weight{self._why(of)}"
             )
         if measure == _RATIO:
             values = np.stack([self._ratio(layer, weight) for layer in rows])
@@ -203,7 +215,7 @@ class TrainingHistory:
             If it cannot be written; a file that was there stays as it was.
         """
         keys = list(self._rows)
-        header = json.dumps({"format": _FORMAT, "layers": self.layers, "steps": self.steps, "keys": keys})
+        header = json.dumps({"format": _FORMAT, "layers": self.layers, "steps": self.steps, "keys": keys, "missing": self.missing})
         arrays = {
             f"moments{number}": np.stack(
                 [np.concatenate([[step], seen.pack()]) for step, seen in row.items()]
@@ -213,6 +225,9 @@ class TrainingHistory:
         written = io.BytesIO()
         np.savez_compressed(written, allow_pickle=False, header=np.array(header), **arrays)
         replace_file(path, lambda unfinished: unfinished.write_bytes(written.getvalue()))
+
+    def _why(self, quantity: str) -> str:
+        return f"; {self.missing[quantity]}" if quantity in self.missing else ""
 
     def _ratio(self, layer: str, weight: str) -> Array:
         gradient = self.series("gradient", layer, weight, measure="root_mean_square")
@@ -240,6 +255,7 @@ def load_history(path: str | Path) -> TrainingHistory:
                 raise KeyError(header["format"])
             history = TrainingHistory(header["layers"])
             history.steps = header["steps"]
+            history.missing = header.get("missing", {})
             for number, key in enumerate(header["keys"]):
                 rows = arrays[f"moments{number}"]
                 history._rows[tuple(key)] = {int(row[0]): Moments.unpack(row[1:]) for row in rows}
@@ -306,7 +322,14 @@ class TrainingWatch:
         """Count a step that was not looked at."""
         self._step += 1
 
-    def add(self, step: int, activations: Capture, gradients: Iterable[tuple[str, str, Array]] = ()) -> None:
+    def add(
+        self,
+        step: int,
+        activations: Capture,
+        gradients: Iterable[tuple[str, str, Array]] = (),
+        *,
+        missing: Mapping[str, str] | None = None,
+    ) -> None:
         """Note what one step showed.
 
         Parameters
@@ -315,6 +338,8 @@ class TrainingWatch:
         activations : Capture
             Made with `reduce`.
         gradients : iterable of (path, weight name, numpy.ndarray)
+        missing : mapping from str to str, optional
+            Quantities of which nothing can be seen, and why.
         """
         moments: dict[tuple[str, str, str], Moments] = {}
         for activation in activations.values():
@@ -328,7 +353,7 @@ class TrainingWatch:
         for path, name, gradient in gradients:
             if path in watched:
                 moments["gradient", path, name] = Moments.of(gradient)
-        self.history.add(step, moments)
+        self.history.add(step, moments, missing)
 
     def close(self) -> None:
         """Stop listening; a step that was begun is forgotten."""
