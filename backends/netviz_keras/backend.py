@@ -109,6 +109,12 @@ class KerasBackend:
 
         return by_sample(model, loss, output, targets)
 
+    def image_range(self, model: Any, inputs: Any) -> tuple[float, float] | None:
+        """The range that a ``Rescaling`` or ``Normalization`` of the model is made for, see `SupportsImageRange`."""
+        from .image_range import image_range
+
+        return image_range(model, inputs)
+
     def own_losses(self, model: Any) -> Any:
         """The losses that the model was compiled with, one or one for each output, see `SupportsOutputs`."""
         return getattr(model, "loss", None)

@@ -175,6 +175,14 @@ def class_names(network: Network) -> Sequence[str] | None:
     return names
 
 
+def declared_range(network: Network, x: Any) -> tuple[float, float] | None:
+    """From black to white of the images that the model takes, where it brings them to its own scale itself."""
+    if not hasattr(network.adapter, "image_range"):
+        return None
+    limits: tuple[float, float] | None = network.adapter.image_range(network.native, x)
+    return limits
+
+
 def input_images(network: Network, x: Any) -> Array | None:
     """The images of an input as they are to be shown, ``(batch, y, x, 3)`` in [0, 1]; None if there are none."""
     images = x if isinstance(x, AxisArray) else None
@@ -182,7 +190,7 @@ def input_images(network: Network, x: Any) -> Array | None:
         images = network.adapter.images(network.native, x)
     if images is None or not {"y", "x"} <= set(images.axes) <= {"batch", "channel", "y", "x"}:
         return None
-    return displayed(images)
+    return displayed(images, declared_range(network, x))
 
 
 class _Found(NamedTuple):

@@ -117,6 +117,13 @@ class SupportsGradients(Protocol):
         """
 
 
+class SupportsImageRange(Protocol):
+    """Opt-in: a backend whose models may say which range of images they take."""
+
+    def image_range(self, model: Any, inputs: Any) -> tuple[float, float] | None:
+        """The values of black and white, told from what the model's first layers do to them; None if they do not."""
+
+
 class SupportsOutputs(Protocol):
     """Opt-in: a backend whose framework has names of its own for a model's outputs, and a loss for each."""
 
