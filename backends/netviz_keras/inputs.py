@@ -29,7 +29,7 @@ def prepare(model: Any, inputs: Any, book: AxisBook) -> Arguments:
     """
     graph = graph_of(model)
     data_format = _data_format(model)
-    inputs = keras.tree.map_structure(adopted, inputs)
+    inputs = _as_tensors_beside_strings(keras.tree.map_structure(adopted, inputs))
     for value in keras.tree.flatten(inputs):
         _require_numbers(value)
 
@@ -69,6 +69,26 @@ def required_inputs(model: Any) -> list[str]:
     """The names under which the model's ``call`` takes what it cannot do without."""
     parameters = inspect.signature(model.call).parameters.values()
     return [p.name for p in parameters if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
+
+
+def _as_tensors_beside_strings(inputs: Any) -> Any:
+    """Strings as TensorFlow's tensors, and with them all others: Keras takes no mixture.
+
+    Other engines have no tensors of strings.
+    """
+    if keras.backend.backend() != "tensorflow" or not any(map(_is_of_strings, keras.tree.flatten(inputs))):
+        return inputs
+    return keras.tree.map_structure(
+        lambda value: keras.ops.convert_to_tensor(value) if is_tensor(value) else value, inputs
+    )
+
+
+def _is_of_strings(value: Any) -> bool:
+    if not is_tensor(value):
+        return False
+    if isinstance(value, np.ndarray) and value.dtype.kind == "O":
+        return value.size > 0 and all(isinstance(entry, (str, bytes)) for entry in value.flat)
+    return str(value.dtype) in ("<dtype: 'string'>", "string") or getattr(value.dtype, "kind", "") in ("U", "S", "T")
 
 
 def _require_numbers(value: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -182,6 +183,21 @@ def inputs_of(batch: Any) -> Any:
     if isinstance(batch, Mapping):
         return {key: value for key, value in batch.items() if key not in _TARGET_NAMES[:2]}
     return batch[0] if isinstance(batch, (tuple, list)) and batch else batch
+
+
+@contextmanager
+def taken_as_pair(x: Any) -> Iterator[None]:
+    """Where two models each get an input, say of a tuple of two what it is taken for, if a model does not take it."""
+    try:
+        yield
+    except (InputError, TypeError) as error:
+        is_of_input = isinstance(error, InputError) or "required positional argument" in str(error)
+        if not (is_of_input and isinstance(x, tuple) and len(x) == 2) or "pair" in str(error):
+            raise
+        raise InputError(
+            f"{error}; a tuple of two is here a pair, (input of a, input of b): give the several inputs of a model "
+            f"as a list or a dict, or as the pair (x, x)"
+        ) from error
 
 
 def structure_of(value: Any) -> str:

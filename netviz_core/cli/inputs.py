@@ -10,6 +10,7 @@ import numpy as np
 import typer
 
 from ..attributions.cam import declared_range
+from ..captures.capture import Capture
 from ..models.network import Network
 from ..words.arrays import AxisArray, images
 from ..words.errors import FileFormatError, InputError
@@ -59,14 +60,15 @@ def read_input(path: Path | None, axes: str | None = None) -> Any:
     return images(_read_image(path))
 
 
-def as_expected(network: Network, x: Any, path: Path | None) -> Any:
+def as_expected(model: Network | Capture, x: Any, path: Path | None) -> Any:
     """An image in the range that the model takes, where it says which; anything else as it is.
 
     A Keras model that begins with ``Rescaling(1 / 255)`` is given 0 … 255.
     """
-    if path is None or path.suffix.lower() in _ARRAY_SUFFIXES or not isinstance(x, AxisArray):
+    is_image = path is not None and path.suffix.lower() not in _ARRAY_SUFFIXES
+    if not (is_image and isinstance(x, AxisArray) and isinstance(model, Network)):
         return x
-    low, high = declared_range(network, x) or (0.0, 1.0)
+    low, high = declared_range(model, x) or (0.0, 1.0)
     if (low, high) == (0.0, 1.0):
         return x
     typer.echo(f"the image is given as {low:g} … {high:g}, which the model brings to its own scale", err=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..captures.batches import taken_as_pair
 from ..captures.capture import Capture
 from ..captures.saved import opened
 from ..models.network import Network
@@ -20,7 +21,8 @@ def sides_of(a: Any, b: Any, x: Any, max_bytes: int) -> tuple[Side, Side]:
     models = opened(a), opened(b)
     given = _inputs(models, x)
     try:
-        sides = tuple(side_of("ab"[place], models[place], given[place], max_bytes) for place in (0, 1))
+        with taken_as_pair(x):
+            sides = tuple(side_of("ab"[place], models[place], given[place], max_bytes) for place in (0, 1))
     except InputError as error:
         if given[0] is not given[1] or isinstance(x, AxisArray) or np.ndim(x) < 3:
             raise

@@ -17,6 +17,7 @@ from ..models.network import Network, wrap
 from ..views.measures import LayerMeasures
 from ..words.arrays import Activation, AxisArray, count_nonfinite
 from ..words.errors import InputError, UnsupportedError
+from ..words.observations import Coverage
 from ..words.protocols import Layer, LayerSelection
 from .statistics import ChannelStatistics, summarised
 
@@ -121,6 +122,8 @@ class Health(LayerMeasures):
     sample_count : int
         How many samples were seen.
     thresholds : Thresholds
+    coverage : mapping from str to Coverage
+        For every layer asked for, whether it was seen, and if not, why; nothing is said of how such a layer is.
     """
 
     rows: tuple[HealthRow, ...]
@@ -128,10 +131,11 @@ class Health(LayerMeasures):
     cause: str
     sample_count: int
     thresholds: Thresholds
+    coverage: Mapping[str, Coverage] = field(default_factory=dict)
 
     @property
     def is_well(self) -> bool:
-        """Whether no layer has an alarm."""
+        """Whether no layer that was seen has an alarm."""
         return not self.alarms and not self.cause
 
     @property
@@ -142,7 +146,16 @@ class Health(LayerMeasures):
     def __str__(self) -> str:
         lines = [self.cause] if self.cause else []
         lines += [f"{row.path or 'output'}: {row.reason}" for row in self.rows if row.status != "ok"]
-        return "\n".join(lines) or f"{len(self.rows)} layers are well, over {self.sample_count:,} samples"
+        well = f"{len(self.rows)} layers are well, over {self.sample_count:,} samples"
+        return "\n".join([*(lines or [well]), *self._unseen()])
+
+    def _unseen(self) -> list[str]:
+        """The layers that were not seen, those of one reason together."""
+        by_reason: dict[str, list[str]] = {}
+        for path, entry in self.coverage.items():
+            if entry.status != "captured":
+                by_reason.setdefault(entry.reason, []).append(path)
+        return [f"not seen: {', '.join(paths)}: {reason}" for reason, paths in by_reason.items()]
 
 
 class _Form(NamedTuple):
@@ -295,10 +308,11 @@ def health(
         )
     seen: dict[str, _Seen] = {}
     at_output: list[float] = []
+    coverage: dict[str, Coverage] = {}
     samples, trouble = _Samples(), _Trouble(network)
     for inputs, wanted in _batches(network, x, data, targets, loss, progress):
         samples.count += size_of(inputs)
-        trouble.look_at(_look(network, inputs, seen, chosen, samples))
+        trouble.look_at(_look(network, inputs, seen, chosen, samples, coverage))
         if loss is not None:
             at_output += _look_back(network, inputs, wanted, loss, output, seen, chosen)
     if not samples.count:
@@ -310,8 +324,14 @@ def health(
         rows = _with_gradients_judged(network, rows, _root_mean(at_output), limits)
     if trouble.made_by is not None:
         rows = [_blamed(row, trouble) for row in rows]
+    coverage = {
+        path: entry
+        for path, entry in coverage.items()
+        if path in chosen and (path in seen or known[path].kind != "container")
+    }
+    unseen = sum(entry.status != "captured" for entry in coverage.values())
     return Health(
-        title=f"health · {len(rows)} layers, {samples.count:,} samples",
+        title=f"health · {len(rows)} layers, {samples.count:,} samples" + f" · {unseen} not seen" * bool(unseen),
         layers=tuple(row.path for row in rows),
         measures=MEASURES,
         values=np.array([_measured(row) for row in rows], np.float64).reshape(-1, len(MEASURES)),
@@ -321,6 +341,7 @@ def health(
         cause=trouble.cause,
         sample_count=samples.count,
         thresholds=limits,
+        coverage=coverage,
     )
 
 
@@ -349,7 +370,12 @@ def _batches(
 
 
 def _look(
-    network: Network, inputs: Any, seen: dict[str, _Seen], chosen: set[str], samples: _Samples
+    network: Network,
+    inputs: Any,
+    seen: dict[str, _Seen],
+    chosen: set[str],
+    samples: _Samples,
+    coverage: dict[str, Coverage],
 ) -> list[_Event]:
     """Make one pass, and note everything that layers were given and returned."""
     events: list[_Event] = []
@@ -376,7 +402,11 @@ def _look(
         return 0.0
 
     given = Recorder(layers.values(), reduce=note_given)
-    network.adapter.run(network.native, inputs, Recorder(layers.values(), reduce=note_returned, given=given))
+    returned = Recorder(layers.values(), reduce=note_returned, given=given)
+    network.adapter.run(network.native, inputs, returned)
+    for path, entry in returned.coverage().items():
+        if path not in coverage or entry.status == "captured":
+            coverage[path] = entry
     return events
 
 

@@ -160,7 +160,7 @@ class TrainingHistory:
         if not rows:
             raise InputError(
                 f"no {of}{f' of a {name}' if name else ''} has been seen after {len(self.steps)} looks; "
-                f"train first, or ask for another quantity or weight{self._why(of)}"
+                f"{self.missing.get(of) or 'train first, or ask for another quantity or weight'}"
             )
         if measure == _RATIO:
             values = np.stack([self._ratio(layer, weight) for layer in rows])
