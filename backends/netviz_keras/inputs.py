@@ -13,6 +13,7 @@ from netviz_core.backend_api import AxisArray, InputError, leaves
 
 from .axes import AxisBook, laid_out
 from .graph import graph_of
+from .kinds import keras_class
 from .layers import walk
 from .tensors import adopted, as_numpy, is_tensor, private
 
@@ -29,7 +30,9 @@ def prepare(model: Any, inputs: Any, book: AxisBook) -> Arguments:
     """
     graph = graph_of(model)
     data_format = _data_format(model)
-    inputs = _as_tensors_beside_strings(keras.tree.map_structure(adopted, inputs))
+    inputs = keras.tree.map_structure(adopted, inputs)
+    if _takes_strings(model, graph):
+        inputs = _as_tensors_beside_strings(inputs)
     for value in keras.tree.flatten(inputs):
         _require_numbers(value)
 
@@ -69,6 +72,16 @@ def required_inputs(model: Any) -> list[str]:
     """The names under which the model's ``call`` takes what it cannot do without."""
     parameters = inspect.signature(model.call).parameters.values()
     return [p.name for p in parameters if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
+
+
+def _takes_strings(model: Any, graph: Functional | None) -> bool:
+    """Whether a model declares strings as its input, or has a layer that makes numbers of them."""
+    if graph is not None:
+        return any(str(tensor.dtype) == "string" for tensor in graph.inputs)
+    return any(keras_class(layer.native, _OF_STRINGS) for layer in walk(model))
+
+
+_OF_STRINGS = ("IndexLookup", "StringLookup", "TextVectorization", "Hashing", "HashedCrossing")
 
 
 def _as_tensors_beside_strings(inputs: Any) -> Any:

@@ -222,13 +222,15 @@ class TracedCall(NamedTuple):
     ``path`` is the layer's own, or that of the innermost layer in which an operation ran.
     ``operation`` is empty for a layer that has no layers within: what it does inside is not told. Else it
     is one word of the vocabulary that all backends share (`netviz_core.words.operations.OPERATIONS`), or the
-    framework's own name where there is none.
+    framework's own name where there is none. ``key`` is the path of an operation that the framework has among the
+    layers, as Keras those of a functional graph: under it a capture has its values, and so it is called in a graph.
     """
 
     path: str
     operation: str
     inputs: tuple[TensorForm, ...]
     outputs: tuple[TensorForm, ...]
+    key: str = ""
 
 
 class SupportsGraph(Protocol):
