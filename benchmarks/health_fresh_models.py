@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from netviz_core.measures.health import Health, health
+from netviz_core import Health, health
 
 SIZES = (32, 64, 75, 96, 128, 224, 331)
 CLASSES = 10
@@ -44,7 +44,7 @@ def main() -> None:
             start = time.perf_counter()
             size, found = looked_at(make, shape)
             count += 1
-            with_alarm += not found.is_well
+            with_alarm += not found.is_healthy
             seconds = time.perf_counter() - start
             print(f"{source} {name} ({size} px, {len(found.rows)} layers, {seconds:.0f} s): {said(found)}")
             sys.stdout.flush()
@@ -74,7 +74,7 @@ def said(found: Health) -> str:
             kind = re.sub(r"-?\d[\d.,e+-]*", "…", row.reason)
             reasons.setdefault((row.status, kind), []).append(f"{row.path or 'output'}: {row.reason}")
     parts = [f"{status} of {len(rows)} ({rows[0]})" for (status, _), rows in reasons.items()]
-    return "; ".join([found.cause or "no alarm" if found.is_well else found.cause, *parts]).strip("; ")
+    return "; ".join([found.cause or "no alarm" if found.is_healthy else found.cause, *parts]).strip("; ")
 
 
 def forget() -> None:

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from .comparing.telling.view import Comparison
     from .graphs.data_flow import graph
     from .graphs.view import Graph
-    from .measures.health import Health, health
-    from .measures.similarity import SimilarityMatrix, similarity
+    from .measures.health import health
+    from .measures.health_view import Health
+    from .measures.similarity import similarity
+    from .measures.similarity_view import SimilarityMatrix
     from .measures.statistics import Statistics, statistics
     from .models.network import Network, wrap
     from .models.transfer import WeightTransfer, copy_weights
@@ -131,8 +133,10 @@ _HOMES = {
     "comparing.telling.view": "Comparison",
     "graphs.data_flow": "graph",
     "graphs.view": "Graph",
-    "measures.health": "Health health",
-    "measures.similarity": "SimilarityMatrix similarity",
+    "measures.health": "health",
+    "measures.health_view": "Health",
+    "measures.similarity": "similarity",
+    "measures.similarity_view": "SimilarityMatrix",
     "measures.statistics": "Statistics statistics",
     "models.network": "Network wrap",
     "models.transfer": "WeightTransfer copy_weights",

@@ -31,10 +31,12 @@ from .words.errors import (
     nearest,
 )
 from .words.given import shown
+from .words.inputs import require_input
 from .words.observations import Coverage, HeldValue, Observation, Ready, blank
-from .words.operations import OPERATIONS, OUTPUT, word_for
+from .words.operations import NOT_FOLLOWED, OPERATIONS, OUTPUT, word_for
 from .words.protocols import KINDS, Backend, Layer, LayerSelection, RecorderLike, WeightTensor
-from .words.structure import leaves, replaced
+from .words.restoring import Keeper
+from .words.structure import leaves, others, replaced
 from .words.supports import (
     LossReading,
     ParameterForm,
@@ -60,6 +62,7 @@ from .words.supports import (
 
 __all__ = [
     "KINDS",
+    "NOT_FOLLOWED",
     "OPERATIONS",
     "OUTPUT",
     "SPATIAL_AXES",
@@ -77,6 +80,7 @@ __all__ = [
     "FileFormatError",
     "HeldValue",
     "InputError",
+    "Keeper",
     "Layer",
     "LayerNotFoundError",
     "LayerSelection",
@@ -121,10 +125,12 @@ __all__ = [
     "get_backend",
     "leaves",
     "nearest",
+    "others",
     "positional_axes",
     "positional_layout",
     "register_backend",
     "replaced",
+    "require_input",
     "shown",
     "widened",
     "word_for",

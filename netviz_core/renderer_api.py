@@ -17,7 +17,7 @@ from .graphs.export import sizes
 from .graphs.folding import foldings
 from .graphs.parts import GraphEdge, GraphGroup, GraphNode
 from .graphs.view import Graph
-from .measures.similarity import SimilarityMatrix
+from .measures.similarity_view import SimilarityMatrix
 from .views.base import View
 from .views.heatmap import Heatmap
 from .views.histogram import Histogram, HistogramRows

@@ -17,7 +17,7 @@ from .inputs import Arguments, prepare
 from .kinds import keras_class
 from .layers import KerasLayer, walk
 from .listening import TRACED, Listener, explain, listening, report
-from .passes import build, losses_kept
+from .passes import build, unchanged
 from .tensors import is_symbolic, is_tensor, no_gradients
 
 _CLASSES = ("MultiHeadAttention", "GroupedQueryAttention", "Attention")
@@ -37,7 +37,7 @@ def observe(model: Any, inputs: Any, recorder: RecorderLike) -> None:
     layers = list(walk(model))
     _explain_others(layers, recorder)
     heard = listening(AttentionListener(layers, recorder, book))
-    with losses_kept(model), _not_fused(layers), keras.StatelessScope(), no_gradients(), heard:
+    with unchanged(model, (args, kwargs)), _not_fused(layers), keras.StatelessScope(), no_gradients(), heard:
         model(*args, **kwargs, training=False)
     explain(layers, recorder)
 

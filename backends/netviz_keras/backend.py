@@ -17,7 +17,7 @@ from .inputs import images_among, prepare
 from .layers import KerasLayer, walk
 from .listening import Listener, explain, listening
 from .outputs import output_names
-from .passes import build, losses_kept
+from .passes import build, unchanged
 from .submodel import sub_model
 from .tensors import no_gradients
 
@@ -45,28 +45,30 @@ class KerasBackend:
         book = AxisBook()
         args, kwargs = prepare(model, inputs, book)
         build(model, (args, kwargs))
-        with losses_kept(model), keras.StatelessScope(), no_gradients():
+        with unchanged(model, (args, kwargs)), keras.StatelessScope(), no_gradients():
             if recorder is None:
                 return model(*args, **kwargs, training=False)
             layers = list(walk(model))
             direct = sub_model(model, layers, recorder, args)
             if direct is not None:
-                output = direct.run(args[0], recorder, book)
+                output, ran = direct.run(args[0], recorder, book), None
             else:
-                with listening(Listener(layers, recorder, book)):
-                    output = model(*args, **kwargs, training=False)
-            explain(layers, recorder)
+                listener = Listener(layers, recorder, book)
+                with listening(listener):
+                    output, ran = model(*args, **kwargs, training=False), listener.ran
+            explain(layers, recorder, ran)
             return output
 
     @contextmanager
     def record(self, model: Any, recorder: RecorderLike) -> Iterator[None]:
         """Tell `recorder` of every call of the layers it wants while the context is open."""
         layers = list(walk(model))
+        listener = Listener(layers, recorder, AxisBook())
         try:
-            with listening(Listener(layers, recorder, AxisBook())):
+            with listening(listener):
                 yield
         finally:
-            explain(layers, recorder)
+            explain(layers, recorder, listener.ran)
 
     @contextmanager
     def perturbed(self, model: Any) -> Iterator[None]:

@@ -40,10 +40,7 @@ def example_of(model: Any, shapes: Sequence[Sequence[int]] | None) -> Any:
     flat = [] if declared is None else keras.tree.flatten(declared)
     if shapes is None:
         if declared is None:
-            raise InputError(
-                f"{model.name!r} does not say what shape its input has; give x, a batch, or input_shape=, such as "
-                f"(1, 32, 32, 3)"
-            )
+            raise InputError(f"{model.name!r} does not say what shape its input has; give x, a batch")
         shapes = [_closed(tensor) for tensor in flat]
     elif graph is not None and len(shapes) != len(flat):
         raise InputError(f"{len(shapes)} shapes were given; the model takes {len(flat)} inputs")
@@ -85,7 +82,7 @@ def _closed(tensor: Any) -> tuple[int, ...]:
     if None in rest:
         sizes = ", ".join("any" if size is None else str(size) for size in tensor.shape)
         raise InputError(
-            f"the model leaves sizes of its input {tensor.name!r} open: ({sizes}); give x, or input_shape="
+            f"the model leaves sizes of its input {tensor.name!r} open: ({sizes}); give x, a batch"
         )
     return (1 if batch is None else batch, *rest) if tensor.shape else ()
 

@@ -25,8 +25,8 @@ from .axes import AxisBook
 from .inputs import Arguments, prepare
 from .layers import KerasLayer, walk
 from .listening import Listener, explain, listening, unheard
-from .passes import build, losses_kept
 from .operations import Operations, hearing, replayed
+from .passes import build, unchanged
 from .scores import Score, may_be_squashed, score_behind
 from .taps import Adding, Tap, Tapping
 from .tensors import Held, dtype_name, is_differentiable, is_tensor, no_gradients
@@ -49,8 +49,7 @@ def pull_back(
     arguments = prepare(model, inputs, book)
     build(model, arguments)
     forward = _Forward(model, arguments, list(walk(model)), activations.paths, book)
-    with losses_kept(model):
-        heard, found = _ENGINES[keras.backend.backend()](forward, seed)
+    heard, found = _ENGINES[keras.backend.backend()](forward, seed)
     explain(forward.layers, heard.heard)
     _tell(heard, found, activations, gradients)
 
@@ -92,7 +91,7 @@ class _Forward:
 
     def heard_by(self, listener: Listener) -> Any:
         args, kwargs = self.arguments
-        with keras.StatelessScope(), listening(listener):
+        with unchanged(self.model, self.arguments), keras.StatelessScope(), listening(listener):
             return self.model(*args, **kwargs, training=False)
 
     def asked(self, seed: Seed, parts: Mapping[str, _Part]) -> dict[str, tuple[Any, Any]]:

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras.src.models.functional import Functional
 
-from netviz_core.backend_api import AxisArray, InputError, leaves
+from netviz_core.backend_api import AxisArray, InputError, leaves, require_input
 
 from .axes import AxisBook, laid_out
 from .graph import graph_of
@@ -28,6 +28,7 @@ def prepare(model: Any, inputs: Any, book: AxisBook) -> Arguments:
     InputError
         If the model declares its inputs and these are others.
     """
+    require_input(inputs)
     graph = graph_of(model)
     data_format = _data_format(model)
     inputs = keras.tree.map_structure(adopted, inputs)
@@ -147,7 +148,12 @@ def _check(graph: Functional, inputs: Any) -> None:
         raise InputError(f"{len(given)} inputs were given; the model takes {len(declared)}: {expected}")
     for value, tensor in zip(given, declared, strict=True):
         if value is not None and not _fits(tuple(value.shape), tuple(tensor.shape)):
-            raise InputError(f"an input of shape {tuple(value.shape)} was given; the model takes {expected}")
+            sample = "; without its batch axis, it seems: give x[None]" * _fits(
+                (1, *value.shape), tuple(tensor.shape)
+            )
+            raise InputError(
+                f"an input of shape {tuple(value.shape)} was given; the model takes {expected}{sample}"
+            )
 
 
 def _fits(given: tuple[int, ...], declared: tuple[int | None, ...]) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any
@@ -18,7 +18,7 @@ import keras
 from keras.src.backend.common.symbolic_scope import in_symbolic_scope
 from keras.src.models.functional import Functional
 
-from netviz_core.backend_api import NetvizError, Observation, RecorderLike, leaves, positional_axes
+from netviz_core.backend_api import NetvizError, Observation, RecorderLike, leaves, others, positional_axes
 
 from .axes import AxisBook
 from .inputs import Arguments
@@ -65,6 +65,8 @@ class Listener:
         self._recorder = recorder
         self._recorders = [recorder] if recorder.given is None else [recorder, recorder.given]
         self._book = book
+        self.ran: set[str] = set()
+        """The paths of the layers that have returned."""
         self._running: list[tuple[list[int], list[Call]]] = []
 
     def entering(self) -> None:
@@ -97,6 +99,7 @@ class Listener:
         path = self._paths.get(id(layer))
         if path is None:
             return output
+        self.ran.add(path)
         tensors = list(leaves(output, is_tensor))
         if any(is_symbolic(tensor) for _, tensor in tensors):
             self._recorder.miss(path, TRACED)
@@ -104,6 +107,8 @@ class Listener:
         parts = [(leaf, tensor, self._book.after(layer, (args, kwargs), tensor)) for leaf, tensor in tensors]
         if path in self._recorder.paths:
             report(self._recorder, path, parts)
+            if not is_tensor(output):
+                self._recorder.add_others(path, others(output, is_tensor))
         return output
 
     def leaving(self, layer: Any) -> None:
@@ -187,11 +192,15 @@ def report(recorder: RecorderLike, path: str, parts: Sequence[tuple[str, Any, tu
     )
 
 
-def explain(layers: Iterable[KerasLayer], recorder: RecorderLike) -> None:
-    """Give the reason for the layers asked for that have not been heard."""
+def explain(layers: Iterable[KerasLayer], recorder: RecorderLike, ran: Container[str] | None = None) -> None:
+    """Give the reason for the layers asked for that have not been heard; by default all ran that hold others."""
     for layer in layers:
         if layer.path in recorder.paths:
-            above = (keras_class(ancestor.native, _HIDDEN_BY) for ancestor in layer.ancestors)
+            above = (
+                keras_class(ancestor.native, _HIDDEN_BY)
+                for ancestor in layer.ancestors
+                if ran is None or ancestor.path in ran
+            )
             recorder.miss(layer.path, next((_HIDDEN_BY[name] for name in above if name), NOT_CALLED))
 
 

@@ -24,6 +24,13 @@ def is_tensor(value: Any) -> bool:
     return isinstance(value, (np.ndarray, keras.KerasTensor, keras.Variable)) or keras.ops.is_tensor(value)
 
 
+def is_engine_variable(value: Any) -> bool:
+    """Whether a value of the engine's own can be changed in place; JAX has none."""
+    if keras.backend.backend() == "torch":
+        return isinstance(value, torch.Tensor)
+    return keras.backend.backend() == "tensorflow" and isinstance(value, tf.Variable)
+
+
 def adopted(value: Any) -> Any:
     """A tensor of another framework, as its data sets yield them to Keras too, as NumPy; else the value itself."""
     is_foreign = hasattr(value, "__array__") and hasattr(value, "shape") and not is_tensor(value)

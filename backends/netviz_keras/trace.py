@@ -18,6 +18,7 @@ from keras.src.backend import get_keras_mask, set_keras_mask
 from keras.src.backend.common.symbolic_scope import in_symbolic_scope
 
 from netviz_core.backend_api import (
+    NOT_FOLLOWED,
     OUTPUT,
     Recorder,
     TensorForm,
@@ -33,7 +34,7 @@ from .inputs import Arguments, prepare
 from .kinds import keras_class
 from .layers import KerasLayer, walk
 from .listening import Ears, Listener, listening
-from .passes import build, losses_kept
+from .passes import build, unchanged
 from .tensors import is_tensor, no_gradients
 from .words import moves_only, only_looks, word_of
 
@@ -44,7 +45,7 @@ def trace(model: Any, inputs: Any) -> list[TracedCall]:
     arguments = prepare(model, example_of(model, None) if inputs is None else inputs, book)
     build(model, arguments)
     layers = list(walk(model))
-    with losses_kept(model), keras.StatelessScope(), no_gradients():
+    with keras.StatelessScope(), no_gradients():
         try:
             return _without_values(model, _symbols(arguments, book), layers, book)
         except Exception:
@@ -57,7 +58,7 @@ def _without_values(
 ) -> list[TracedCall]:
     tracer = _Tracer(layers, book)
     args, kwargs = arguments
-    with _nodes_kept(layers), _following(tracer):
+    with unchanged(model, arguments), _nodes_kept(layers), _following(tracer):
         model(*args, **kwargs, training=False)
     return tracer.calls
 
@@ -67,7 +68,7 @@ def _with_values(
 ) -> list[TracedCall]:
     tracer = _GuessingTracer(layers, book)
     args, kwargs = arguments
-    with listening(tracer):
+    with unchanged(model, arguments), listening(tracer):
         model(*args, **kwargs, training=False)
     return tracer.calls
 
@@ -214,7 +215,7 @@ class _Tracer(Listener):
 
 
 class _GuessingTracer(_Tracer):
-    """Hears the layers of a real pass; what ran between them is one operation, made of what nobody has read yet."""
+    """Hears the layers of a real pass; what ran between was not followed, and may be made of what nobody read yet."""
 
     def _require_known(self, tensors: Sequence[Any]) -> None:
         unknown = [tensor for tensor in tensors if id(tensor) not in self._known]
@@ -225,7 +226,7 @@ class _GuessingTracer(_Tracer):
         unread = tuple(form for form in made if form.identity not in read) or self._open[-1].inputs
         for tensor in unknown:
             self._give(tensor)
-        self.calls.append(TracedCall(self._open[-1].path, "other", unread, self._forms(unknown)))
+        self.calls.append(TracedCall(self._open[-1].path, NOT_FOLLOWED, unread, self._forms(unknown)))
 
 
 def _is_seen_into(layer: KerasLayer) -> bool:

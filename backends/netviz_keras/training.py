@@ -23,7 +23,7 @@ from .axes import AxisBook
 from .inputs import prepare
 from .layers import walk
 from .listening import Listener, explain, listening, unheard
-from .passes import build, losses_kept
+from .passes import build, unchanged
 from .tensors import as_numpy, is_differentiable
 
 if keras.backend.backend() == "torch":
@@ -138,7 +138,7 @@ class NetvizCallback(keras.callbacks.Callback):
         look = _Look(self.model, *self._batch)
         layers = [layer for layer in look.layers if layer.path in self._watch.paths]
         recorder = Recorder(layers, reduce=self._watch.reduce)
-        with _own_randomness(), losses_kept(look.model), unheard():
+        with _own_randomness(), unchanged(look.model, ((), {})), unheard():
             gradients = _ENGINES[keras.backend.backend()](look, recorder)
         explain(look.layers, recorder)
         self._watch.add(step, Capture("keras", recorder), look.by_weight(gradients), missing=look.missing)

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from netviz_core.backend_api import SPATIAL_AXES
+from netviz_core.backend_api import SPATIAL_AXES, InputError
 
 Names = tuple[str | None, ...]
 """One name for each axis; None where it is not known."""
@@ -28,11 +28,33 @@ class AxisFollower:
 
     def __init__(self) -> None:
         self._known: dict[int, tuple[weakref.ref[torch.Tensor], Names]] = {}
+        self._inputs: set[tuple[int, ...]] = set()
 
     def name(self, tensor: torch.Tensor, names: Names) -> None:
         """Say what a tensor's axes are."""
         key = id(tensor)
         self._known[key] = weakref.ref(tensor, lambda _: self._known.pop(key, None)), names
+
+    def note_input(self, tensor: torch.Tensor) -> None:
+        """Remember the shape of one of the model's own inputs."""
+        self._inputs.add(tuple(tensor.shape))
+
+    def require_batch(self, tensor: torch.Tensor, rank_of_sample: int, remedy: str = "x[None]") -> None:
+        """Refuse a model's input, as it was given or changed in its values alone, that has no batch axis.
+
+        Raises
+        ------
+        InputError
+        """
+        if (
+            tensor.dim() == rank_of_sample
+            and tuple(tensor.shape) in self._inputs
+            and not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+        ):
+            raise InputError(
+                f"the input of shape {tuple(tensor.shape)} has no batch axis: the model takes it for one sample; "
+                f"give {remedy}"
+            )
 
     def get(self, tensor: Any) -> Names | None:
         """The names of a tensor's axes, as far as they are known."""

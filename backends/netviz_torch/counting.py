@@ -33,10 +33,7 @@ def parameters_of(module: nn.Module) -> Iterator[ParameterForm]:
 def example_of(model: Any, shapes: Sequence[Sequence[int]] | None) -> Any:
     """Inputs of these shapes, see `netviz_core.backend_api.SupportsInputForms`."""
     if shapes is None:
-        raise InputError(
-            "a PyTorch model does not say what shape its input has; give x, a batch, or input_shape=, "
-            "such as (1, 3, 224, 224)"
-        )
+        raise InputError("a PyTorch model does not say what shape its input has; give x, a batch")
     module = unwrapped(model)
     tensors = chain(module.parameters(), module.buffers())
     reference = next((tensor for tensor in tensors if tensor.is_floating_point()), torch.empty(0))

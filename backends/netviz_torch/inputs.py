@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from netviz_core.backend_api import AxisArray, InputError, UnsupportedError, shown
+from netviz_core.backend_api import AxisArray, InputError, UnsupportedError, require_input
 
 from .axes import AxisFollower
 from .kinds import kind_of
@@ -57,23 +57,28 @@ def prepare(module: nn.Module, inputs: Any, follower: AxisFollower) -> tuple[tup
             return tensor
         if isinstance(value, np.ndarray):
             return _tensor(value, reference)
+        if not isinstance(value, torch.Tensor) and hasattr(value, "__array__") and hasattr(value, "shape"):
+            return _tensor(np.asarray(value), reference)  # of other packages: a table, say
         if isinstance(value, list):
             return [convert(part) for part in value]
         if isinstance(value, torch.Tensor) and value.is_inference():
             return value.clone()  # through which nothing could be differentiated
         return value
 
-    if inputs is None or isinstance(inputs, (str, bytes, int, float, complex)):
-        raise InputError(
-            f"{shown(inputs)} was given as input; give an array or a tensor, or a tuple or dict of them"
-        )
+    require_input(inputs)
     if isinstance(inputs, Mapping):  # what a tokenizer of Hugging Face returns is no dict
         converted = {key: convert(value) for key, value in inputs.items()}
+        for part in converted.values():
+            if isinstance(part, torch.Tensor):
+                follower.note_input(part)
         return ((), converted) if _takes_keywords(module, converted) else ((converted,), {})
-    if isinstance(inputs, tuple):
-        _require_places(module, len(inputs))
-        return tuple(convert(part) for part in inputs), {}
-    return (convert(inputs),), {}
+    parts = inputs if isinstance(inputs, tuple) else (inputs,)
+    _require_places(module, len(parts))
+    args = tuple(map(convert, parts))
+    for part in args:
+        if isinstance(part, torch.Tensor):
+            follower.note_input(part)
+    return args, {}
 
 
 def images_in(inputs: Any) -> AxisArray | None:
@@ -108,7 +113,8 @@ def _require_places(module: nn.Module, count: int) -> None:
         signature = inspect.signature(module.forward)
         signature.bind(*range(count))
     except TypeError:
-        raise InputError(f"{count} inputs were given; the model's forward takes {signature}") from None
+        given = f"{count} inputs were" if count > 1 else "one input was"
+        raise InputError(f"{given} given; the model's forward takes {signature}") from None
     except ValueError:
         return  # a forward without a signature, as that of a scripted module
 
@@ -129,7 +135,7 @@ def explain(error: Exception, module: nn.Module, arguments: tuple[Any, ...]) -> 
     failed = _innermost(error.__traceback__, module)
     if failed is None:
         return None
-    path, layer, received = failed
+    path, layer, received, first = failed
     kernel = weights_of(layer, kind_of(layer)).get("kernel")
     shapes = ", ".join(_described(argument) for argument in arguments if isinstance(argument, torch.Tensor))
     where = f"layer {path!r} ({kind_of(layer)})"
@@ -138,13 +144,19 @@ def explain(error: Exception, module: nn.Module, arguments: tuple[Any, ...]) -> 
         if expected:
             reason = str(error).partition("\n")[0]
             return InputError(f"the input is {_described(received)}; {where} takes {expected}: {reason}")
+    is_no_tensor = received is None and any(first is argument for argument in arguments)
+    if is_no_tensor and isinstance(error, (TypeError, AttributeError)):
+        return InputError(
+            f"the input is {_in_words(first)}, which {where} does not take; give one array or tensor, or, to a model "
+            f"of several inputs, a tuple of them"
+        )
     given = f"received {_described(received)}; " if received is not None else ""
     error.add_note(f"netviz: raised in {where}, which {given}the model's input was {shapes or 'no tensor'}")
     return None
 
 
-def _innermost(traceback: TracebackType | None, module: nn.Module) -> tuple[str, nn.Module, Any] | None:
-    """The innermost of the model's modules whose forward was running, its path and its first argument."""
+def _innermost(traceback: TracebackType | None, module: nn.Module) -> tuple[str, nn.Module, Any, Any] | None:
+    """The innermost of the model's modules whose forward was running, its first tensor and its first argument."""
     paths = {id(child): path for path, child in module.named_modules()}
     found = None
     for frame in _frames(traceback):
@@ -154,7 +166,7 @@ def _innermost(traceback: TracebackType | None, module: nn.Module) -> tuple[str,
             received = next(
                 (frame.f_locals[n] for n in names if isinstance(frame.f_locals.get(n), torch.Tensor)), None
             )
-            found = paths[id(child)], child, received
+            found = paths[id(child)], child, received, frame.f_locals.get(names[0]) if names else None
     return found
 
 
@@ -171,6 +183,14 @@ def _expected(axes: tuple[str, ...], shape: tuple[int, ...], layer: nn.Module) -
     channels = sizes["in"] * getattr(layer, "groups", 1)
     spatial = "".join(f", {axis}" for axis in axes if axis in ("z", "y", "x"))
     return f"(batch, channel={channels}{spatial}) {str(layer.weight.dtype).removeprefix('torch.')}"
+
+
+def _in_words(value: Any) -> str:
+    kind = type(value).__name__
+    if not isinstance(value, (list, tuple)):
+        return f"a {kind}"
+    parts = {"tensor" if isinstance(part, torch.Tensor) else type(part).__name__ for part in value}
+    return f"a {kind} of {len(value)} {parts.pop() if len(parts) == 1 else 'part'}{'s' * (len(value) != 1)}"
 
 
 def _described(tensor: torch.Tensor) -> str:

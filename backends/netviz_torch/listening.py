@@ -8,15 +8,26 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn.utils.rnn import PackedSequence
 
-from netviz_core.backend_api import Observation, RecorderLike, UnsupportedError, leaves
+from netviz_core.backend_api import (
+    Observation,
+    Ready,
+    RecorderLike,
+    UnsupportedError,
+    blank,
+    leaves,
+    others,
+    positional_axes,
+    widened,
+)
 
 from .axes import AxisFollower, defined_axes, defines_axes
 from .kinds import kind_of
-from .tensors import dtype_name, is_tensor, numpy_bytes
+from .tensors import dtype_name, is_array, is_tensor, numpy_bytes
 from .watch import CHANGED_UNSEEN, Exposures, Watch
 
 
@@ -45,7 +56,7 @@ def observed(module: nn.Module, recorder: RecorderLike | None, watch: Watch) -> 
                             "unsupported",
                         )
                 if wanted:
-                    watch.weights.update((id(weight), path) for weight in child.parameters(recurse=False))
+                    watch.weights.update(map(id, child.parameters(recurse=False)))
         with watching(watch, recorder):
             yield
     finally:
@@ -84,7 +95,7 @@ def _hook(path: str | None, kind: str, recorder: RecorderLike, watch: Watch) -> 
         found = name_defined_axes(module, kind, args, output, follower)
         if path is not None:
             if not recorder.reduces(path):
-                recorder.require_room(path, sum([numpy_bytes(tensor) for _, tensor in found]))
+                recorder.require_room(path, sum([_bytes_of(tensor) for _, tensor in found]))
             if not found:
                 returned = type(output).__name__
                 recorder.miss(path, f"it returned a {returned}, in which no tensor was found", "unsupported")
@@ -92,6 +103,8 @@ def _hook(path: str | None, kind: str, recorder: RecorderLike, watch: Watch) -> 
                 recorder.add(path, [_observation(leaf, tensor, watch, recorder) for leaf, tensor in found])
             except UnsupportedError as error:
                 recorder.miss(path, str(error), "unsupported")
+            if not isinstance(output, torch.Tensor):
+                recorder.add_others(path, others(output, is_array, lambda part: unfold(part, follower)))
 
     return after_call
 
@@ -104,7 +117,7 @@ def _listen_before(path: str, given: RecorderLike, watch: Watch) -> Callable[...
             return
         with torch._C.DisableTorchFunction():
             arguments = {**{str(position): value for position, value in enumerate(args)}, **kwargs}
-            found = leaves(arguments, is_tensor, lambda part: unfold(part, watch.follower))
+            found = leaves(arguments, is_array, lambda part: unfold(part, watch.follower))
             given.add(path, [_observation(leaf, tensor, watch, given, True) for leaf, tensor in found])
 
     return before_call
@@ -112,21 +125,25 @@ def _listen_before(path: str, given: RecorderLike, watch: Watch) -> Callable[...
 
 def name_defined_axes(
     module: nn.Module, kind: str, args: tuple[Any, ...], output: Any, follower: AxisFollower
-) -> list[tuple[str, torch.Tensor]]:
+) -> list[tuple[str, Any]]:
     """Name the axes of what a module returned as far as the module itself says; list its parts."""
-    found = list(leaves(output, is_tensor, lambda part: unfold(part, follower)))
+    found = list(leaves(output, is_array, lambda part: unfold(part, follower)))
     if defines_axes(module, kind):
         first = next((argument for argument in args if is_tensor(argument)), None)
+        if first is not None and isinstance(module, (nn.RNNBase, nn.MultiheadAttention)):
+            follower.require_batch(first, 2, "x[None]" if module.batch_first else "x[:, None]")
         for leaf, tensor in found:
             names = defined_axes(module, kind, follower.get(first), leaf, tensor)
-            if names is not None and len(names) == tensor.ndim:
+            if names is not None and len(names) == tensor.ndim and is_tensor(tensor):
                 follower.name(tensor, names)
     return found
 
 
 def _observation(
-    leaf: str, tensor: torch.Tensor, watch: Watch, recorder: RecorderLike, is_given: bool = False
+    leaf: str, tensor: Any, watch: Watch, recorder: RecorderLike, is_given: bool = False
 ) -> Observation:
+    if not isinstance(tensor, torch.Tensor):
+        return _observation_of_numpy(leaf, tensor, recorder)
     if not recorder.keeps_values:
         value = watch.form(tensor)
     elif recorder.looks_only:
@@ -137,8 +154,21 @@ def _observation(
     return Observation(leaf, value, axes, dtype_name(tensor.dtype), nbytes, watch.identity(tensor))
 
 
+def _observation_of_numpy(leaf: str, array: Any, recorder: RecorderLike) -> Observation:
+    value = Ready(widened(np.array(array))) if recorder.keeps_values else blank(array.shape)
+    return Observation(leaf, value, positional_axes(array.ndim), str(array.dtype), _bytes_of(array))
+
+
+def _bytes_of(value: Any) -> int:
+    if isinstance(value, torch.Tensor):
+        return numpy_bytes(value)
+    return int(value.size) * max(int(value.itemsize), 4 if value.dtype.kind == "f" else 1)
+
+
 def unfold(part: Any, follower: AxisFollower) -> Any:
-    """Take ragged batches apart, whose parts have no batch axis."""
+    """Take ragged batches apart, whose parts have no batch axis; what only describes tensors is nothing."""
+    if isinstance(part, (torch.dtype, torch.device, torch.layout)):
+        return None
     if isinstance(part, PackedSequence):
         ragged = [tensor for tensor in part if tensor is not None]
     elif isinstance(part, torch.Tensor) and part.is_nested:
@@ -163,19 +193,34 @@ def _explain_misses(
         child = modules.get(path)
         if entry.status != "not_observed" or child is None:
             continue
+        used = watch.used & set(map(id, child.parameters(recurse=False)))
         if _is_inside(scripts, path):
             recorder.miss(
-                path, "it runs inside TorchScript, which calls it unseen; capture the unscripted model"
+                path, "it stands inside TorchScript, which calls layers unseen; capture the unscripted model"
             )
-        elif isinstance(child, nn.modules.linear.NonDynamicallyQuantizableLinear):
+        elif used and isinstance(child, nn.modules.linear.NonDynamicallyQuantizableLinear):
             recorder.miss(path, "its MultiheadAttention uses the weights itself and never calls it")
         elif type(child).forward is nn.Module.forward:
             recorder.miss(path, f"a {type(child).__name__} only holds others and is never called")
-        elif path in watch.used:
+        elif used and (others := _others_with(used, path, modules)):
+            recorder.miss(
+                path,
+                f"it was not called; its weights were used, which {others} has too, so that this may have been for "
+                f"that one alone",
+            )
+        elif used:
             recorder.miss(
                 path,
                 "its weights were used without a call of the layer: the model calls .forward or a function",
             )
+
+
+def _others_with(weights: set[int], path: str, modules: Mapping[str, nn.Module]) -> str:
+    """The first other layer that has all of these weights, in quotes; empty if there is none."""
+    for other, module in modules.items():
+        if other != path and weights <= set(map(id, module.parameters(recurse=False))):
+            return repr(other)
+    return ""
 
 
 _COMPILERS = ("torch._dynamo", "torch.nn.attention.flex_attention")

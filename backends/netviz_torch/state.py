@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import random
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from operator import is_
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
+
+from netviz_core.backend_api import Keeper
 
 from .watch import Watch
 
@@ -27,72 +26,60 @@ def unchanged(watch: Watch, *roots: Any) -> Iterator[None]:
     watch : Watch
         It sees the writes to tensors, and must not be active any more when this context closes.
     *roots : object
-        The model and its arguments; whatever they hold is looked after, to any depth.
+        The model and its arguments; whatever they hold is looked after, see `netviz_core.backend_api.Keeper`.
     """
-    undo = list(_undoing(watch, roots))
+    keeper = TorchKeeper(watch)
+    keeper.keep(*roots)
     with _random_state():
         try:
             yield
         finally:
             watch.put_back()
-            for step in undo:
-                step()
+            keeper.put_back()
 
 
-_ATOMS = frozenset({bool, int, float, str, type(None), type, torch.dtype, torch.device})
-_HOOKS = vars(nn.Module()).keys() - {"_parameters", "_buffers", "_modules"}
+_HOOKS = frozenset(vars(nn.Module())) - {"_parameters", "_buffers", "_modules"}
 
 
-def _undoing(watch: Watch, roots: tuple[Any, ...]) -> Iterator[Callable[[], object]]:
-    """What to do to bring everything that can be reached from `roots` back to how it is now."""
-    waiting, seen = list(roots), set()
-    while waiting:
-        value = waiting.pop()
-        if value is None or id(value) in seen:
-            continue
-        seen.add(id(value))
+class TorchKeeper(Keeper):
+    """Looks after tensors and modules too."""
+
+    tools = Keeper.tools | {"torch", "numpy"}
+
+    def __init__(self, watch: Watch) -> None:
+        super().__init__()
+        self._watch = watch
+
+    def keep_native(self, value: Any) -> bool:
+        """Look after a tensor, a module, a random generator, or what holds tensors."""
         if isinstance(value, torch.Tensor):
-            memory, grad = value.detach(), value.grad if value.is_leaf else None
-            watch.own(memory)
-            yield partial(_reset_tensor, value, memory, value.requires_grad, grad)
-            waiting.append(grad)
-        elif _is_namespace(value):
-            namespace = value if isinstance(value, dict) else vars(value)
-            before = dict(namespace)
-            yield partial(_refill_dict, namespace, before)
-            waiting += [
-                part for name, part in before.items() if type(part) not in _ATOMS and name not in _HOOKS
-            ]
+            self._keep_tensor(value)
         elif isinstance(value, torch.jit.ScriptModule):
             # It keeps its attributes in C++.
-            yield partial(value.train, value.training)
-            waiting.extend(
-                (*value.children(), *value.parameters(recurse=False), *value.buffers(recurse=False))
-            )
-        elif isinstance(value, (list, deque)):
-            yield partial(_refill_list, value, list(value))
-            waiting += [part for part in value if type(part) not in _ATOMS]
-        elif isinstance(value, set):
-            yield partial(_refill_set, value, set(value))
-        elif isinstance(value, tuple):
-            waiting.extend(value)
-        elif isinstance(value, np.ndarray) and value.flags.writeable:
-            yield partial(np.copyto, value, value.copy())
+            self.undo(partial(value.train, value.training))
+            self.reach((*value.children(), *value.parameters(recurse=False), *value.buffers(recurse=False)))
+        elif isinstance(value, nn.Module):
+            self.keep_dict(vars(value), _HOOKS)
+            self.keep_class(type(value))
         elif isinstance(value, torch.Generator):
-            yield partial(value.set_state, value.get_state())
-
-
-def _is_namespace(value: object) -> bool:
-    """Whether it is the model's own store of values, rather than a tool that the model happens to know."""
-    if isinstance(value, dict):
+            self.undo(partial(value.set_state, value.get_state()))
+        elif str(type(value).__module__).startswith("torch.") and _holds_tensors(value):
+            self.keep_dict(vars(value))
+        else:
+            return False
         return True
-    if isinstance(value, nn.Module):
-        return not isinstance(value, torch.jit.ScriptModule)
-    if isinstance(value, type) or not hasattr(value, "__dict__"):
-        return False
-    return dataclasses.is_dataclass(value) or any(
-        isinstance(part, torch.Tensor) for part in vars(value).values()
-    )
+
+    def _keep_tensor(self, tensor: torch.Tensor) -> None:
+        memory, grad = tensor.detach(), tensor.grad if tensor.is_leaf else None
+        self._watch.own(memory)
+        self.undo(partial(_reset_tensor, tensor, memory, tensor.requires_grad, grad))
+        if grad is not None:
+            self.reach((grad,))
+
+
+def _holds_tensors(value: Any) -> bool:
+    own = getattr(value, "__dict__", {})
+    return any(isinstance(part, torch.Tensor) for part in own.values())
 
 
 def _reset_tensor(
@@ -105,24 +92,6 @@ def _reset_tensor(
             tensor.requires_grad_(requires_grad)
         if tensor.grad is not grad:
             tensor.grad = grad
-
-
-def _refill_list(present: Any, before: list[Any]) -> None:
-    if len(present) != len(before) or not all(map(is_, present, before)):
-        present.clear()
-        present.extend(before)
-
-
-def _refill_set(present: set[Any], before: set[Any]) -> None:
-    if present != before:
-        present.clear()
-        present.update(before)
-
-
-def _refill_dict(present: dict[Any, Any], before: dict[Any, Any]) -> None:
-    if present.keys() != before.keys() or not all(map(is_, present.values(), before.values())):
-        present.clear()
-        present.update(before)
 
 
 @contextmanager

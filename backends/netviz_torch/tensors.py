@@ -13,6 +13,11 @@ def is_tensor(value: object) -> bool:
     return isinstance(value, torch.Tensor) and not value.is_nested
 
 
+def is_array(value: object) -> bool:
+    """Whether a value is a tensor, or NumPy's numbers, which a model may return, too."""
+    return is_tensor(value) or (isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "biufc")
+
+
 def is_transformed(tensor: torch.Tensor) -> bool:
     """Whether it is inside a ``torch.func`` transform, which hides its values."""
     return torch._C._functorch.is_functorch_wrapped_tensor(tensor)

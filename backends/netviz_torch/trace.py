@@ -13,9 +13,10 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from netviz_core.backend_api import OUTPUT, TensorForm, TracedCall, UnsupportedError, leaves
+from netviz_core.backend_api import NOT_FOLLOWED, OUTPUT, TensorForm, TracedCall, UnsupportedError, leaves
 
 from .axes import AxisFollower
+from .excursions import Excursions
 from .kinds import kind_of
 from .listening import name_defined_axes, watching
 from .passes import evaluation
@@ -28,8 +29,8 @@ def trace(model: Any, inputs: Any) -> list[TracedCall]:
     """See `netviz_core.backend_api.SupportsGraph`."""
     _refuse_scripts(unwrapped(model))
     watch = Watch(AxisFollower())
-    tracer = Tracer(watch.follower)
     with evaluation(model, inputs, watch) as (module, forward):
+        tracer = Tracer(watch, Excursions(module))
         with tracer.following(module), watching(watch), Functions(tracer), torch.no_grad():
             forward()
         return tracer.calls
@@ -47,10 +48,12 @@ def _refuse_scripts(module: nn.Module) -> None:
 class Identities:
     """Gives each value of a tensor a number: another one after the tensor was written to.
 
-    Only what stems from the model's input has a number; weights and constants have none.
+    Only what stems from the model's input has a number; weights and constants have none. What ``torch.func`` wraps has
+    that of the tensor within.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, version_of: Callable[[torch.Tensor], int]) -> None:
+        self._version_of = version_of
         self._known: dict[int, tuple[weakref.ref[torch.Tensor], int, int]] = {}
         self._written: dict[int, int] = {}
         """The number of what was last written to a piece of memory."""
@@ -58,18 +61,20 @@ class Identities:
 
     def get(self, tensor: torch.Tensor) -> int | None:
         """The number of a tensor as it is now."""
+        tensor = _within(tensor)
         reference, version, number = self._known.get(id(tensor), (None, 0, 0))
         if reference is None or reference() is not tensor:
             return None
-        if version != version_of(tensor):  # written to through another tensor of the same memory
+        if version != self._version_of(tensor):  # written to through another tensor of the same memory
             return self._written.get(memory_of(tensor), number)
         return number
 
     def give(self, tensor: torch.Tensor, number: int | None = None) -> int:
         """Give a tensor a number, by default a new one."""
+        tensor = _within(tensor)
         key, number = id(tensor), next(self._numbers) if number is None else number
         reference = weakref.ref(tensor, lambda _: self._known.pop(key, None))
-        self._known[key] = reference, version_of(tensor), number
+        self._known[key] = reference, self._version_of(tensor), number
         return number
 
     def write(self, tensor: torch.Tensor) -> None:
@@ -85,12 +90,13 @@ class Call(NamedTuple):
     given: list[torch.Tensor]
     versions: list[int]
     inputs: tuple[TensorForm, ...]
+    version_of: Callable[[torch.Tensor], int]
 
     @property
     def written(self) -> list[torch.Tensor]:
         """Those that were written to since."""
         pairs = zip(self.given, self.versions, strict=True)
-        return [tensor for tensor, version in pairs if version_of(tensor) != version]
+        return [tensor for tensor, version in pairs if self.version_of(tensor) != version]
 
     def was_given(self, tensor: object) -> bool:
         """Whether a tensor is one of those given."""
@@ -100,10 +106,12 @@ class Call(NamedTuple):
 class Tracer:
     """Tells of the calls of layers and operations while a model runs."""
 
-    def __init__(self, follower: AxisFollower) -> None:
+    def __init__(self, watch: Watch, excursions: Excursions) -> None:
         self.calls: list[TracedCall] = []
-        self._follower = follower
-        self._identities = Identities()
+        self._follower = watch.follower
+        self._version_of = watch.version
+        self._identities = Identities(watch.version)
+        self._excursions = excursions
         self._running: list[str] = []
         self._leaves: list[Call] = []
         """The calls of layers that are not seen into."""
@@ -130,9 +138,12 @@ class Tracer:
 
     def operation(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Make one operation between layers, and tell of it."""
-        call = self._call(_tensors((args, kwargs)))
+        given = _tensors((args, kwargs))
+        self._require_followed(self._running[-1], given, is_alone=False)
+        call = self._call(given)
         result = func(*args, **kwargs)
         results, written = _tensors(result), call.written
+        self._excursions.note(func, call.inputs, call.given, results)
         if not call.inputs or not (results or written) or only_looks(func):
             return result
         if not written and (moves_only(func, call.given, results) or all(map(call.was_given, results))):
@@ -166,6 +177,8 @@ class Tracer:
         if not self._running:
             for tensor in given:
                 self._identities.give(tensor)
+        elif is_leaf and not self._leaves:
+            self._require_followed(self._running[-1], given)
         self._running.append(path)
         if is_leaf:
             self._leaves.append(self._call(given))
@@ -177,10 +190,30 @@ class Tracer:
                 self._tell(path, "", call, returned)
         self._running.pop()
         if not self._running:
+            self._require_followed("", returned)
+            if lost := self._excursions.lost:
+                self.calls.append(TracedCall("", NOT_FOLLOWED, lost, ()))
             self.calls.append(TracedCall("", OUTPUT, self._forms(returned), ()))
 
+    def _require_followed(self, path: str, given: list[torch.Tensor], is_alone: bool = True) -> None:
+        """Say of tensors that stem from something else than was seen that it was not followed.
+
+        Of several that are given together, where nothing was taken out of tensors, another is known to be: a
+        constant then is the more likely.
+        """
+        unknown = [
+            tensor
+            for tensor in given
+            if self._identities.get(tensor) is None and not self._excursions.is_constant(tensor)
+        ]
+        if unknown and (self._excursions.taken or (is_alone and len(unknown) == len(given))):
+            for tensor in unknown:
+                self._identities.give(tensor)
+            inputs = self._excursions.put_in()
+            self.calls.append(TracedCall(path, NOT_FOLLOWED, inputs, self._forms(unknown)))
+
     def _call(self, given: list[torch.Tensor]) -> Call:
-        return Call(given, [version_of(tensor) for tensor in given], self._forms(given))
+        return Call(given, list(map(self._version_of, given)), self._forms(given), self._version_of)
 
     def _pass_on(self, given: torch.Tensor, results: list[torch.Tensor]) -> None:
         """Let results be the same to the data flow as what was given."""
@@ -208,6 +241,7 @@ class Tracer:
         )
 
     def _axes_and_shape(self, tensor: torch.Tensor) -> tuple[tuple[str, ...], tuple[int, ...]]:
+        tensor = _within(tensor)
         if tensor.is_nested:
             return (), ()
         return self._follower.axes(tensor), tuple(tensor.shape)
@@ -230,9 +264,11 @@ class Functions(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def version_of(tensor: torch.Tensor) -> int:
-    """A number that grows with every write to a tensor's memory; 0 for one of inference mode."""
-    return 0 if tensor.is_inference() else tensor._version
+def _within(tensor: torch.Tensor) -> torch.Tensor:
+    """The tensor within those of ``torch.func``'s transforms."""
+    while torch._C._functorch.is_functorch_wrapped_tensor(tensor):
+        tensor = torch._C._functorch.get_unwrapped(tensor)
+    return tensor
 
 
 def _tensors(value: Any) -> list[torch.Tensor]:

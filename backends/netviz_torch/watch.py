@@ -99,15 +99,16 @@ class Watch(TorchDispatchMode):
     def __init__(self, follower: AxisFollower) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.follower = follower
-        self.weights: dict[int, str] = {}
-        """The layer to which a parameter belongs, by the parameter's id."""
-        self.used: set[str] = set()
-        """The layers whose weights took part in some operation."""
+        self.weights: set[int] = set()
+        """The ids of the parameters of layers that somebody asks for."""
+        self.used: set[int] = set()
+        """Those that took part in some operation."""
         self._held: dict[int, list[weakref.ref[HeldTensor]]] = {}
         self._owned: dict[int, list[torch.Tensor]] = {}
         self._before: list[tuple[torch.Tensor, torch.Tensor]] = []
         self._exposed: set[int] = set()
         self._latest: weakref.ref[torch.Tensor] | None = None
+        self._writes: dict[int, int] = {}
         self._identity = 0
 
     @classmethod
@@ -127,13 +128,18 @@ class Watch(TorchDispatchMode):
         kwargs = kwargs or {}
         if not isinstance(func, OpOverload):
             return func(*args, **kwargs)
+        if torch.is_inference_mode_enabled() and _is_composite(func):
+            # Elsewhere the operations that it is made of come here, by which it is known.
+            with self:
+                return func._op_dk(_COMPOSITE, *args, **kwargs)
         for tensor in _written(func, args, kwargs):
             self._before_write(tensor)
+            if tensor.is_inference():
+                self._writes[memory_of(tensor)] = self._writes.get(memory_of(tensor), 0) + 1
         if self.weights:
             for argument in args:
-                owner = self.weights.get(id(argument))
-                if owner is not None:
-                    self.used.add(owner)
+                if id(argument) in self.weights:
+                    self.used.add(id(argument))
         result = func(*args, **kwargs)
         self.follower.after(func, args, result)
         return result
@@ -192,6 +198,13 @@ class Watch(TorchDispatchMode):
             self._before_write(tensor)
             self._exposed.add(memory_of(tensor))
 
+    def version(self, tensor: torch.Tensor) -> int:
+        """A number that grows with every write to a tensor's memory, also where torch itself counts none."""
+        if not tensor.is_inference():
+            return tensor._version
+        with torch._C.DisableTorchFunction():  # else this too is a look at its memory
+            return self._writes.get(memory_of(tensor), 0)
+
     def put_back(self) -> None:
         """Undo every write to an owned tensor. Call it when the mode is no longer active."""
         with torch.no_grad():
@@ -235,7 +248,10 @@ class Watch(TorchDispatchMode):
 
 
 class Exposures(TorchFunctionMode):
-    """While active, tells a `Watch` when memory is handed to somebody whose writes it cannot see."""
+    """While active, tells a `Watch` when memory is handed to somebody whose writes it cannot see.
+
+    It also refuses a model's input that a function takes for one sample, where the first axis would be called batch.
+    """
 
     def __init__(self, watch: Watch) -> None:
         super().__init__()
@@ -244,8 +260,18 @@ class Exposures(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func in _EXPOSING:
             self._watch.expose(args[0])
+        elif func in _RANK_OF_SAMPLE and args:
+            self._watch.follower.require_batch(args[0], _RANK_OF_SAMPLE[func])
         return func(*args, **(kwargs or {}))
 
+
+_RANK_OF_SAMPLE = {
+    torch._C._nn.linear: 1,
+    **dict.fromkeys((torch.conv1d, torch.conv_transpose1d), 2),
+    **dict.fromkeys((torch.conv2d, torch.conv_transpose2d), 3),
+    **dict.fromkeys((torch.conv3d, torch.conv_transpose3d), 4),
+}
+"""How many axes one sample has that such a function takes without a batch."""
 
 _EXPOSING = frozenset(
     {
@@ -274,6 +300,15 @@ def _written(func: OpOverload, args: tuple[Any, ...], kwargs: Mapping[str, Any])
         yield from _tensors(kwargs.get(name) if position is None or position >= len(args) else args[position])
     if func.overloadpacket in _NORMS_THAT_TRAIN and args[5]:
         yield from _tensors(args[3:5])
+
+
+_COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
+
+
+@cache
+def _is_composite(func: OpOverload) -> bool:
+    """Whether an operator is nothing but others."""
+    return torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), _COMPOSITE)
 
 
 @cache

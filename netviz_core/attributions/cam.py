@@ -296,7 +296,9 @@ def _without_gradients(
     captured = capture(network, x, ["", path, *dense], axes=_axes_for(places.axes, [path]))
     activations = _one(captured, path, places)
     parts = {captured[key].leaf: captured[key] for key in _parts_of(captured, "")}
-    asked = ask.targets(ask.score_of(parts)[1])
+    leaf, scores = ask.score_of(parts)
+    scores = _as_scores(network, x, path, leaf, scores)
+    asked = ask.targets(scores)
     samples = [sample for sample, wanted in enumerate(asked) for _ in wanted]
     targets = [index for wanted in asked for index in wanted]
     if method == "eigen-cam":
@@ -306,13 +308,27 @@ def _without_gradients(
                 f"nv.histogram(nv.capture(model, x), {path!r}) counts them"
             )
         return _Found(path, eigen_cam(activations)[samples], samples, targets)
-    kernel = _pooled_head(network, captured, path, activations, dense)
+    kernel = ask.of_each_class(_pooled_head(network, captured, path, activations, dense), scores)
     if max(targets) >= len(kernel):
         raise UnsupportedError(
             f"the model gives more scores than its last dense layer, which has {len(kernel)}"
         )
     maps = np.einsum("mc,mcyx->myx", kernel[targets], activations[samples])
     return _Found(path, maps, samples, targets)
+
+
+def _as_scores(network: Network, x: Any, path: str, leaf: str, given: AxisArray) -> AxisArray:
+    """A single number as what a sigmoid made it of, which only a pass for gradients tells; others as they are."""
+    if given.values.ndim > 1 and given.sizes.get("channel", 0) != 1 or not hasattr(network.adapter, "gradients"):
+        return given
+    found: dict[str, AxisArray] = {}
+
+    def seed(parts: Mapping[str, AxisArray]) -> dict[str, Array]:
+        found.update(parts)
+        return {leaf: np.zeros(parts[leaf].shape, np.float32)}
+
+    _pull_back(network, x, [path], None, seed)
+    return found.get(leaf, given)
 
 
 def _axes_for(axes: Any, paths: Sequence[str]) -> Any:

@@ -82,6 +82,11 @@ class Question:
         """What is asked about in words; a single number that is no class is the output."""
         return "output" if self._is_of_number else named_class(target, self._names)
 
+    def of_each_class(self, kernel: Array, scores: AxisArray) -> Array:
+        """Weights ``(out, in)`` that make scores, those of a single score as of the two classes."""
+        is_of_two = self._class_scores(scores).shape[1] == 2 and len(kernel) == 1
+        return np.concatenate([-kernel, kernel]) if is_of_two else kernel
+
     def _class_scores(self, scores: AxisArray) -> Array:
         """Scores as ``(batch, class)`` or ``(batch, class, y, x)``, the one of two classes as those of both."""
         values = _class_scores(scores)

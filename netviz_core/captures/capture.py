@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .._version import __version__
@@ -16,6 +17,7 @@ from ..words.errors import AmbiguousKeyError, InputError, LayerNotFoundError, ne
 from ..words.given import shown
 from ..words.observations import Coverage
 from ..words.protocols import LayerSelection
+from ..words.selection import selected
 from .files import Contents, write
 from .keys import fitting, keyed
 from .recorder import DEFAULT_MAX_BYTES, Recorder, Reduction, Slot
@@ -115,6 +117,28 @@ class Capture(Mapping[str, Activation]):
         missed = sum(entry.status != "captured" for entry in self.coverage.values())
         note = f", {missed} layers not captured (see .coverage)" if missed else ""
         return f"<Capture of {len(self)} activations, {self.backend} backend{note}>"
+
+    def select(self, layers: LayerSelection = "*") -> list[str]:
+        """Choose values, by what layer returned them; their keys, in the order in which layers returned.
+
+        Parameters
+        ----------
+        layers : str, list of str, or callable
+            A path or key, a glob, a list of them, or a function of a `Layer`, as the capture describes it.
+
+        Raises
+        ------
+        LayerNotFoundError
+            If nothing is left: each name must match something.
+        """
+        slots = self.slots()
+        paths = {key: slot.path for key, slot in slots.items()}
+        if callable(layers) and not self.layers:
+            raise InputError(
+                "this capture describes no layers for a function to choose from; give paths or globs"
+            )
+        known: dict[str, Any] = {key: self.layers.get(path) for key, path in paths.items()}
+        return selected(layers, known, partial(self._absent, slots=slots), paths)
 
     def slots(self) -> Mapping[str, Slot]:
         """Every value by its key, not yet read."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,8 @@ from ..words.errors import (
 from ..words.given import shown
 from ..words.observations import Coverage, HeldValue, Observation, Ready
 from ..words.protocols import Layer
+from ..words.selection import fits
+from ..words.structure import is_number
 
 Reduction = Callable[[Activation], "AxisArray | np.ndarray[Any, Any] | float"]
 """Makes something smaller of an activation as soon as it is there."""
@@ -93,6 +94,8 @@ class Recorder:
         self._calls: dict[str, int] = {}
         self._misses: dict[str, Coverage] = {}
         self._withdrawn: dict[str, str] = {}
+        self.others: dict[str, list[tuple[str, Any]]] = {}
+        """What layers returned beside tensors, by path, see `add_others`."""
 
     def add(self, path: str, observations: Sequence[Observation]) -> None:
         """Keep what the layer at `path` returned from one call.
@@ -135,6 +138,10 @@ class Recorder:
     def miss(self, path: str, reason: str, status: str = "not_observed") -> None:
         """Say why a layer asked for is not captured; the first reason given stands."""
         self._misses.setdefault(path, Coverage(status, reason))
+
+    def add_others(self, path: str, others: Iterable[tuple[str, Any]]) -> None:
+        """Tell what else the layer at `path` returned that may hold numbers, see `netviz_core.backend_api.others`."""
+        self.others.setdefault(path, []).extend(others)
 
     def rearrange(self, start: int, order: Sequence[int]) -> None:
         """Put the values from position `start` on into another order, and number the calls anew.
@@ -185,19 +192,27 @@ class Recorder:
         absent = Coverage("not_observed", "it did not run during the pass")
         # A layer of which some calls were taken back is captured, and still says why those are not.
         return {
-            path: Coverage("captured", self._withdrawn.get(path, ""))
+            path: Coverage("captured", self._withdrawn.get(path) or self._unread(path))
             if path in captured
             else self._misses.get(path, absent)
             for path in self._order
         }
 
+    def _unread(self, path: str) -> str:
+        """Which parts of what a layer returned could not be looked into."""
+        hidden = {
+            name: type(value).__name__ for name, value in self.others.get(path, ()) if not is_number(value)
+        }
+        told = ", ".join(f"{name!r} ({type_name})" for name, type_name in hidden.items())
+        return f"parts of what it returned could not be looked into: {told}" if told else ""
+
     def reduces(self, path: str) -> bool:
         """Whether what the layer at `path` returns is made smaller at once."""
-        return any(_fits(path, pattern) for pattern in self._reduce)
+        return any(fits(path, pattern) for pattern in self._reduce)
 
     def _slot(self, path: str, call: int, observed: Observation) -> Slot:
         slot = Slot(path, call, observed, self._axes_of(path, observed))
-        reduce = next((found for pattern, found in self._reduce.items() if _fits(path, pattern)), None)
+        reduce = next((found for pattern, found in self._reduce.items() if fits(path, pattern)), None)
         if reduce is None:
             return slot
         reduced = reduce(slot.get())
@@ -211,7 +226,7 @@ class Recorder:
 
     def _axes_of(self, path: str, observed: Observation) -> tuple[str, ...]:
         for pattern, names in self._axes.items():
-            if _fits(path, pattern):
+            if fits(path, pattern):
                 if len(names) == len(observed.axes):
                     self._unused_axes.discard(pattern)
                     return tuple(names)
@@ -276,16 +291,11 @@ def _by_pattern(
         if not is_valid(value):
             error = AxisError if name == "axes" else InputError
             raise error(f"{name}={shown(value)} cannot be used; netviz_core.capture says what can")
-        if pattern != "*" and not any(_fits(path, pattern) for path in paths):
+        if pattern != "*" and not any(fits(path, pattern) for path in paths):
             raise LayerNotFoundError(
                 f"{name}: no layer asked for is called {shown(pattern)}; {nearest(pattern, paths)}"
             )
     return by_pattern
-
-
-def _fits(path: str, pattern: str) -> bool:
-    """Whether a path is the one named, or one that a glob describes."""
-    return path == pattern or fnmatchcase(path, pattern)
 
 
 def _is_axis_names(value: Any) -> bool:

@@ -27,8 +27,34 @@ def one_line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return flattened(f"{error.filename}: {error.strerror}")
     if isinstance(error, NetvizError):
-        return flattened(str(error))
+        return in_options(flattened(str(error)))
     return f"{described(error)} (netviz --traceback … shows where)"
+
+
+def in_options(text: str) -> str:
+    """What a text says of arguments in Python, in the words of the command line.
+
+    Examples
+    --------
+    >>> in_options("nothing ran: give x or input_shape= for shapes")
+    'nothing ran: give --input for shapes'
+    """
+    for pattern, words in _IN_OPTIONS:
+        text = re.sub(pattern, words, text)
+    return text
+
+
+_IN_OPTIONS = (
+    (r",? or input_shape=(, such as \([^)]*\))?", ""),
+    (r"\bgive x\[None\]", "give an array with a batch axis of one"),
+    (r"\bgive x\b", "give --input"),
+    (
+        r"give nv\.images\(x\), or another AxisArray, which is laid out for each",
+        "name its axes with --axes, so that it is laid out for each",
+    ),
+    (r"\b(axes|layer|target|tolerance|weight)=", r"--\1 "),
+)
+"""Ways of speaking of arguments, and of the options that stand for them."""
 
 
 def described(error: BaseException) -> str:

@@ -13,6 +13,7 @@ from ..summaries.summary import summary
 from ..words.errors import BackendLoadError, InputError
 from . import options
 from .inputs import as_expected, read_input
+from .messages import in_options
 from .models import open_model, open_model_or_capture
 from .outputs import REPORTS, check_output, save
 from .running import failures_located, running
@@ -34,7 +35,7 @@ def show_summary(
 ) -> None:
     """Show the table of layers: shapes, parameters, memory, multiply-accumulates."""
     with running(model, data, axes, trust) as (network, x):
-        typer.echo(str(summary(network, x)))
+        typer.echo(in_options(str(summary(network, x))))
 
 
 def tell_health(
@@ -56,7 +57,7 @@ def tell_health(
     typer.echo(str(found))
     if output is not None:
         save(found, output)
-    if not found.is_well:
+    if not found.is_healthy:
         raise typer.Exit(1)
 
 

@@ -23,6 +23,7 @@ from .judging.enclosing import innermost_containers
 from .judging.frames import frames_of
 from .judging.gradients import gradients_of
 from .judging.judging import Judge, Judged, returned_by
+from .judging.unread import not_compared
 from .judging.verdict import Place, place_of_divergence
 from .judging.weights import weight_pairs
 from .judging.weights_alone import judged_by_weights
@@ -238,7 +239,14 @@ def _comparison(
         for station in stations
     }
     names = (f"a: {a.framework}", f"b: {b.framework}")
-    verdict = f"first differ at {first.path_a or first.path_b or 'the output'}" if first else "agree"
+    missing = tuple(not_compared(a, b))
+    verdict = (
+        f"first differ at {first.path_a or first.path_b or 'the output'}"
+        if first
+        else "were not compared in full"
+        if missing
+        else "agree"
+    )
     return Comparison(
         title=f"{a.framework} and {b.framework} {verdict} · {counted(len(judge.judged), 'pair')} of layers",
         pairs=tuple(_pair(found) for found in judge.judged),
@@ -251,6 +259,7 @@ def _comparison(
         names=names,
         first_outputs=_outputs_at(place, judge),
         first_weights=_weights_at(place),
+        not_compared=missing,
     )
 
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from ..captures.batches import taken_as_pair
 from ..captures.capture import Capture
 from ..captures.saved import opened
 from ..models.network import Network
@@ -21,10 +18,11 @@ def sides_of(a: Any, b: Any, x: Any, max_bytes: int) -> tuple[Side, Side]:
     models = opened(a), opened(b)
     given = _inputs(models, x)
     try:
-        with taken_as_pair(x):
-            sides = tuple(side_of("ab"[place], models[place], given[place], max_bytes) for place in (0, 1))
+        sides = (
+            _of_pair(models, given, x, max_bytes) if isinstance(x, tuple) else _run(models, given, max_bytes)
+        )
     except InputError as error:
-        if given[0] is not given[1] or isinstance(x, AxisArray) or np.ndim(x) < 3:
+        if given[0] is not given[1] or isinstance(x, AxisArray) or getattr(x, "ndim", 0) < 3:
             raise
         raise InputError(
             f"one array was given to both models as it is, and not both take it so: {error}; "
@@ -32,7 +30,23 @@ def sides_of(a: Any, b: Any, x: Any, max_bytes: int) -> tuple[Side, Side]:
         ) from error
     _require_one_batch(*sides)
     _require_one_shape(*sides)
-    return sides[0], sides[1]
+    return sides
+
+
+def _of_pair(models: Any, given: tuple[Any, Any], x: Any, max_bytes: int) -> tuple[Side, Side]:
+    """Both sides, with one of a pair of inputs each; or with both, where neither model takes one alone."""
+    try:
+        return _run(models, given, max_bytes)
+    except (InputError, TypeError) as error:  # a TypeError from a call that takes two and was given one
+        try:
+            return _run(models, (x, x), max_bytes)
+        except Exception:
+            raise error from None
+
+
+def _run(models: Any, given: tuple[Any, Any], max_bytes: int) -> tuple[Side, Side]:
+    a, b = (side_of(name, model, x, max_bytes) for name, model, x in zip("ab", models, given, strict=True))
+    return a, b
 
 
 def _inputs(models: tuple[Capture | Network, Capture | Network], x: Any) -> tuple[Any, Any]:

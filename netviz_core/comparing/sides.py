@@ -17,6 +17,7 @@ from ..models.described import RememberedLayer
 from ..models.network import Network
 from ..words.arrays import Activation, AxisArray
 from ..words.errors import InputError
+from ..words.observations import Coverage
 from ..words.protocols import Layer
 from .reading import as_read
 
@@ -84,6 +85,10 @@ class Side:
         The model itself, if it is here.
     outer : sequence of Station
         What was seen of layers that hold others.
+    unread : str
+        What could not be looked into of what the model returned, and why; empty if there is nothing.
+    others : mapping from name to value
+        What else it returned that may hold numbers.
     """
 
     name: str
@@ -94,6 +99,8 @@ class Side:
     network: Network | None = None
     inputs: Any = field(default=None, repr=False)
     outer: Sequence[Station] = ()
+    unread: str = ""
+    others: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def containers(self) -> Mapping[str, Station]:
@@ -102,7 +109,8 @@ class Side:
         if self.network is not None:
             holding = {above for station in self.stations for above in containers_of(station.path)} - {""}
             layers = [self.layers[path] for path in holding & self.layers.keys()]
-            seen = _calls(self.layers, *_recorded(self.network, self.inputs, layers, sys.maxsize))
+            recorders = _recorded(self.network, self.inputs, layers, sys.maxsize)
+            seen = _calls(self.layers, *(recorder.slots for recorder in recorders))
         return {station.path: station for station in seen if station.calls == 1}
 
     @property
@@ -120,7 +128,9 @@ def side_of(name: str, network: Capture | Network, x: Any, max_bytes: int) -> Si
                 f"the capture given as {name} does not say what its layers are, as those of older files do not; "
                 f"capture it again"
             )
-        return _side(name, network.backend, network.layers, network.slots().values(), network.given_slots())
+        side = _side(name, network.backend, network.layers, network.slots().values(), network.given_slots())
+        side.unread = _unread(network.coverage)
+        return side
     if x is None or isinstance(network.native, Checkpoint):
         return Side(name, network.backend, network.layers, network=network)
     network.prepare(x)
@@ -128,8 +138,9 @@ def side_of(name: str, network: Capture | Network, x: Any, max_bytes: int) -> Si
     # What containers return is mostly what layers within return: it is looked at where there is need of it.
     looked_at = [layer for layer in layers.values() if layer.kind != "container" or not layer.path]
     returned, given = _recorded(network, x, looked_at, max_bytes)
-    side = _side(name, network.backend, layers, returned, given)
+    side = _side(name, network.backend, layers, returned.slots, given.slots)
     side.network, side.inputs = network, x
+    side.unread, side.others = _unread(returned.coverage()), dict(returned.others.get("", ()))
     return side
 
 
@@ -145,14 +156,17 @@ def _side(name: str, framework: str, layers: Mapping[str, Layer], returned: Any,
     return Side(name, framework, layers, stations, whole, outer=outer)
 
 
-def _recorded(
-    network: Network, x: Any, layers: Sequence[Layer], max_bytes: int
-) -> tuple[Sequence[Slot], Sequence[Slot]]:
+def _recorded(network: Network, x: Any, layers: Sequence[Layer], max_bytes: int) -> tuple[Recorder, Recorder]:
     """What layers returned and were given."""
     given = Recorder(layers, max_bytes=max_bytes)
     returned = Recorder(layers, max_bytes=max_bytes, given=given)
     network.adapter.run(network.native, x, returned)
-    return returned.slots, given.slots
+    return returned, given
+
+
+def _unread(coverage: Mapping[str, Coverage]) -> str:
+    """Why not all that the model returned was captured, if it was asked for."""
+    return coverage[""].reason if "" in coverage else ""
 
 
 def _calls(layers: Mapping[str, Layer], returned: Any, given: Any) -> list[Station]:

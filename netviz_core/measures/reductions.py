@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .channel_statistics import ChannelStatistics
+
 Array = np.ndarray[Any, Any]
 
 _BLOCK = 2**16
@@ -30,23 +32,7 @@ _SMALL_SQUARE = 1e-20
 """Where mean squares are smaller, some float32 may have lost digits to underflow."""
 
 
-class Reduced(NamedTuple):
-    """What is known of the values of each channel; arrays of shape ``(channel,)``.
-
-    Mean, variance and extremes are float64, of the finite values, and NaN where there are none.
-    """
-
-    finite_count: Array
-    mean: Array
-    variance: Array
-    minimum: Array
-    maximum: Array
-    zero_count: Array
-    nonfinite_count: Array
-    nan_count: Array
-
-
-def by_channel(values: Array, axes: Sequence[str]) -> Reduced:
+def by_channel(values: Array, axes: Sequence[str]) -> ChannelStatistics:
     """Reduce real numbers of any layout in memory over all axes but ``channel``; as one channel, where it is absent.
 
     Sums and sums of squares are taken block by block, in the numbers' own precision, and go on in float64. Where
@@ -57,8 +43,7 @@ def by_channel(values: Array, axes: Sequence[str]) -> Reduced:
     parts = _as_outer_channel_inner(values, axes)
     outer, channels, inner = parts.shape
     if not parts.size:
-        nothing, none = np.full(channels, np.nan), np.zeros(channels, np.int64)
-        return Reduced(none, nothing, nothing, nothing, nothing, none, none, none)
+        return ChannelStatistics.of_nothing(channels)
     count = outer * inner
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         if parts.dtype.kind != "f" or count < _FEW:
@@ -74,9 +59,10 @@ def by_channel(values: Array, axes: Sequence[str]) -> Reduced:
             mean[some], variance[some], _ = _sums(parts[:, some], about).moments(count, about)
     mean[constant], variance[constant] = sums.minimum[constant], 0.0
     none = np.zeros(channels, np.int64)
-    found = Reduced(none + count, mean, variance, sums.minimum, sums.maximum, sums.zeros, none, none.copy())
+    extremes = sums.minimum, sums.maximum
+    found = ChannelStatistics(none + count, mean, variance, *extremes, sums.zeros, none, none.copy())
     for some in _few_at_a_time(np.flatnonzero(~plain), count):
-        for entry, again in zip(found, _carefully(parts[:, some]), strict=True):
+        for entry, again in zip(found.columns, _carefully(parts[:, some]).columns, strict=True):
             entry[some] = again
     return found
 
@@ -204,7 +190,7 @@ def _few_at_a_time(channels: Array, values_each: int) -> Iterator[Array]:
         yield channels[start : start + size]
 
 
-def _carefully(parts: Array) -> Reduced:
+def _carefully(parts: Array) -> ChannelStatistics:
     """Of any numbers, in float64 and in two steps: first the mean, then the distances from it."""
     numbers = parts.astype(np.float64)
     finite = np.isfinite(numbers)
@@ -216,7 +202,7 @@ def _carefully(parts: Array) -> Reduced:
         mean = share.sum(axis=over)
         distance = np.where(finite, numbers - mean[:, np.newaxis], 0.0)
         variance = np.square(distance, out=distance).sum(axis=over) / count
-    return Reduced(
+    return ChannelStatistics(
         count,
         mean,
         variance,

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import io
-import json
 import warnings
-import zipfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -18,16 +15,18 @@ from ..views.history import HistoryHeatmap, HistoryHistogram
 from ..views.scales import extent, signed_limits, value_limits
 from ..words.arrays import Activation
 from ..words.errors import (
-    FileFormatError,
     InputError,
     LayerNotFoundError,
     UnsupportedError,
     as_integer,
     nearest,
+    require_known,
 )
 from ..words.protocols import Layer, LayerSelection
-from ..words.whole_files import replace_file
-from .moments import BIN_EDGES, HISTORY_DETAIL, Moments
+from ..words.selection import Selection, selected
+from .bins import bin_edges
+from .files import loaded_arrays, save_arrays
+from .layer_statistics import MEASURES, LayerStatistics
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,20 +34,13 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 
 QUANTITIES = ("activation", "weight", "gradient")
-_MEASURES: Mapping[str, Callable[[Moments], float]] = {
-    "mean": lambda moments: moments.mean,
-    "std": lambda moments: moments.std,
-    "zero_fraction": lambda moments: moments.zero_fraction,
-    "minimum": lambda moments: moments.minimum,
-    "maximum": lambda moments: moments.maximum,
-    "nonfinite_count": lambda moments: moments.nonfinite_count,
-    "root_mean_square": lambda moments: moments.root_mean_square,
-}
+HISTORY_DETAIL = 1
+"""Each power of two is cut into two bins, a half of its width each; see `netviz_core.measures.bins.bin_edges`."""
+
 _SHOWN_OCTAVES = 12
 """How many powers of two of a histogram are shown on either side of zero."""
 
 _RATIO = "gradient_to_weight"
-_FORMAT = "netviz training history 1"
 
 
 class TrainingHistory:
@@ -61,24 +53,24 @@ class TrainingHistory:
     --------
     >>> history = TrainingHistory(["conv1"])
     >>> for step in (0, 50):
-    ...     history.add(step, {("activation", "conv1", ""): Moments.of(np.arange(4.0) * step)})
+    ...     history.add(step, {("activation", "conv1", ""): LayerStatistics.of(np.arange(4.0) * step)})
     >>> history.steps, history.series("activation", "conv1", measure="maximum").tolist()
     ([0, 50], [0.0, 150.0])
     """
 
     def __init__(self, layers: Iterable[str]) -> None:
-        self.layers = tuple(layers)
+        self.layers = (layers,) if isinstance(layers, str) else tuple(layers)
         """The paths of the layers that are watched, in the model's order."""
         self.steps: list[int] = []
         """The optimizer's steps at which there was a look, counted from 0."""
         self.missing: dict[str, str] = {}
         """The quantities of which nothing could be seen, each with its reason."""
-        self._rows: dict[tuple[str, str, str], dict[int, Moments]] = {}
+        self._rows: dict[tuple[str, str, str], dict[int, LayerStatistics]] = {}
 
     def add(
         self,
         step: int,
-        moments: Mapping[tuple[str, str, str], Moments],
+        moments: Mapping[tuple[str, str, str], LayerStatistics],
         missing: Mapping[str, str] | None = None,
     ) -> None:
         """Note what was seen at one step, by quantity, path and weight name (empty for activations), and what not."""
@@ -90,7 +82,7 @@ class TrainingHistory:
         for key, seen in moments.items():
             self._rows.setdefault(key, {})[step] = seen
 
-    def moments(self, quantity: str, layer: str, weight: str = "kernel") -> dict[int, Moments]:
+    def moments(self, quantity: str, layer: str, weight: str = "kernel") -> dict[int, LayerStatistics]:
         """What was seen of one layer, by step.
 
         Parameters
@@ -106,37 +98,43 @@ class TrainingHistory:
         LayerNotFoundError, InputError
             If the layer, or this of it, was not watched or not seen.
         """
-        _require(quantity, QUANTITIES, "quantity")
+        require_known(quantity, QUANTITIES, "quantity")
         if layer not in self.layers:
-            raise LayerNotFoundError(
-                f"no layer {layer!r} was watched; {nearest(layer, self.layers) or 'none was'}"
-            )
+            raise LayerNotFoundError(self._absent(layer))
         key = (quantity, layer, "" if quantity == "activation" else weight)
         if key not in self._rows:
             seen = sorted(" ".join(filter(None, (q, w))) for q, path, w in self._rows if path == layer)
             raise InputError(
                 f"nothing was seen of the {' '.join(filter(None, (quantity, key[2])))} of layer {layer!r}; "
-                f"seen were: {', '.join(seen) or 'nothing so far'}{self._why(quantity)}"
+                f"{self.missing.get(quantity) or 'seen were: ' + (', '.join(seen) or 'nothing so far')}"
             )
         return dict(self._rows[key])
 
     def series(self, quantity: str, layer: str, weight: str = "kernel", *, measure: str = "mean") -> Array:
         """One measure of one layer over `steps`, float64; NaN where it was not seen."""
-        _require(measure, _MEASURES, "measure")
+        require_known(measure, MEASURES, "measure")
         seen = self.moments(quantity, layer, weight)
-        return np.array([_MEASURES[measure](seen[s]) if s in seen else np.nan for s in self.steps])
+        return np.array([getattr(seen[s], measure) if s in seen else np.nan for s in self.steps])
 
     def heatmap(
-        self, measure: str = "std", quantity: str = "activation", *, weight: str = "kernel"
+        self,
+        measure: str = "std",
+        *,
+        layers: Selection[Mapping[int, LayerStatistics]] = "*",
+        quantity: str = "activation",
+        weight: str = "kernel",
     ) -> HistoryHeatmap:
         """Layers by time.
 
         Parameters
         ----------
         measure : str
-            ``mean``, ``std``, ``zero_fraction``, ``minimum``, ``maximum``, ``nonfinite_count``,
-            ``root_mean_square``, or ``gradient_to_weight``: the root mean square of a weight's
-            gradient divided by that of the weight, as a power of ten.
+            ``mean``, ``std``, ``minimum``, ``maximum``, ``zero_fraction``, ``nonfinite_fraction``,
+            ``nonfinite_count``, ``root_mean_square``, or ``gradient_to_weight``: the root mean square of a
+            weight's gradient divided by that of the weight, as a power of ten.
+        layers : str, list of str, or callable
+            A path, a glob, a list of them, or a function of what is kept of a layer: its `LayerStatistics` by step,
+            as of `moments`.
         quantity : {"activation", "weight", "gradient"}
             Of no meaning for ``gradient_to_weight``.
         weight : str
@@ -151,12 +149,19 @@ class TrainingHistory:
         ------
         InputError
             If there is no such measure, or nothing was seen so far.
+        LayerNotFoundError
+            If `layers` matches nothing.
         """
-        _require(measure, (*_MEASURES, _RATIO), "measure")
-        _require(quantity, QUANTITIES, "quantity")
+        require_known(measure, (*MEASURES, _RATIO), "measure")
+        require_known(quantity, QUANTITIES, "quantity")
         of = "gradient" if measure == _RATIO else quantity
         name = "" if of == "activation" else weight
-        rows = [layer for layer in self.layers if (of, layer, name) in self._rows]
+        seen = {layer: self._rows.get((of, layer, name), {}) for layer in self.layers}
+        rows = (
+            [layer for layer in selected(layers, seen, self._absent) if seen[layer]]
+            if any(seen.values())
+            else []
+        )
         if not rows:
             raise InputError(
                 f"no {of}{f' of a {name}' if name else ''} has been seen after {len(self.steps)} looks; "
@@ -214,20 +219,15 @@ class TrainingHistory:
         OSError
             If it cannot be written; a file that was there stays as it was.
         """
-        keys = list(self._rows)
-        header = json.dumps({"format": _FORMAT, "layers": self.layers, "steps": self.steps, "keys": keys, "missing": self.missing})
-        arrays = {
-            f"moments{number}": np.stack(
-                [np.concatenate([[step], seen.pack()]) for step, seen in row.items()]
-            )
-            for number, row in enumerate(self._rows.values())
-        }
-        written = io.BytesIO()
-        np.savez_compressed(written, allow_pickle=False, header=np.array(header), **arrays)
-        replace_file(path, lambda unfinished: unfinished.write_bytes(written.getvalue()))
+        header = {"layers": self.layers, "steps": self.steps, "keys": list(self._rows), "missing": self.missing}
+        arrays = (
+            np.stack([np.concatenate([[step], seen.pack()]) for step, seen in row.items()])
+            for row in self._rows.values()
+        )
+        save_arrays(path, "training history", header, arrays)
 
-    def _why(self, quantity: str) -> str:
-        return f"; {self.missing[quantity]}" if quantity in self.missing else ""
+    def _absent(self, layer: str) -> str:
+        return f"no layer {layer!r} was watched; {nearest(layer, self.layers) or 'none was'}"
 
     def _ratio(self, layer: str, weight: str) -> Array:
         gradient = self.series("gradient", layer, weight, measure="root_mean_square")
@@ -248,19 +248,12 @@ def load_history(path: str | Path) -> TrainingHistory:
     FileFormatError
         If the file is no training history.
     """
-    try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-            header = json.loads(str(arrays["header"]))
-            if header["format"] != _FORMAT:
-                raise KeyError(header["format"])
-            history = TrainingHistory(header["layers"])
-            history.steps = header["steps"]
-            history.missing = header.get("missing", {})
-            for number, key in enumerate(header["keys"]):
-                rows = arrays[f"moments{number}"]
-                history._rows[tuple(key)] = {int(row[0]): Moments.unpack(row[1:]) for row in rows}
-    except (ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
-        raise FileFormatError(f"{str(path)!r} is no training history that netviz wrote: {error}") from error
+    with loaded_arrays(path, "training history") as (header, arrays):
+        history = TrainingHistory(header["layers"])
+        history.steps = header["steps"]
+        history.missing = header.get("missing", {})
+        for key, rows in zip(header["keys"], arrays, strict=True):
+            history._rows[tuple(key)] = {int(row[0]): LayerStatistics.unpack(row[1:]) for row in rows}
     return history
 
 
@@ -301,7 +294,7 @@ class TrainingWatch:
 
     def reduce(self, activation: Activation) -> Array:
         """To be given to a recording as ``reduce=``: statistics in the place of values."""
-        return Moments.of(activation.values).pack()
+        return _looked_at(activation.values).pack()
 
     def before_pass(self) -> None:
         """Start to listen, if the step to come is due; more passes may follow before the step."""
@@ -341,18 +334,18 @@ class TrainingWatch:
         missing : mapping from str to str, optional
             Quantities of which nothing can be seen, and why.
         """
-        moments: dict[tuple[str, str, str], Moments] = {}
+        moments: dict[tuple[str, str, str], LayerStatistics] = {}
         for activation in activations.values():
             key = ("activation", activation.path, "")
-            here = Moments.unpack(activation.values)
+            here = LayerStatistics.unpack(activation.values)
             moments[key] = moments[key].merge(here) if key in moments else here
         watched = set(self.paths)
         for layer in self._network.select(self.paths):
             for name, weight in layer.weights.items():
-                moments["weight", layer.path, name] = Moments.of(weight.peek())
+                moments["weight", layer.path, name] = _looked_at(weight.peek())
         for path, name, gradient in gradients:
             if path in watched:
-                moments["gradient", path, name] = Moments.of(gradient)
+                moments["gradient", path, name] = _looked_at(gradient)
         self.history.add(step, moments, missing)
 
     def close(self) -> None:
@@ -371,6 +364,12 @@ class TrainingWatch:
         return gradients
 
 
+def _looked_at(values: Array) -> LayerStatistics:
+    """Of all values as one channel; in float64, for a mean of gradients may be small beside what is averaged."""
+    precise = values.astype(np.float64) if values.dtype.kind == "f" else values
+    return LayerStatistics.of(precise, detail=HISTORY_DETAIL)
+
+
 def _shown(counts: Array) -> tuple[Array, Array]:
     """Leave out the bins beyond the largest numbers, and join those around zero that are too fine to matter."""
     middle = len(counts) // 2
@@ -380,7 +379,7 @@ def _shown(counts: Array) -> tuple[Array, Array]:
     left = counts[middle - outermost : middle - joined]
     right = counts[middle + joined + 1 : middle + outermost + 1]
     around_zero = counts[middle - joined : middle + joined + 1].sum(axis=0, keepdims=True)
-    edges = BIN_EDGES[
+    edges = bin_edges(HISTORY_DETAIL)[
         [*range(middle - outermost, middle - joined + 1), *range(middle + joined + 1, middle + outermost + 2)]
     ]
     shown = np.concatenate([left, around_zero, right])
@@ -391,8 +390,3 @@ def _shown(counts: Array) -> tuple[Array, Array]:
 
 def _is_no_container(layer: Layer) -> bool:
     return layer.kind != "container"
-
-
-def _require(given: str, known: Iterable[str], name: str) -> None:
-    if given not in known:
-        raise InputError(f"{name}={given!r} is not known; {nearest(given, list(known), limit=9)}")

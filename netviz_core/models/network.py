@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any
 
 from ..plugins import backend_for, loaders, tensor_to_numpy
-from ..words.arguments import patterns_of
 from ..words.arrays import AxisArray, require_known_axes
 from ..words.errors import FileFormatError, InputError, LayerNotFoundError, UnsupportedError, nearest
 from ..words.given import shown
 from ..words.protocols import Backend, Layer, LayerSelection, WeightTensor
+from ..words.selection import selected
 
 
 class Network:
@@ -64,10 +65,7 @@ class Network:
             raise InputError(
                 f"layers are named by their path, a string such as '0' or 'conv1'; {shown(path)} was given"
             )
-        layers = self.layers
-        if path in layers:
-            return layers[path]
-        matches = _matches(layers, path)
+        matches = self.select(path)
         if len(matches) > 1:
             raise LayerNotFoundError(
                 f"{path!r} fits {len(matches)} layers, of which one is needed: {_some(matches)}"
@@ -102,13 +100,8 @@ class Network:
         LayerNotFoundError
             If nothing is left: each path or glob must match something.
         """
-        everything = self.layers
-        if callable(layers):
-            chosen = [layer for layer in everything.values() if layers(layer)]
-        else:
-            patterns = patterns_of(layers)
-            wanted = {layer.path for pattern in patterns for layer in _matches(everything, pattern)}
-            chosen = [layer for path, layer in everything.items() if path in wanted]
+        known = self.layers
+        chosen = [known[path] for path in selected(layers, known, partial(_absent, known))]
         if kind is not None and not isinstance(kind, str):
             raise InputError(f"kind={shown(kind)} is not a string such as 'conv2d'")
         if kind is not None:
@@ -118,8 +111,6 @@ class Network:
                 raise LayerNotFoundError(
                     f"no layer chosen is of kind {kind!r}; {nearest(kind, sorted(kinds))}"
                 )
-        if not chosen:
-            raise LayerNotFoundError(f"the function given chose none of the {len(everything)} layers")
         return chosen
 
     @property
@@ -246,14 +237,9 @@ def _load(name: str, trust: bool) -> Any:
     return load(path, trust=trust)
 
 
-def _matches(layers: Mapping[str, Layer], pattern: str) -> list[Layer]:
-    if pattern in layers:
-        return [layers[pattern]]
-    found = [layer for path, layer in layers.items() if fnmatchcase(path, pattern)]
-    if not found:
-        known = nearest(pattern, filter(None, layers)) or "the model has none, or is not built yet"
-        raise LayerNotFoundError(f"there is no layer {pattern!r}; {known}")
-    return found
+def _absent(layers: Iterable[str], name: str) -> str:
+    known = nearest(name, filter(None, layers)) or "the model has none, or is not built yet"
+    return f"there is no layer {name!r}; {known}"
 
 
 def _some(layers: Sequence[Layer], limit: int = 4) -> str:

@@ -279,6 +279,8 @@ def _input(network: Network, x: Any, input_shape: Any) -> Any:
     backend = network.adapter
     if x is not None and input_shape is not None:
         raise InputError("both x and input_shape were given; give one of them")
+    if isinstance(x, (tuple, list)) and x and all(type(part) is int for part in x):
+        raise InputError(f"x={x!r} is a shape and no input; give input_shape={x!r}, or an array")
     if x is not None:
         return x
     if input_shape is not None:

@@ -12,9 +12,9 @@ import numpy as np
 
 from ..captures.capture import Capture
 from ..models.network import weight_of, wrap
-from ..words.arguments import patterns_of, require_path
+from ..words.arguments import require_path
 from ..words.arrays import count_nonfinite
-from ..words.errors import InputError, LayerNotFoundError, UnsupportedError, nearest
+from ..words.errors import InputError, UnsupportedError
 from ..words.given import shown
 from ..words.protocols import LayerSelection
 from .base import View, layer_title, require_real
@@ -187,7 +187,7 @@ def histograms(
     ----------
     model : native model, state dict, path, Network, or Capture
     layers : str, list of str, or callable
-        Which layers; for a capture a glob over its keys, or a list of them.
+        A path, a glob, a list of them, or a function of a `Layer`; of a capture its keys, too.
     weight : str
         Which weights of theirs; a glob does (``"*"`` for all). Layers without one are left out.
     bins : int, or sequence of float
@@ -213,9 +213,7 @@ def histograms(
     >>> histograms(example_model(), weight="*").labels
     ('conv1 kernel', 'conv1 bias', 'dense1 kernel', 'dense1 bias')
     """
-    rows = (
-        _rows_of_capture(model, layers) if isinstance(model, Capture) else _rows_of(model, layers, weight)
-    )
+    rows = _rows_of_capture(model, layers) if isinstance(model, Capture) else _rows_of(model, layers, weight)
     found = [limits for _, read in rows if (limits := extent(read())) is not None]
     whole = (min(low for low, _ in found), max(high for _, high in found)) if found else None
     edges = _edges(whole, bins)
@@ -251,17 +249,7 @@ def _rows_of(model: Any, layers: LayerSelection, weight: str) -> list[_Row]:
 
 
 def _rows_of_capture(captured: Capture, layers: LayerSelection) -> list[_Row]:
-    if callable(layers):
-        raise InputError(
-            "a capture has no layers to call a function with; give a key, a glob, or a list of them"
-        )
-    patterns = patterns_of(layers)
-    keys = [key for key in captured if any(key == p or fnmatchcase(key, p) for p in patterns)]
-    if not keys:
-        raise LayerNotFoundError(
-            f"nothing was captured under {shown(layers)}; {nearest(str(layers), captured)}"
-        )
-    return [(key, partial(_values, captured, key)) for key in keys]
+    return [(key, partial(_values, captured, key)) for key in captured.select(layers)]
 
 
 def _values(captured: Capture, key: str) -> np.ndarray[Any, Any]:

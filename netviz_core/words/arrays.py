@@ -236,8 +236,9 @@ def images(array: Any, axes: Sequence[str] = ("batch", "y", "x", "channel")) -> 
     Parameters
     ----------
     array : array_like
-        One value for each name in `axes`. A single image, without the batch axis,
-        is given one.
+        One value for each name in `axes`. Where there is one axis less, the channels decide which is missing:
+        with one, three or four of them it is a single image, which is given a batch axis; else they are grey
+        images (MNIST, scikit-learn's digits), which are given a channel axis.
     axes : sequence of str
         The axes as they stand in `array`.
 
@@ -255,13 +256,28 @@ def images(array: Any, axes: Sequence[str] = ("batch", "y", "x", "channel")) -> 
     --------
     >>> images(np.zeros((8, 28, 28, 1))).sizes
     {'batch': 8, 'y': 28, 'x': 28, 'channel': 1}
+    >>> images(np.zeros((1797, 8, 8))).sizes
+    {'batch': 1797, 'y': 8, 'x': 8, 'channel': 1}
+    >>> images(np.zeros((28, 28, 3))).sizes
+    {'batch': 1, 'y': 28, 'x': 28, 'channel': 3}
     """
     values = np.asarray(array)
     require_known_axes(axes)
     names = tuple(axes)
-    if "batch" in names and values.ndim == len(names) - 1:
-        values = np.expand_dims(values, names.index("batch"))
+    if values.ndim == len(names) - 1 and (missing := _missing_axis(values.shape, names)):
+        values = np.expand_dims(values, names.index(missing))
     return AxisArray(values, names)
+
+
+_CHANNELS_OF_IMAGES = (1, 3, 4)
+
+
+def _missing_axis(shape: tuple[int, ...], names: tuple[str, ...]) -> str:
+    """Which of the axes an array has not, that has one axis less; empty if neither can be missing."""
+    if "batch" not in names or "channel" not in names:
+        return "batch" if "batch" in names else ""
+    channels = shape[[name for name in names if name != "batch"].index("channel")]
+    return "batch" if channels in _CHANNELS_OF_IMAGES else "channel"
 
 
 class Nonfinite(NamedTuple):

@@ -113,3 +113,16 @@ def as_integer(value: object, name: str) -> int:
         return operator.index(value)  # type: ignore[arg-type]
     except TypeError:
         raise InputError(f"{name}={shown(value)} is not a whole number") from None
+
+
+def require_known(given: str, known: Iterable[str], name: str) -> None:
+    """Refuse an argument that is none of the words known.
+
+    Raises
+    ------
+    InputError
+        If it is none; it names the argument, and the words.
+    """
+    words = list(known)
+    if given not in words:
+        raise InputError(f"{name}={shown(given)} is not known; {nearest(given, words, limit=9)}")

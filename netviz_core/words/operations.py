@@ -8,6 +8,9 @@ from collections.abc import Mapping
 OUTPUT = "output"
 """The operation with which every trace ends: the model returns its inputs. It has no outputs."""
 
+NOT_FOLLOWED = "not followed"
+"""The operation that stands for what could not be seen: its outputs may stem from its inputs."""
+
 _WORDS_OF_KIND = {
     "merge": """
         add subtract multiply divide maximum minimum matmul einsum outer concatenate stack where
@@ -65,6 +68,7 @@ Which word an operation of a framework has:
 - `attention` is scaled dot-product attention in one piece; `dense`, the convolutions, the norms and
   `embedding` are the functional forms of these layers.
 - `normalize` divides by a norm; `interpolate` is any change of resolution.
+- `not followed` stands for what could not be seen, such as what NumPy does.
 - `output` is the last call of a trace, whose inputs are the tensors that the model returned.
 """
 

@@ -173,6 +173,9 @@ class RecorderLike(Protocol):
     def miss(self, path: str, reason: str, status: str = "not_observed") -> None:
         """Say why a layer asked for is not captured; the first reason given stands."""
 
+    def add_others(self, path: str, others: Iterable[tuple[str, Any]]) -> None:
+        """Tell what else a layer returned that may hold numbers, see `netviz_core.backend_api.others`."""
+
     def rearrange(self, start: int, order: Sequence[int]) -> None:
         """Put the values from position `start` on into another order, and number the calls anew."""
 

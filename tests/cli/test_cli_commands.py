@@ -221,8 +221,8 @@ def test_cam_draws_an_overlay_for_the_class_asked_for(netviz: Netviz, folder: Pa
 def test_health_stands_in_a_test_by_its_exit_status(netviz: Netviz, folder: Path) -> None:
     x = np.random.default_rng(0).normal(size=(2, 1, 8, 8))
     np.save(folder / "x.npy", x)
-    well = netviz("health", "mine:model", "-i", "x.npy")
-    assert (well.status, well.out) == (0, "3 layers are well, over 2 samples\n")
+    healthy = netviz("health", "mine:model", "-i", "x.npy")
+    assert (healthy.status, healthy.out) == (0, "3 layers are healthy, over 2 samples\n")
     x[0, 0, 0, 0] = np.nan
     np.save(folder / "x.npy", x)
     ill = netviz("health", "mine:model", "-i", "x.npy", "-o", "health.png")

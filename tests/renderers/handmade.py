@@ -13,7 +13,7 @@ from netviz_core.attributions.top_losses import LossRow, TopLosses
 from netviz_core.comparing.telling.view import Comparison
 from netviz_core.graphs.parts import GraphEdge, GraphGroup, GraphNode
 from netviz_core.graphs.view import Graph
-from netviz_core.measures.similarity import SimilarityMatrix
+from netviz_core.measures.similarity_view import SimilarityMatrix
 from netviz_core.views.histogram import histogram_of
 from netviz_core.views.history import HistoryHeatmap, HistoryHistogram
 from netviz_core.views.overlays import Overlays

@@ -50,6 +50,17 @@ def causes_between(place: Place, paths: tuple[str, str], judge: Judge) -> list[C
         if found is not None:
             at_input = place.before is not None and is_fed_directly(place.before)
             return [Cause(*paths, corrected(found, apart), True, called(found, at_input))]
+    if (
+        before is not None
+        and is_fed_directly(before)
+        and judge.inputs is not None
+        and not judge.inputs.within
+    ):
+        text = (
+            "a and b were given different inputs: of a pair (x, y) each is given one; to give each of them both, "
+            "give ((x, y), (x, y))"
+        )
+        return [Cause(*paths, text, True, "inputs")]
     return [
         Cause(
             *paths,

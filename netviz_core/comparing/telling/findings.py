@@ -89,11 +89,12 @@ class Findings(View):
     names: tuple[str, str]
     first_outputs: tuple[AxisArray, AxisArray] | None = None
     first_weights: Mapping[str, tuple[Array, Array]] = field(default_factory=dict)
+    not_compared: tuple[str, ...] = ()
 
     @property
     def agrees(self) -> bool:
-        """Whether no difference was found."""
-        return self.first_divergence is None
+        """Whether no difference was found, and all that the models returned was compared."""
+        return self.first_divergence is None and not self.not_compared
 
     @property
     def is_between_layers(self) -> bool:

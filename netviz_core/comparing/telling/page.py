@@ -43,7 +43,7 @@ def _sections(found: Findings) -> Iterator[str]:
         yield from (f"<p>{_prose(words)}</p>" for words in wording.circumstances(found))
     yield from _section("Layer by layer", _figure(found, "How far apart the two layers of each pair are."))
     yield from _section(wording.rows_heading(found), *_tables(found))
-    if not found.agrees:
+    if found.first_divergence is not None:
         yield from _section("At the first divergence", *_details(found))
     if others := wording.remaining_causes(found):
         yield from _section("Also", _list(map(_cause, others)))

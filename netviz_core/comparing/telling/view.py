@@ -36,6 +36,8 @@ class Comparison(Findings):
         What the two layers of the first divergence returned, with the same axes; None where that is not known.
     first_weights : mapping from name to pair of arrays
         The weights of these two layers, a's in the form that b's would have as a copy of them.
+    not_compared : tuple of str
+        What of the models' outputs could not be compared, or is no tensor and differs.
     """
 
     def feature_maps(

@@ -205,7 +205,11 @@ def _agreement(found: Findings) -> Iterator[str]:
     if not found.pairs:
         yield f"{_both(found)} agree, in no pair of layers."
         return
-    yield f"{_both(found)} agree. {_consequences(found)}."
+    if found.not_compared:
+        yield f"It cannot be said that {_both(found)} agree: {'; '.join(found.not_compared)}."
+    else:
+        yield f"{_both(found)} agree."
+    yield f"{_consequences(found)}."
     worst = max((pair for pair in found.pairs if pair.within_tolerance), key=_closeness, default=None)
     if worst is not None and worst.error:
         told = f"error {figure(worst.error)}, tolerated {limit(worst.tolerance)}"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import netviz_core as nv
-from netviz_core.measures.health import Thresholds
+from netviz_core.measures.health_view import Thresholds
 from netviz_core.testing.reference import Conv2d, Dense, Model, Op, example_model
 
 X = np.random.default_rng(0).normal(size=(40, 1, 8, 8))
@@ -46,9 +46,9 @@ ROWS = np.random.default_rng(0).normal(size=(40, 6))
 
 def test_a_healthy_model_has_no_alarm():
     found = nv.health(example_model(), X)
-    assert found.is_well
+    assert found.is_healthy
     assert found.first_nonfinite is None
-    assert str(found) == "3 layers are well, over 40 samples"
+    assert str(found) == "3 layers are healthy, over 40 samples"
     assert [row.path for row in found.rows] == ["conv1", "dense1", ""]
 
 
@@ -61,8 +61,8 @@ def test_the_layer_that_makes_it_is_blamed_and_not_those_that_pass_it_on(layer, 
     assert "out of finite inputs and weights" in found.cause
     assert found.alarms[0].path == layer
     later = [row for row in found.alarms if row.path != layer]
-    assert all(row.reason.startswith("passed on") for row in later)
-    assert not found.is_well
+    assert all(row.reason.startswith("propagated") for row in later)
+    assert not found.is_healthy
 
 
 @pytest.mark.parametrize("layer", ["dense0", "dense3"])
@@ -80,7 +80,7 @@ def test_an_input_that_is_not_finite_is_told_apart():
     found = nv.health(deep(), rows)
     assert found.first_nonfinite is None
     assert found.cause == "the model's input already holds 1 NaN"
-    assert not found.is_well
+    assert not found.is_healthy
 
 
 def test_masked_scores_are_no_alarm():
@@ -90,7 +90,7 @@ def test_masked_scores_are_no_alarm():
             return powers / powers.sum(axis=1, keepdims=True)
 
     found = nv.health(deep(dense3=Broken(-np.inf), dense4=Softmax()), ROWS)
-    assert found.is_well
+    assert found.is_healthy
     assert next(row for row in found.rows if row.path == "dense3").reason == "40 −inf, as masks have them"
 
 
@@ -147,7 +147,7 @@ def test_a_value_near_the_largest_of_its_dtype_is_an_alarm():
     found = nv.health(model, ROWS)
     assert next(row.path for row in found.alarms) == "dense2"
     assert "near the largest that float64 holds" in found.alarms[0].reason
-    assert nv.health(model, ROWS, "dense0", thresholds=Thresholds(overflow=0.9)).is_well
+    assert nv.health(model, ROWS, "dense0", thresholds=Thresholds(overflow=0.9)).is_healthy
 
 
 def test_gradients_of_a_loss_are_those_of_the_loss():

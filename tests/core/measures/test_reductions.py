@@ -31,7 +31,7 @@ def assert_right(values: np.ndarray, axes: tuple[str, ...], channel: int) -> Non
     rows = np.moveaxis(values, channel, 0).reshape(values.shape[channel], -1).astype("float64")
     finite = np.isfinite(rows)
     known = np.where(finite, rows, np.nan)
-    np.testing.assert_array_equal(found.finite_count, finite.sum(axis=1))
+    np.testing.assert_array_equal(found.count, finite.sum(axis=1))
     np.testing.assert_array_equal(found.zero_count, (rows == 0).sum(axis=1))
     np.testing.assert_array_equal(found.nonfinite_count, (~finite).sum(axis=1))
     np.testing.assert_array_equal(found.nan_count, np.isnan(rows).sum(axis=1))

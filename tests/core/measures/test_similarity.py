@@ -338,7 +338,7 @@ def test_whole_numbers_and_truths_have_numbers_too():
 def test_many_features_are_summed_in_blocks(monkeypatch):
     one, other = normal(10, 33), normal(10, 50, seed=1)
     expected = cka(one, other)
-    monkeypatch.setattr("netviz_core.measures.similarity._BLOCK", 70)
+    monkeypatch.setattr("netviz_core.measures.likeness._BLOCK", 70)
     assert cka(one, other) == pytest.approx(expected, abs=1e-12)
 
 
@@ -375,8 +375,7 @@ def test_captures_need_neither_model_nor_input(tmp_path):
         nv.similarity(left, right, x)
     with pytest.raises(InputError, match="give that as x"):
         nv.similarity(left, b, data=[x])
-    with pytest.raises(InputError, match="no layers for a function"):
-        nv.similarity(left, right, layers=lambda layer: True)
+    assert nv.similarity(left, right, layers=lambda layer: layer.kind == "dense").keys_a == ("dense1",)
     with pytest.raises(InputError, match="a returned values for 9 samples and b for 8"):
         nv.similarity(left, nv.capture(b, x[:8]))
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 import netviz_core as nv
-from netviz_core.measures.moments import Moments, bin_edges
+from netviz_core.measures.bins import bin_edges
+from netviz_core.measures.layer_statistics import LayerStatistics
 from netviz_core.measures.training import TrainingHistory, TrainingWatch, load_history
 from netviz_core.testing import example_model
 
@@ -22,7 +23,10 @@ NUMBERS = arrays.arrays(
 
 @given(NUMBERS, NUMBERS)
 def test_moments_of_parts_are_those_of_the_whole(first, second):
-    merged, whole = Moments.of(first).merge(Moments.of(second)), Moments.of(np.concatenate([first, second]))
+    merged, whole = (
+        LayerStatistics.of(first).merge(LayerStatistics.of(second)),
+        LayerStatistics.of(np.concatenate([first, second])),
+    )
     for name in ("count", "zero_count", "nonfinite_count"):
         assert getattr(merged, name) == getattr(whole, name)
     for name in ("mean", "std", "minimum", "maximum", "zero_fraction"):
@@ -38,12 +42,14 @@ def test_every_number_lies_in_its_bin(values, detail):
     sizes = np.clip(np.abs(finite), 0, np.nextafter(positive[-1], 0))
     above, below = (np.histogram(sizes[chosen], positive)[0] for chosen in (finite > 0, finite < 0))
     middle = (sizes < positive[0]).sum()
-    np.testing.assert_array_equal(Moments.of(values, detail).histogram, [*below[::-1], middle, *above])
+    np.testing.assert_array_equal(
+        LayerStatistics.of(values, detail=detail).histogram, [*below[::-1], middle, *above]
+    )
 
 
 def test_moments_survive_packing():
-    moments = Moments.of(np.array([1.0, 0.0, np.nan, -3.0]))
-    copy = Moments.unpack(moments.pack())
+    moments = LayerStatistics.of(np.array([1.0, 0.0, np.nan, -3.0]))
+    copy = LayerStatistics.unpack(moments.pack())
     assert (copy.count, copy.mean, copy.std, copy.zero_count, copy.nonfinite_count) == (
         moments.count, moments.mean, moments.std, 1, 1,
     )  # fmt: skip

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import netviz_core as nv
-from netviz_core.measures.moments import Moments
+from netviz_core.measures.layer_statistics import LayerStatistics
 from netviz_keras import NetvizCallback
 
 from ..conftest import ENGINE, L, array, native
@@ -71,7 +71,7 @@ def test_the_numbers_are_those_before_each_step() -> None:
     error = x @ kernel + bias - y
     gradient = 2 / error.size * x.T @ error
     for quantity, values in (("weight", kernel), ("gradient", gradient), ("activation", x @ kernel + bias)):
-        expected, found = Moments.of(values), history.moments(quantity, "dense")[0]
+        expected, found = LayerStatistics.of(values), history.moments(quantity, "dense")[0]
         for name in ("mean", "std", "minimum", "maximum"):
             np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(

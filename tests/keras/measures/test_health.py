@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import netviz_core as nv
+from netviz_core import Health, health
 from netviz_core.captures.capture import Capture
 from netviz_core.captures.recorder import Recorder
-from netviz_core.measures.health import Health, health
 
 from ..conftest import L, Subclassed, array, native, small_cnn
 
@@ -93,7 +93,7 @@ def test_a_nan_in_a_weight_is_found_in_its_layer(name: str) -> None:
         found = health(model, x)
         assert found.first_nonfinite == path
         assert "NaN in its weight" in found.cause
-        assert not found.is_well
+        assert not found.is_healthy
 
 
 def resnet() -> keras.Model:
@@ -128,7 +128,7 @@ def downstream(model: keras.Model, path: str) -> set[str]:
     return found
 
 
-def test_a_nan_in_any_weight_of_a_resnet_is_found_there_and_passed_on_from_there() -> None:
+def test_a_nan_in_any_weight_of_a_resnet_is_found_there_and_propagated_from_there() -> None:
     model, x = resnet(), array(2, 16, 16, 3)
     network, random = nv.wrap(model), np.random.default_rng(0)
     paths = owners(model)
@@ -144,10 +144,10 @@ def test_a_nan_in_any_weight_of_a_resnet_is_found_there_and_passed_on_from_there
             weight.assign(before)
             assert found.first_nonfinite == path
             assert found.cause == f"layer {path!r} holds 1 NaN in its weight {name!r}"
-            passed_on = {row.path for row in found.alarms if row.reason.startswith("passed on")}
-            assert passed_on == behind, (path, name)
+            propagated = {row.path for row in found.alarms if row.reason.startswith("propagated")}
+            assert propagated == behind, (path, name)
             assert {row.path for row in found.alarms} == {path} | behind
-    assert well(health(model, x))
+    assert healthy(health(model, x))
 
 
 class Divides(L.Layer):
@@ -224,14 +224,14 @@ def attentive(masked: str = "some") -> keras.Model:
 
 def test_masked_scores_are_no_alarm() -> None:
     found = health(attentive(), array(2, 5, 4))
-    assert found.is_well
+    assert found.is_healthy
     assert found.first_nonfinite is None
     rows = {row.path: row for row in found.rows}
     assert rows["scores"].inf_count == 20
     assert rows["scores"].status == "ok"
     inputs = keras.Input((5, 4))
     attention = L.MultiHeadAttention(2, 4)(inputs, inputs, use_causal_mask=True)
-    assert health(keras.Model(inputs, attention), array(2, 5, 4)).is_well
+    assert health(keras.Model(inputs, attention), array(2, 5, 4)).is_healthy
 
 
 def test_a_mask_that_leaves_nothing_is_one() -> None:
@@ -240,15 +240,15 @@ def test_a_mask_that_leaves_nothing_is_one() -> None:
     assert "as where a mask leaves nothing" in found.cause
 
 
-def well(found: Health) -> bool:
-    return found.is_well and all(row.status == "ok" for row in found.rows)
+def healthy(found: Health) -> bool:
+    return found.is_healthy and all(row.status == "ok" for row in found.rows)
 
 
 @pytest.mark.parametrize("name", ["ConvNeXtTiny", "EfficientNetB0", "MobileNetV2", "ResNet50V2"])
 def test_fresh_applications_are_well(name: str) -> None:
     model = getattr(keras.applications, name)(weights=None, include_top=False, input_shape=(40, 40, 3))
     found = health(model, array(2, 40, 40, 3))
-    assert well(found), str(found)
+    assert healthy(found), str(found)
     assert len(found.rows) == len(nv.wrap(model).layers)
 
 
@@ -256,7 +256,7 @@ def test_fresh_applications_are_well(name: str) -> None:
 def test_fresh_models_are_well(name: str) -> None:
     make, x = MODELS[name]
     found = health(make(), x)
-    assert well(found), str(found)
+    assert healthy(found), str(found)
 
 
 def exploding() -> keras.Model:
@@ -279,7 +279,7 @@ def test_gradients_of_norms_without_statistics_are_a_warning() -> None:
     assert first.status == "warning"
     assert "explodes" in first.reason
     assert "no batch norm has seen data yet" in first.reason
-    assert fresh.is_well
+    assert fresh.is_healthy
     nv.wrap(model).select(kind="batch_norm")[0].weights["running_mean"].assign(np.full(4, 0.1))
     known = {row.path: row for row in judged(model).alarms}
     assert "explodes" in known["dense0"].reason

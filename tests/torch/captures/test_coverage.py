@@ -123,11 +123,11 @@ def test_scripted_models_say_why_not():
         "": ("unsupported", "a scripted module takes no hooks; capture the unscripted model"),
         "0": (
             "not_observed",
-            "it runs inside TorchScript, which calls it unseen; capture the unscripted model",
+            "it stands inside TorchScript, which calls layers unseen; capture the unscripted model",
         ),
         "1": (
             "not_observed",
-            "it runs inside TorchScript, which calls it unseen; capture the unscripted model",
+            "it stands inside TorchScript, which calls layers unseen; capture the unscripted model",
         ),
     }
 

@@ -1,4 +1,4 @@
-"""Health of PyTorch models: a planted fault is found where it is planted, and fresh models are well."""
+"""Health of PyTorch models: a planted fault is found where it is planted, and fresh models are healthy."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_an_overflow_of_half_precision_is_found():
 def test_masked_attention_is_no_alarm():
     layer = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
     mask = nn.Transformer.generate_square_subsequent_mask(5)
-    assert nv.health(layer, {"src": torch.randn(2, 5, 16), "src_mask": mask}).is_well
+    assert nv.health(layer, {"src": torch.randn(2, 5, 16), "src_mask": mask}).is_healthy
 
 
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2", "squeezenet1_1", "shufflenet_v2_x0_5", "vgg11"])
@@ -109,13 +109,13 @@ def test_a_negative_overflow_that_a_relu_hides_is_found():
     model = nn.Sequential(nn.Linear(4, 4, bias=False), nn.ReLU(), nn.Linear(4, 4)).half()
     nn.init.constant_(model[0].weight, -60000.0)
     found = nv.health(model, torch.ones(3, 4).half())
-    assert (found.first_nonfinite, found.is_well) == ("0", False)
+    assert (found.first_nonfinite, found.is_healthy) == ("0", False)
 
 
 def test_a_mask_that_the_model_keeps_is_no_alarm():
     model = nn.Sequential(nn.Linear(4, 4), nn.Softmax(dim=-1))
     model.register_buffer("mask", torch.full((4, 4), float("-inf")).triu(1))
-    assert nv.health(model, torch.rand(3, 4)).is_well
+    assert nv.health(model, torch.rand(3, 4)).is_healthy
 
 
 class Parts(nn.Module):

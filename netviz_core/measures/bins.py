@@ -1,0 +1,77 @@
+"""Histograms of numbers whose range is not known beforehand: bins that grow with the numbers."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+_SMALLEST, _LARGEST = -30, 16
+"""Powers of two between which bins lie; what is closer to zero, or farther, goes into the next bin."""
+
+
+@cache
+def bin_edges(detail: int) -> Array:
+    """Edges that need no range to be known beforehand, growing with the numbers from 1e-9 to 65,536.
+
+    Parameters
+    ----------
+    detail : int
+        Each power of two is cut into ``2**detail`` bins of equal width.
+
+    Returns
+    -------
+    numpy.ndarray
+        Float64, increasing, symmetric; the bin in the middle holds what is closer to zero than 2⁻³⁰.
+
+    Examples
+    --------
+    >>> bin_edges(1)[93:98].round(12).tolist()
+    [9.31e-10, 1.397e-09, 1.863e-09, 2.794e-09, 3.725e-09]
+    """
+    steps = np.arange((_LARGEST - _SMALLEST << detail) + 1)
+    octave, place = np.divmod(steps, 1 << detail)
+    positive = 2.0 ** (octave + _SMALLEST) * (1 + place / (1 << detail))
+    edges = np.concatenate([-positive[::-1], positive])
+    edges.flags.writeable = False
+    return edges
+
+
+def detail_of(counts: Array) -> int:
+    """The detail of the bins that were counted in, from how many there are."""
+    return (len(counts) // (2 * (_LARGEST - _SMALLEST))).bit_length() - 1
+
+
+def leading_bits_counts(finite: Array, detail: int) -> Array:
+    """How many finite numbers lie in each bin of `bin_edges`.
+
+    The leading bits of a float are its bin: the exponent, and so many of the mantissa.
+    """
+    with np.errstate(over="ignore"):  # what float32 does not hold goes into the outermost bins
+        bits = finite.astype(np.float32, copy=False).view(np.int32)
+    first, last = 127 + _SMALLEST << detail, 127 + _LARGEST << detail
+    place = np.bitwise_and(bits, 0x7FFFFFFF)
+    place >>= 23 - detail
+    np.clip(place, first - 1, last - 1, out=place)
+    place -= first - 1
+    np.negative(place, out=place, where=bits < 0)
+    place += last - first
+    return np.bincount(place, minlength=2 * (last - first) + 1)
+
+
+def quantiles_of(counts: Array, edges: Array, share: float) -> float:
+    """The number below which a share of those counted lies; within a bin they count as evenly spread."""
+    below = np.concatenate([[0], np.cumsum(counts)])
+    if not below[-1]:
+        return float("nan")
+    used = np.flatnonzero(counts)
+    return float(np.interp(share * below[-1], below[used[0] : used[-1] + 2], edges[used[0] : used[-1] + 2]))
+
+
+def rebinned(counts: Array, edges: Array, others: Array) -> Array:
+    """How many of those counted lie in other bins, where within a bin they count as evenly spread; int64."""
+    below = np.concatenate([[0], np.cumsum(counts)])
+    return np.diff(np.rint(np.interp(others, edges, below)).astype(np.int64))

@@ -1,0 +1,70 @@
+"""Count, mean, variance, extremes and zeros of each channel: what is known after values have gone by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class ChannelStatistics:
+    """The same numbers for each channel by itself; arrays of shape ``(channel,)``.
+
+    Parameters
+    ----------
+    count, zero_count, nonfinite_count, nan_count : numpy.ndarray
+        int64; `count` is of the finite values, and NaN are among those that are not finite.
+    mean, variance, minimum, maximum : numpy.ndarray
+        float64, of the finite values; NaN where there are none. The variance is that of the population.
+    """
+
+    count: Array
+    mean: Array
+    variance: Array
+    minimum: Array
+    maximum: Array
+    zero_count: Array
+    nonfinite_count: Array
+    nan_count: Array
+
+    @property
+    def columns(self) -> tuple[Array, ...]:
+        """All of them, in the order of their names."""
+        return tuple(getattr(self, field.name) for field in fields(self))
+
+    @classmethod
+    def of_nothing(cls, size: int) -> ChannelStatistics:
+        """Those of so many channels before a value has gone by."""
+        none, nothing = np.zeros(size, np.int64), np.full(size, np.nan)
+        return cls(none, nothing, nothing, nothing, nothing, none, none, none)
+
+    def merge(self, other: ChannelStatistics) -> ChannelStatistics:
+        """Those of both together, by the formulae of Chan, Golub and LeVeque (1979)."""
+        return ChannelStatistics(*map(np.stack, zip(self.columns, other.columns, strict=True)))._pooled()
+
+    def over_all(self) -> ChannelStatistics:
+        """All channels as one."""
+        return ChannelStatistics(*(column[:, np.newaxis] for column in self.columns))._pooled()
+
+    def _pooled(self) -> ChannelStatistics:
+        """Of arrays of shape ``(part, channel)``, all parts as one: the mean of means, and both kinds of variance."""
+        count = self.count.sum(axis=0)
+        known = self.count > 0
+        weights = np.divide(self.count, count, out=np.zeros(self.count.shape), where=count > 0)
+        mean = np.where(known, weights * self.mean, 0.0).sum(axis=0)
+        with np.errstate(over="ignore", invalid="ignore"):  # of values near the largest that there are
+            spread = np.where(known, weights * (self.variance + (self.mean - mean) ** 2), 0.0)
+        return ChannelStatistics(
+            count,
+            np.where(count > 0, mean, np.nan),
+            np.where(count > 0, spread.sum(axis=0), np.nan),
+            np.fmin.reduce(self.minimum, axis=0, initial=np.nan),
+            np.fmax.reduce(self.maximum, axis=0, initial=np.nan),
+            self.zero_count.sum(axis=0),
+            self.nonfinite_count.sum(axis=0),
+            self.nan_count.sum(axis=0),
+        )

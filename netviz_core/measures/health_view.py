@@ -1,0 +1,133 @@
+"""How healthy each layer of a model is, as a view."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ..views.measures import LayerMeasures
+from ..words.observations import Coverage
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """From where on something is an alarm.
+
+    Parameters
+    ----------
+    overflow : float
+        A value beyond this share of the largest that its dtype can hold.
+    saturated : float
+        A share of a sigmoid's or tanh's outputs within one per cent of their bounds.
+    dead_samples : int
+        How many samples there must be before a unit that was always zero counts as dead.
+    vanishing, exploding : float
+        A gradient's root mean square, divided by that of the gradient with respect to the model's output.
+    """
+
+    overflow: float = 0.5
+    saturated: float = 0.5
+    dead_samples: int = 32
+    vanishing: float = 1e-9
+    exploding: float = 1e6
+
+
+@dataclass(frozen=True)
+class HealthRow:
+    """How healthy one layer is.
+
+    Parameters
+    ----------
+    path, kind : str
+    nan_count, inf_count : int
+        In what it returned; infinities of either sign.
+    zero_fraction, saturated_fraction : float
+        Shares of what it returned; `saturated_fraction` only of activations with bounds.
+    minimum, maximum, mean, std : float
+        Of the finite values.
+    dead_units : int
+        How many channels were zero in everything that was seen. Of a layer with several outputs, or without
+        weights and called several times, in the output and call where most were.
+    unit_count : int
+        How many channels there are; 0 where they are not known.
+    gradient : float
+        The root mean square of the loss' derivative with respect to what it returned; NaN without a loss.
+    status : str
+        ``ok``, ``warning`` or ``alarm``.
+    reason : str
+        Why, in words; may be said of a layer that is ok, too.
+    """
+
+    path: str
+    kind: str
+    nan_count: int
+    inf_count: int
+    zero_fraction: float
+    saturated_fraction: float
+    minimum: float
+    maximum: float
+    mean: float
+    std: float
+    dead_units: int
+    unit_count: int
+    gradient: float
+    status: str
+    reason: str
+
+
+MEASURES = ("non-finite", "zeros", "dead", "saturated", "std", "gradient")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Health(LayerMeasures):
+    """How healthy each layer of a model is; made by `health`.
+
+    Parameters
+    ----------
+    title, layers, measures, values, marked
+        As for `LayerMeasures`: how many values are not finite, the shares of zeros, of dead and of saturated
+        units, spread and gradient; marked are layers with an alarm.
+    rows : tuple of HealthRow
+        In the order in which layers returned.
+    first_nonfinite : str or None
+        The path of the layer that made the first value that was not finite out of finite ones; None if all
+        were finite, or it was the model's input that was not.
+    cause : str
+        What happened there, in words; empty if all were finite.
+    sample_count : int
+        How many samples were seen.
+    thresholds : Thresholds
+    coverage : mapping from str to Coverage
+        For every layer asked for, whether it was seen, and if not, why; nothing is said of how such a layer is.
+    """
+
+    rows: tuple[HealthRow, ...]
+    first_nonfinite: str | None
+    cause: str
+    sample_count: int
+    thresholds: Thresholds
+    coverage: Mapping[str, Coverage] = field(default_factory=dict)
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether no layer that was seen has an alarm."""
+        return not self.alarms and not self.cause
+
+    @property
+    def alarms(self) -> tuple[HealthRow, ...]:
+        """The rows with an alarm."""
+        return tuple(row for row in self.rows if row.status == "alarm")
+
+    def __str__(self) -> str:
+        lines = [self.cause] if self.cause else []
+        lines += [f"{row.path or 'output'}: {row.reason}" for row in self.rows if row.status != "ok"]
+        healthy = f"{len(self.rows)} layers are healthy, over {self.sample_count:,} samples"
+        return "\n".join([*(lines or [healthy]), *self._unseen()])
+
+    def _unseen(self) -> list[str]:
+        """The layers that were not seen, those of one reason together."""
+        by_reason: dict[str, list[str]] = {}
+        for path, entry in self.coverage.items():
+            if entry.status != "captured":
+                by_reason.setdefault(entry.reason, []).append(path)
+        return [f"not seen: {', '.join(paths)}: {reason}" for reason, paths in by_reason.items()]

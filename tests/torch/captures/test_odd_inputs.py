@@ -1,0 +1,122 @@
+"""What is no input of a model is refused in a sentence that can be followed."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+import netviz_core as nv
+
+X = torch.rand(4, 1, 8, 8)
+PICTURE = Image.new("L", (8, 8))
+GIVEN = {
+    "picture": (PICTURE, "np.asarray"),
+    "pictures": ([PICTURE, PICTURE], "np.asarray"),
+    "in a dict": ({"x": PICTURE}, "np.asarray"),
+    "arrays": ([np.ones((1, 8, 8), "float32")] * 2, "one array or tensor"),
+    "loader": (DataLoader(X), "one batch"),
+    "dataset": (TensorDataset(X), "one batch"),
+    "batch with labels": ([X, torch.zeros(4)], "a list of 2 tensors"),
+    "generator": ((row for row in X), "only once"),
+    "path": ("picture.png", "an array or a tensor"),
+    "shape": ((1, 1, 8, 8), "shape"),
+    "vector": (torch.ones(8), "takes"),
+}
+
+
+@pytest.mark.parametrize("ask", [nv.capture, nv.summary, nv.graph, nv.cam, lambda m, x: nv.compare(m, m, x)])
+@pytest.mark.parametrize("form", GIVEN)
+def test_refused(form, ask):
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU()).eval()
+    given, words = GIVEN[form]
+    with pytest.raises(nv.InputError) as caught:
+        ask(model, given)
+    assert len(str(caught.value)) < 400
+    if form != "shape" or ask in (nv.capture, nv.summary, nv.graph):  # a comparison takes a pair in a tuple
+        assert words in str(caught.value)
+
+
+def test_a_table_is_its_numbers():
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame(np.ones((2, 4)))
+    model = nn.Linear(4, 3)
+    np.testing.assert_array_equal(
+        nv.capture(model, table)[""].values, nv.capture(model, np.ones((2, 4)))[""].values
+    )
+
+
+def test_a_missing_input_is_named():
+    class Two(nn.Module):
+        def forward(self, x, y):
+            return x + y
+
+    with pytest.raises(nv.InputError, match=r"forward takes \(x, y\)"):
+        nv.capture(Two(), X)
+    assert nv.compare(Two(), Two(), (X, X)).agrees
+
+
+@pytest.mark.parametrize("ask", [nv.capture, nv.summary, nv.health, nv.graph])
+@pytest.mark.parametrize(
+    ("layers", "shape"),
+    [
+        ([nn.Linear(8, 4)], (8,)),
+        ([nn.ReLU(), nn.Conv1d(3, 4, 3)], (3, 9)),
+        ([nn.Conv2d(3, 4, 3)], (3, 9, 9)),
+        ([nn.ConvTranspose2d(3, 4, 3)], (3, 9, 9)),
+        ([nn.Conv3d(3, 4, 3)], (3, 9, 9, 9)),
+        ([nn.LSTM(4, 3)], (5, 4)),
+    ],
+)
+def test_a_sample_without_its_batch_axis(ask, layers, shape):
+    with pytest.raises(nv.InputError, match="no batch axis"):
+        ask(nn.Sequential(*layers).eval(), torch.ones(shape))
+
+
+def test_a_model_may_go_through_samples_itself():
+    class Loop(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 2, 3)
+
+        def forward(self, x):
+            return torch.stack([self.conv(sample) for sample in x])
+
+    assert nv.capture(Loop(), torch.ones(2, 3, 8, 8))[""].shape == (2, 2, 6, 6)
+
+
+@pytest.mark.parametrize("layers", ["*", "head"])
+def test_shared_weights_tell_nothing_of_a_layer(layers):
+    class Tied(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embed, self.head = nn.Embedding(10, 4), nn.Linear(4, 10, bias=False)
+            self.head.weight = self.embed.weight
+
+        def forward(self, tokens):
+            return self.embed(tokens)
+
+    reason = nv.capture(Tied(), torch.zeros(1, 3, dtype=torch.long), layers).coverage["head"].reason
+    assert "which 'embed' has too" in reason
+
+
+def test_a_layer_of_attention_that_did_not_run():
+    class Idle(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc, self.attend = nn.Linear(4, 4), nn.MultiheadAttention(4, 2)
+
+        def forward(self, x):
+            return self.fc(x)
+
+    assert (
+        nv.capture(Idle(), torch.ones(1, 4)).coverage["attend.out_proj"].reason
+        == "it did not run during the pass"
+    )
+
+
+def test_a_pair_of_different_inputs_is_the_cause():
+    model = nn.Linear(4, 3)
+    found = nv.compare(model, model, (torch.randn(2, 4), torch.randn(2, 4)))
+    assert "different inputs" in found.causes[0].text
