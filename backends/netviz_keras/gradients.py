@@ -29,7 +29,7 @@ from .operations import Operations, hearing, replayed
 from .passes import build, unchanged
 from .scores import Score, may_be_squashed, score_behind
 from .taps import Adding, Tap, Tapping
-from .tensors import Held, dtype_name, is_differentiable, is_tensor, no_gradients
+from .tensors import Held, dtype_name, is_differentiable, is_tensor
 
 if keras.backend.backend() == "torch":
     import torch

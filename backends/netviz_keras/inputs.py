@@ -102,7 +102,11 @@ def _is_of_strings(value: Any) -> bool:
         return False
     if isinstance(value, np.ndarray) and value.dtype.kind == "O":
         return value.size > 0 and all(isinstance(entry, (str, bytes)) for entry in value.flat)
-    return str(value.dtype) in ("<dtype: 'string'>", "string") or getattr(value.dtype, "kind", "") in ("U", "S", "T")
+    return str(value.dtype) in ("<dtype: 'string'>", "string") or getattr(value.dtype, "kind", "") in (
+        "U",
+        "S",
+        "T",
+    )
 
 
 def _require_numbers(value: Any) -> None:

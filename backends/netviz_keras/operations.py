@@ -67,7 +67,9 @@ def hearing(operations: Operations) -> Iterator[None]:
 
 @contextmanager
 def _hearing_tensorflow(note: Note) -> Iterator[None]:
-    def told(name: str, given: Any, attributes: Any, returned: Any, op_name: Any = None, graph: Any = None) -> None:
+    def told(
+        name: str, given: Any, attributes: Any, returned: Any, op_name: Any = None, graph: Any = None
+    ) -> None:
         if graph is None:
             note(name.lower(), given, returned)
 
@@ -89,7 +91,9 @@ if keras.backend.backend() == "torch":
             returned = func(*args, **(kwargs or {}))
             if isinstance(returned, torch.Tensor):
                 name = (resolve_name(func) or getattr(func, "__name__", "")).rpartition(".")[2].strip("_")
-                given = [value for value in (*args, *(kwargs or {}).values()) if isinstance(value, torch.Tensor)]
+                given = [
+                    value for value in (*args, *(kwargs or {}).values()) if isinstance(value, torch.Tensor)
+                ]
                 self._note(name, given, [returned])
             return returned
 
@@ -112,7 +116,9 @@ def _replayed(jaxpr: Any, constants: Sequence[Any], arguments: Sequence[Any], no
             returned = _replayed(inner.jaxpr, inner.consts, given, note)
         else:
             bound = equation.primitive.get_bind_params(equation.params)
-            functions, options = bound if isinstance(bound, tuple) else ((), bound)  # JAX' older form, and its newer
+            functions, options = (
+                bound if isinstance(bound, tuple) else ((), bound)
+            )  # JAX' older form, and its newer
             returned = equation.primitive.bind(*functions, *given, **options)
             returned = returned if equation.primitive.multiple_results else [returned]
             note(equation.primitive.name, given, returned)

@@ -49,7 +49,7 @@ def may_be_squashed(output: Any) -> bool:
     if not is_differentiable(output) or not output.shape:
         return False
     values = Held(output).numpy()
-    return bool((values >= 0).all() and (values <= 1.001).all() or (values <= 0.001).all())
+    return bool(((values >= 0).all() and (values <= 1.001).all()) or (values <= 0.001).all())
 
 
 def _before(output: Any, operations: Operations) -> Iterator[Any]:

@@ -103,9 +103,7 @@ def _started(output: Any, seed: Seed, watch: ScoreWatch) -> tuple[list[GradientE
         raise UnsupportedError(_why_not_differentiable(output, parts))
     scores = {name: watch.score(tensor) for name, tensor in parts.items()}
     wanted = seed(
-        {
-            name: _scored(tensor, scores[name], watch.follower.axes(tensor)) for name, tensor in parts.items()
-        }
+        {name: _scored(tensor, scores[name], watch.follower.axes(tensor)) for name, tensor in parts.items()}
     )
     starts, derivatives = [], []
     for name, derivative in wanted.items():

@@ -49,10 +49,17 @@ class ScoreWatch(Watch):
             made = result[0] if isinstance(result, tuple) else result
             score = Score(self.hold(args[0]), get_gradient_edge(args[0]), args[0].dtype, _SQUASHING[packet])
             self._scores[id(made)] = weakref.ref(made), score
-        elif packet in _KEEPING and (passed_on := self.score(args[0])) is not None:
-            if result.numel() == args[0].numel():
-                self._scores[id(result)] = weakref.ref(result), passed_on
+        elif (
+            packet in _KEEPING
+            and (passed_on := self.score(args[0])) is not None
+            and _has_all(result, args[0])
+        ):
+            self._scores[id(result)] = weakref.ref(result), passed_on
         return result
+
+
+def _has_all(result: torch.Tensor, given: torch.Tensor) -> bool:
+    return result.numel() == given.numel()
 
 
 _SQUASHING = {

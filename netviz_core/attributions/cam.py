@@ -319,7 +319,9 @@ def _without_gradients(
 
 def _as_scores(network: Network, x: Any, path: str, leaf: str, given: AxisArray) -> AxisArray:
     """A single number as what a sigmoid made it of, which only a pass for gradients tells; others as they are."""
-    if given.values.ndim > 1 and given.sizes.get("channel", 0) != 1 or not hasattr(network.adapter, "gradients"):
+    if (given.values.ndim > 1 and given.sizes.get("channel", 0) != 1) or not hasattr(
+        network.adapter, "gradients"
+    ):
         return given
     found: dict[str, AxisArray] = {}
 

@@ -225,7 +225,9 @@ def _judged(
     )
 
 
-def _of_output(network: Network, whole: Any, targets: Any, loss: Any, output: str | None) -> tuple[Any, Any, Any]:
+def _of_output(
+    network: Network, whole: Any, targets: Any, loss: Any, output: str | None
+) -> tuple[Any, Any, Any]:
     """The part of what a model returned that is asked for, and the targets and the loss of that part."""
     parts = dict(leaves(whole, is_array))
     if not parts:
@@ -236,7 +238,9 @@ def _of_output(network: Network, whole: Any, targets: Any, loss: Any, output: st
     place, count = list(parts).index(leaf), len(parts)
     if loss is None and hasattr(network.adapter, "own_losses"):
         own = network.adapter.own_losses(network.native)
-        loss = _belonging(own, output, leaf, place, count) if isinstance(own, (Mapping, list, tuple)) else None
+        loss = (
+            _belonging(own, output, leaf, place, count) if isinstance(own, (Mapping, list, tuple)) else None
+        )
     return (
         returned,
         _belonging(targets, output, leaf, place, count),
@@ -309,10 +313,7 @@ def _pictures(
     if not heatmap:
         return pictures, None
     try:
-        asked = [
-            Question(entry.verdict.predicted, None, leaf, None, entry.is_binary)
-            for entry in worst
-        ]
+        asked = [Question(entry.verdict.predicted, None, leaf, None, entry.is_binary) for entry in worst]
         heats = [
             activation_map(network, entry.inputs, layer, ask, method).heat
             for entry, ask in zip(worst, asked, strict=True)

@@ -112,7 +112,8 @@ def health(
     }
     unseen = sum(entry.status != "captured" for entry in coverage.values())
     return Health(
-        title=f"health · {len(rows)} layers, {samples.count:,} samples" + f" · {unseen} not seen" * bool(unseen),
+        title=f"health · {len(rows)} layers, {samples.count:,} samples"
+        + f" · {unseen} not seen" * bool(unseen),
         layers=tuple(row.path for row in rows),
         measures=MEASURES,
         values=np.array([_measured(row) for row in rows], np.float64).reshape(-1, len(MEASURES)),

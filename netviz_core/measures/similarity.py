@@ -92,7 +92,9 @@ def similarity(
                 f"batch {number - 1} has {said_samples(too_few)}; each but the last needs at least {LEAST_SAMPLES}"
             )
         with taken_as_pair(x):
-            found_a = side_a.look(given_a if is_same else kept(given_a))  # a model may write to what it is given
+            found_a = side_a.look(
+                given_a if is_same else kept(given_a)
+            )  # a model may write to what it is given
             found_b = found_a if is_same and given_a is given_b else side_b.look(given_b)
         count = _agreed(side_a.samples(found_a), side_b.samples(found_b))
         if count < LEAST_SAMPLES:

@@ -219,7 +219,12 @@ class TrainingHistory:
         OSError
             If it cannot be written; a file that was there stays as it was.
         """
-        header = {"layers": self.layers, "steps": self.steps, "keys": list(self._rows), "missing": self.missing}
+        header = {
+            "layers": self.layers,
+            "steps": self.steps,
+            "keys": list(self._rows),
+            "missing": self.missing,
+        }
         arrays = (
             np.stack([np.concatenate([[step], seen.pack()]) for step, seen in row.items()])
             for row in self._rows.values()
