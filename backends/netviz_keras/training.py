@@ -38,7 +38,9 @@ _NO_LOSS = (
     "the model takes its loss within its own train_step, and was compiled without one that could be taken outside of "
     "it; give compile() a loss, or add it with add_loss"
 )
-_NO_CALL = "the model has no call of its own, so no pass can be made; watch one of the models within it, or give it a call"
+_NO_CALL = (
+    "the model has no call of its own, so no pass can be made; watch a model within it, or give it a call"
+)
 
 
 class NetvizCallback(keras.callbacks.Callback):

@@ -59,7 +59,7 @@ def test_targets_and_losses_of_an_output_belong_to_it(form, compiled):
 
 def with_last(*last: Any) -> keras.Model:
     return keras.Sequential(
-        [keras.Input((16, 16, 3)), L.Conv2D(8, 3, padding="same", activation="relu"), *last]
+        [keras.Input((16, 16, 3)), L.Conv2D(8, 3, padding="same", activation="relu", name="first"), *last]
     )
 
 
