@@ -33,8 +33,9 @@ class Keeper:
     """Looks after everything that can be reached from some roots, and puts it back.
 
     Reached are the attributes of objects and of their classes, what collections hold, and what functions
-    have closed over; not what stands in modules. Objects of the standard library, which have to do with other
-    things than the model (threads, files, locks), are left alone. What a generator has yielded cannot be put back.
+    that an object holds have closed over; not what methods have, nor what stands in modules. Objects of the
+    standard library, which have to do with other things than the model (threads, files, locks), are left alone.
+    What a generator has yielded cannot be put back.
     """
 
     tools = _TOOL_HOMES
@@ -104,7 +105,7 @@ class Keeper:
             if base not in self._classes and not self._is_tool(base):
                 before = {name: part for name, part in vars(base).items() if not name.startswith("__")}
                 self.undo(partial(_reset_class, base, before))
-                self.reach(part for part in vars(base).values() if not _is_plain_function(part))
+                self.reach(part for part in vars(base).values() if not isinstance(part, _METHODS))
             self._classes.add(base)
 
     def _is_tool(self, cls: type) -> bool:
@@ -175,11 +176,8 @@ class Keeper:
             self.reach((value.__defaults__, value.__kwdefaults__, value.__dict__ or None))
 
 
-def _is_plain_function(value: Any) -> bool:
-    return isinstance(value, types.FunctionType) and not (
-        value.__closure__ or value.__defaults__ or value.__kwdefaults__
-    )
-
+_METHODS = (types.FunctionType, staticmethod, classmethod, property)
+"""What a class does, not what it holds: what these have closed over is the business of who wrote them."""
 
 _HOLDERS: tuple[Iterable[Any], ...] = (
     [], (), "", b"", {}, range(0), {}.values(), {}.items(), reversed([])

@@ -105,7 +105,7 @@ def test_what_is_scrambled_is_not_given_names_that_do_not_fit(function):
         (nn.LSTM(3, 5, batch_first=True), torch.randn(2, 7, 3), "#0", {"batch": 2, "time": 7, "channel": 5}),
         (nn.LSTM(3, 5), torch.randn(7, 2, 3), "#0", {"batch": 2, "time": 7, "channel": 5}),
         (nn.LSTM(3, 5, 4), torch.randn(7, 2, 3), "#1.0", {"axis0": 4, "batch": 2, "channel": 5}),
-        (nn.GRU(3, 5, bidirectional=True), torch.randn(7, 3), "#0", {"time": 7, "channel": 10}),
+        (nn.GRU(3, 5, bidirectional=True), torch.randn(7, 2, 3), "#0", {"batch": 2, "time": 7, "channel": 10}),
         (nn.RNNCell(3, 5), torch.randn(2, 3), "", {"batch": 2, "channel": 5}),
         (nn.PReLU(), torch.randn(2, 3, 4, 5), "", {"batch": 2, "axis1": 3, "axis2": 4, "axis3": 5}),
         (nn.Identity(), torch.randn(2), "", {"batch": 2}),
