@@ -207,7 +207,8 @@ def _scored_on_jax(
         traced = jax.make_jaxpr(function)(zeros)
     except jax.errors.JAXTypeError:  # the model looks at values
         return function, parts
-    operations, order = Operations(), []
+    operations = Operations()
+    order: list[Any] = []
 
     def note(name: str, given: Sequence[Any], returned: Sequence[Any]) -> None:
         operations.note(name, given, returned)

@@ -72,7 +72,7 @@ def displayed(images: AxisArray, declared: tuple[float, float] | None = None) ->
     limits = declared or _range(shown, dtype)
     if limits is not None:
         low, high = limits
-        return np.clip((shown - np.float32(low)) / np.float32(high - low), 0, 1)
+        return np.asarray(np.clip((shown - np.float32(low)) / np.float32(high - low), 0, 1))
     lowest, highest = (bound(shown, axis=(1, 2, 3), keepdims=True) for bound in (np.min, np.max))
     stretched: Array = (shown - lowest) / np.maximum(highest - lowest, np.finfo(np.float32).tiny)
     return stretched
