@@ -30,7 +30,7 @@ from .models.checkpoint import Checkpoint
 from .models.hdf5_files import load_weights_h5
 from .models.weights import Layout, Weight, by_name, positional_layout, widened
 from .plugins import get_backend, register_backend
-from .words.arrays import SPATIAL_AXES, Activation, AxisArray, canonical_axes, positional_axes
+from .words.arrays import SPATIAL_AXES, Activation, AxisArray, Scores, canonical_axes, positional_axes
 from .words.decoding import decoding, reason_of
 from .words.errors import (
     AmbiguousKeyError,
@@ -122,6 +122,7 @@ __all__ = [
     "Ready",
     "Recorder",
     "RecorderLike",
+    "Scores",
     "Seed",
     "Slot",
     "Source",

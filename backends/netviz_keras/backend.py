@@ -25,6 +25,7 @@ from .counting import example_of, parameter_count, parameters_of
 from .inputs import images_among, prepare
 from .layers import KerasLayer, walk
 from .listening import Listener, explain, listening
+from .outputs import output_names
 from .passes import build, unchanged
 from .stored import names_in_files
 from .submodel import sub_model
@@ -125,6 +126,20 @@ class KerasBackend:
         from .losses import by_sample
 
         return by_sample(model, loss, output, targets)
+
+    def image_range(self, model: Any, inputs: Any) -> tuple[float, float] | None:
+        """The range that a ``Rescaling`` or ``Normalization`` of the model is made for, see `SupportsImageRange`."""
+        from .image_range import image_range
+
+        return image_range(model, inputs)
+
+    def own_losses(self, model: Any) -> Any:
+        """The losses that the model was compiled with, one or one for each output, see `SupportsOutputs`."""
+        return getattr(model, "loss", None)
+
+    def output_names(self, model: Any) -> dict[str, str]:
+        """The parts of a functional model's output by Keras' names, see `SupportsOutputs`."""
+        return output_names(model)
 
     def parameter_count(self, model: Any) -> int:
         """Keras' own ``count_params()``, see `SupportsParameterCount`."""

@@ -238,8 +238,8 @@ def _cut(config: Mapping[str, Any], output_padding: Any) -> tuple[tuple[int, int
 
 
 def _name_of(function: Any) -> str:
-    described = keras.activations.serialize(function)
-    return described if isinstance(described, str) else getattr(function, "__name__", type(function).__name__)
+    """The name of a function, or that of the class of an object that is called like one."""
+    return str(getattr(function, "__name__", type(function).__name__))
 
 
 def _plain(value: Any) -> Any:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 
 from netviz_core.backend_api import (
     AxisArray,
     RecorderLike,
+    Scores,
     Seed,
     UnsupportedError,
     leaves,
@@ -24,10 +25,11 @@ from .axes import AxisBook
 from .inputs import Arguments, prepare
 from .layers import KerasLayer, walk
 from .listening import Listener, explain, listening, unheard
+from .operations import Operations, hearing, replayed
 from .passes import build, unchanged
-from .scores import scores
+from .scores import Score, may_be_squashed, score_behind
 from .taps import Adding, Tap, Tapping
-from .tensors import Held, dtype_name, is_differentiable, is_tensor, no_gradients
+from .tensors import Held, dtype_name, is_differentiable, is_tensor
 
 if keras.backend.backend() == "torch":
     import torch
@@ -47,9 +49,7 @@ def pull_back(
     arguments = prepare(model, inputs, book)
     build(model, arguments)
     forward = _Forward(model, arguments, list(walk(model)), activations.paths, book)
-    with scores(forward.layers, forward.heard_by_nobody_else) as unsquashed:
-        engine = _ENGINES[keras.backend.backend()]
-        heard, found = engine(dataclasses.replace(forward, unsquashed=unsquashed), seed)
+    heard, found = _ENGINES[keras.backend.backend()](forward, seed)
     explain(forward.layers, heard.heard)
     _tell(heard, found, activations, gradients)
 
@@ -80,48 +80,61 @@ class _Forward:
     layers: Sequence[KerasLayer]
     paths: frozenset[str]
     book: AxisBook
-    unsquashed: Listener | None = None
 
-    def tapped(self, tap: Tap) -> tuple[Tapping, Any]:
-        """Make the pass with taps; what was heard, and the output."""
-        tapping = Tapping(self.layers, self.paths, self.book, tap)
-        return tapping, self.heard_by(tapping)
+    def tapped(self, tap: Tap) -> tuple[Tapping, dict[str, _Part]]:
+        """Make the pass with taps; what was heard, and the parts of the output by leaf."""
+        tapping, operations = Tapping(self.layers, self.paths, self.book, tap), Operations()
+        with hearing(operations):
+            output = self.heard_by(tapping)
+        parts = dict(leaves(output, is_tensor))
+        return tapping, {leaf: _Part(part, score_behind(part, operations)) for leaf, part in parts.items()}
 
     def heard_by(self, listener: Listener) -> Any:
         args, kwargs = self.arguments
-        # What the last listener to come puts into place is what those before it hear.
-        last = nullcontext() if self.unsquashed is None else listening(self.unsquashed)
-        with unchanged(self.model, self.arguments), keras.StatelessScope(), listening(listener), last:
+        with unchanged(self.model, self.arguments), keras.StatelessScope(), listening(listener):
             return self.model(*args, **kwargs, training=False)
 
-    def heard_by_nobody_else(self, listener: Listener) -> Any:
-        with unheard(), no_gradients():
-            return self.heard_by(listener)
-
-    def asked(self, seed: Seed, output: Any) -> dict[str, tuple[Any, Any]]:
-        """By leaf those parts of the output that something is asked of, and what.
+    def asked(self, seed: Seed, parts: Mapping[str, _Part]) -> dict[str, tuple[Any, Any]]:
+        """By leaf those parts of the output that something is asked of, as scores where they have any, and what.
 
         Raises
         ------
         UnsupportedError
             If no part of the output can be differentiated.
         """
-        parts = dict(leaves(output, is_tensor))
-        if not any(is_differentiable(part) for part in parts.values()):
-            returned = ", ".join(sorted({dtype_name(part) for part in parts.values()})) or "no array"
+        if not any(is_differentiable(part.tensor) for part in parts.values()):
+            returned = ", ".join(sorted({dtype_name(part.tensor) for part in parts.values()})) or "no array"
             raise UnsupportedError(
                 f"the model returns {returned}, which has no derivative; give a model that returns floats, such "
                 f"as the one without its last step"
             )
         derivatives = seed({leaf: self._array(part) for leaf, part in parts.items()})
         return {
-            leaf: (part, keras.ops.convert_to_tensor(derivatives[leaf], dtype=dtype_name(part)))
+            leaf: (part.start, _as_tensor(derivatives[leaf], part.start))
             for leaf, part in parts.items()
-            if leaf in derivatives and is_differentiable(part)
+            if leaf in derivatives and is_differentiable(part.tensor)
         }
 
-    def _array(self, part: Any) -> AxisArray:
-        return AxisArray(Held(part).numpy(), self.book.get(part) or positional_axes(len(part.shape)))
+    def _array(self, part: _Part) -> AxisArray:
+        axes = self.book.get(part.tensor) or positional_axes(len(part.tensor.shape))
+        values = Held(part.start).numpy().reshape(tuple(part.tensor.shape))
+        return AxisArray(values, axes) if part.score is None else Scores(values, axes, part.score.squashed_by)
+
+
+class _Part(NamedTuple):
+    """A part of the output, and the scores that it was made of."""
+
+    tensor: Any
+    score: Score | None
+
+    @property
+    def start(self) -> Any:
+        """Where derivatives start."""
+        return self.tensor if self.score is None else self.score.tensor
+
+
+def _as_tensor(derivative: Any, like: Any) -> Any:
+    return keras.ops.convert_to_tensor(np.reshape(derivative, tuple(like.shape)), dtype=dtype_name(like))
 
 
 def _on_tensorflow(forward: _Forward, seed: Seed) -> tuple[Tapping, Sequence[Any]]:
@@ -132,8 +145,8 @@ def _on_tensorflow(forward: _Forward, seed: Seed) -> tuple[Tapping, Sequence[Any
             tape.watch(own)
             return own, own
 
-        tapping, output = forward.tapped(tap)
-    asked = forward.asked(seed, output).values()
+        tapping, parts = forward.tapped(tap)
+    asked = forward.asked(seed, parts).values()
     with _said_by_engine():
         found = tape.gradient(
             [part for part, _ in asked],
@@ -151,8 +164,8 @@ def _on_torch(forward: _Forward, seed: Seed) -> tuple[Tapping, Sequence[Any]]:
         return kept, kept.clone()
 
     with torch.inference_mode(False), torch.enable_grad():
-        tapping, output = forward.tapped(tap)
-        asked = [pair for pair in forward.asked(seed, output).values() if pair[0].requires_grad]
+        tapping, returned = forward.tapped(tap)
+        asked = [pair for pair in forward.asked(seed, returned).values() if pair[0].requires_grad]
         if not asked or not tapping.taps:
             return tapping, [torch.zeros_like(kept) for kept in tapping.taps]
         parts, derivatives = zip(*asked, strict=True)
@@ -166,18 +179,61 @@ def _on_torch(forward: _Forward, seed: Seed) -> tuple[Tapping, Sequence[Any]]:
 
 def _on_jax(forward: _Forward, seed: Seed) -> tuple[Tapping, Sequence[Any]]:
     """One pass for the values, and one as a function of zeros that are added to them."""
-    tapping, output = forward.tapped(lambda tensor: (tensor, tensor))
-    asked = forward.asked(seed, output)
+    tapping, parts = forward.tapped(lambda tensor: (tensor, tensor))
+    zeros = [jax.numpy.zeros_like(kept) for kept in tapping.taps]
 
     def shifted(added: Sequence[Any]) -> dict[str, Any]:
         with unheard():
-            parts = dict(leaves(forward.heard_by(Adding(forward.layers, tapping, added)), is_tensor))
-        return {leaf: parts[leaf] for leaf in asked}
+            return dict(leaves(forward.heard_by(Adding(forward.layers, tapping, added)), is_tensor))
 
+    starts, parts = _scored_on_jax(shifted, zeros, parts)
+    asked = forward.asked(seed, parts)
     with _said_by_engine():
-        _, back = jax.vjp(shifted, [jax.numpy.zeros_like(kept) for kept in tapping.taps])
-        (found,) = back({leaf: derivative for leaf, (_, derivative) in asked.items()})
+        _, back = jax.vjp(lambda added: [starts(added)[leaf] for leaf in asked], zeros)
+        (found,) = back([derivative for _, derivative in asked.values()])
     return tapping, found
+
+
+def _scored_on_jax(
+    function: Callable[[Sequence[Any]], dict[str, Any]], zeros: Sequence[Any], parts: dict[str, _Part]
+) -> tuple[Callable[[Sequence[Any]], dict[str, Any]], dict[str, _Part]]:
+    """The function with the scores in the place of what a softmax or sigmoid makes of them, and these scores.
+
+    JAX tells of operations only by what it has traced, which is then computed one by one.
+    """
+    if not any(may_be_squashed(part.tensor) for part in parts.values()):
+        return function, parts
+    try:
+        traced = jax.make_jaxpr(function)(zeros)
+    except jax.errors.JAXTypeError:  # the model looks at values
+        return function, parts
+    operations = Operations()
+    order: list[Any] = []
+
+    def note(name: str, given: Sequence[Any], returned: Sequence[Any]) -> None:
+        operations.note(name, given, returned)
+        order.extend(returned)
+
+    returned = dict(zip(sorted(parts), replayed(traced, zeros, note), strict=True))
+    scores = {leaf: score_behind(tensor, operations) for leaf, tensor in returned.items()}
+    numbers = {
+        leaf: number
+        for leaf, score in scores.items()
+        for number, tensor in enumerate(order)
+        if score is not None and tensor is score.tensor
+    }
+
+    def scored(added: Sequence[Any]) -> dict[str, Any]:
+        made: list[Any] = []
+        outputs = replayed(traced, added, lambda _, given, returned: made.extend(returned))
+        return {
+            leaf: made[numbers[leaf]] if leaf in numbers else output
+            for leaf, output in zip(sorted(parts), outputs, strict=True)
+        }
+
+    return scored, {
+        leaf: _Part(part.tensor, scores[leaf] if leaf in numbers else None) for leaf, part in parts.items()
+    }
 
 
 _ENGINES = {"tensorflow": _on_tensorflow, "torch": _on_torch, "jax": _on_jax}

@@ -13,6 +13,7 @@ from netviz_core.backend_api import AxisArray, InputError, leaves, require_input
 
 from .axes import AxisBook, laid_out
 from .graph import graph_of
+from .kinds import keras_class
 from .layers import walk
 from .tensors import adopted, as_numpy, is_tensor, private
 
@@ -31,6 +32,8 @@ def prepare(model: Any, inputs: Any, book: AxisBook) -> Arguments:
     graph = graph_of(model)
     data_format = _data_format(model)
     inputs = keras.tree.map_structure(adopted, inputs)
+    if _takes_strings(model, graph):
+        inputs = _as_tensors_beside_strings(inputs)
     for value in keras.tree.flatten(inputs):
         _require_numbers(value)
 
@@ -70,6 +73,40 @@ def required_inputs(model: Any) -> list[str]:
     """The names under which the model's ``call`` takes what it cannot do without."""
     parameters = inspect.signature(model.call).parameters.values()
     return [p.name for p in parameters if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
+
+
+def _takes_strings(model: Any, graph: Functional | None) -> bool:
+    """Whether a model declares strings as its input, or has a layer that makes numbers of them."""
+    if graph is not None:
+        return any(str(tensor.dtype) == "string" for tensor in graph.inputs)
+    return any(keras_class(layer.native, _OF_STRINGS) for layer in walk(model))
+
+
+_OF_STRINGS = ("IndexLookup", "StringLookup", "TextVectorization", "Hashing", "HashedCrossing")
+
+
+def _as_tensors_beside_strings(inputs: Any) -> Any:
+    """Strings as TensorFlow's tensors, and with them all others: Keras takes no mixture.
+
+    Other engines have no tensors of strings.
+    """
+    if keras.backend.backend() != "tensorflow" or not any(map(_is_of_strings, keras.tree.flatten(inputs))):
+        return inputs
+    return keras.tree.map_structure(
+        lambda value: keras.ops.convert_to_tensor(value) if is_tensor(value) else value, inputs
+    )
+
+
+def _is_of_strings(value: Any) -> bool:
+    if not is_tensor(value):
+        return False
+    if isinstance(value, np.ndarray) and value.dtype.kind == "O":
+        return value.size > 0 and all(isinstance(entry, (str, bytes)) for entry in value.flat)
+    return str(value.dtype) in ("<dtype: 'string'>", "string") or getattr(value.dtype, "kind", "") in (
+        "U",
+        "S",
+        "T",
+    )
 
 
 def _require_numbers(value: Any) -> None:

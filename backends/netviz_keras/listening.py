@@ -27,9 +27,19 @@ from .kinds import keras_class
 from .layers import KerasLayer
 from .tensors import Held, dtype_name, is_symbolic, is_tensor, nbytes, private
 
-TRACED = (
-    "it ran inside a compiled or traced function, where there are no values yet; run it eagerly "
-    "(compile the model with run_eagerly=True, jit_compile=False) to see them"
+_HELP = {
+    "jax": (
+        "as in fit, which on JAX traces the model for its gradients however it is compiled; call the model itself to "
+        "see them, or watch a training with netviz_keras.NetvizCallback"
+    ),
+    "tensorflow": (
+        "run it eagerly (compile the model with run_eagerly=True, jit_compile=False; functions of your own under "
+        "tf.function with tf.config.run_functions_eagerly(True)) to see them"
+    ),
+}
+TRACED = "it ran inside a compiled or traced function, where there are no values yet; " + _HELP.get(
+    keras.backend.backend(),
+    "run it eagerly (compile the model with run_eagerly=True, jit_compile=False) to see them",
 )
 NOT_CALLED = "it was not called, or only within a function that had been compiled before"
 _HIDDEN_BY = {

@@ -1,93 +1,86 @@
-"""The scores that a softmax or sigmoid at a model's end is given, of which derivatives are asked.
+"""The scores of which a softmax or sigmoid at a model's end makes probabilities.
 
 What speaks for a class is its score. A softmax makes all of them depend on each other, and flattens their
-derivative where the model is sure.
+derivative where the model is sure. However it is spelt, as a layer, an activation, a function of Keras or of its
+engine, or by hand, it is known by what it computes of what.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
-import keras
+import numpy as np
 
-from netviz_core.backend_api import Recorder, leaves
+from .operations import Operations
+from .tensors import Held, dtype_name, is_differentiable
 
-from .axes import AxisBook
-from .kinds import keras_class
-from .layers import KerasLayer
-from .listening import Listener
-from .tensors import is_tensor
+Array = np.ndarray[Any, Any]
 
-_SQUASHING = (keras.activations.softmax, keras.activations.sigmoid, keras.activations.log_softmax)
-_ACTIVATED_CLASSES = (
-    *("Activation", "Dense", "EinsumDense"),
-    *("BaseConv", "BaseConvTranspose", "BaseDepthwiseConv", "BaseSeparableConv"),
-)
-_SQUASHING_CLASSES = ("Softmax", "Sigmoid", "LogSoftmax")
+_MOST_TENSORS = 64
+"""So many a softmax that is written by hand does not go through."""
+_PRECISION = {"float16": (8e-3, -9.0), "bfloat16": (3e-2, -80.0)}
+"""How far logarithms of probabilities may be apart, and below which of them none is told from zero."""
 
 
-class _Makers(Listener):
-    """Knows which layer or operation made a tensor, and how often each ran."""
+class Score(NamedTuple):
+    """A tensor of scores, and what made probabilities of it: ``"softmax"`` or ``"sigmoid"``."""
 
-    def __init__(self, layers: Sequence[KerasLayer]) -> None:
-        super().__init__(layers, Recorder(()), AxisBook())
-        self._made: dict[int, tuple[Any, Any]] = {}
-        self.calls: Counter[int] = Counter()
-
-    def returned(self, layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
-        self.calls[id(layer)] += 1
-        for _, tensor in leaves(output, is_tensor):
-            # Of several that return the same tensor, the innermost made it, and returned first.
-            self._made.setdefault(id(tensor), (tensor, layer))
-        return output
-
-    def of(self, tensor: Any) -> Any:
-        """The layer that made a tensor; None if none did."""
-        return self._made.get(id(tensor), (None, None))[1]
+    tensor: Any
+    squashed_by: str
 
 
-class Unsquashed(Listener):
-    """Lets a layer that does nothing but squash scores pass them on as they are."""
-
-    def __init__(self, layers: Sequence[KerasLayer], squashing: frozenset[int]) -> None:
-        super().__init__(layers, Recorder(()), AxisBook())
-        self._squashing = squashing
-
-    def returned(self, layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
-        return args[0] if id(layer) in self._squashing and args else output
-
-
-def _ends_with_activation(layer: Any) -> bool:
-    """Whether the last thing that a layer does is its activation, which Keras itself has it do."""
-    return bool(keras_class(layer, _ACTIVATED_CLASSES)) and type(layer).call.__module__.startswith("keras.")
+def score_behind(output: Any, operations: Operations) -> Score | None:
+    """The scores that a part of a model's output is made of; None where no softmax or sigmoid made it."""
+    if not may_be_squashed(output):
+        return None
+    returned, precision = Held(output).numpy(), _PRECISION.get(dtype_name(output), (1e-3, -80.0))
+    found: Score | None = None
+    for tensor in _before(output, operations):
+        if is_differentiable(tensor) and int(np.prod(tensor.shape)) == returned.size:
+            by = _squashing(Held(tensor).numpy().reshape(returned.shape), returned, *precision)
+            # What is only shifted, as by the highest score, gives the same: the first of them is the score.
+            found = Score(tensor, by) if by else found
+    return found
 
 
-@contextmanager
-def scores(layers: Sequence[KerasLayer], forward: Any) -> Iterator[Listener]:
-    """Let the model return scores; yields what has to listen first to the passes made inside.
+def may_be_squashed(output: Any) -> bool:
+    """Whether a part of a model's output may be probabilities, or logarithms of them."""
+    if not is_differentiable(output) or not output.shape:
+        return False
+    values = Held(output).numpy()
+    return bool(((values >= 0).all() and (values <= 1.001).all()) or (values <= 0.001).all())
 
-    Parameters
-    ----------
-    layers : sequence of KerasLayer
-    forward : callable
-        Makes a pass that a listener hears, and returns the model's output.
-    """
-    makers = _Makers(layers)
-    output = forward(makers)
-    last = {
-        id(layer): layer for _, part in leaves(output, is_tensor) if (layer := makers.of(part)) is not None
-    }
-    once = [layer for layer in last.values() if makers.calls[id(layer)] == 1]
-    squashing = frozenset(id(layer) for layer in once if keras_class(layer, _SQUASHING_CLASSES))
-    activated = [layer for layer in once if _ends_with_activation(layer) and layer.activation in _SQUASHING]
-    before = [layer.activation for layer in activated]
-    try:
-        for layer in activated:
-            layer.activation = keras.activations.linear
-        yield Unsquashed(layers, squashing)
-    finally:
-        for layer, activation in zip(activated, before, strict=True):
-            layer.activation = activation
+
+def _before(output: Any, operations: Operations) -> Iterator[Any]:
+    """What a tensor is made of, the nearest first."""
+    waiting, seen = [output], {id(output)}
+    while waiting and len(seen) < _MOST_TENSORS:
+        for tensor in operations.made_of(waiting.pop(0)):
+            if id(tensor) not in seen:
+                seen.add(id(tensor))
+                waiting.append(tensor)
+                yield tensor
+
+
+def _squashing(scores: Array, returned: Array, tolerance: float, least: float) -> str:
+    """Whether a softmax or sigmoid of `scores` is what was returned, or its logarithm; else empty."""
+    if not np.isfinite(scores).all():
+        return ""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = [np.log(returned.astype(np.float64)), returned.astype(np.float64)]
+    for name, expected in _squashed(scores.astype(np.float64)):
+        for log in logs:
+            is_lost = (log < least) & (expected < least)
+            if (is_lost | (np.abs(log - expected) <= tolerance * (1 + np.abs(expected)))).all():
+                return name
+    return ""
+
+
+def _squashed(scores: Array) -> Iterator[tuple[str, Array]]:
+    """The logarithms of what a sigmoid makes of scores, and a softmax along each axis but that of samples."""
+    yield "sigmoid", -np.logaddexp(0, -scores)
+    for axis in range(1, scores.ndim):
+        if scores.shape[axis] > 1:
+            shifted = scores - scores.max(axis, keepdims=True)
+            yield "softmax", shifted - np.log(np.exp(shifted).sum(axis, keepdims=True))

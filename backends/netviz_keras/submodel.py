@@ -86,6 +86,8 @@ def sub_model(
         return None
     cached = _cache.get(model)
     if cached is None or cached.graph() is not graph or cached.wanted != recorder.paths:
+        if not all(_returns_a_tensor(node) for _, node in nodes):
+            return None
         outputs = [graph.output, [node.outputs[0] for _, node in nodes]]
         both = keras.Model(graph.inputs, outputs, name=model.name)
         cached = _cache[model] = SubModel(weakref.ref(graph), recorder.paths, nodes, both)
@@ -108,6 +110,22 @@ def _is_flat(graph: Functional) -> bool:
 def _has_one_output_each(nodes: Sequence[tuple[str, Any]]) -> bool:
     """Whether each layer is called once; the graph does not keep the names of several outputs of a call."""
     return len({path for path, _ in nodes}) == len(nodes) and all(len(node.outputs) == 1 for _, node in nodes)
+
+
+def _returns_a_tensor(node: Any) -> bool:
+    """Whether a call returned a tensor by itself rather than in a structure, whose names the graph does not keep.
+
+    A layer that says which shape it returns is taken to return a tensor; others are asked.
+    """
+    operation = node.operation
+    says_shape = getattr(type(operation), "compute_output_shape", None) not in (
+        None,
+        keras.Layer.compute_output_shape,
+    )
+    if node.is_input or says_shape:
+        return True
+    returned = operation.compute_output_spec(*node.arguments.args, **node.arguments.kwargs)
+    return isinstance(returned, keras.KerasTensor)
 
 
 def _can_be_held_at_once(nodes: Sequence[tuple[str, Any]], recorder: RecorderLike, inputs: Any) -> bool:

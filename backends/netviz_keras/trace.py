@@ -168,7 +168,8 @@ class _Tracer(Computing):
             self._book.after(maker, call.given, tensor)
         is_layer = isinstance(maker, keras.Layer) and id(maker) in self._paths
         word = "" if is_layer else word_of(maker, len(call.inputs[0].shape))
-        self.calls.append(TracedCall(call.path, word, call.inputs, self._forms(returned)))
+        key = "" if is_layer else self._paths.get(id(maker), "")
+        self.calls.append(TracedCall(call.path, word, call.inputs, self._forms(returned), key))
 
     def _forms(self, tensors: Iterable[Any]) -> tuple[TensorForm, ...]:
         """The forms of those that stem from the model's input."""

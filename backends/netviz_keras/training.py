@@ -23,7 +23,7 @@ from .axes import AxisBook
 from .inputs import prepare
 from .layers import walk
 from .listening import Listener, explain, listening, unheard
-from .passes import unchanged
+from .passes import build, unchanged
 from .tensors import as_numpy, is_differentiable
 
 if keras.backend.backend() == "torch":
@@ -32,6 +32,15 @@ elif keras.backend.backend() == "jax":
     import jax
 elif keras.backend.backend() == "tensorflow":
     import tensorflow as tf
+
+
+_NO_LOSS = (
+    "the model takes its loss within its own train_step, and was compiled without one that could be taken outside of "
+    "it; give compile() a loss, or add it with add_loss"
+)
+_NO_CALL = (
+    "the model has no call of its own, so no pass can be made; watch a model within it, or give it a call"
+)
 
 
 class NetvizCallback(keras.callbacks.Callback):
@@ -70,7 +79,7 @@ class NetvizCallback(keras.callbacks.Callback):
     def __init__(
         self,
         x: Any,
-        y: Any,
+        y: Any = None,
         *,
         every: int = 50,
         layers: LayerSelection = "*",
@@ -82,17 +91,28 @@ class NetvizCallback(keras.callbacks.Callback):
         self._layers = layers
         self._watch: TrainingWatch | None = None
         self._watched: Any = None
+        self._missing: dict[str, str] = {}
         self._before_epoch = self._in_epoch = self._next_look = 0
         self.history = TrainingHistory([])
         """What was seen, a `netviz_core.backend_api.TrainingHistory`; it goes on if ``fit`` is called again."""
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Get to know the layers, which Keras has built by now."""
+        """Get to know the layers, which are built now if Keras has not done so."""
         if self._watch is None or self._watched is not self._model:
             self._watched = self._model
+            self._missing = self._build()
             self._watch = TrainingWatch(self.model, every=self._every, layers=self._layers)
             self.history = self._watch.history
             self._before_epoch = self._in_epoch = self._next_look = 0
+
+    def _build(self) -> dict[str, str]:
+        """Have the model make its weights; of which quantity nothing can be seen, and why."""
+        try:
+            with _own_randomness():
+                build(self.model, prepare(self.model, self._batch[0], AxisBook()))
+        except NotImplementedError:
+            return dict.fromkeys(("activation", "gradient"), _NO_CALL)
+        return {}
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Look, if it is time; Keras may have taken several steps since the last call."""
@@ -112,13 +132,16 @@ class NetvizCallback(keras.callbacks.Callback):
 
     def _look(self, step: int) -> None:
         assert self._watch is not None
+        if self._missing:
+            self._watch.add(step, Capture("keras", Recorder(())), missing=self._missing)
+            return
         look = _Look(self.model, *self._batch)
         layers = [layer for layer in look.layers if layer.path in self._watch.paths]
         recorder = Recorder(layers, reduce=self._watch.reduce)
         with _own_randomness(), unchanged(look.model, ((), {})), unheard():
             gradients = _ENGINES[keras.backend.backend()](look, recorder)
         explain(look.layers, recorder)
-        self._watch.add(step, Capture("keras", recorder), look.by_weight(gradients))
+        self._watch.add(step, Capture("keras", recorder), look.by_weight(gradients), missing=look.missing)
 
 
 class _Look:
@@ -126,11 +149,13 @@ class _Look:
 
     def __init__(self, model: Any, x: Any, y: Any, sample_weight: Any) -> None:
         self.model = model
-        self.layers = list(walk(model))
-        self.variables = list(model.trainable_variables)
         self._book = AxisBook()
         self._inputs = x
         self._arguments = prepare(model, x, self._book)
+        self.layers = list(walk(model))
+        self.variables = list(model.trainable_variables)
+        self.missing: dict[str, str] = {}
+        """Of which quantity nothing can be seen, and why."""
         self._y, self._sample_weight = (
             keras.tree.map_structure(_as_fit_gives_it, part) for part in (y, sample_weight)
         )
@@ -143,15 +168,28 @@ class _Look:
         return [keras.ops.convert_to_tensor(variable.value) for variable in self.variables]
 
     def loss(self, values: Sequence[Any]) -> Any:
-        """The compiled loss and all losses that layers add, with these values for the trainable variables."""
+        """The compiled loss and all losses that layers add, with these values for the trainable variables.
+
+        None where there is no loss: a model may take its own within its ``train_step``.
+        """
         args, kwargs = self._arguments
         # Keras' regularizers read the variables from the scope only, so that all have to be named here.
         mapping = zip(self.variables, values, strict=True)
         with keras.StatelessScope(mapping, collect_losses=True):
             predicted = self.model(*args, **kwargs, training=True)
-            return self.model._compute_loss(
-                x=self._inputs, y=self._y, y_pred=predicted, sample_weight=self._sample_weight, training=True
-            )
+            try:
+                return self.model._compute_loss(
+                    x=self._inputs,
+                    y=self._y,
+                    y_pred=predicted,
+                    sample_weight=self._sample_weight,
+                    training=True,
+                )
+            except ValueError as error:
+                if not str(error).startswith("No loss to compute"):
+                    raise
+                self.missing["gradient"] = _NO_LOSS
+                return None
 
     def by_weight(self, gradients: Iterable[Any]) -> Iterator[tuple[str, str, np.ndarray[Any, Any]]]:
         """Path, weight name and gradient in canonical layout, under every layer that shows the weight."""
@@ -169,6 +207,8 @@ def _on_tensorflow(look: _Look, recorder: RecorderLike) -> Sequence[Any]:
     with tf.GradientTape() as tape, look.heard_by(recorder):
         tape.watch(values)
         loss = look.loss(values)
+    if loss is None:
+        return [None] * len(values)
     found = tape.gradient(loss, values)
     return [None if gradient is None else tf.convert_to_tensor(gradient) for gradient in found]
 
@@ -177,13 +217,16 @@ def _on_torch(look: _Look, recorder: RecorderLike) -> Sequence[Any]:
     values = look.values()
     with torch.enable_grad(), look.heard_by(recorder):
         loss = look.loss(values)
-        return torch.autograd.grad(loss, values, allow_unused=True) if values else []
+        if loss is None or not values:
+            return [None] * len(values)
+        return torch.autograd.grad(loss, values, allow_unused=True)
 
 
 def _on_jax(look: _Look, recorder: RecorderLike) -> Sequence[Any]:
     values = look.values()
     with look.heard_by(recorder):
-        look.loss(values)
+        if look.loss(values) is None:
+            return [None] * len(values)
     gradients: Sequence[Any] = jax.grad(look.loss)(values)
     return gradients
 

@@ -17,6 +17,7 @@ from netviz_core.backend_api import (
     Observation,
     Ready,
     RecorderLike,
+    Scores,
     Seed,
     UnsupportedError,
     leaves,
@@ -27,7 +28,7 @@ from .axes import AxisFollower
 from .kinds import kind_of
 from .listening import observed, unfold
 from .passes import evaluation
-from .scores import ScoreWatch
+from .scores import Score, ScoreWatch
 from .taps import Tap, TappedLeaf, tapped
 from .tensors import dtype_name, is_tensor, to_numpy
 from .unwrap import unwrapped
@@ -102,13 +103,7 @@ def _started(output: Any, seed: Seed, watch: ScoreWatch) -> tuple[list[GradientE
         raise UnsupportedError(_why_not_differentiable(output, parts))
     scores = {name: watch.score(tensor) for name, tensor in parts.items()}
     wanted = seed(
-        {
-            name: AxisArray(
-                to_numpy(tensor) if (score := scores[name]) is None else score.value.numpy(),
-                watch.follower.axes(tensor),
-            )
-            for name, tensor in parts.items()
-        }
+        {name: _scored(tensor, scores[name], watch.follower.axes(tensor)) for name, tensor in parts.items()}
     )
     starts, derivatives = [], []
     for name, derivative in wanted.items():
@@ -122,8 +117,16 @@ def _started(output: Any, seed: Seed, watch: ScoreWatch) -> tuple[list[GradientE
             )
         edge, dtype = (score.edge, score.dtype) if score else (get_gradient_edge(tensor), tensor.dtype)
         starts.append(edge)
-        derivatives.append(torch.tensor(np.asarray(derivative)).to(tensor.device, dtype))
+        shape = tensor.shape if score is None else score.value.shape
+        derivatives.append(torch.tensor(np.asarray(derivative)).reshape(shape).to(tensor.device, dtype))
     return starts, derivatives
+
+
+def _scored(tensor: torch.Tensor, score: Score | None, axes: tuple[str, ...]) -> AxisArray:
+    """A part of the output, as scores where a softmax or sigmoid made it of any."""
+    if score is None:
+        return AxisArray(to_numpy(tensor), axes)
+    return Scores(score.value.numpy().reshape(tuple(tensor.shape)), axes, score.squashed_by)
 
 
 def _why_not_differentiable(output: Any, parts: Mapping[str, torch.Tensor]) -> str:

@@ -23,6 +23,8 @@ class Score:
     value: HeldValue
     edge: GradientEdge
     dtype: torch.dtype
+    squashed_by: str
+    """``"softmax"`` or ``"sigmoid"``."""
 
 
 class ScoreWatch(Watch):
@@ -43,12 +45,33 @@ class ScoreWatch(Watch):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = super().__torch_dispatch__(func, types, args, kwargs)
         packet = getattr(func, "overloadpacket", None)
-        if packet in _PROBABILITIES and args[0].requires_grad and not is_transformed(args[0]):
-            score = Score(self.hold(args[0]), get_gradient_edge(args[0]), args[0].dtype)
-            self._scores[id(result)] = weakref.ref(result), score
-        elif packet is aten.clone and (passed_on := self.score(args[0])) is not None:
+        if packet in _SQUASHING and args[0].requires_grad and not is_transformed(args[0]):
+            made = result[0] if isinstance(result, tuple) else result
+            score = Score(self.hold(args[0]), get_gradient_edge(args[0]), args[0].dtype, _SQUASHING[packet])
+            self._scores[id(made)] = weakref.ref(made), score
+        elif (
+            packet in _KEEPING
+            and (passed_on := self.score(args[0])) is not None
+            and _has_all(result, args[0])
+        ):
             self._scores[id(result)] = weakref.ref(result), passed_on
         return result
 
 
-_PROBABILITIES = frozenset({aten._softmax, aten._log_softmax, aten.sigmoid})
+def _has_all(result: torch.Tensor, given: torch.Tensor) -> bool:
+    return result.numel() == given.numel()
+
+
+_SQUASHING = {
+    aten._softmax: "softmax",
+    aten._log_softmax: "softmax",
+    aten.sigmoid: "sigmoid",
+    aten.log_sigmoid_forward: "sigmoid",
+}
+_KEEPING = frozenset(
+    {
+        *(aten.clone, aten._to_copy, aten.view, aten._unsafe_view, aten.squeeze, aten.unsqueeze),
+        *(aten.select, aten.slice, aten.alias),
+    }
+)
+"""What keeps the order of the numbers, if it keeps all of them, whatever becomes of their form and type."""

@@ -13,15 +13,15 @@ from ..captures.capture import Capture, capture
 from ..captures.recorder import Recorder, Slot
 from ..models.network import Network, wrap
 from ..models.weights import read_each
-from ..views.overlays import Overlays, displayed, named_class, resized, scaled_to_unit
+from ..views.overlays import Overlays, displayed, resized, scaled_to_unit
 from ..words.arguments import require_path
 from ..words.arrays import AxisArray
 from ..words.errors import AxisError, InputError, NetvizError, UnsupportedError
 from .cam_methods import TITLES, WITH_GRADIENTS, eigen_cam, require_method
-from .following import Followed, Placed
+from .following import Followed, Placed, declared_range
 from .losses import sigmoid, softmax
 from .places import Picture
-from .questions import Question, require_samples
+from .questions import Question, leaf_called, require_samples
 
 Array = np.ndarray[Any, Any]
 
@@ -137,7 +137,7 @@ def cam(
     if layer is not None:
         require_path("cam", {"model": model, "x": x, "layer": layer})
     network = wrap(model)
-    ask = Question(target, mask, output, class_names(network))
+    ask = Question(target, mask, leaf_called(network, output), class_names(network))
     return activation_map(network, network.input_or_example(x), layer, ask, method, axes)
 
 
@@ -165,7 +165,6 @@ def activation_map(
     maps, scaled = np.reshape(maps, flat), np.reshape(scaled, flat)
     images = followed.images(pictures)
     size = images.shape[1:3] if images is not None else maps.shape[1:]
-    names = class_names(network)
     parts = _parts_in_words(pictures, slices)
     return CamOverlay(
         title=f"{TITLES[method]} · {found.placed.path or 'output'}",
@@ -173,9 +172,7 @@ def activation_map(
         heat=resized(scaled, *size)
         if scaled.shape[1:] == tuple(size)
         else scaled_to_unit(resized(maps, *size)),
-        captions=tuple(
-            named_class(target, names) + part for target, part in zip(targets, parts, strict=True)
-        ),
+        captions=tuple(ask.named(target) + part for target, part in zip(targets, parts, strict=True)),
         value_label=TITLES[method],
         maps=maps,
         target=tuple(targets),
@@ -213,7 +210,7 @@ def input_images(network: Network, x: Any) -> Array | None:
         images = network.adapter.images(network.native, x)
     if images is None or not {"y", "x"} <= set(images.axes) <= {"batch", "channel", "y", "x"}:
         return None
-    return displayed(images)
+    return displayed(images, declared_range(network, x))
 
 
 class _Found(NamedTuple):
@@ -351,6 +348,7 @@ def _without_gradients(
     parts = {captured[key].leaf: captured[key] for key in _parts_of(captured, "")}
     leaf, scores = ask.score_of(parts)
     require_samples(scores, followed.sample_of(leaf), followed.samples, leaf)
+    scores = _as_scores(network, x, placed.path, leaf, scores)
     asked = ask.targets(scores)
     if method == "eigen-cam":
         if not np.isfinite(activations).all():
@@ -359,7 +357,7 @@ def _without_gradients(
                 f"nv.histogram(nv.capture(model, x), {placed.path!r}) counts them"
             )
         return _in_order(placed, [eigen_cam(activations)], asked)
-    kernel = _pooled_head(network, captured, placed.path, activations, dense)
+    kernel = ask.of_each_class(_pooled_head(network, captured, placed.path, activations, dense), scores)
     if max(map(max, asked)) >= len(kernel):
         raise UnsupportedError(
             f"the model gives more scores than its last dense layer, which has {len(kernel)}"
@@ -373,6 +371,22 @@ def _without_gradients(
 
 def _parts_of(captured: Capture, path: str) -> list[str]:
     return [key for key, slot in captured.slots().items() if slot.path == path]
+
+
+def _as_scores(network: Network, x: Any, path: str, leaf: str, given: AxisArray) -> AxisArray:
+    """A single number as what a sigmoid made it of, which only a pass for gradients tells; others as they are."""
+    if (given.values.ndim > 1 and given.sizes.get("channel", 0) != 1) or not hasattr(
+        network.adapter, "gradients"
+    ):
+        return given
+    found: dict[str, AxisArray] = {}
+
+    def seed(parts: Mapping[str, AxisArray]) -> dict[str, Array]:
+        found.update(parts)
+        return {leaf: np.zeros(parts[leaf].shape, np.float32)}
+
+    _pull_back(network, x, [path], None, seed)
+    return found.get(leaf, given)
 
 
 def _axes_for(axes: Any, paths: Sequence[str]) -> Any:

@@ -189,7 +189,15 @@ class Followed:
 
     def _image(self, name: str) -> Array | None:
         image = _image_of(self._network, self._x, self._inputs, name)
-        return None if image is None else displayed(image)
+        return None if image is None else displayed(image, declared_range(self._network, self._x))
+
+
+def declared_range(network: Network, x: Any) -> tuple[float, float] | None:
+    """From black to white of the images that the model takes, where it brings them to its own scale itself."""
+    if not hasattr(network.adapter, "image_range"):
+        return None
+    limits: tuple[float, float] | None = network.adapter.image_range(network.native, x)
+    return limits
 
 
 def _image_of(network: Network, x: Any, inputs: Mapping[str, Any], name: str) -> AxisArray | None:

@@ -6,7 +6,7 @@ Five losses are known by name and are the same for every framework; others are t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -136,15 +136,14 @@ def gradient_of(loss: str, scores: Array, targets: Array) -> Array:
 class Verdict:
     """What a model made of one sample, in words.
 
-    ``is_right`` is None where it is not one class that is right. ``speaks`` says which column of the output
-    speaks for the prediction, and with which sign: a single score speaks for one class and against the other.
+    ``is_right`` is None, and ``predicted`` too, where it is not one class that is right.
     """
 
     prediction: str
     actual: str
     probability: float | None
     is_right: bool | None = None
-    speaks: tuple[int, int] | None = None
+    predicted: int | None = None
 
 
 def verdicts(reads: str, output: Array, targets: Array, names: Sequence[str] | None) -> list[Verdict]:
@@ -199,7 +198,7 @@ def _of_classes(probabilities: Array, actual: Array, names: Sequence[str] | None
             named_class(int(wanted), names),
             float(shares[wanted]),
             bool(found == wanted),
-            (int(found), 1),
+            int(found),
         )
         for shares, found, wanted in zip(probabilities, best, actual, strict=True)
     ]
@@ -210,11 +209,7 @@ def _of_each_label(probabilities: Array, targets: Array, names: Sequence[str] | 
     wanted = targets.reshape(len(targets), -1) > 0.5
     if shares.shape[1] == 1:
         both = np.concatenate([1 - shares, shares], axis=1)
-        judged = _of_classes(both, wanted[:, 0].astype(np.intp), names)
-        return [
-            replace(verdict, speaks=(0, 1 if share > 0.5 else -1))
-            for verdict, share in zip(judged, shares[:, 0], strict=True)
-        ]
+        return _of_classes(both, wanted[:, 0].astype(np.intp), names)
     return [
         Verdict(_labels(found > 0.5, names), _labels(should, names), None)
         for found, should in zip(shares, wanted, strict=True)

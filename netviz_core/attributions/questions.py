@@ -7,7 +7,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ..words.arrays import AxisArray
+from ..models.network import Network
+from ..views.overlays import named_class
+from ..words.arrays import AxisArray, Scores
 from ..words.errors import AmbiguousKeyError, AxisError, InputError, as_integer, nearest
 from ..words.given import shown
 
@@ -16,7 +18,11 @@ Part = TypeVar("Part")
 
 
 class Question:
-    """What is asked of the model's output."""
+    """What is asked of the model's output.
+
+    A single score speaks for the second of two classes and against the first: where it is known to be
+    one, by a sigmoid, two names or the loss, both can be asked about.
+    """
 
     def __init__(
         self,
@@ -24,10 +30,11 @@ class Question:
         mask: Any,
         output: str | None,
         names: Sequence[str] | None,
-        sign: int = 1,
+        is_binary: bool = False,
     ) -> None:
         self._target, self._mask, self._output, self._names = target, mask, output, names
-        self._sign = sign
+        self._is_binary = is_binary or (names is not None and len(names) == 2)
+        self._is_of_number = False
 
     def score_of(self, parts: Mapping[str, AxisArray]) -> tuple[str, AxisArray]:
         """The part of the output that has the scores of the classes."""
@@ -35,10 +42,17 @@ class Question:
 
     def targets(self, scores: AxisArray) -> list[list[int]]:
         """The classes asked about, for each sample."""
-        values = _class_scores(scores)
+        values = self._class_scores(scores)
         count, classes = values.shape[:2]
+        self._is_of_number = classes == 1
         if not count:
             raise InputError("the input has no samples; give a batch of at least one")
+        if classes == 1 and self._target is not None:
+            raise InputError(
+                f"target={shown(self._target)} was given, and the model returns a single number, of which is not known "
+                f"that it scores two classes, for no sigmoid was seen; leave target out to ask about the number "
+                f"itself, or put a sigmoid behind it"
+            )
         if self._target is None:
             return [[int(best)] for best in self._strengths(values).argmax(axis=1)]
         given = _several(self._target)
@@ -57,14 +71,29 @@ class Question:
 
     def seed(self, scores: AxisArray, chosen: Sequence[int]) -> Array:
         """The derivative of the scores asked about with respect to the output."""
-        values = _class_scores(scores)
+        values = self._class_scores(scores)
         seeds = np.zeros(values.shape, np.float32)
-        rows = np.arange(len(values))
-        if values.ndim == 2:
-            seeds[rows, chosen] = self._sign
-        else:
-            seeds[rows, chosen] = self._sign * self._pixels(values, chosen)
+        seeds[np.arange(len(values)), chosen] = 1 if values.ndim == 2 else self._pixels(values, chosen)
+        if values.shape[1] != _class_scores(scores).shape[1]:
+            seeds = seeds[:, 1:] - seeds[:, :1]
         return _as_given(seeds, scores)
+
+    def named(self, target: int) -> str:
+        """What is asked about in words; a single number that is no class is the output."""
+        return "output" if self._is_of_number else named_class(target, self._names)
+
+    def of_each_class(self, kernel: Array, scores: AxisArray) -> Array:
+        """Weights ``(out, in)`` that make scores, those of a single score as of the two classes."""
+        is_of_two = self._class_scores(scores).shape[1] == 2 and len(kernel) == 1
+        return np.concatenate([-kernel, kernel]) if is_of_two else kernel
+
+    def _class_scores(self, scores: AxisArray) -> Array:
+        """Scores as ``(batch, class)`` or ``(batch, class, y, x)``, the one of two classes as those of both."""
+        values = _class_scores(scores)
+        by_sigmoid = isinstance(scores, Scores) and scores.squashed_by == "sigmoid"
+        if values.shape[1] == 1 and (self._is_binary or by_sigmoid):
+            return np.concatenate([-values, values], axis=1)
+        return values
 
     def _strengths(self, values: Array) -> Array:
         """How strongly each class stands out of a sample: its score, that within the mask, or at how many pixels."""
@@ -137,6 +166,14 @@ def _as_given(seeds: Array, scores: AxisArray) -> Array:
     if scores.values.ndim == 4:
         return AxisArray(seeds, ("batch", "channel", "y", "x")).transpose(*scores.axes).values
     return seeds.reshape(scores.values.shape)
+
+
+def leaf_called(network: Network, output: str | None) -> str | None:
+    """The part of a model's output that goes by a name, where the framework has other names than the structure."""
+    if output is None or not hasattr(network.adapter, "output_names"):
+        return output
+    names: Mapping[str, str] = network.adapter.output_names(network.native)
+    return names.get(output, output)
 
 
 def score_of(parts: Mapping[str, Part], leaf: str | None) -> tuple[str, Part]:

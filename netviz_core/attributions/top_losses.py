@@ -21,7 +21,7 @@ from ..words.structure import leaves
 from .cam import activation_map, class_names, input_images
 from .cam_methods import require_method
 from .losses import Verdict, losses_of, verdicts
-from .questions import Question, score_of
+from .questions import Question, leaf_called, score_of
 
 Array = np.ndarray[Any, Any]
 
@@ -81,6 +81,7 @@ class _Held(NamedTuple):
     order: int
     loss: float
     verdict: Verdict
+    is_binary: bool
     inputs: Any
 
 
@@ -113,11 +114,14 @@ def top_losses(
         framework, or a function of output and targets that gives a loss for each sample. By default
         the model's own, where it has one.
     heatmap : bool
-        Lay the class activation map of the predicted class over each image.
+        Lay the class activation map of the predicted class over each image; where it is not one class that
+        is predicted, that of the highest output: of several labels the most probable one, of scores for each
+        pixel the class of most pixels, of a single number that number.
     layer, method
         Of the map, as for `cam`.
     output : str, optional
-        Which part of a structured output has the scores, such as ``"logits"``.
+        Which part of a structured output has the scores, such as ``"logits"``; of targets and losses that are
+        given for each output, those of the same name or place are taken.
     names : sequence of str, optional
         Of the classes; by default those that the model knows.
     progress : bool
@@ -166,24 +170,25 @@ def top_losses(
     data = network.own_examples() if data is None else data
     for number, batch in enumerate(batches_of(data, progress=progress, what="losses")):
         inputs, targets = labelled(batch, number)
-        for place, (value, verdict) in enumerate(_judged(network, inputs, targets, loss, output, names)):
+        reads, judged = _judged(network, inputs, targets, loss, output, names)
+        for place, (value, verdict) in enumerate(judged):
             if verdict.is_right is False:
                 confused[verdict.actual, verdict.prediction] += 1
             rank = math.inf if math.isnan(value) else value
             if len(held) < k or (rank, -count) > held[0][:2]:
                 sample = kept(part(inputs, place, place + 1))
                 push = heapq.heappush if len(held) < k else heapq.heappushpop
-                push(held, _Held(rank, -count, value, verdict, sample))
+                push(held, _Held(rank, -count, value, verdict, reads.startswith("binary"), sample))
             count += 1
     worst = sorted(held, reverse=True, key=lambda entry: entry[:2])
     rows = tuple(_row(network, entry) for entry in worst)
-    images, heat = _pictures(network, worst, heatmap, layer, method, output)
+    images, heat = _pictures(network, worst, heatmap, layer, method, leaf_called(network, output))
     return TopLosses(
-        title=f"prediction / actual / loss / probability · the {len(rows)} worst of {count:,}",
+        title=f"{_told(rows)} · the {len(rows)} worst of {count:,}",
         images=images,
         heat=heat,
         captions=tuple(map(_caption, rows)),
-        value_label="Grad-CAM" if method == "grad-cam" else method,
+        value_label=_label(method, worst),
         rows=rows,
         count=count,
         confusions=tuple((actual, found, times) for (actual, found), times in confused.most_common()),
@@ -201,9 +206,10 @@ def _judged(
     loss: Any,
     output: str | None,
     names: Sequence[str] | None,
-) -> Iterable[tuple[float, Verdict]]:
-    """The loss and the verdict of each sample of a batch."""
-    returned = _scores(network.adapter.run(network.native, inputs), output)
+) -> tuple[str, Iterable[tuple[float, Verdict]]]:
+    """How the loss reads the output, and the loss and the verdict of each sample of a batch."""
+    whole = network.adapter.run(network.native, inputs)
+    returned, targets, loss = _of_output(network, whole, targets, loss, output)
     reading = losses_of(network, loss, returned, targets)
     losses = np.asarray(reading.values, np.float64).reshape(-1)
     if len(losses) != size_of(inputs):
@@ -212,15 +218,43 @@ def _judged(
             f"(in PyTorch and Keras: reduction='none')"
         )
     if not is_array(returned) or isinstance(targets, Mapping):
-        return [(value, Verdict("", "", None)) for value in losses.tolist()]
+        return reading.reads, [(value, Verdict("", "", None)) for value in losses.tolist()]
     scores, wanted = as_numbers(returned).astype(np.float64), as_numbers(targets)
-    return list(zip(losses.tolist(), verdicts(reading.reads, scores, wanted, names), strict=True))
+    return reading.reads, list(
+        zip(losses.tolist(), verdicts(reading.reads, scores, wanted, names), strict=True)
+    )
 
 
-def _scores(returned: Any, output: str | None) -> Any:
-    """The part of what a model returned that its loss is about."""
-    parts = dict(leaves(returned, is_array))
-    return score_of(parts, output)[1] if parts else returned
+def _of_output(
+    network: Network, whole: Any, targets: Any, loss: Any, output: str | None
+) -> tuple[Any, Any, Any]:
+    """The part of what a model returned that is asked for, and the targets and the loss of that part."""
+    parts = dict(leaves(whole, is_array))
+    if not parts:
+        return whole, targets, loss
+    leaf, returned = score_of(parts, leaf_called(network, output))
+    if output is None:
+        return returned, targets, loss
+    place, count = list(parts).index(leaf), len(parts)
+    if loss is None and hasattr(network.adapter, "own_losses"):
+        own = network.adapter.own_losses(network.native)
+        loss = (
+            _belonging(own, output, leaf, place, count) if isinstance(own, (Mapping, list, tuple)) else None
+        )
+    return (
+        returned,
+        _belonging(targets, output, leaf, place, count),
+        _belonging(loss, output, leaf, place, count),
+    )
+
+
+def _belonging(given: Any, name: str, leaf: str, place: int, count: int) -> Any:
+    """What belongs to one output of several, of what was given for each of them by name or in order."""
+    if isinstance(given, Mapping):
+        return next((given[key] for key in (name, leaf) if key in given), given)
+    if isinstance(given, (list, tuple)) and count > 1 and len(given) == count:
+        return given[place]
+    return given
 
 
 def _row(network: Network, entry: _Held) -> LossRow:
@@ -249,32 +283,45 @@ def _caption(row: LossRow) -> str:
     return f"{classes}{row.loss:.2f}{share}"
 
 
+def _told(rows: Sequence[LossRow]) -> str:
+    """What the captions have of each example."""
+    has_names = any(row.prediction or row.actual for row in rows)
+    has_shares = any(row.probability is not None for row in rows)
+    return "prediction / actual / " * has_names + "loss" + " / probability" * has_shares
+
+
+def _label(method: str, worst: Sequence[_Held]) -> str:
+    """What the heat is: of the predicted class, or, where it is not one, of what the model gives most of."""
+    label = "Grad-CAM" if method == "grad-cam" else method
+    is_of_class = any(entry.verdict.predicted is not None for entry in worst)
+    return label if is_of_class else f"{label} of the highest output"
+
+
 def _pictures(
     network: Network,
     worst: Sequence[_Held],
     heatmap: bool,
     layer: str | None,
     method: str,
-    output: str | None,
+    leaf: str | None,
 ) -> tuple[Array | None, Array | None]:
     """The images of the examples, and the maps over them, brought to one size."""
     images = [input_images(network, entry.inputs) for entry in worst]
     if any(image is None for image in images):
         return None, None
-    heats: list[Array] = []
+    pictures = padded([image for image in images if image is not None], 1.0)
+    if not heatmap:
+        return pictures, None
     try:
-        for entry in worst:
-            if heatmap and entry.verdict.speaks is not None:
-                column, sign = entry.verdict.speaks
-                ask = Question(column, None, output, None, sign)
-                view = activation_map(network, entry.inputs, layer, ask, method)
-                if len(view.heat) > 1 or view.images is None:
-                    raise InputError(
-                        f"layer {view.layer!r} does not look at the image shown, or at others too"
-                    )
-                heats.append(view.heat)
+        asked = [Question(entry.verdict.predicted, None, leaf, None, entry.is_binary) for entry in worst]
+        views = [
+            activation_map(network, entry.inputs, layer, ask, method)
+            for entry, ask in zip(worst, asked, strict=True)
+        ]
+        for view in views:
+            if len(view.heat) > 1 or view.images is None:
+                raise InputError(f"layer {view.layer!r} does not look at the image shown, or at others too")
     except NetvizError as error:
         warnings.warn(f"no maps are laid over the images: {error}", stacklevel=3)
-        heats = []
-    pictures = padded([image for image in images if image is not None], 1.0)
-    return pictures, padded(heats, 0.0) if heats else None
+        return pictures, None
+    return pictures, padded([view.heat for view in views], 0.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,8 @@ def batches_of(data: Any, *, progress: bool = False, what: str = "batches") -> I
     Parameters
     ----------
     data : iterable, sequence such as a Keras ``PyDataset``, array, AxisArray, or tuple of arrays
-        Arrays are cut into batches of `DEFAULT_BATCH_SIZE` along their first axis; anything
+        A tuple is inputs and targets as Keras' ``fit`` takes them, each an array or a mapping, list or tuple of
+        arrays. Arrays are cut into batches of `DEFAULT_BATCH_SIZE` along their first axis; anything
         else yields its own batches.
     progress : bool
         Show a bar, if there is a terminal or notebook to show it in.
@@ -48,7 +50,7 @@ def batches_of(data: Any, *, progress: bool = False, what: str = "batches") -> I
 
 
 def _opened(data: Any) -> tuple[Iterator[Any], int | None]:
-    if isinstance(data, tuple) and data and all(map(is_array, data)):
+    if _is_whole(data):
         return _cut(data)
     if is_array(data):
         batches, count = _cut((data,))
@@ -72,12 +74,45 @@ def _length(data: Any) -> int | None:
         return None
 
 
+def _is_whole(data: Any) -> bool:
+    """Whether data is all inputs with all targets and weights, as Keras' ``fit`` takes them, rather than batches.
+
+    Inputs and targets of several parts are mappings, lists or tuples of arrays. Several tuples, or mappings with
+    the same names, are batches; so are lists of other numbers of samples.
+    """
+    if not isinstance(data, tuple) or not data or not all(map(_is_of_arrays, data)):
+        return False
+    if all(map(is_array, data)):
+        return True
+    names = [set(value) for value in data if isinstance(value, Mapping)]
+    return (
+        len(data) in (2, 3)
+        and not all(isinstance(value, tuple) for value in data)
+        and not (len(names) == len(data) and all(name == names[0] for name in names))
+        and (any(map(is_array, data)) or len({size for value in data for size in _sizes(value)}) == 1)
+    )
+
+
+def _is_of_arrays(value: Any) -> bool:
+    inner = list(_inside(value))
+    return is_array(value) or (bool(inner) and all(map(_is_of_arrays, inner)))
+
+
+def _sizes(value: Any) -> Iterator[int]:
+    """How many samples each array has."""
+    if is_array(value):
+        yield size_of(value)
+    for inner in () if is_array(value) else _inside(value):
+        yield from _sizes(inner)
+
+
 def _cut(arrays: tuple[Any, ...]) -> tuple[Iterator[tuple[Any, ...]], int]:
-    counts = {size_of(array) for array in arrays}
+    counts = {size for array in arrays for size in _sizes(array)}
     if len(counts) > 1:
-        shapes = ", ".join(str(tuple(array.shape)) for array in arrays)
+        given = "; ".join(map(structure_of, arrays))
         raise InputError(
-            f"arrays of shapes {shapes} were given as data; they need the same number of samples"
+            f"arrays of {', '.join(map(str, sorted(counts)))} samples were given as data ({given}); they need the "
+            f"same number of samples"
         )
     starts = range(0, counts.pop(), DEFAULT_BATCH_SIZE)
     batches = (tuple(part(array, start, start + DEFAULT_BATCH_SIZE) for array in arrays) for start in starts)
@@ -148,6 +183,21 @@ def inputs_of(batch: Any) -> Any:
     if isinstance(batch, Mapping):
         return {key: value for key, value in batch.items() if key not in _TARGET_NAMES[:2]}
     return batch[0] if isinstance(batch, (tuple, list)) and batch else batch
+
+
+@contextmanager
+def taken_as_pair(x: Any) -> Iterator[None]:
+    """Where two models each get an input, say of a tuple of two what it is taken for, if a model does not take it."""
+    try:
+        yield
+    except (InputError, TypeError) as error:
+        is_of_input = isinstance(error, InputError) or "required positional argument" in str(error)
+        if not (is_of_input and isinstance(x, tuple) and len(x) == 2) or "pair" in str(error):
+            raise
+        raise InputError(
+            f"{error}; a tuple of two is here a pair, (input of a, input of b): give the several inputs of a model "
+            f"as a list or a dict, or as the pair (x, x)"
+        ) from error
 
 
 def structure_of(value: Any) -> str:

@@ -7,7 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import typer
 
+from ..attributions.following import declared_range
+from ..captures.capture import Capture
+from ..models.network import Network
 from ..words.arrays import AxisArray, images
 from ..words.errors import FileFormatError, InputError
 
@@ -54,6 +58,21 @@ def read_input(path: Path | None, axes: str | None = None) -> Any:
             "--axes names the axes of an array in a .npy or .npz file; those of an image are known"
         )
     return images(_read_image(path))
+
+
+def as_expected(model: Network | Capture, x: Any, path: Path | None) -> Any:
+    """An image in the range that the model takes, where it says which; anything else as it is.
+
+    A Keras model that begins with ``Rescaling(1 / 255)`` is given 0 … 255.
+    """
+    is_image = path is not None and path.suffix.lower() not in _ARRAY_SUFFIXES
+    if not (is_image and isinstance(x, AxisArray) and isinstance(model, Network)):
+        return x
+    low, high = declared_range(model, x) or (0.0, 1.0)
+    if (low, high) == (0.0, 1.0):
+        return x
+    typer.echo(f"the image is given as {low:g} … {high:g}, which the model brings to its own scale", err=True)
+    return AxisArray(x.values * np.float32(high - low) + np.float32(low), x.axes)
 
 
 def _read_arrays(path: Path) -> dict[str, np.ndarray[Any, Any]]:

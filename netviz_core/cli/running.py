@@ -11,7 +11,7 @@ from typing import Any
 from ..captures.capture import Capture
 from ..models.network import Network
 from ..words.errors import CaptureError, NetvizError
-from .inputs import read_input
+from .inputs import as_expected, read_input
 from .messages import described
 from .models import open_model
 
@@ -22,7 +22,7 @@ def running(model: str, data: Path | None, axes: str | None, trust: bool) -> Ite
     x = read_input(data, axes)
     network = open_model(model, trust=trust)
     with failures_located(network):
-        yield network, x
+        yield network, as_expected(network, x, data)
 
 
 @contextmanager

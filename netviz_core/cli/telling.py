@@ -12,7 +12,7 @@ from ..measures.health import health
 from ..summaries.summary import summary
 from ..words.errors import BackendLoadError, InputError
 from . import options
-from .inputs import read_input
+from .inputs import as_expected, read_input
 from .messages import in_options
 from .models import open_model, open_model_or_capture
 from .outputs import REPORTS, check_output, save
@@ -86,9 +86,11 @@ def compare_models(
     if input_of_b is not None and data is None:
         raise InputError("--input-b says what b sees; say with --input what a sees")
     x = read_input(data, axes)
-    both = x if input_of_b is None else (x, read_input(input_of_b, axes))
+    for_b = x if input_of_b is None else read_input(input_of_b, axes)
     model_a, model_b = open_model_or_capture(a, trust=trust), open_model_or_capture(b, trust=trust)
     with failures_located(model_a, model_b):
+        given = as_expected(model_a, x, data), as_expected(model_b, for_b, input_of_b or data)
+        both = x if given[0] is given[1] else given
         found = compare(model_a, model_b, both, mapping or None, tolerance=tolerance)
     typer.echo(str(found))
     for path in outputs:

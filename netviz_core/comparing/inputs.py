@@ -37,7 +37,7 @@ def _of_pair(models: Any, given: tuple[Any, Any], x: Any, max_bytes: int) -> tup
     """Both sides, with one of a pair of inputs each; or with both, where neither model takes one alone."""
     try:
         return _run(models, given, max_bytes)
-    except InputError as error:
+    except (InputError, TypeError) as error:  # a TypeError from a call that takes two and was given one
         try:
             return _run(models, (x, x), max_bytes)
         except Exception:

@@ -99,10 +99,9 @@ class _Builder:
         kind = OPERATIONS.get(word, "other")
         if kind == "merge" and len(call.inputs) < 2:
             kind = "other"
-        prefix = f"{call.path}/" if call.path else ""
-        self._connect(
-            _formed(self._free_id(prefix + word), call.path, kind, word, call.path, call.outputs), call
-        )
+        wanted = call.key or f"{call.path}/{word}".lstrip("/")
+        id = call.key if call.key and call.key not in self._nodes else self._free_id(wanted)
+        self._connect(_formed(id, call.key or call.path, kind, word, call.path, call.outputs), call)
 
     def _add_layer(self, call: TracedCall) -> None:
         layer = self._layers[call.path]

@@ -10,6 +10,7 @@ import numpy as np
 from ..captures.batches import batches_of, inputs_of, labelled, size_of
 from ..models.network import Network, wrap
 from ..words.errors import InputError, UnsupportedError
+from ..words.observations import Coverage
 from ..words.protocols import LayerSelection
 from .health_findings import Trouble, blamed, root_mean, row_of, with_gradients_judged
 from .health_pass import Samples, Seen, look, look_back
@@ -88,10 +89,11 @@ def health(
         )
     seen: dict[str, Seen] = {}
     at_output: list[float] = []
+    coverage: dict[str, Coverage] = {}
     samples, trouble = Samples(), Trouble(network)
     for inputs, wanted in _batches(network, x, data, targets, loss, progress):
         samples.count += size_of(inputs)
-        trouble.look_at(look(network, inputs, seen, chosen, samples))
+        trouble.look_at(look(network, inputs, seen, chosen, samples, coverage))
         if loss is not None:
             at_output += look_back(network, inputs, wanted, loss, output, seen, chosen)
     if not samples.count:
@@ -103,8 +105,15 @@ def health(
         rows = with_gradients_judged(network, rows, root_mean(at_output), limits)
     if trouble.made_by is not None:
         rows = [blamed(row, trouble) for row in rows]
+    coverage = {
+        path: entry
+        for path, entry in coverage.items()
+        if path in chosen and (path in seen or known[path].kind != "container")
+    }
+    unseen = sum(entry.status != "captured" for entry in coverage.values())
     return Health(
-        title=f"health · {len(rows)} layers, {samples.count:,} samples",
+        title=f"health · {len(rows)} layers, {samples.count:,} samples"
+        + f" · {unseen} not seen" * bool(unseen),
         layers=tuple(row.path for row in rows),
         measures=MEASURES,
         values=np.array([_measured(row) for row in rows], np.float64).reshape(-1, len(MEASURES)),
@@ -114,6 +123,7 @@ def health(
         cause=trouble.cause,
         sample_count=samples.count,
         thresholds=limits,
+        coverage=coverage,
     )
 
 

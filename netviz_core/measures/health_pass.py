@@ -14,6 +14,7 @@ from ..captures.batches import as_numbers
 from ..captures.recorder import Recorder
 from ..models.network import Network
 from ..words.arrays import Activation, AxisArray, count_nonfinite
+from ..words.observations import Coverage
 from ..words.protocols import Layer
 from .channel_statistics import ChannelStatistics
 from .reductions import by_channel
@@ -108,7 +109,12 @@ class Samples:
 
 
 def look(
-    network: Network, inputs: Any, seen: dict[str, Seen], chosen: set[str], samples: Samples
+    network: Network,
+    inputs: Any,
+    seen: dict[str, Seen],
+    chosen: set[str],
+    samples: Samples,
+    coverage: dict[str, Coverage],
 ) -> list[Event]:
     """Make one pass, and note everything that layers were given and returned."""
     events: list[Event] = []
@@ -135,7 +141,11 @@ def look(
         return 0.0
 
     given = Recorder(layers.values(), reduce=note_given)
-    network.adapter.run(network.native, inputs, Recorder(layers.values(), reduce=note_returned, given=given))
+    returned = Recorder(layers.values(), reduce=note_returned, given=given)
+    network.adapter.run(network.native, inputs, returned)
+    for path, entry in returned.coverage().items():
+        if path not in coverage or entry.status == "captured":
+            coverage[path] = entry
     return events
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from ..views.measures import LayerMeasures
+from ..words.observations import Coverage
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,8 @@ class Health(LayerMeasures):
     sample_count : int
         How many samples were seen.
     thresholds : Thresholds
+    coverage : mapping from str to Coverage
+        For every layer asked for, whether it was seen, and if not, why; nothing is said of how such a layer is.
     """
 
     rows: tuple[HealthRow, ...]
@@ -102,10 +106,11 @@ class Health(LayerMeasures):
     cause: str
     sample_count: int
     thresholds: Thresholds
+    coverage: Mapping[str, Coverage] = field(default_factory=dict)
 
     @property
     def is_healthy(self) -> bool:
-        """Whether no layer has an alarm."""
+        """Whether no layer that was seen has an alarm."""
         return not self.alarms and not self.cause
 
     @property
@@ -116,4 +121,13 @@ class Health(LayerMeasures):
     def __str__(self) -> str:
         lines = [self.cause] if self.cause else []
         lines += [f"{row.path or 'output'}: {row.reason}" for row in self.rows if row.status != "ok"]
-        return "\n".join(lines) or f"{len(self.rows)} layers are healthy, over {self.sample_count:,} samples"
+        healthy = f"{len(self.rows)} layers are healthy, over {self.sample_count:,} samples"
+        return "\n".join([*(lines or [healthy]), *self._unseen()])
+
+    def _unseen(self) -> list[str]:
+        """The layers that were not seen, those of one reason together."""
+        by_reason: dict[str, list[str]] = {}
+        for path, entry in self.coverage.items():
+            if entry.status != "captured":
+                by_reason.setdefault(entry.reason, []).append(path)
+        return [f"not seen: {', '.join(paths)}: {reason}" for reason, paths in by_reason.items()]

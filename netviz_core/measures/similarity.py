@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import zip_longest
 from typing import Any
 
-from ..captures.batches import batches_of, inputs_of, kept
+from ..captures.batches import batches_of, inputs_of, kept, taken_as_pair
 from ..models.network import Network
 from ..words.errors import InputError
 from ..words.protocols import LayerSelection
@@ -91,8 +91,11 @@ def similarity(
             raise InputError(
                 f"batch {number - 1} has {said_samples(too_few)}; each but the last needs at least {LEAST_SAMPLES}"
             )
-        found_a = side_a.look(given_a if is_same else kept(given_a))  # a model may write to what it is given
-        found_b = found_a if is_same and given_a is given_b else side_b.look(given_b)
+        with taken_as_pair(x):
+            found_a = side_a.look(
+                given_a if is_same else kept(given_a)
+            )  # a model may write to what it is given
+            found_b = found_a if is_same and given_a is given_b else side_b.look(given_b)
         count = _agreed(side_a.samples(found_a), side_b.samples(found_b))
         if count < LEAST_SAMPLES:
             too_few = count

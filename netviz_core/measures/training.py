@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -65,11 +66,22 @@ class TrainingHistory:
         """The optimizer's steps at which there was a look, counted from 0."""
         self.unreadable: dict[tuple[str, str], str] = {}
         """Why some weights could not be read, by path and name."""
+        self.missing: dict[str, str] = {}
+        """The quantities of which nothing could be seen, each with its reason."""
         self._rows: dict[tuple[str, str, str], dict[int, LayerStatistics]] = {}
 
-    def add(self, step: int, moments: Mapping[tuple[str, str, str], LayerStatistics]) -> None:
-        """Note what was seen at one step, by quantity, path and weight name (empty for activations)."""
+    def add(
+        self,
+        step: int,
+        moments: Mapping[tuple[str, str, str], LayerStatistics],
+        missing: Mapping[str, str] | None = None,
+    ) -> None:
+        """Note what was seen at one step, by quantity, path and weight name (empty for activations), and what not."""
         self.steps.append(step)
+        for quantity, reason in (missing or {}).items():
+            if quantity not in self.missing:
+                self.missing[quantity] = reason
+                warnings.warn(f"no {quantity} can be noted: {reason}", stacklevel=4)
         for key, seen in moments.items():
             self._rows.setdefault(key, {})[step] = seen
 
@@ -97,8 +109,8 @@ class TrainingHistory:
             why = self.unreadable.get((layer, key[2]), "")
             seen = sorted(" ".join(filter(None, (q, w))) for q, path, w in self._rows if path == layer)
             raise InputError(
-                f"nothing was seen of the {' '.join(filter(None, (quantity, key[2])))} of layer {layer!r}"
-                f"{f' ({why})' if why else ''}; seen were: {', '.join(seen) or 'nothing so far'}"
+                f"nothing was seen of the {' '.join(filter(None, (quantity, key[2])))} of layer {layer!r}; "
+                f"{why or self.missing.get(quantity) or 'seen were: ' + (', '.join(seen) or 'nothing so far')}"
             )
         return dict(self._rows[key])
 
@@ -157,7 +169,7 @@ class TrainingHistory:
         if not rows:
             raise InputError(
                 f"no {of}{f' of a {name}' if name else ''} has been seen after {len(self.steps)} looks; "
-                f"train first, or ask for another quantity or weight"
+                f"{self.missing.get(of) or 'train first, or ask for another quantity or weight'}"
             )
         if measure == _RATIO:
             values = np.stack([self._ratio(layer, weight) for layer in rows])
@@ -211,7 +223,12 @@ class TrainingHistory:
         OSError
             If it cannot be written; a file that was there stays as it was.
         """
-        header = {"layers": self.layers, "steps": self.steps, "keys": list(self._rows)}
+        header = {
+            "layers": self.layers,
+            "steps": self.steps,
+            "keys": list(self._rows),
+            "missing": self.missing,
+        }
         arrays = (
             np.stack([np.concatenate([[step], seen.pack()]) for step, seen in row.items()])
             for row in self._rows.values()
@@ -243,6 +260,7 @@ def load_history(path: str | Path) -> TrainingHistory:
     with loaded_arrays(path, "training history") as (header, arrays):
         history = TrainingHistory(header["layers"])
         history.steps = header["steps"]
+        history.missing = header.get("missing", {})
         for key, rows in zip(header["keys"], arrays, strict=True):
             history._rows[tuple(key)] = {int(row[0]): LayerStatistics.unpack(row[1:]) for row in rows}
     return history
@@ -306,7 +324,14 @@ class TrainingWatch:
         """Count a step that was not looked at."""
         self._step += 1
 
-    def add(self, step: int, activations: Capture, gradients: Iterable[tuple[str, str, Array]] = ()) -> None:
+    def add(
+        self,
+        step: int,
+        activations: Capture,
+        gradients: Iterable[tuple[str, str, Array]] = (),
+        *,
+        missing: Mapping[str, str] | None = None,
+    ) -> None:
         """Note what one step showed.
 
         Parameters
@@ -315,6 +340,8 @@ class TrainingWatch:
         activations : Capture
             Made with `reduce`.
         gradients : iterable of (path, weight name, numpy.ndarray)
+        missing : mapping from str to str, optional
+            Quantities of which nothing can be seen, and why.
         """
         moments: dict[tuple[str, str, str], LayerStatistics] = {}
         for activation in activations.values():
@@ -329,7 +356,7 @@ class TrainingWatch:
         for path, name, gradient in gradients:
             if path in watched:
                 moments["gradient", path, name] = _looked_at(gradient)
-        self.history.add(step, moments)
+        self.history.add(step, moments, missing)
 
     def close(self) -> None:
         """Stop listening; a step that was begun is forgotten."""

@@ -40,13 +40,25 @@ class Overlays(View):
     value_label: str
 
 
-def displayed(images: AxisArray) -> Array:
+def displayed(images: AxisArray, declared: tuple[float, float] | None = None) -> Array:
     """Bring a batch of images to ``(batch, y, x, 3)`` in [0, 1], as they are to be shown.
 
-    Integers are taken for 0 … 255. Floats are taken as they are if they lie in [0, 1], and for
-    0 … 255 if they lie in there and go beyond 1. Anything else was normalised in a way that is
-    not known: then each image is stretched from its lowest to its highest value.
-    One channel is shown grey, of more than three the first three.
+    Parameters
+    ----------
+    images : AxisArray
+        One channel is shown grey, of more than three the first three.
+    declared : (float, float), optional
+        The range from black to white, where the model itself says which it expects. Else it is that of the dtype
+        (0 … 255 of ``uint8``), or the one of 0 … 1, 0 … 255 and, of integers, 0 … 65535 that the values fill:
+        nearly all lie in it and reach beyond a fourth of it. What goes a little beyond is black or white. Anything
+        else was normalised in a way that is not known: then each image is stretched from its lowest to its
+        highest value.
+
+    Examples
+    --------
+    >>> bright = AxisArray(np.array([[[0.0, 0.51, 1.02]]]), ("batch", "y", "x"))
+    >>> displayed(bright)[0, 0, :, 0].round(2).tolist()
+    [0.0, 0.51, 1.0]
     """
     if not {"y", "x"} <= set(images.axes) or not set(images.axes) <= {"batch", "y", "x", "channel"}:
         raise AxisError(f"the axes {', '.join(images.axes)} are not those of images: batch, y, x and channel")
@@ -54,18 +66,35 @@ def displayed(images: AxisArray) -> Array:
         if axis not in images.axes:
             images = AxisArray(images.values[np.newaxis], (axis, *images.axes))
     values = images.transpose("batch", "y", "x", "channel").values
-    from_integers = values.dtype.kind in "iub"
-    is_boolean = values.dtype.kind == "b"
+    dtype = values.dtype
     values = values[..., :3] if values.shape[-1] >= 3 else np.repeat(values[..., :1], 3, axis=-1)
     shown: Array = np.nan_to_num(values.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
-    low, high = (float(shown.min()), float(shown.max())) if shown.size else (0.0, 1.0)
-    if low >= 0 and high <= 255 and ((from_integers and not is_boolean) or high > 1):
-        return shown / 255
-    if low >= 0 and high <= 1:
-        return shown
+    limits = declared or _range(shown, dtype)
+    if limits is not None:
+        low, high = limits
+        return np.asarray(np.clip((shown - np.float32(low)) / np.float32(high - low), 0, 1))
     lowest, highest = (bound(shown, axis=(1, 2, 3), keepdims=True) for bound in (np.min, np.max))
     stretched: Array = (shown - lowest) / np.maximum(highest - lowest, np.finfo(np.float32).tiny)
     return stretched
+
+
+_NEARLY_ALL = 0.99
+_MARGIN = 0.25
+"""How far beyond a range the few others may lie, as a share of it: an enlarged picture overshoots."""
+
+
+def _range(values: Array, dtype: np.dtype[Any]) -> tuple[float, float] | None:
+    """The range that an image's values fill, as their dtype and all of them tell it."""
+    if dtype.kind == "b" or dtype == np.uint8 or not values.any():
+        return 0.0, 255.0 if dtype == np.uint8 else 1.0
+    present = values[values != 0]  # what is black lies in each of them
+    for top in (1.0, 255.0) if dtype.kind == "f" else (255.0, 65535.0):
+        share = np.mean((present >= 0) & (present <= top))
+        beyond = max(-float(present.min()), float(present.max()) - top) / top
+        is_filled = top == 1.0 or np.quantile(present, _NEARLY_ALL) > top / 4
+        if (share == 1 or (share >= 0.9 and beyond <= _MARGIN)) and is_filled:
+            return 0.0, top
+    return None
 
 
 def resized(maps: Array, height: int, width: int) -> Array:

@@ -183,6 +183,21 @@ class AxisArray:
         return f"<{type(self).__name__} {self._summary()}>"
 
 
+@dataclass(frozen=True, eq=False)
+class Scores(AxisArray):
+    """The scores behind a part of a model's output, of which a softmax or sigmoid made probabilities.
+
+    Parameters
+    ----------
+    values, axes
+        As for `AxisArray`.
+    squashed_by : {"softmax", "sigmoid"}
+        What they went into.
+    """
+
+    squashed_by: str
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Activation(AxisArray):
     """What one layer returned, at the moment it returned it.

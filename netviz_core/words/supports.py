@@ -117,6 +117,23 @@ class SupportsGradients(Protocol):
         """
 
 
+class SupportsImageRange(Protocol):
+    """Opt-in: a backend whose models may say which range of images they take."""
+
+    def image_range(self, model: Any, inputs: Any) -> tuple[float, float] | None:
+        """The values of black and white, told from what the model's first layers do to them; None if they do not."""
+
+
+class SupportsOutputs(Protocol):
+    """Opt-in: a backend whose framework has names of its own for a model's outputs, and a loss for each."""
+
+    def output_names(self, model: Any) -> Mapping[str, str]:
+        """The parts of what the model returns, as leaves, by these names; none for a model without."""
+
+    def own_losses(self, model: Any) -> Any:
+        """The loss that the model has, a mapping or sequence of one for each output, or None."""
+
+
 class SupportsInputForms(Protocol):
     """Opt-in: a backend that can make an input of a given form, for those who have no data at hand."""
 
@@ -207,13 +224,15 @@ class TracedCall(NamedTuple):
     ``path`` is the layer's own, or that of the innermost layer in which an operation ran.
     ``operation`` is empty for a layer that has no layers within: what it does inside is not told. Else it
     is one word of the vocabulary that all backends share (`netviz_core.words.operations.OPERATIONS`), or the
-    framework's own name where there is none.
+    framework's own name where there is none. ``key`` is the path of an operation that the framework has among the
+    layers, as Keras those of a functional graph: under it a capture has its values, and so it is called in a graph.
     """
 
     path: str
     operation: str
     inputs: tuple[TensorForm, ...]
     outputs: tuple[TensorForm, ...]
+    key: str = ""
 
 
 class SupportsGraph(Protocol):

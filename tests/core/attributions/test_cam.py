@@ -264,3 +264,35 @@ def test_a_map_that_is_not_finite_is_not_passed_off_as_cold(images):
     heat = nv.cam(example_model(), images, target=3).heat
     assert np.isnan(heat[1]).all()
     assert np.isfinite(heat[[0, 2]]).all()
+
+
+DIGIT = np.linspace(0, 1, 12).reshape(1, 3, 4)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        DIGIT,
+        DIGIT * 1.02,
+        DIGIT * 1.02 - 0.01,
+        DIGIT * 16,
+        DIGIT * 2 - 1,
+        DIGIT * 255,
+        (DIGIT * 255).astype("uint8"),
+        (DIGIT * 255).astype("int64"),
+        (DIGIT * 16).round().astype("int32"),
+        (DIGIT * 65535).astype("uint16"),
+        (DIGIT * 4095).astype("uint16"),
+    ],
+    ids="unit bright overshooting sixteen signed byte uint8 int64 few-levels uint16 twelve-bits".split(),
+)
+def test_pictures_of_any_range_are_seen(values):
+    shown = displayed(nv.AxisArray(values, ("batch", "y", "x")))[0, ..., 0]
+    np.testing.assert_allclose(shown, DIGIT[0], atol=0.05)
+
+
+def test_one_bright_pixel_does_not_make_all_others_black():
+    values = np.random.default_rng(0).random((1, 20, 20))
+    values[0, 0, 0] = 1.2
+    shown = displayed(nv.AxisArray(values, ("batch", "y", "x")))[0, ..., 0]
+    np.testing.assert_allclose(shown, np.minimum(values[0], 1), atol=1e-6)

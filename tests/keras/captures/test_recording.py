@@ -194,3 +194,18 @@ def test_losses_of_the_users_last_call_stay():
     nv.capture(model, 2 * x)
     assert [float(keras.ops.convert_to_numpy(loss)) for loss in model.losses] == before
     assert len(before) == 1
+
+
+def test_a_key_does_not_depend_on_how_a_layer_was_looked_at():
+    image = keras.Input((4,))
+    (only,) = keras.ops.split(L.Dense(2, name="fc")(image), 1, axis=1)
+    model = keras.Model(image, L.ReLU(name="act")(only))
+    x = array(2, 4)
+    captured = nv.capture(model, x)
+    with nv.recording(model) as recorded:
+        model(x)
+    assert {key for key in captured if key} == {key for key in recorded if key}
+
+
+def test_the_advice_in_a_traced_pass_helps_on_the_engine_at_hand():
+    assert ("run_eagerly=True" in TRACED) == (ENGINE != "jax")

@@ -75,7 +75,7 @@ def test_a_call_with_several_arguments() -> None:
     [
         (array(2, 9, 8, 1), r"shape \(2, 9, 8, 1\) was given.*'image' of shape \(any, 8, 8, 1\)"),
         (array(2, 8), r"shape \(2, 8\) was given"),
-        ("a string", "type str was given"),
+        ("a string", "'a string' was given as input"),
         ((array(2, 8, 8, 1), array(1)), "2 inputs were given; the model takes 1"),
     ],
 )

@@ -236,3 +236,16 @@ def test_shapes_are_those_of_a_pass() -> None:
         activation = captured[call.path]
         form = dict(zip(call.outputs[0].axes, call.outputs[0].shape, strict=True))
         assert form == dict(activation.sizes)
+
+
+def test_an_operation_has_one_name_in_the_graph_and_the_capture():
+    image = keras.Input((8, 8, 3))
+    y = keras.ops.relu(L.Conv2D(4, 3, name="conv")(image))
+    model = keras.Model(image, keras.ops.mean(keras.ops.relu(y + 1.0), (1, 2)))
+    x = array(1, 8, 8, 3)
+    captured = nv.capture(model, x)
+    nodes = [node for node in nv.graph(model, x).nodes if node.kind != "input" and node.id != "output"]
+    assert len(nodes) == 5
+    for node in nodes:
+        assert captured[node.id].shape[0] == 1
+        assert node.path == node.id

@@ -10,6 +10,7 @@ import pytest
 
 import netviz_core as nv
 from netviz_core.measures.layer_statistics import LayerStatistics
+from netviz_core.measures.training import load_history
 from netviz_keras import NetvizCallback
 
 from ..conftest import ENGINE, L, array, native
@@ -87,7 +88,7 @@ def canonical_gradients(model: keras.Model, x: Any, y: Any, **kwargs: Any) -> di
     watching = NetvizCallback(x, y, **kwargs)
     watching.set_model(model)
     watching.on_train_begin()
-    watching._watch.add = lambda step, seen, gradients: found.update(
+    watching._watch.add = lambda step, seen, gradients, **missing: found.update(
         {(path, name): gradient for path, name, gradient in gradients}
     )
     watching.on_train_batch_begin(0)
@@ -187,3 +188,82 @@ def test_the_models_own_error_passes() -> None:
     with pytest.raises(nv.InputError, match="the model takes"):
         fit(model, NetvizCallback(array(2, 3), Y[:2]))
     assert keras.Layer.__call__ is original
+
+
+class OwnStep(keras.Model):
+    """Takes its loss within its own step, as an autoencoder or a network of two players does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder, self.decoder = L.Dense(4, name="encoder"), L.Dense(6, name="decoder")
+
+    def call(self, x: Any) -> Any:
+        return self.decoder(self.encoder(x))
+
+    def train_step(self, *given: Any) -> Any:
+        return {"loss": 0.0} if ENGINE != "jax" else ({"loss": 0.0}, given[0])
+
+
+class TwoPlayers(OwnStep):
+    """Has no call."""
+
+    def call(self, x: Any) -> Any:
+        raise NotImplementedError
+
+
+def test_without_a_loss_all_but_gradients_are_noted():
+    x = array(8, 6)
+    model = OwnStep()
+    model(x)
+    model.compile("sgd")
+    watching = NetvizCallback(x, every=1)
+    watching.set_model(model)
+    watching.on_train_begin()
+    with pytest.warns(UserWarning, match="no gradient can be noted: the model takes its loss within its own"):
+        watching.on_train_batch_begin(0)
+    assert watching.history.series("activation", "encoder", measure="std") == pytest.approx(
+        [native(model.encoder(x)).std()], rel=1e-4
+    )
+    with pytest.raises(nv.InputError, match="compiled without one"):
+        watching.history.heatmap("gradient_to_weight")
+
+
+def test_without_a_call_the_weights_are_noted(tmp_path):
+    model = TwoPlayers()
+    model.encoder.build((None, 6))
+    model.compile("sgd")
+    watching = NetvizCallback(array(8, 6), every=1)
+    watching.set_model(model)
+    watching.on_train_begin()
+    with pytest.warns(UserWarning, match="the model has no call of its own"):
+        watching.on_train_batch_begin(0)
+    assert np.isfinite(watching.history.series("weight", "encoder")).all()
+    watching.history.save(tmp_path / "history.npz")
+    assert set(load_history(tmp_path / "history.npz").missing) == {"activation", "gradient"}
+
+
+class Lazy(keras.Model):
+    """Is built by ``fit``, and makes a layer only then."""
+
+    def build(self, shape: Any) -> None:
+        self.a, self.b = L.Dense(4, name="a"), L.Dense(1, name="b")
+        self.a.build(shape)
+        self.b.build((None, 4))
+
+    def call(self, x: Any) -> Any:
+        return self.b(self.a(x))
+
+
+def test_the_first_look_at_a_model_that_fit_builds_sees_gradients_and_changes_nothing():
+    x, y = array(8, 6), array(8, 1)
+    trained = []
+    watching = NetvizCallback(x, y, every=1)
+    for callbacks in ([], [watching]):
+        keras.utils.set_random_seed(1)
+        model = Lazy()
+        model.compile("sgd", "mse")
+        model.fit(x, y, batch_size=4, epochs=1, verbose=0, callbacks=callbacks)
+        trained.append(model.get_weights())
+    assert np.isfinite(watching.history.heatmap("gradient_to_weight").values).all()
+    for with_, without in zip(*trained, strict=True):
+        np.testing.assert_array_equal(with_, without)

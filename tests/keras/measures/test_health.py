@@ -355,3 +355,15 @@ def test_an_image_keeps_its_axes() -> None:
     assert {key: given[key].axes for key in given} == {
         "#0": ("batch", "channel", "y", "x"), "conv1#0": ("batch", "channel", "y", "x")
     }  # fmt: skip
+
+
+def test_a_layer_that_was_not_seen_is_not_called_healthy():
+    inner = L.Dense(4, name="inner")
+    model = keras.Sequential(
+        [keras.Input((3, 5)), L.TimeDistributed(inner, name="steps"), L.Dense(2, name="fc")]
+    )
+    found = nv.health(model, array(40, 3, 5))
+    assert found.coverage["steps/inner"].status != "captured"
+    assert found.coverage["fc"].status == "captured"
+    assert "not seen: steps/inner: its wrapper applies it to each time step" in str(found)
+    assert found.title.endswith("1 not seen")

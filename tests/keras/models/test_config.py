@@ -107,3 +107,22 @@ def test_only_plain_values() -> None:
 
     for layer in nv.wrap(small_cnn()).layers.values():
         assert all(plain(value) for value in layer.config.values())
+
+
+class Cube:
+    """An activation that is an object; Keras could not save it."""
+
+    def __call__(self, x: Any) -> Any:
+        return x**3
+
+
+@pytest.mark.parametrize(
+    ("activation", "name"), [(Cube(), "Cube"), (lambda x: x * 2, "<lambda>"), ("relu", "relu")]
+)
+def test_an_activation_has_whatever_name_it_has(activation, name):
+    model = keras.Sequential([keras.Input((5,)), L.Dense(4, activation=activation, name="a")])
+    x = array(3, 5)
+    assert nv.wrap(model)["a"].config["activation"] == name
+    np.testing.assert_allclose(nv.capture(model, x)["a"].values, native(model(x)), rtol=1e-5)
+    for question in (nv.summary, nv.graph, nv.health):
+        question(model, x)
