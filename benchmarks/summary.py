@@ -15,7 +15,7 @@ import torchinfo
 from torchvision_models import models
 from turns import in_turns
 
-from netviz_core.summaries.rows import summary
+from netviz_core.summaries.summary import summary
 
 
 def main() -> None:

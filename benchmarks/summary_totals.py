@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from netviz_core.summaries.rows import summary
+from netviz_core.summaries.summary import summary
 
 Built = tuple[str, Any, int]
 """A model's name, the model, and the framework's own number of parameters."""

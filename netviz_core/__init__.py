@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .attributions.cam import CamOverlay, cam
     from .attributions.top_losses import TopLosses, top_losses
     from .captures.capture import Capture, capture, recording
-    from .captures.files import load_capture
+    from .captures.saved import load_capture
     from .comparing.compared import compare
     from .comparing.telling.view import Comparison
     from .graphs.data_flow import graph
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         register_backend,
         register_renderer,
     )
-    from .summaries.rows import Summary, summary
+    from .summaries.summary import Summary, summary
     from .views.heatmap import Heatmap, heatmap
     from .views.histogram import Histogram, HistogramRows, histogram, histograms
     from .views.side_by_side import SideBySide, side_by_side
@@ -126,7 +126,7 @@ _HOMES = {
     "attributions.cam": "CamOverlay cam",
     "attributions.top_losses": "TopLosses top_losses",
     "captures.capture": "Capture capture recording",
-    "captures.files": "load_capture",
+    "captures.saved": "load_capture",
     "comparing.compared": "compare",
     "comparing.telling.view": "Comparison",
     "graphs.data_flow": "graph",
@@ -138,7 +138,7 @@ _HOMES = {
     "models.transfer": "WeightTransfer copy_weights",
     "plugins": "get_backend get_renderer list_backends list_renderers refresh_backends refresh_renderers "
     "register_backend register_renderer",
-    "summaries.rows": "Summary summary",
+    "summaries.summary": "Summary summary",
     "views.heatmap": "Heatmap heatmap",
     "views.histogram": "Histogram HistogramRows histogram histograms",
     "views.side_by_side": "SideBySide side_by_side",

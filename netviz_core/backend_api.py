@@ -30,6 +30,7 @@ from .words.errors import (
     as_integer,
     nearest,
 )
+from .words.given import shown
 from .words.observations import Coverage, HeldValue, Observation, Ready, blank
 from .words.operations import OPERATIONS, OUTPUT, word_for
 from .words.protocols import KINDS, Backend, Layer, LayerSelection, RecorderLike, WeightTensor
@@ -123,6 +124,7 @@ __all__ = [
     "positional_layout",
     "register_backend",
     "replaced",
+    "shown",
     "widened",
     "word_for",
 ]

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import numpy as np
 
 from .words.errors import BackendConflictError, BackendLoadError, InputError, UnknownModelError, nearest
+from .words.given import shown
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -126,7 +127,7 @@ class Registry:
             The plugin, its class, or ``"module:attribute"``, which is imported only when needed.
         """
         if not isinstance(name, str) or not name:
-            raise InputError(f"a {self.noun} cannot be called {name!r}; give its name as a string")
+            raise InputError(f"a {self.noun} cannot be called {shown(name)}; give its name as a string")
         if isinstance(target, str):
             module, separator, attribute = target.partition(":")
             if not (module and separator and attribute):
@@ -160,6 +161,8 @@ class Registry:
         BackendLoadError
             If it cannot be imported, or lacks what every plugin must have.
         """
+        if not isinstance(name, str):
+            raise self._unknown(name)
         if name in self._loaded:
             return self._loaded[name]
         if name in self._failed:
@@ -186,14 +189,16 @@ class Registry:
             self._discovered = found
         return self._discovered
 
+    def _unknown(self, name: object) -> InputError:
+        known = nearest(str(name), self.names()) or "none is installed"
+        return InputError(f"there is no {self.noun} {shown(name)}; {known}")
+
     def _source(self, name: str) -> _Source:
         if name in self._registered:
             return self._registered[name]
         claims = self._discover().get(name, [])
         if not claims:
-            raise InputError(
-                f"there is no {self.noun} {name!r}; {nearest(name, self.names()) or 'none is installed'}"
-            )
+            raise self._unknown(name)
         if len(claims) > 1:
             raise BackendConflictError(
                 f"the {self.noun} {name!r} is claimed by {' and by '.join(c.origin for c in claims)}; "
@@ -231,6 +236,8 @@ class Registry:
         except BackendConflictError as conflict:
             return PluginStatus(name, "broken", reason=str(conflict))
         described = (source.origin, source.target)
+        if not isinstance(name, str):
+            raise self._unknown(name)
         if name in self._loaded:
             return PluginStatus(name, "loaded", *described)
         failure = self._failed.get(name)

@@ -10,11 +10,13 @@ arrays and words, whose fields its docstring describes. A renderer never sees a 
 from .attributions.attention import AttentionMaps
 from .attributions.cam import CamOverlay
 from .attributions.top_losses import LossRow, TopLosses
-from .comparing.telling.view import Comparison, LayerPair
+from .comparing.telling.findings import LayerPair
+from .comparing.telling.view import Comparison
 from .comparing.telling.view_details import HistogramPair
 from .graphs.export import sizes
 from .graphs.folding import foldings
-from .graphs.view import Graph, GraphEdge, GraphGroup, GraphNode
+from .graphs.parts import GraphEdge, GraphGroup, GraphNode
+from .graphs.view import Graph
 from .measures.similarity import SimilarityMatrix
 from .views.base import View
 from .views.heatmap import Heatmap

@@ -8,7 +8,8 @@ import numpy as np
 
 from netviz_core.comparing.explaining.causes import Cause
 from netviz_core.comparing.judging.difference import Difference
-from netviz_core.comparing.telling.view import Comparison, LayerPair
+from netviz_core.comparing.telling.findings import LayerPair
+from netviz_core.comparing.telling.view import Comparison
 from netviz_core.words.arrays import AxisArray
 
 MAPS = ("batch", "channel", "y", "x")
@@ -22,14 +23,14 @@ def difference(error: float, tolerance: float = 1e-4) -> Difference:
 
 
 def pair(path_a: str, path_b: str = "", error: float = 1e-7, given: float = 1e-7, **other: Any) -> LayerPair:
-    """A pair; it agrees, or passes a difference on, unless `status=` says otherwise."""
+    """A pair; it agrees, or propagates a difference, unless `status=` says otherwise."""
     fields = {
         "kind": "conv2d",
         "call": 0,
         "tolerance": 1e-4,
         "confidence": 0.97,
         "evidence": ("name", "input", "kind and shapes"),
-        "status": "agrees" if error <= 1e-4 else "passes on",
+        "status": "agrees" if error <= 1e-4 else "propagates",
         **other,
     }
     return LayerPair(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from .backend import FastaiBackend
 
 if TYPE_CHECKING:
-    from .callback import NetvizCallback
+    from .training import NetvizCallback
 
 __all__ = ["FastaiBackend", "NetvizCallback"]
 
@@ -13,7 +13,7 @@ __all__ = ["FastaiBackend", "NetvizCallback"]
 def __getattr__(name: str) -> Any:
     # fastai's callbacks are loaded for those who train, and not for those who look.
     if name == "NetvizCallback":
-        from .callback import NetvizCallback
+        from .training import NetvizCallback
 
         return NetvizCallback
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, Protocol, cast
 
 import numpy as np
 from fastai.learner import Learner
@@ -12,12 +12,23 @@ from fastai.learner import Learner
 from netviz_core import get_backend
 from netviz_core.backend_api import (
     AxisArray,
+    Backend,
     InputError,
     Layer,
     LossReading,
     ParameterForm,
-    Recorder,
+    RecorderLike,
     Seed,
+    SupportsAttention,
+    SupportsGradients,
+    SupportsGraph,
+    SupportsInputForms,
+    SupportsLosses,
+    SupportsParameterCount,
+    SupportsParameterForms,
+    SupportsRandomness,
+    SupportsTensors,
+    SupportsWeightGradients,
     TracedCall,
 )
 
@@ -25,6 +36,23 @@ from . import data, display
 from .items import through_transforms
 from .losses import is_fastais, losses, prediction
 from .tensors import on_device, plain
+
+
+class _TorchBackend(
+    Backend,
+    SupportsAttention,
+    SupportsGradients,
+    SupportsGraph,
+    SupportsInputForms,
+    SupportsLosses,
+    SupportsParameterCount,
+    SupportsParameterForms,
+    SupportsRandomness,
+    SupportsTensors,
+    SupportsWeightGradients,
+    Protocol,
+):
+    """What the torch backend does for this one."""
 
 
 class FastaiBackend:
@@ -37,7 +65,7 @@ class FastaiBackend:
     path_separator = "."
 
     def __init__(self) -> None:
-        self._torch: Any = get_backend("torch")
+        self._torch = cast(_TorchBackend, get_backend("torch"))
 
     def accepts(self, model: object) -> bool:
         """Whether `model` is a Learner; a module that fastai defines is torch's."""
@@ -47,11 +75,11 @@ class FastaiBackend:
         """Yield the modules of the Learner's model."""
         return self._torch.layers(model.model)
 
-    def run(self, model: Learner, inputs: Any, recorder: Recorder | None = None) -> Any:
+    def run(self, model: Learner, inputs: Any, recorder: RecorderLike | None = None) -> Any:
         """Make one forward pass; returns what the Learner's loss would see of the output."""
         return plain(prediction(model, self._torch.run(model.model, _arguments(model, inputs), recorder)))
 
-    def record(self, model: Learner, recorder: Recorder) -> AbstractContextManager[None]:
+    def record(self, model: Learner, recorder: RecorderLike) -> AbstractContextManager[None]:
         """Tell `recorder` of every call of the model's layers while the context is open."""
         return self._torch.record(model.model, recorder)
 
@@ -59,12 +87,12 @@ class FastaiBackend:
         """A tensor of one of fastai's types as NumPy."""
         return self._torch.to_numpy(plain(tensor))
 
-    def stirred(self, model: Learner) -> AbstractContextManager[None]:
-        """Draw other random numbers, see `netviz_core.backend_api.SupportsRandomness`."""
-        return self._torch.stirred(model.model)
+    def perturbed(self, model: Learner) -> AbstractContextManager[None]:
+        """Perturb the random state, see `netviz_core.backend_api.SupportsRandomness`."""
+        return self._torch.perturbed(model.model)
 
     def gradients(
-        self, model: Learner, inputs: Any, seed: Seed, activations: Recorder, gradients: Recorder
+        self, model: Learner, inputs: Any, seed: Seed, activations: RecorderLike, gradients: RecorderLike
     ) -> None:
         """Make a pass forward and one back, see `netviz_core.backend_api.SupportsGradients`."""
         self._torch.gradients(model.model, _arguments(model, inputs), seed, activations, gradients)
@@ -73,7 +101,7 @@ class FastaiBackend:
         """What a backward pass left, see `netviz_core.backend_api.SupportsWeightGradients`."""
         return self._torch.weight_gradients(model.model)
 
-    def attention(self, model: Learner, inputs: Any, recorder: Recorder) -> None:
+    def attention(self, model: Learner, inputs: Any, recorder: RecorderLike) -> None:
         """Tell of attention weights, see `netviz_core.backend_api.SupportsAttention`."""
         self._torch.attention(model.model, _arguments(model, inputs), recorder)
 

@@ -96,7 +96,8 @@ def _afresh(loader: Any) -> Any:
 def _without_augmentation(loader: Any, is_training: bool) -> AbstractContextManager[Any]:
     """Treat data for training as if they were for validation."""
     if is_training and hasattr(loader.dataset, "set_split_idx"):
-        return loader.dataset.set_split_idx(1)
+        as_validation: AbstractContextManager[Any] = loader.dataset.set_split_idx(1)
+        return as_validation
     return nullcontext()
 
 

@@ -24,6 +24,6 @@ def is_language_model(learner: Learner) -> bool:
     return isinstance(reading_loader(learner), loaded_class("fastai.text.data", "LMDataLoader"))
 
 
-def loaded_class(module: str, name: str) -> tuple[type, ...]:
+def loaded_class(module: str, name: str) -> tuple[type[Any], ...]:
     """A class of a part of fastai, if that part is imported: else nothing can be of it."""
     return (getattr(sys.modules[module], name),) if module in sys.modules else ()

@@ -10,7 +10,7 @@ choose_engine()
 from .backend import KerasBackend  # noqa: E402
 
 if TYPE_CHECKING:
-    from .callback import NetvizCallback
+    from .training import NetvizCallback
 
 __all__ = ["KerasBackend", "NetvizCallback"]
 
@@ -18,7 +18,7 @@ __all__ = ["KerasBackend", "NetvizCallback"]
 def __getattr__(name: str) -> Any:
     """Load the callback when it is asked for."""
     if name == "NetvizCallback":
-        from .callback import NetvizCallback
+        from .training import NetvizCallback
 
         return NetvizCallback
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

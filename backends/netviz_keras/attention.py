@@ -1,4 +1,4 @@
-"""The weights with which Keras' attention layers look from query to key."""
+"""The weights with which attention looks from query to key, as Keras' layers tell them when asked."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from netviz_core.backend_api import Recorder
+from netviz_core.backend_api import RecorderLike
 
 from .axes import AxisBook
 from .inputs import Arguments, prepare
@@ -29,7 +29,7 @@ _NO_ATTENTION = (
 _NOT_TOLD = "its call() does not take return_attention_scores, by which Keras' layers return their weights"
 
 
-def observe(model: Any, inputs: Any, recorder: Recorder) -> None:
+def observe(model: Any, inputs: Any, recorder: RecorderLike) -> None:
     """Make one pass in evaluation mode and tell the recorder of attention weights; see `SupportsAttention`."""
     book = AxisBook()
     args, kwargs = prepare(model, inputs, book)
@@ -45,7 +45,7 @@ def observe(model: Any, inputs: Any, recorder: Recorder) -> None:
 class AttentionListener(Listener):
     """Asks attention layers for their weights, and gives their callers what these asked for themselves."""
 
-    def __init__(self, layers: Iterable[KerasLayer], recorder: Recorder, book: AxisBook) -> None:
+    def __init__(self, layers: Iterable[KerasLayer], recorder: RecorderLike, book: AxisBook) -> None:
         super().__init__(layers, recorder, book)
         self._asked_for: list[bool] = []
 
@@ -100,7 +100,7 @@ def _by_head(layer: Any, weights: Any) -> Any:
     return keras.ops.reshape(weights, tuple(math.prod(part) for part in parts))
 
 
-def _explain_others(layers: Iterable[KerasLayer], recorder: Recorder) -> None:
+def _explain_others(layers: Iterable[KerasLayer], recorder: RecorderLike) -> None:
     for layer in layers:
         if layer.path in recorder.paths and not _tells(layer.native):
             known = keras_class(layer.native, _CLASSES)

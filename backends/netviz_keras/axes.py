@@ -76,8 +76,8 @@ def output_axes(layer: Any, inputs: Sequence[Axes | None], rank: int) -> Axes | 
     if kind in ("lstm", "gru", "rnn", "embedding"):
         return ("batch", "time", "channel") if rank == 3 else ("batch", "channel") if rank == 2 else None
     if kind == "dense":
-        known = first is not None and len(first) == rank
-        return (*(first[:-1] if known else positional_axes(rank - 1)), "channel")  # type: ignore[index]
+        leading = first[:-1] if first is not None and len(first) == rank else positional_axes(rank - 1)
+        return (*leading, "channel")
     if keras_class(layer, ("Flatten",)) and kind == "reshape" and rank == 2:
         return ("batch", "channel")
     if keras_class(layer, ("Permute",)) and first is not None:

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from netviz_core.backend_api import AxisArray, LossReading, Recorder, Seed, TracedCall
+from netviz_core.backend_api import AxisArray, LossReading, RecorderLike, Seed, TracedCall
 
 from .axes import AxisBook
 from .counting import example_of, parameter_count
@@ -39,7 +39,7 @@ class KerasBackend:
         """Have the model make the layers and weights that it makes only when it first sees an input."""
         build(model, prepare(model, inputs, AxisBook()))
 
-    def run(self, model: Any, inputs: Any, recorder: Recorder | None = None) -> Any:
+    def run(self, model: Any, inputs: Any, recorder: RecorderLike | None = None) -> Any:
         """Make one forward pass with ``training=False``; no variable of the model is changed."""
         book = AxisBook()
         args, kwargs = prepare(model, inputs, book)
@@ -50,7 +50,7 @@ class KerasBackend:
             layers = list(walk(model))
             direct = sub_model(model, layers, recorder, args)
             if direct is not None:
-                output = direct.run(*args, recorder, book)
+                output = direct.run(args[0], recorder, book)
             else:
                 with listening(Listener(layers, recorder, book)):
                     output = model(*args, **kwargs, training=False)
@@ -58,7 +58,7 @@ class KerasBackend:
             return output
 
     @contextmanager
-    def record(self, model: Any, recorder: Recorder) -> Iterator[None]:
+    def record(self, model: Any, recorder: RecorderLike) -> Iterator[None]:
         """Tell `recorder` of every call of the layers it wants while the context is open."""
         layers = list(walk(model))
         try:
@@ -68,8 +68,8 @@ class KerasBackend:
             explain(layers, recorder)
 
     @contextmanager
-    def stirred(self, model: Any) -> Iterator[None]:
-        """Draw other random numbers, see `netviz_core.backend_api.SupportsRandomness`."""
+    def perturbed(self, model: Any) -> Iterator[None]:
+        """Perturb the random state, see `netviz_core.backend_api.SupportsRandomness`."""
         states = [state for state in model.variables if state.path.endswith("seed_generator_state")]
         before = [keras.ops.convert_to_numpy(state) for state in states]
         try:
@@ -81,14 +81,14 @@ class KerasBackend:
                 state.assign(value)
 
     def gradients(
-        self, model: Any, inputs: Any, seed: Seed, activations: Recorder, gradients: Recorder
+        self, model: Any, inputs: Any, seed: Seed, activations: RecorderLike, gradients: RecorderLike
     ) -> None:
         """Pull what `seed` asks of the output back to the layers' outputs, see `SupportsGradients`."""
         from .gradients import pull_back
 
         pull_back(model, inputs, seed, activations, gradients)
 
-    def attention(self, model: Any, inputs: Any, recorder: Recorder) -> None:
+    def attention(self, model: Any, inputs: Any, recorder: RecorderLike) -> None:
         """Tell of the weights of Keras' attention layers, see `SupportsAttention`.
 
         Where attention goes over several axes, their positions are flattened into one axis of queries and

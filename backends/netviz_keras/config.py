@@ -198,7 +198,8 @@ def _of_function(function: Any, role: str) -> dict[str, Any]:
     if isinstance(function, partial):
         function, bound = function.func, function.keywords
     found = {role: _name_of(function)}
-    if role == "activation" and getattr(keras.activations, found[role], None) is function:
+    own: Any = getattr(keras.activations, found[role], None)
+    if role == "activation" and own is function:
         defaults = {name: p.default for name, p in inspect.signature(function).parameters.items()}
         found |= {name: value for name, value in {**defaults, **bound}.items() if name in _OF_ACTIVATIONS}
     return found

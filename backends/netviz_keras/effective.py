@@ -1,4 +1,4 @@
-"""Kernels as they take effect: low-rank updates added, eight-bit integers scaled back."""
+"""Weights that are computed from others whenever a layer runs: low-rank updates, eight-bit integers."""
 
 from __future__ import annotations
 

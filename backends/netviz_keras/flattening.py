@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 
@@ -17,9 +17,6 @@ from .axes import Axes, laid_out, output_axes
 from .graph import Place, calls_in, consumers, graph_of, made_by, origin
 from .kinds import keras_class, kind_of
 
-if TYPE_CHECKING:
-    from .layers import KerasLayer
-
 Part = tuple[tuple[str, int], ...]
 """The axes that features were flattened from, the slowest first, with their sizes."""
 Order = tuple[Part, ...]
@@ -28,22 +25,22 @@ Order = tuple[Part, ...]
 _UNKNOWN: Order = ()
 
 
-def orders(layer: KerasLayer) -> dict[str, tuple[dict[str, int], ...] | None]:
-    """What `layer.config` says of flattened features.
+def orders(layer: Any, kind: str, holders: Sequence[Any]) -> dict[str, tuple[dict[str, int], ...] | None]:
+    """What a layer's config says of flattened features, by the models and layers that hold it, the nearest first.
 
     ``flattened`` is the order of those that the layer takes, ``unflattened`` of those that a dense layer makes: part
     by part, the axes with their sizes; None where it cannot be known. They are absent where the order is
     netviz' own.
     """
-    if layer.kind != "dense" and not layer.kind.endswith("_norm"):
+    if kind != "dense" and not kind.endswith("_norm"):
         return {}
-    calls = [(node, place) for place in _places(layer.parent) for node in calls_in(place.graph, layer.native)]
+    calls = [(node, place) for place in _places(holders) for node in calls_in(place.graph, layer)]
     if not calls:
-        return _told({"flattened": _order_beside(layer)})
+        return _told({"flattened": _order_beside(layer, holders)})
     found = {"flattened": _agreed([_order(node.input_tensors[0], place) for node, place in calls])}
     if found["flattened"] == _as_given(calls[0][0].input_tensors[0].shape):
-        found["flattened"] = _order_beside(layer)
-    if layer.kind == "dense":
+        found["flattened"] = _order_beside(layer, holders)
+    if kind == "dense":
         found["unflattened"] = _agreed([_order(node.outputs[0], place) for node, place in calls])
     return _told(found)
 
@@ -63,15 +60,15 @@ def _unnamed(axes: Iterable[str]) -> bool:
     return any(axis.startswith("axis") for axis in axes)
 
 
-def _places(holder: KerasLayer | None) -> list[Place]:
-    """Where the graph of `holder` stands in the graphs around it."""
-    graph = graph_of(holder.native) if holder is not None else None
-    if holder is None or graph is None:
+def _places(holders: Sequence[Any]) -> list[Place]:
+    """Where the graph of the nearest holder stands in the graphs around it."""
+    graph = graph_of(holders[0]) if holders else None
+    if graph is None:
         return []
     within = [
         Place(graph, node, around)
-        for around in _places(holder.parent)
-        for node in calls_in(around.graph, holder.native)
+        for around in _places(holders[1:])
+        for node in calls_in(around.graph, holders[0])
     ]
     return within or [Place(graph)]
 
@@ -189,13 +186,13 @@ def _axes_of_flatten(flatten: Any, rank: int) -> Axes | None:
     return laid_out(("batch", "channel", *SPATIAL_AXES[5 - rank :]), flatten.data_format)
 
 
-def _order_beside(layer: KerasLayer) -> Order:
+def _order_beside(layer: Any, holders: Sequence[Any]) -> Order:
     """Where there is no graph: that of ``Flatten``, if the layer alone can take what ``Flatten`` beside it makes."""
-    size = _features(layer.native)
-    holder = next((above for above in layer.ancestors if graph_of(above.native) is None), None)
+    size = _features(layer)
+    holder = next((holder for holder in holders if graph_of(holder) is None), None)
     if holder is None or size is None:
         return _plain(size or 0)
-    beside = list(holder.native._flatten_layers())
+    beside = list(holder._flatten_layers())
     parts = {_part_of_built(other) for other in beside if isinstance(other, keras.layers.Flatten)}
     fitting = [part for part in parts if _matters(part) and math.prod(dict(part).values()) == size]
     if not fitting:

@@ -11,7 +11,14 @@ from typing import Any
 
 import keras
 
-from netviz_core.backend_api import AxisArray, Recorder, Seed, UnsupportedError, leaves, positional_axes
+from netviz_core.backend_api import (
+    AxisArray,
+    RecorderLike,
+    Seed,
+    UnsupportedError,
+    leaves,
+    positional_axes,
+)
 
 from .axes import AxisBook
 from .inputs import Arguments, prepare
@@ -32,7 +39,9 @@ elif keras.backend.backend() == "tensorflow":
 NO_DERIVATIVE = "it returned integers or booleans, with respect to which there is no derivative"
 
 
-def pull_back(model: Any, inputs: Any, seed: Seed, activations: Recorder, gradients: Recorder) -> None:
+def pull_back(
+    model: Any, inputs: Any, seed: Seed, activations: RecorderLike, gradients: RecorderLike
+) -> None:
     """Make a pass forward and one backward, and tell both recorders; see `SupportsGradients`."""
     book = AxisBook()
     arguments = prepare(model, inputs, book)
@@ -45,7 +54,7 @@ def pull_back(model: Any, inputs: Any, seed: Seed, activations: Recorder, gradie
     _tell(heard, found, activations, gradients)
 
 
-def _tell(heard: Tapping, found: Sequence[Any], activations: Recorder, gradients: Recorder) -> None:
+def _tell(heard: Tapping, found: Sequence[Any], activations: RecorderLike, gradients: RecorderLike) -> None:
     """Report every call to both, with the derivative found for each tap."""
     for (path, _), call in groupby(heard.heard.slots, key=lambda slot: (slot.path, slot.call)):
         slots = list(call)

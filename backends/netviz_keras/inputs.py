@@ -85,7 +85,7 @@ def _require_numbers(value: Any) -> None:
 def _data_format(model: Any) -> str:
     """Where the model has its channels: as its first layer that says so, else as Keras is configured."""
     said = (getattr(layer.native, "data_format", None) for layer in walk(model))
-    return next(filter(None, said), keras.config.image_data_format())
+    return str(next(filter(None, said), keras.config.image_data_format()))
 
 
 def _dtype(graph: Functional | None, array: AxisArray) -> str | None:

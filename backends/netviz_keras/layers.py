@@ -40,7 +40,8 @@ class KerasLayer:
 
     @property
     def config(self) -> Mapping[str, Any]:
-        return {**config_of(self.native, self.kind), **orders(self)}
+        holders = [holder.native for holder in self.ancestors]
+        return {**config_of(self.native, self.kind), **orders(self.native, self.kind, holders)}
 
     @property
     def trainable(self) -> bool:
@@ -76,7 +77,7 @@ def walk(model: Any) -> Iterator[KerasLayer]:
 
 def _children(layer: Any) -> Iterable[Any]:
     if isinstance(layer, keras.Sequential):
-        return layer.layers
+        return list(layer.layers)
     # A functional graph also holds operations that are no layers; a layer may be attached outside of the graph.
     operations = layer.operations if isinstance(layer, Functional) else ()
     return {id(child): child for child in (*operations, *getattr(layer, "_layers", ()))}.values()

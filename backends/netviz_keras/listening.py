@@ -18,7 +18,7 @@ import keras
 from keras.src.backend.common.symbolic_scope import in_symbolic_scope
 from keras.src.models.functional import Functional
 
-from netviz_core.backend_api import NetvizError, Observation, Recorder, leaves, positional_axes
+from netviz_core.backend_api import NetvizError, Observation, RecorderLike, leaves, positional_axes
 
 from .axes import AxisBook
 from .inputs import Arguments
@@ -50,7 +50,7 @@ Call = tuple[Any, Sequence[range]]
 class Listener:
     """Reports to a recorder what the layers of one model return."""
 
-    def __init__(self, layers: Iterable[KerasLayer], recorder: Recorder, book: AxisBook) -> None:
+    def __init__(self, layers: Iterable[KerasLayer], recorder: RecorderLike, book: AxisBook) -> None:
         self._paths = {id(layer.native): layer.path for layer in layers}
         self._recorder = recorder
         self._recorders = [recorder] if recorder.given is None else [recorder, recorder.given]
@@ -158,7 +158,7 @@ def nodes_in_order(graph: Functional) -> Iterator[Any]:
     yield from sorted(nodes, key=lambda node: not node.is_input)
 
 
-def report(recorder: Recorder, path: str, parts: Sequence[tuple[str, Any, tuple[str, ...]]]) -> None:
+def report(recorder: RecorderLike, path: str, parts: Sequence[tuple[str, Any, tuple[str, ...]]]) -> None:
     """Tell the recorder of one call: the name, the tensor and the axes of each part of its output."""
     if any(dtype_name(tensor) == "string" or None in tensor.shape for _, tensor, _ in parts):
         recorder.miss(
@@ -177,7 +177,7 @@ def report(recorder: Recorder, path: str, parts: Sequence[tuple[str, Any, tuple[
     )
 
 
-def explain(layers: Iterable[KerasLayer], recorder: Recorder) -> None:
+def explain(layers: Iterable[KerasLayer], recorder: RecorderLike) -> None:
     """Give the reason for the layers asked for that have not been heard."""
     for layer in layers:
         if layer.path in recorder.paths:

@@ -1,4 +1,4 @@
-"""Keras' losses sample by sample, and how they read a model's output."""
+"""Losses sample by sample, those of Keras' own calls among them, and how they read a model's output."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from keras.src.backend import get_keras_mask
 from keras.src.trainers.compile_utils import get_loss
 
-from netviz_core.backend_api import InputError, LossReading
+from netviz_core.backend_api import InputError, LossReading, shown
 
 from .tensors import adopted, as_numpy, is_tensor, no_gradients
 
@@ -31,11 +31,11 @@ def by_sample(model: Any, loss: Any, output: Any, targets: Any) -> LossReading:
         function = get_loss(chosen, wanted, predicted)
     except ValueError as error:
         raise InputError(
-            f"loss={chosen!r} is no loss that Keras knows; give its name, a keras.losses object, or a function "
+            f"loss={shown(chosen)} is no loss that Keras knows; give its name, a keras.losses object, or a function "
             f"of targets and predictions"
         ) from error
     if not callable(getattr(function, "call", None)):
-        raise InputError(f"loss={chosen!r} cannot be called with targets and predictions")
+        raise InputError(f"loss={shown(chosen)} cannot be called with targets and predictions")
     with keras.StatelessScope(), no_gradients(), _said_if_unfit(function, wanted, predicted):
         convert = keras.ops.convert_to_tensor
         values = function.call(
@@ -99,7 +99,7 @@ def _mean_of_each(loss: Any, values: Any, predicted: Any) -> np.ndarray[Any, Any
         )
     mask = get_keras_mask(predicted)
     if mask is None or tuple(mask.shape) != found.shape:
-        return found.reshape(batch, -1).mean(axis=1)
+        return np.asarray(found.reshape(batch, -1).mean(axis=1))
     kept = as_numpy(mask).reshape(batch, -1).astype(found.dtype)
     total = (found.reshape(batch, -1) * kept).sum(axis=1)
     return np.asarray(total / np.maximum(kept.sum(axis=1), 1))
@@ -107,7 +107,8 @@ def _mean_of_each(loss: Any, values: Any, predicted: Any) -> np.ndarray[Any, Any
 
 def _reads(loss: Any) -> str:
     """How a loss takes the output of a model."""
-    function, options = getattr(loss, "fn", None), dict(getattr(loss, "_fn_kwargs", {}))
+    function: Any = getattr(loss, "fn", None)
+    options = dict(getattr(loss, "_fn_kwargs", {}))
     while isinstance(function, functools.partial):
         function, options = function.func, {**function.keywords, **options}
     name = getattr(function, "__name__", "")

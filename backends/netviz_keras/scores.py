@@ -1,4 +1,4 @@
-"""Takes the softmax or sigmoid from a model's end for as long as derivatives are asked for.
+"""The scores that a softmax or sigmoid at a model's end is given, of which derivatives are asked.
 
 What speaks for a class is its score. A softmax makes all of them depend on each other, and flattens their
 derivative where the model is sure.

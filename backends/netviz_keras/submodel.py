@@ -11,10 +11,10 @@ from typing import Any
 import keras
 from keras.src.models.functional import Functional
 
-from netviz_core.backend_api import Recorder, leaves
+from netviz_core.backend_api import RecorderLike, leaves
 
 from .axes import AxisBook
-from .inputs import graph_of
+from .graph import graph_of
 from .kinds import keras_class
 from .layers import KerasLayer
 from .listening import nodes_in_order, report
@@ -30,9 +30,10 @@ class SubModel:
     nodes: Sequence[tuple[str, Any]]
     model: keras.Model
 
-    def run(self, inputs: Any, recorder: Recorder, book: AxisBook) -> Any:
+    def run(self, inputs: Any, recorder: RecorderLike, book: AxisBook) -> Any:
         """Make the pass, report it, and return the original model's own output."""
         graph = self.graph()
+        assert graph is not None, "the model that is run holds it"
         flat = graph._standardize_inputs(inputs)
         for declared, tensor in zip(graph.inputs, flat, strict=True):
             axes = book.get(tensor)
@@ -60,7 +61,9 @@ class SubModel:
 _cache: weakref.WeakKeyDictionary[Any, SubModel] = weakref.WeakKeyDictionary()
 
 
-def sub_model(model: Any, layers: Sequence[KerasLayer], recorder: Recorder, inputs: Any) -> SubModel | None:
+def sub_model(
+    model: Any, layers: Sequence[KerasLayer], recorder: RecorderLike, inputs: Any
+) -> SubModel | None:
     """The sub-model for the layers that `recorder` wants; None where it would not be right.
 
     It is for flat graphs only, whose layers Keras itself calls, and which torch, whose tensors can
@@ -107,7 +110,7 @@ def _has_one_output_each(nodes: Sequence[tuple[str, Any]]) -> bool:
     return len({path for path, _ in nodes}) == len(nodes) and all(len(node.outputs) == 1 for _, node in nodes)
 
 
-def _can_be_held_at_once(nodes: Sequence[tuple[str, Any]], recorder: Recorder, inputs: Any) -> bool:
+def _can_be_held_at_once(nodes: Sequence[tuple[str, Any]], recorder: RecorderLike, inputs: Any) -> bool:
     """Whether it is sure that the recorder has room for all that the sub-model will return."""
     sizes = (_expected_bytes(node.outputs[0], inputs) for _, node in nodes)
     return not any(recorder.reduces(path) for path, _ in nodes) and sum(sizes) <= recorder.room

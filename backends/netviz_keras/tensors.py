@@ -69,7 +69,7 @@ def nbytes(tensor: Any) -> int:
     if name == "string":
         return 0
     width = 4 if name == "float16" or name.startswith(("bfloat", "float8")) else np.dtype(name).itemsize
-    return math.prod(tensor.shape) * width
+    return int(math.prod(tensor.shape) * width)
 
 
 def private(structure: Any) -> Any:

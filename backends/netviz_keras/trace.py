@@ -7,7 +7,7 @@ layers. A model that needs values, or calls functions of its engine, is listened
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import count
@@ -120,7 +120,7 @@ class _Tracer(Listener):
             for layer in layers
             if not layer.path or (id(layer.native) in with_layers_within and _is_seen_into(layer))
         }
-        self._known: dict[int, tuple[Any, int]] = {}
+        self._known: dict[int, tuple[Any, Hashable]] = {}
         """Tensors and their numbers; they are kept, so that no other has the same identity."""
         self._numbers = count()
         self._open: list[_Call] = []

@@ -1,4 +1,4 @@
-"""Sees the weights with which attention looks from query to key, however a model computes them.
+"""The weights with which attention looks from query to key, however a model computes them.
 
 Attention that PyTorch computes in one piece is computed once more, with its weights kept. Attention
 that a model writes out itself is known by what it is: a softmax whose axis is then summed over by a
@@ -21,20 +21,20 @@ import torch.nn.functional as F
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from netviz_core.backend_api import CaptureError, HeldValue, Observation, Ready, Recorder
+from netviz_core.backend_api import CaptureError, HeldValue, Observation, Ready, RecorderLike
 
 from .axes import AxisFollower
-from .observe import numpy_bytes, watching
+from .listening import watching
 from .passes import evaluation
+from .tensors import dtype_name, numpy_bytes, to_numpy
 from .watch import Watch, memory_of
-from .weights import dtype_name, to_numpy
 
 AXES = ("batch", "head", "query", "key")
 
 aten = torch.ops.aten
 
 
-def record_attention(model: Any, inputs: Any, recorder: Recorder) -> None:
+def record_attention(model: Any, inputs: Any, recorder: RecorderLike) -> None:
     """See `netviz_core.backend_api.SupportsAttention`."""
     running = Running()
     seen = SeenAttention(running, recorder)
@@ -57,7 +57,7 @@ class Running:
         return self._paths[-1] if self._paths else ""
 
     @contextmanager
-    def following(self, module: nn.Module, recorder: Recorder) -> Iterator[None]:
+    def following(self, module: nn.Module, recorder: RecorderLike) -> Iterator[None]:
         """Follow the calls of a model's layers while the context is open."""
         hooks: list[torch.utils.hooks.RemovableHandle] = []
         try:
@@ -79,7 +79,7 @@ class Running:
 class SeenAttention:
     """Tells a recorder of attention weights, under the layer that is running."""
 
-    def __init__(self, running: Running, recorder: Recorder) -> None:
+    def __init__(self, running: Running, recorder: RecorderLike) -> None:
         self._running = running
         self._recorder = recorder
         self.in_fused = False
@@ -145,6 +145,7 @@ def _multi_head_weights(seen: SeenAttention, *args: Any, **kwargs: Any) -> None:
     bound = inspect.signature(F.multi_head_attention_forward).bind(*args, **kwargs)
     bound.arguments.update(need_weights=True, average_attn_weights=False, training=False)
     _, weights = F.multi_head_attention_forward(*bound.args, **bound.kwargs)
+    assert weights is not None, "they were asked for"
     seen.add(weights)
 
 

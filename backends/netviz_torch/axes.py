@@ -1,4 +1,4 @@
-"""Follows the names of axes from operation to operation.
+"""Names for the axes of what layers return, followed from operation to operation.
 
 A name is known only from the operation that made the axis (a convolution, a recurrent layer)
 and is carried through operations whose effect on axes is known. Whatever else happens to a

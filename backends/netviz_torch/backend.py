@@ -2,62 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from netviz_core.backend_api import AxisArray, LossReading, ParameterForm, Recorder, Seed, TracedCall, Weight
+from netviz_core.backend_api import (
+    AxisArray,
+    LossReading,
+    ParameterForm,
+    RecorderLike,
+    Seed,
+    TracedCall,
+)
 
 from .attention import record_attention
 from .axes import AxisFollower
-from .config import config_of
 from .counting import example_of, parameter_count, parameters_of
 from .gradients import pull_back, weight_gradients
 from .inputs import images_in
+from .layers import TorchLayer, walk
+from .listening import observed
 from .losses import take_losses
-from .modules import kind_of, native_class
-from .observe import observed
 from .passes import evaluation
-from .state import stirred
+from .state import perturbed
+from .tensors import to_numpy
 from .trace import trace
 from .unwrap import loaded_class, unwrapped
 from .watch import Watch
-from .weights import to_numpy, weights_of
-
-
-@dataclass(frozen=True)
-class TorchLayer:
-    """A `Layer` of a PyTorch model."""
-
-    path: str
-    native: nn.Module
-
-    @cached_property
-    def kind(self) -> str:
-        return kind_of(self.native)
-
-    @property
-    def type_name(self) -> str:
-        return native_class(self.native).__name__
-
-    @property
-    def weights(self) -> Mapping[str, Weight]:
-        return weights_of(self.native, self.kind)
-
-    @property
-    def config(self) -> Mapping[str, Any]:
-        return config_of(self.native, self.kind)
-
-    @property
-    def trainable(self) -> bool:
-        own = self.native.parameters(recurse=self.kind == "container")
-        return any(parameter.requires_grad for parameter in own)
 
 
 class TorchBackend:
@@ -72,10 +47,9 @@ class TorchBackend:
 
     def layers(self, model: nn.Module) -> Iterator[TorchLayer]:
         """Yield the modules under their own names, see `torch.nn.Module.named_modules`."""
-        for path, module in unwrapped(model).named_modules():
-            yield TorchLayer(path, module)
+        return walk(model)
 
-    def run(self, model: nn.Module, inputs: Any, recorder: Recorder | None = None) -> Any:
+    def run(self, model: nn.Module, inputs: Any, recorder: RecorderLike | None = None) -> Any:
         """Make one forward pass with ``eval()`` and ``no_grad()``, and leave everything as it was."""
         watch = Watch(AxisFollower())
         with (
@@ -86,7 +60,7 @@ class TorchBackend:
             return forward()
 
     @contextmanager
-    def record(self, model: nn.Module, recorder: Recorder) -> Iterator[None]:
+    def record(self, model: nn.Module, recorder: RecorderLike) -> Iterator[None]:
         """Tell `recorder` of every call of the layers it wants while the context is open."""
         with observed(unwrapped(model), recorder, Watch(AxisFollower())):
             yield
@@ -95,12 +69,12 @@ class TorchBackend:
         """A tensor as NumPy, see `netviz_core.backend_api.SupportsTensors`."""
         return to_numpy(tensor)
 
-    def stirred(self, model: nn.Module) -> AbstractContextManager[None]:
-        """Draw other random numbers, see `netviz_core.backend_api.SupportsRandomness`."""
-        return stirred()
+    def perturbed(self, model: nn.Module) -> AbstractContextManager[None]:
+        """Perturb the random state, see `netviz_core.backend_api.SupportsRandomness`."""
+        return perturbed()
 
     def gradients(
-        self, model: nn.Module, inputs: Any, seed: Seed, activations: Recorder, gradients: Recorder
+        self, model: nn.Module, inputs: Any, seed: Seed, activations: RecorderLike, gradients: RecorderLike
     ) -> None:
         """Make a pass forward and one back, see `netviz_core.backend_api.SupportsGradients`."""
         pull_back(model, inputs, seed, activations, gradients)
@@ -109,7 +83,7 @@ class TorchBackend:
         """What a backward pass left, see `netviz_core.backend_api.SupportsWeightGradients`."""
         return weight_gradients(model)
 
-    def attention(self, model: nn.Module, inputs: Any, recorder: Recorder) -> None:
+    def attention(self, model: nn.Module, inputs: Any, recorder: RecorderLike) -> None:
         """Tell of attention weights, see `netviz_core.backend_api.SupportsAttention`."""
         record_attention(model, inputs, recorder)
 

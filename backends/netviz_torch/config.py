@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn.modules import padding
-from torch.nn.parameter import UninitializedTensorMixin
+from torch.nn.parameter import is_lazy
 
-from .modules import native_class
+from .kinds import native_class
 
 _NAMES = {
     "kernel_size": "kernel_size",
@@ -65,7 +65,7 @@ _ACTIVATIONS = {
 }
 """Where lower case alone does not make netviz' name of a class."""
 
-_RECURRENT = {
+_RECURRENT: dict[str, dict[str, Any]] = {
     "lstm": {"activation": "tanh", "recurrent_activation": "sigmoid"},
     "gru": {"activation": "tanh", "recurrent_activation": "sigmoid", "reset_after": True},
 }
@@ -105,7 +105,7 @@ def config_of(module: nn.Module, kind: str) -> Mapping[str, Any]:
             (cut, cut - more) for (cut, _), more in zip(found["padding"], added, strict=True)
         )
     if kind.startswith("depthwise_"):
-        found["depth_multiplier"] = module.out_channels // module.groups
+        found["depth_multiplier"] = _depth_multiplier(module)
     if isinstance(module, nn.RMSNorm) and module.eps is None:
         found["epsilon"] = torch.finfo(
             torch.get_default_dtype() if module.weight is None else module.weight.dtype
@@ -116,9 +116,14 @@ def config_of(module: nn.Module, kind: str) -> Mapping[str, Any]:
         found |= _of_pool(module)
     if kind == "activation":
         found |= _of_activation(module)
-    if any(isinstance(weight, UninitializedTensorMixin) for weight in module.parameters(recurse=False)):
+    if any(is_lazy(weight) for weight in module.parameters(recurse=False)):
         found["built"] = False
     return found
+
+
+def _depth_multiplier(module: Any) -> int:
+    """A scripted convolution has the attributes of one, and is none."""
+    return int(module.out_channels // module.groups)
 
 
 def _of_activation(module: nn.Module) -> dict[str, Any]:
@@ -142,10 +147,13 @@ def _of_pool(module: nn.Module) -> dict[str, Any]:
 
 def _of_padding(module: nn.Module) -> dict[str, Any]:
     """PyTorch counts the sides from the last axis on."""
-    name, sides = native_class(module).__name__, module.padding
+    name, attributes = native_class(module).__name__, vars(module)
+    sides = attributes["padding"]
     pairs = tuple(zip(sides[::2], sides[1::2], strict=True))[::-1]
     mode = next(word for part, word in _PADDINGS.items() if name.startswith(part))
-    return {"padding": pairs, "padding_mode": mode} | ({"value": module.value} if mode == "zeros" else {})
+    return {"padding": pairs, "padding_mode": mode} | (
+        {"value": attributes["value"]} if mode == "zeros" else {}
+    )
 
 
 def _torch_name(module: nn.Module) -> str:

@@ -8,24 +8,24 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.parameter import UninitializedTensorMixin
+from torch.nn.parameter import is_lazy
 
 from netviz_core.backend_api import InputError, ParameterForm
 
-from .modules import kind_of
+from .kinds import kind_of
 from .unwrap import unwrapped
 
 
 def parameter_count(model: Any) -> int:
     """How many numbers there are in a model's parameters, those that stand in several places once."""
     parameters = unwrapped(model).parameters()
-    return sum(tensor.numel() for tensor in parameters if not isinstance(tensor, UninitializedTensorMixin))
+    return sum(tensor.numel() for tensor in parameters if not is_lazy(tensor))
 
 
 def parameters_of(module: nn.Module) -> Iterator[ParameterForm]:
     """The module's own parameters, see `netviz_core.backend_api.SupportsParameterForms`."""
     for tensor in module.parameters(recurse=False):
-        if not isinstance(tensor, UninitializedTensorMixin):
+        if not is_lazy(tensor):
             size = tensor.numel()
             yield ParameterForm(id(tensor), size, size * tensor.element_size(), tensor.requires_grad)
 

@@ -1,4 +1,4 @@
-"""The small network of ``netviz demo``, in PyTorch."""
+"""The demo's small network in PyTorch, and its training on handwritten digits."""
 
 from __future__ import annotations
 

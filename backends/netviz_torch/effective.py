@@ -1,13 +1,13 @@
-"""Weights that a module computes from others each time it runs: parametrizations, norms and masks."""
+"""Weights that are computed from others whenever a layer runs: parametrizations, norms and masks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 from torch import nn
-from torch.nn.utils import parametrize
 from torch.nn.utils.prune import BasePruningMethod
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
@@ -17,16 +17,17 @@ Compute = Callable[[], torch.Tensor]
 
 def effective_tensors(module: nn.Module) -> Iterator[tuple[str, Compute]]:
     """Yield the name of every computed weight of a module, and what computes it as evaluation would."""
-    if parametrize.is_parametrized(module):
-        for name, parametrization in module.parametrizations.items():
-            yield name, lambda parametrization=parametrization: _evaluated(parametrization)
+    parametrizations = getattr(module, "parametrizations", None)
+    if isinstance(parametrizations, nn.ModuleDict):
+        for name, parametrization in parametrizations.items():
+            yield name, partial(_evaluated, parametrization)
     for hook in module._forward_pre_hooks.values():
         if isinstance(hook, WeightNorm):
-            yield hook.name, lambda hook=hook: hook.compute_weight(module)
+            yield hook.name, partial(hook.compute_weight, module)
         elif isinstance(hook, SpectralNorm):
-            yield hook.name, lambda hook=hook: hook.compute_weight(module, do_power_iteration=False)
+            yield hook.name, partial(hook.compute_weight, module, do_power_iteration=False)
         elif isinstance(hook, BasePruningMethod):
-            yield hook._tensor_name, lambda hook=hook: hook.apply_mask(module)
+            yield hook._tensor_name, partial(hook.apply_mask, module)
 
 
 def computed_from(module: nn.Module) -> frozenset[str]:
@@ -38,7 +39,8 @@ def computed_from(module: nn.Module) -> frozenset[str]:
 def _evaluated(parametrization: nn.Module) -> torch.Tensor:
     """A spectral norm takes a step of its power iteration whenever it is asked in training mode."""
     with _evaluation_mode(parametrization), torch.no_grad():
-        return parametrization()
+        computed: torch.Tensor = parametrization()
+    return computed
 
 
 @contextmanager

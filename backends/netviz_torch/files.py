@@ -1,4 +1,4 @@
-"""Opens what ``torch.export.save`` and ``torch.save`` write."""
+"""Opens saved PyTorch models: what ``torch.export.save`` and ``torch.save`` write."""
 
 from __future__ import annotations
 

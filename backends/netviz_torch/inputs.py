@@ -1,4 +1,4 @@
-"""Brings an input to the form that a PyTorch model takes, and says what is wrong if it does not fit."""
+"""Brings an input to the form that a PyTorch model takes, and says what is wrong with one that does not fit."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.parameter import UninitializedTensorMixin
+from torch.nn.parameter import is_lazy
 
-from netviz_core.backend_api import AxisArray, InputError, UnsupportedError
+from netviz_core.backend_api import AxisArray, InputError, UnsupportedError, shown
 
 from .axes import AxisFollower
-from .modules import kind_of
-from .weights import dtype_name, to_numpy, weights_of
+from .kinds import kind_of
+from .tensors import dtype_name, to_numpy
+from .weights import weights_of
 
 
 def check_runnable(module: nn.Module) -> None:
@@ -28,7 +29,7 @@ def check_runnable(module: nn.Module) -> None:
     UnsupportedError
     """
     for name, tensor in chain(module.named_parameters(), module.named_buffers()):
-        if isinstance(tensor, UninitializedTensorMixin):
+        if is_lazy(tensor):
             raise UnsupportedError(
                 f"{name!r} is not initialised yet; run the model once on an example input, "
                 f"which gives lazy modules their shapes"
@@ -64,7 +65,7 @@ def prepare(module: nn.Module, inputs: Any, follower: AxisFollower) -> tuple[tup
 
     if inputs is None or isinstance(inputs, (str, bytes, int, float, complex)):
         raise InputError(
-            f"{inputs!r} was given as input; give an array or a tensor, or a tuple or dict of them"
+            f"{shown(inputs)} was given as input; give an array or a tensor, or a tuple or dict of them"
         )
     if isinstance(inputs, Mapping):  # what a tokenizer of Hugging Face returns is no dict
         converted = {key: convert(value) for key, value in inputs.items()}

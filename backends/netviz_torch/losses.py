@@ -1,4 +1,4 @@
-"""Takes losses sample by sample."""
+"""Losses sample by sample, and how they read a model's output."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import copy
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import nn
 
-from netviz_core.backend_api import InputError, LossReading, leaves
+from netviz_core.backend_api import InputError, LossReading, leaves, shown
 
-from .weights import dtype_name, to_numpy
+from .tensors import dtype_name, to_numpy
 
 Loss = Callable[..., torch.Tensor]
 
@@ -44,7 +44,7 @@ def take_losses(loss: Any, output: Any, targets: Any) -> LossReading:
     """See `netviz_core.backend_api.SupportsLosses`."""
     if not callable(loss):
         raise InputError(
-            f"{loss!r} was given as loss; a PyTorch model brings none of its own, so give one, such as "
+            f"{shown(loss)} was given as loss; a PyTorch model brings none of its own, so give one, such as "
             f"torch.nn.CrossEntropyLoss() or a function of output and targets"
         )
     names = _names(loss)
@@ -58,7 +58,7 @@ def take_losses(loss: Any, output: Any, targets: Any) -> LossReading:
         )
     wanted = _as_targets(targets, scores, reads, not _ELEMENTWISE.isdisjoint(names))
     with torch.no_grad():
-        if unreduced is not None:
+        if unreduced is not None and scores is not None:
             values = _averaged(_called(unreduced, scores, wanted), len(scores))
         else:
             values = _averaged(loss(output, wanted), _count(output))
@@ -112,12 +112,20 @@ def _as_targets(targets: Any, scores: torch.Tensor | None, reads: str, elementwi
     return targets
 
 
+class _Reducing(Protocol):
+    """A loss that says how it makes one number of those of the samples."""
+
+    reduction: str
+
+    def __call__(self, *args: Any) -> torch.Tensor: ...
+
+
 def _without_reduction(loss: Any) -> Loss | None:
     """The same loss for each number, if it can be told to; the user's own object stays as it is."""
     if isinstance(loss, nn.Module) or hasattr(loss, "reduction"):
         if not isinstance(getattr(loss, "reduction", None), str):
             return None
-        unreduced: Loss = copy.copy(loss)
+        unreduced: _Reducing = copy.copy(loss)
         unreduced.reduction = "none"
         return unreduced
     try:

@@ -1,4 +1,4 @@
-"""One forward pass in evaluation mode that leaves everything as it was."""
+"""A pass of netviz' own, in evaluation mode, leaves a model as it came."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keeps a model exactly as it came across a forward pass in evaluation mode."""
+"""What a model and its process hold, and how it is put back when a pass is over."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _ATOMS = frozenset({bool, int, float, str, type(None), type, torch.dtype, torch.
 _HOOKS = vars(nn.Module()).keys() - {"_parameters", "_buffers", "_modules"}
 
 
-def _undoing(watch: Watch, roots: tuple[Any, ...]) -> Iterator[Callable[[], None]]:
+def _undoing(watch: Watch, roots: tuple[Any, ...]) -> Iterator[Callable[[], object]]:
     """What to do to bring everything that can be reached from `roots` back to how it is now."""
     waiting, seen = list(roots), set()
     while waiting:
@@ -126,8 +126,8 @@ def _refill_dict(present: dict[Any, Any], before: dict[Any, Any]) -> None:
 
 
 @contextmanager
-def stirred() -> Iterator[None]:
-    """Let all random generators draw other numbers than they would; then they are as they were."""
+def perturbed() -> Iterator[None]:
+    """Perturb the state of all random generators; then restore it."""
     with _random_state():
         seed = int(torch.randint(2**31, ()))
         random.seed(seed)

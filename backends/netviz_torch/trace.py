@@ -16,8 +16,8 @@ from torch.overrides import TorchFunctionMode
 from netviz_core.backend_api import OUTPUT, TensorForm, TracedCall, UnsupportedError, leaves
 
 from .axes import AxisFollower
-from .modules import kind_of
-from .observe import name_defined_axes, watching
+from .kinds import kind_of
+from .listening import name_defined_axes, watching
 from .passes import evaluation
 from .unwrap import unwrapped
 from .watch import Watch, memory_of

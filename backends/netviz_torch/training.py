@@ -1,4 +1,4 @@
-"""Watches a training loop written in plain PyTorch."""
+"""Statistics of layers, weights and gradients while a loop in plain PyTorch trains a model."""
 
 from __future__ import annotations
 

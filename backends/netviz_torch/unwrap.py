@@ -22,10 +22,11 @@ def unwrapped(model: Any) -> nn.Module:
                 _unflattened[model] = torch.export.unflatten(model)
             model = _unflattened[model]
         else:
-            return model
+            module: nn.Module = model
+            return module
 
 
-def loaded_class(module: str, name: str) -> tuple[type, ...]:
+def loaded_class(module: str, name: str) -> tuple[type[Any], ...]:
     """A class that is slow to import, if it is imported: else nothing can be of it."""
     return (getattr(sys.modules[module], name),) if module in sys.modules else ()
 

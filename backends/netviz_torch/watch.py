@@ -21,7 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode, _pop_mode, _push_mod
 from netviz_core.backend_api import CaptureError, HeldValue, Ready, UnsupportedError, blank
 
 from .axes import AxisFollower
-from .weights import as_it_lies, to_numpy
+from .tensors import as_it_lies, is_transformed, to_numpy
 
 
 class HeldTensor:
@@ -97,7 +97,7 @@ class Watch(TorchDispatchMode):
     supports_higher_order_operators = True
 
     def __init__(self, follower: AxisFollower) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.follower = follower
         self.weights: dict[int, str] = {}
         """The layer to which a parameter belongs, by the parameter's id."""
@@ -208,7 +208,7 @@ class Watch(TorchDispatchMode):
         set of HeldTensor
             Those whose values are lost.
         """
-        lost = set()
+        lost: set[HeldTensor] = set()
         for references in self._held.values():
             held = [value for reference in references if (value := reference()) is not None]
             borrowed = [value.borrowed for value in held if value.borrowed is not None]
@@ -223,7 +223,7 @@ class Watch(TorchDispatchMode):
         if not _is_plain(tensor):
             return
         key = memory_of(tensor)
-        latest = self._latest and self._latest()
+        latest = self._latest() if self._latest is not None else None
         if latest is not None and memory_of(latest) == key:
             self._latest = None
         for reference in self._held.get(key, ()):
@@ -301,12 +301,12 @@ def _is_plain(tensor: torch.Tensor) -> bool:
     return (
         tensor.layout == torch.strided
         and type(tensor).__torch_dispatch__ is torch.Tensor.__torch_dispatch__
-        and not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+        and not is_transformed(tensor)
     )
 
 
 def _refuse_transformed(tensor: torch.Tensor) -> None:
-    if torch._C._functorch.is_functorch_wrapped_tensor(tensor):
+    if is_transformed(tensor):
         raise UnsupportedError("it ran inside a torch.func transform, which hides its values")
 
 
@@ -317,7 +317,7 @@ def _is_torchs_own(tensor: torch.Tensor) -> bool:
 
 def memory_of(tensor: torch.Tensor) -> int:
     """What a tensor has in common with all others that share its memory."""
-    return tensor.untyped_storage()._cdata
+    return int(tensor.untyped_storage()._cdata)
 
 
 def _users(tensor: torch.Tensor) -> int:

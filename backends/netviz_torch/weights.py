@@ -1,4 +1,4 @@
-"""The weights of PyTorch modules under canonical names and with named axes."""
+"""The weights of PyTorch modules under canonical names and with canonical axes."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from dataclasses import replace
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.parameter import UninitializedTensorMixin
+from torch.nn.parameter import is_lazy
 
-from netviz_core.backend_api import Layout, UnsupportedError, Weight, by_name, positional_layout
+from netviz_core.backend_api import Layout, Weight, by_name, positional_layout
 
 from .effective import Compute, computed_from, effective_tensors
+from .tensors import as_it_lies, dtype_name
 
 _SPATIAL = ("z", "y", "x")
 _GATES = {"lstm": 4, "gru": 3, "rnn": 1}
@@ -48,7 +49,7 @@ def _own_weights(module: nn.Module, kind: str) -> Iterator[Weight]:
     hidden = {*_NOT_WEIGHTS, *computed_from(module)}
     for tensors in (module.named_parameters, module.named_buffers):
         for native_name, tensor in tensors(recurse=False, remove_duplicate=False):
-            if native_name not in hidden and not isinstance(tensor, UninitializedTensorMixin):
+            if native_name not in hidden and not is_lazy(tensor):
                 yield from _canonical(module, kind, native_name, tensor)
 
 
@@ -163,51 +164,3 @@ def _packed_projections(module: nn.MultiheadAttention, rank: int) -> list[Rule]:
         (f"{name}_{part}", Layout(axes, pattern, heads, (), slice(index * size, (index + 1) * size)))
         for index, name in enumerate(("query", "key", "value"))
     ]
-
-
-def dtype_name(dtype: torch.dtype) -> str:
-    """The dtype's name without the framework's: ``float32``."""
-    return str(dtype).removeprefix("torch.")
-
-
-_NATIVE_TO_NUMPY = frozenset(
-    {torch.float32, torch.float64, torch.complex64, torch.complex128, torch.bool}
-    | {
-        getattr(torch, name)
-        for name in ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
-    }
-)
-
-
-def as_it_lies(tensor: torch.Tensor) -> np.ndarray:
-    """The same as `to_numpy`, read-only, and without a trace: ``Tensor.numpy`` forbids its memory to be resized."""
-    tensor = tensor.detach()
-    is_numpys = tensor.device.type == "cpu" and tensor.dtype in _NATIVE_TO_NUMPY and not tensor.is_quantized
-    if is_numpys and not tensor.is_conj() and not tensor.is_neg():
-        return np.from_dlpack(tensor)
-    return to_numpy(tensor)
-
-
-def to_numpy(tensor: torch.Tensor) -> np.ndarray:
-    """The tensor as NumPy, sharing its memory where that is possible.
-
-    Narrow floats become float32, quantized and sparse tensors dense ones.
-    """
-    tensor = tensor.detach()
-    if tensor.is_meta:
-        raise UnsupportedError(
-            "the tensor is on the meta device and has no values; move the model with to_empty() and load its weights"
-        )
-    try:
-        if tensor.is_quantized:
-            tensor = tensor.dequantize()
-        if tensor.layout != torch.strided:
-            tensor = tensor.to_dense()
-        if tensor.dtype == torch.complex32:
-            tensor = tensor.to(torch.complex64)
-        elif tensor.dtype not in _NATIVE_TO_NUMPY:
-            tensor = tensor.to(torch.float32)
-        return tensor.cpu().resolve_conj().resolve_neg().numpy()
-    except (RuntimeError, TypeError) as error:
-        described = f"{type(tensor).__name__} of dtype {dtype_name(tensor.dtype)}"
-        raise UnsupportedError(f"a {described} cannot be brought to NumPy: {error}") from error

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ..captures.capture import Capture
+from ..captures.forms import forms
 from ..captures.recorder import Recorder
 from ..models.network import Network, wrap
 from ..views.overlays import Overlays, resized, scaled_to_unit
 from ..views.scales import value_limits
 from ..views.tiles import TileGrid
+from ..words.arguments import require_path
 from ..words.arrays import Activation, count_nonfinite
 from ..words.errors import (
     AmbiguousKeyError,
@@ -23,7 +26,7 @@ from ..words.errors import (
     nearest,
 )
 from .cam import input_images
-from .places import Grid, Seen, forms, grid_for
+from .places import Grid, grid_for
 
 Array = np.ndarray[Any, Any]
 
@@ -144,10 +147,13 @@ def attention(
     The places of keys on an image are those of the last map that was returned before and has as
     many of them, up to eight class and register tokens left out. Layers that look within windows have
     more entries along ``batch`` than there are samples: then `sample` counts windows. Costs two passes.
+    Why the arguments come in this order: see `netviz_core.attributions`.
     """
+    if layer is not None:
+        require_path("attention", {"model": model, "layer": layer, "x": x})
     network = wrap(model)
-    if not hasattr(network.backend, "attention"):
-        raise UnsupportedError(f"the {network.backend.name} backend does not see attention weights")
+    if not hasattr(network.adapter, "attention"):
+        raise UnsupportedError(f"the {network.backend} backend does not see attention weights")
     x = network.input_or_example(x)
     captured = _captured(network, x)
     chosen = [captured[key] for key in _below(network, captured, layer)]
@@ -161,7 +167,7 @@ def attention(
     images = input_images(network, x)
     if images is not None and len(images) != len(weights):
         images = None
-    grid = _grid(forms(network, x), last, weights) if images is not None else None
+    grid = _grid(forms(network, x).returned, last, weights) if images is not None else None
     made = AttentionMaps(
         title=f"attention rollout · {len(chosen)} layers"
         if rollout
@@ -183,8 +189,8 @@ def attention(
 
 def _captured(network: Network, x: Any) -> Capture:
     recorder = Recorder(network.select())
-    network.backend.attention(network.native, x, recorder)  # type: ignore[attr-defined]
-    return Capture(network.backend.name, recorder)
+    network.adapter.attention(network.native, x, recorder)  # type: ignore[attr-defined]
+    return Capture(network.backend, recorder)
 
 
 def _below(network: Network, captured: Capture, layer: str | None) -> list[str]:
@@ -231,7 +237,7 @@ def rolled_out(layers: list[Array]) -> Array:
     return followed[:, np.newaxis].astype(np.float32)
 
 
-def _grid(seen: list[Seen], activation: Activation, weights: Array) -> Grid | None:
+def _grid(seen: Sequence[Activation], activation: Activation, weights: Array) -> Grid | None:
     """The places of the keys: the layer's own, if it returns a map, else those of the map before it."""
     positions = [position for position, entry in enumerate(seen) if entry.path == activation.path]
     return grid_for(weights.shape[-1], seen[: positions[-1] + 1] if positions else seen)

@@ -9,19 +9,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..captures.capture import Capture, capture
+from ..captures.forms import forms
 from ..captures.recorder import Recorder
 from ..models.network import Network, wrap
 from ..views.overlays import Overlays, displayed, named_class, resized, scaled_to_unit
-from ..words.arrays import Activation, AxisArray
-from ..words.errors import AxisError, InputError, UnsupportedError, nearest
+from ..words.arguments import require_path
+from ..words.arrays import AxisArray
+from ..words.errors import AxisError, InputError, UnsupportedError
+from .cam_methods import TITLES, WITH_GRADIENTS, eigen_cam, require_method
 from .losses import sigmoid, softmax
-from .places import Grid, Seen, folded, forms, grid_for, token_axes
+from .places import Places
 from .questions import Question
 
 Array = np.ndarray[Any, Any]
-
-_CANDIDATES = 16
-"""How many layers from the end are tried for one that the score depends on."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -48,42 +48,6 @@ class CamOverlay(Overlays):
     target: tuple[int, ...]
     layer: str
     method: str
-
-
-def _grad_cam(activations: Array, gradients: Array) -> Array:
-    weights = gradients.mean(axis=(2, 3), keepdims=True)
-    return np.asarray((weights * activations).sum(axis=1))
-
-
-def _grad_cam_plus_plus(activations: Array, gradients: Array) -> Array:
-    squares = gradients**2
-    scale = 2 * squares + activations.sum(axis=(2, 3), keepdims=True) * gradients**3
-    alphas = np.divide(squares, scale, out=np.zeros_like(squares), where=scale != 0)
-    weights = (alphas * np.maximum(gradients, 0)).sum(axis=(2, 3), keepdims=True)
-    return np.asarray((weights * activations).sum(axis=1))
-
-
-def _layer_cam(activations: Array, gradients: Array) -> Array:
-    return np.asarray((np.maximum(gradients, 0) * activations).sum(axis=1))
-
-
-def _eigen_cam(activations: Array) -> Array:
-    count, channels, height, width = activations.shape
-    places = activations.reshape(count, channels, height * width).transpose(0, 2, 1)
-    _, _, directions = np.linalg.svd(places, full_matrices=False)
-    projections = (places @ directions[:, 0, :, np.newaxis])[..., 0]
-    # A singular vector has no sign of its own: take that in which the layer is active.
-    signs = np.where(projections.sum(axis=1, keepdims=True) < 0, -1, 1)
-    maps: Array = (projections * signs).reshape(count, height, width)
-    return maps
-
-
-_WITH_GRADIENTS: Mapping[str, Callable[[Array, Array], Array]] = {
-    "grad-cam": _grad_cam,
-    "grad-cam++": _grad_cam_plus_plus,
-    "layer-cam": _layer_cam,
-}
-METHODS = ("cam", *_WITH_GRADIENTS, "eigen-cam")
 
 
 def cam(
@@ -156,6 +120,8 @@ def cam(
     The score is what goes into a softmax or sigmoid at the model's end, where there is one that
     the backend can see. Costs one pass to find the layer and one forward and backward pass for each target of a sample.
 
+    Why the arguments come in this order: see `netviz_core.attributions`.
+
     Examples
     --------
     >>> from netviz_core.testing import example_model
@@ -163,29 +129,11 @@ def cam(
     >>> view.heat.shape, view.maps.shape, view.layer, view.target
     ((2, 8, 8), (2, 6, 6), 'conv1', (3, 3))
     """
+    if layer is not None:
+        require_path("cam", {"model": model, "x": x, "layer": layer})
     network = wrap(model)
     ask = Question(target, mask, output, class_names(network))
     return activation_map(network, network.input_or_example(x), layer, ask, method, axes)
-
-
-_TITLES = {
-    "cam": "CAM",
-    "grad-cam": "Grad-CAM",
-    "grad-cam++": "Grad-CAM++",
-    "layer-cam": "Layer-CAM",
-    "eigen-cam": "Eigen-CAM",
-}
-
-
-def require_method(method: str) -> None:
-    """Refuse the name of a method that there is not.
-
-    Raises
-    ------
-    InputError
-    """
-    if method not in METHODS:
-        raise InputError(f"method={method!r} is not known; {nearest(method, METHODS, limit=len(METHODS))}")
 
 
 def activation_map(
@@ -193,14 +141,14 @@ def activation_map(
 ) -> CamOverlay:
     """What `cam` returns, for a question."""
     require_method(method)
-    if method in _WITH_GRADIENTS and not hasattr(network.backend, "gradients"):
+    if method in WITH_GRADIENTS and not hasattr(network.adapter, "gradients"):
         raise UnsupportedError(
-            f"the {network.backend.name} backend has no gradients; method='eigen-cam' and 'cam' need none"
+            f"the {network.backend} backend has no gradients; method='eigen-cam' and 'cam' need none"
         )
-    places = _Places(forms(network, x, axes), axes)
+    places = Places(forms(network, x, axes).returned, axes)
     paths = [network[layer].path] if layer is not None else places.last()
-    if method in _WITH_GRADIENTS:
-        found = _by_gradients(network, x, paths, places, ask, _WITH_GRADIENTS[method], layer is not None)
+    if method in WITH_GRADIENTS:
+        found = _by_gradients(network, x, paths, places, ask, WITH_GRADIENTS[method], layer is not None)
     else:
         found = _without_gradients(network, x, paths[-1], places, ask, method)
     maps = np.maximum(found.maps, 0).astype(np.float32)
@@ -208,11 +156,11 @@ def activation_map(
     size = images.shape[1:3] if images is not None else maps.shape[1:]
     names = class_names(network)
     return CamOverlay(
-        title=f"{_TITLES[method]} · {found.path or 'output'}",
+        title=f"{TITLES[method]} · {found.path or 'output'}",
         images=images[found.samples] if images is not None else None,
         heat=scaled_to_unit(resized(maps, *size)),
         captions=tuple(named_class(index, names) for index in found.targets),
-        value_label=_TITLES[method],
+        value_label=TITLES[method],
         maps=maps,
         target=tuple(found.targets),
         layer=found.path,
@@ -222,62 +170,20 @@ def activation_map(
 
 def class_names(network: Network) -> Sequence[str] | None:
     """The names of the classes, where the model knows them."""
-    if not hasattr(network.backend, "class_names"):
+    if not hasattr(network.adapter, "class_names"):
         return None
-    names: Sequence[str] | None = network.backend.class_names(network.native)
+    names: Sequence[str] | None = network.adapter.class_names(network.native)
     return names
 
 
 def input_images(network: Network, x: Any) -> Array | None:
     """The images of an input as they are to be shown, ``(batch, y, x, 3)`` in [0, 1]; None if there are none."""
     images = x if isinstance(x, AxisArray) else None
-    if hasattr(network.backend, "images"):
-        images = network.backend.images(network.native, x)
+    if hasattr(network.adapter, "images"):
+        images = network.adapter.images(network.native, x)
     if images is None or not {"y", "x"} <= set(images.axes) <= {"batch", "channel", "y", "x"}:
         return None
     return displayed(images)
-
-
-class _Places:
-    """Which layers have places on the image, and how they are folded."""
-
-    def __init__(self, seen: Sequence[Seen], axes: Any) -> None:
-        self.axes = axes
-        self._seen = seen
-        outputs = {(entry.axes, entry.shape) for entry in seen if entry.path == ""}
-        self._usable = {
-            entry.path: (position, entry)
-            for position, entry in enumerate(seen)
-            if entry.path and self._count(position, entry) > 1 and (entry.axes, entry.shape) not in outputs
-        }
-
-    def last(self) -> list[str]:
-        """The last layers with more than one place on the image, the very last at the end."""
-        found = sorted(self._usable, key=lambda path: self._usable[path][0])[-_CANDIDATES:]
-        if not found:
-            raise AxisError(
-                "no layer returned maps with the axes y and x, or tokens made of patches by a convolution; "
-                "name the axes of one: layer=…, axes=('batch', 'channel', 'y', 'x')"
-            )
-        return found
-
-    def fold(self, array: Activation | AxisArray, path: str) -> Array:
-        """Bring an activation of the layer at `path`, or its gradient, to ``(batch, channel, y, x)``."""
-        return folded(array, self._grid_before(path, array), f"the output of layer {path!r}").astype(
-            np.float64
-        )
-
-    def _grid_before(self, path: str, array: AxisArray) -> Grid | None:
-        position = max((i for i, entry in enumerate(self._seen) if entry.path == path), default=0)
-        return grid_for(array.shape[1], self._seen[:position]) if token_axes(array.axes) else None
-
-    def _count(self, position: int, entry: Seen) -> int:
-        sizes = entry.sizes
-        if {"batch", "y", "x"} <= set(sizes) <= {"batch", "channel", "y", "x"}:
-            return sizes["y"] * sizes["x"]
-        if token_axes(entry.axes) and grid_for(entry.shape[1], self._seen[:position]):
-            return entry.shape[1]
-        return 0
 
 
 class _Found(NamedTuple):
@@ -293,7 +199,7 @@ def _by_gradients(
     network: Network,
     x: Any,
     paths: Sequence[str],
-    places: _Places,
+    places: Places,
     ask: Question,
     combine: Callable[[Array, Array], Array],
     is_given: bool,
@@ -335,11 +241,11 @@ def _pull_back(
     layers = network.select(list(paths))
     axes = _axes_for(axes, paths)
     activations, gradients = Recorder(layers, axes), Recorder(layers, axes)
-    network.backend.gradients(network.native, x, seed, activations, gradients)  # type: ignore[attr-defined]
-    return Capture(network.backend.name, activations), Capture(network.backend.name, gradients)
+    network.adapter.gradients(network.native, x, seed, activations, gradients)  # type: ignore[attr-defined]
+    return Capture(network.backend, activations), Capture(network.backend, gradients)
 
 
-def _deciding(paths: Sequence[str], gradients: Capture, places: _Places, is_given: bool) -> str:
+def _deciding(paths: Sequence[str], gradients: Capture, places: Places, is_given: bool) -> str:
     """The last layer on whose places the score depends."""
     for path in reversed(paths):
         if not _parts_of(gradients, path):
@@ -359,7 +265,7 @@ def _parts_of(captured: Capture, path: str) -> list[str]:
     return [key for key, slot in captured.slots().items() if slot.path == path]
 
 
-def _one(captured: Capture, path: str, places: _Places) -> Array:
+def _one(captured: Capture, path: str, places: Places) -> Array:
     """The one value of a layer, folded; of several calls the last, of several parts the first that has places."""
     keys = _parts_of(captured, path)
     if not keys:
@@ -377,7 +283,7 @@ def _one(captured: Capture, path: str, places: _Places) -> Array:
 
 
 def _without_gradients(
-    network: Network, x: Any, path: str, places: _Places, ask: Question, method: str
+    network: Network, x: Any, path: str, places: Places, ask: Question, method: str
 ) -> _Found:
     dense = [layer.path for layer in network.select() if layer.kind == "dense"] if method == "cam" else []
     captured = capture(network, x, ["", path, *dense], axes=_axes_for(places.axes, [path]))
@@ -392,7 +298,7 @@ def _without_gradients(
                 f"layer {path!r} returned NaN or infinite values, which have no singular vectors; "
                 f"nv.histogram(nv.capture(model, x), {path!r}) counts them"
             )
-        return _Found(path, _eigen_cam(activations)[samples], samples, targets)
+        return _Found(path, eigen_cam(activations)[samples], samples, targets)
     kernel = _pooled_head(network, captured, path, activations, dense)
     if max(targets) >= len(kernel):
         raise UnsupportedError(

@@ -15,6 +15,7 @@ from ..captures.batches import as_numbers
 from ..models.network import Network
 from ..views.overlays import named_class
 from ..words.errors import InputError, nearest
+from ..words.given import shown
 from ..words.supports import LossReading
 
 Array = np.ndarray[Any, Any]
@@ -97,12 +98,12 @@ def losses_of(network: Network, loss: Any, native_output: Any, targets: Any) -> 
     if isinstance(loss, str) and loss in _BY_NAME:
         output = as_numbers(native_output).astype(np.float64)
         return _BY_NAME[loss](output, as_numbers(targets))
-    if not hasattr(network.backend, "losses"):
+    if not hasattr(network.adapter, "losses"):
         known = ", ".join(map(repr, _BY_NAME))
         raise InputError(
-            f"loss={loss!r} cannot be taken by the {network.backend.name} backend; give one of {known}"
+            f"loss={shown(loss)} cannot be taken by the {network.backend} backend; give one of {known}"
         )
-    reading: LossReading = network.backend.losses(network.native, loss, native_output, targets)
+    reading: LossReading = network.adapter.losses(network.native, loss, native_output, targets)
     return reading
 
 

@@ -4,34 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from ..captures.capture import capture
-from ..models.network import Network
 from ..words.arrays import Activation, AxisArray
 from ..words.errors import AxisError
 
 Array = np.ndarray[Any, Any]
 
+_CANDIDATES = 16
+"""How many layers from the end are tried for one that the score depends on."""
+
 MOST_PREFIX_TOKENS = 8
 """Class, distillation and register tokens that may stand before those of the patches."""
-
-
-class Seen(NamedTuple):
-    """The form of one value that a layer returned."""
-
-    path: str
-    call: int
-    leaf: str
-    axes: tuple[str, ...]
-    shape: tuple[int, ...]
-
-    @property
-    def sizes(self) -> dict[str, int]:
-        """The length of each axis."""
-        return dict(zip(self.axes, self.shape, strict=True))
 
 
 @dataclass(frozen=True)
@@ -51,28 +37,14 @@ class Grid:
     prefix: int
 
 
-def forms(network: Network, x: Any, axes: Any = None) -> list[Seen]:
-    """The form of everything that a model's layers return, in the order in which they return; one pass."""
-    seen: list[Seen] = []
-
-    def note(activation: Activation) -> float:
-        seen.append(
-            Seen(activation.path, activation.call, activation.leaf, activation.axes, activation.shape)
-        )
-        return 0.0
-
-    capture(network, x, axes=axes, reduce=note)
-    return seen
-
-
-def grid_for(tokens: int, seen: Sequence[Seen]) -> Grid | None:
+def grid_for(tokens: int, seen: Sequence[Activation]) -> Grid | None:
     """The grid that a number of tokens stands for: that of the last map that has as many places.
 
     Parameters
     ----------
     tokens : int
-    seen : sequence of Seen
-        What was returned until the tokens were there. A vision transformer's patches are made by a
+    seen : sequence of Activation
+        The forms of what was returned until the tokens were there. A vision transformer's patches are made by a
         convolution, whose output is a map; up to `MOST_PREFIX_TOKENS` tokens may have been put before them.
 
     Returns
@@ -118,3 +90,45 @@ def folded(array: AxisArray, grid: Grid | None, what: str) -> Array:
         )
     values = array.values[:, grid.prefix :]
     return values.reshape(len(values), grid.rows, grid.columns, -1).transpose(0, 3, 1, 2)
+
+
+class Places:
+    """Which layers have places on the image, and how they are folded."""
+
+    def __init__(self, seen: Sequence[Activation], axes: Any) -> None:
+        self.axes = axes
+        self._seen = seen
+        outputs = {(entry.axes, entry.shape) for entry in seen if entry.path == ""}
+        self._usable = {
+            entry.path: (position, entry)
+            for position, entry in enumerate(seen)
+            if entry.path and self._count(position, entry) > 1 and (entry.axes, entry.shape) not in outputs
+        }
+
+    def last(self) -> list[str]:
+        """The last layers with more than one place on the image, the very last at the end."""
+        found = sorted(self._usable, key=lambda path: self._usable[path][0])[-_CANDIDATES:]
+        if not found:
+            raise AxisError(
+                "no layer returned maps with the axes y and x, or tokens made of patches by a convolution; "
+                "name the axes of one: layer=…, axes=('batch', 'channel', 'y', 'x')"
+            )
+        return found
+
+    def fold(self, array: Activation | AxisArray, path: str) -> Array:
+        """Bring an activation of the layer at `path`, or its gradient, to ``(batch, channel, y, x)``."""
+        return folded(array, self._grid_before(path, array), f"the output of layer {path!r}").astype(
+            np.float64
+        )
+
+    def _grid_before(self, path: str, array: AxisArray) -> Grid | None:
+        position = max((i for i, entry in enumerate(self._seen) if entry.path == path), default=0)
+        return grid_for(array.shape[1], self._seen[:position]) if token_axes(array.axes) else None
+
+    def _count(self, position: int, entry: Activation) -> int:
+        sizes = entry.sizes
+        if {"batch", "y", "x"} <= set(sizes) <= {"batch", "channel", "y", "x"}:
+            return sizes["y"] * sizes["x"]
+        if token_axes(entry.axes) and grid_for(entry.shape[1], self._seen[:position]):
+            return entry.shape[1]
+        return 0

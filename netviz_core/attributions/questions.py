@@ -9,6 +9,7 @@ import numpy as np
 
 from ..words.arrays import AxisArray
 from ..words.errors import AmbiguousKeyError, AxisError, InputError, as_integer, nearest
+from ..words.given import shown
 
 Array = np.ndarray[Any, Any]
 Part = TypeVar("Part")
@@ -154,6 +155,6 @@ def score_of(parts: Mapping[str, Part], leaf: str | None) -> tuple[str, Part]:
                 f"say with output= which part has the scores"
             )
         leaf = known[0] if known else next(iter(parts))
-    if leaf not in parts:
-        raise InputError(f"the model returned no part {leaf!r}; {nearest(leaf, parts)}")
+    if not isinstance(leaf, str) or leaf not in parts:
+        raise InputError(f"the model returned no part {shown(leaf)}; {nearest(leaf, parts)}")
     return leaf, parts[leaf]

@@ -15,9 +15,11 @@ import numpy as np
 from ..captures.batches import as_numbers, batches_of, is_array, kept, labelled, part, size_of
 from ..models.network import Network, wrap
 from ..views.overlays import Overlays, padded
+from ..words.arguments import require_fitting
 from ..words.errors import InputError, NetvizError, as_integer
 from ..words.structure import leaves
-from .cam import activation_map, class_names, input_images, require_method
+from .cam import activation_map, class_names, input_images
+from .cam_methods import require_method
 from .losses import Verdict, losses_of, verdicts
 from .questions import Question, score_of
 
@@ -139,6 +141,7 @@ def top_losses(
     Notes
     -----
     The data is read once, in evaluation mode; only `k` examples are held in memory.
+    Why the arguments come in this order: see `netviz_core.attributions`.
 
     Examples
     --------
@@ -148,6 +151,8 @@ def top_losses(
     >>> len(worst.rows), worst.count, worst.heat.shape
     (3, 20, (3, 8, 8))
     """
+    given = {"model": model, "k": k, "data": data}
+    require_fitting("top_losses", given, "k", _is_count, "k is a whole number of examples")
     if as_integer(k, "k") < 1:
         raise InputError(f"k={k} examples leave nothing to show; give a positive number")
     network = wrap(model)
@@ -185,6 +190,10 @@ def top_losses(
     )
 
 
+def _is_count(value: Any) -> bool:
+    return hasattr(value, "__index__") and not getattr(value, "shape", ())
+
+
 def _judged(
     network: Network,
     inputs: Any,
@@ -194,7 +203,7 @@ def _judged(
     names: Sequence[str] | None,
 ) -> Iterable[tuple[float, Verdict]]:
     """The loss and the verdict of each sample of a batch."""
-    returned = _scores(network.backend.run(network.native, inputs), output)
+    returned = _scores(network.adapter.run(network.native, inputs), output)
     reading = losses_of(network, loss, returned, targets)
     losses = np.asarray(reading.values, np.float64).reshape(-1)
     if len(losses) != size_of(inputs):
@@ -222,8 +231,8 @@ def _row(network: Network, entry: _Held) -> LossRow:
 
 def _described(network: Network, inputs: Any) -> str:
     """An example in words; empty for an image."""
-    if hasattr(network.backend, "describe"):
-        lines = network.backend.describe(network.native, inputs)
+    if hasattr(network.adapter, "describe"):
+        lines = network.adapter.describe(network.native, inputs)
         if lines is not None:
             return str(lines[0])
     arrays = [array for _, array in leaves(inputs, is_array)]

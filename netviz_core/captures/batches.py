@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..plugins import tensor_to_numpy
 from ..words.arrays import AxisArray
 from ..words.errors import InputError
 
@@ -179,7 +180,7 @@ def _mapped(value: Any, change: Callable[[Any], Any]) -> Any:
 
 
 def _with_bar(batches: Iterator[Any], total: int | None, what: str) -> Iterator[Any]:
-    from rich.console import Console
+    from rich.console import Console  # here, as rich is heavy
     from rich.progress import track
 
     console = Console(stderr=True)
@@ -195,8 +196,6 @@ def as_numbers(values: Any) -> np.ndarray[Any, Any]:
     InputError
         If they are none.
     """
-    from ..plugins import tensor_to_numpy
-
     array = tensor_to_numpy(values) if is_array(values) else np.asarray(values)
     if array.dtype.kind not in "biuf":
         raise InputError(f"targets of dtype {array.dtype} were given; give numbers")

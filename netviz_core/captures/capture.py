@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,10 +10,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 from .._version import __version__
 from ..models.described import DescribedLayer, described
 from ..models.network import wrap
+from ..words.arguments import require_selection
 from ..words.arrays import Activation
 from ..words.errors import AmbiguousKeyError, InputError, LayerNotFoundError, nearest
+from ..words.given import shown
 from ..words.observations import Coverage
 from ..words.protocols import LayerSelection
+from .files import Contents, write
+from .keys import fitting, keyed
 from .recorder import DEFAULT_MAX_BYTES, Recorder, Reduction, Slot
 
 if TYPE_CHECKING:
@@ -48,6 +51,7 @@ class Capture(Mapping[str, Activation]):
         given: CaptureSource | None = None,
     ) -> None:
         self.backend = backend
+        """The name of the backend that ran the model, as on a `Network`."""
         self.versions = dict(versions if versions is not None else _versions(backend))
         """The versions of netviz and of the framework at the time of the capture."""
         self.layers = dict(layers or {})
@@ -63,16 +67,12 @@ class Capture(Mapping[str, Activation]):
     def __getitem__(self, key: str) -> Activation:
         if not isinstance(key, str):
             raise InputError(
-                f"captured values are named by strings such as 'conv1' or 'conv1:0'; {key!r} was given"
+                f"captured values are named by strings such as 'conv1' or 'conv1:0'; {shown(key)} was given"
             )
         slots = self.slots()
         if key in slots:
             return slots[key].get()
-        candidates = [
-            full
-            for full, slot in slots.items()
-            if key in _short_keys(slot.path, slot.call, slot.observation.leaf)
-        ]
+        candidates = fitting(key, slots)
         if len(candidates) > 1:
             raise AmbiguousKeyError(
                 f"{key!r} fits several captured values: {', '.join(map(repr, candidates))}"
@@ -108,9 +108,8 @@ class Capture(Mapping[str, Activation]):
         OSError
             If it cannot be written; a file that was there stays as it was.
         """
-        from .files import save_capture
-
-        save_capture(self, path)
+        own = self._source.slots, self.given_slots()
+        write(Contents(self.backend, self.versions, *own, self.layers, self.coverage), path)
 
     def __repr__(self) -> str:
         missed = sum(entry.status != "captured" for entry in self.coverage.values())
@@ -119,16 +118,7 @@ class Capture(Mapping[str, Activation]):
 
     def slots(self) -> Mapping[str, Slot]:
         """Every value by its key, not yet read."""
-        found = self._source.slots
-        calls: dict[str, int] = {}
-        for slot in found:
-            calls[slot.path] = max(calls.get(slot.path, 0), slot.call)
-        return {
-            _unmistakable(slot.path)
-            + (f":{slot.call}" if calls[slot.path] else "")
-            + (f"#{slot.observation.leaf}" if slot.observation.leaf else ""): slot
-            for slot in found
-        }
+        return keyed(self._source.slots)
 
     def given_slots(self) -> Sequence[Slot]:
         """Every value that a layer was given, not yet read; none unless the capture is complete."""
@@ -141,20 +131,11 @@ class Capture(Mapping[str, Activation]):
         return f"nothing was captured under {key!r}; {nearest(key, slots) or 'the capture is empty'}"
 
 
-def _unmistakable(path: str) -> str:
-    """A path that looks like a key with a call or a part is put in quotes."""
-    return repr(path) if re.search(r"#|:\d+$", path) else path
-
-
 def _versions(backend: str) -> dict[str, str]:
     framework = getattr(sys.modules.get(backend), "__version__", None)
     return {"netviz": __version__} | (
         {backend: str(framework)} if framework and backend != "netviz_core" else {}
     )
-
-
-def _short_keys(path: str, call: int, leaf: str) -> set[str]:
-    return {path, f"{path}:{call}", f"{path}#{leaf}"}
 
 
 def capture(
@@ -218,16 +199,17 @@ def capture(
     >>> captured["conv1"].axes
     ('batch', 'channel', 'y', 'x')
     """
+    require_selection("capture", {"model": model, "x": x, "layers": layers})
     network = wrap(model)
     x = network.input_or_example(x)
     network.prepare(x)
     chosen = network.select(layers)
     given = Recorder(chosen, max_bytes=max_bytes) if complete else None
     recorder = Recorder(chosen, axes, max_bytes, reduce, given)
-    network.backend.run(network.native, x, recorder)
+    network.adapter.run(network.native, x, recorder)
     recorder.require_axes_used()
     known = described(chosen, with_weights=complete)
-    return Capture(network.backend.name, recorder, layers=known, given=given)
+    return Capture(network.backend, recorder, layers=known, given=given)
 
 
 @contextmanager
@@ -264,8 +246,9 @@ def recording(
     >>> list(captured)
     ['conv1:0', 'conv1:1']
     """
+    require_selection("recording", {"model": model, "layers": layers})
     network = wrap(model)
     chosen = network.select(layers)
     recorder = Recorder(chosen, axes, max_bytes, reduce)
-    with network.backend.record(network.native, recorder):
-        yield Capture(network.backend.name, recorder, layers=described(chosen, with_weights=False))
+    with network.adapter.record(network.native, recorder):
+        yield Capture(network.backend, recorder, layers=described(chosen, with_weights=False))

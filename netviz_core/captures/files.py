@@ -7,45 +7,105 @@ header's ``netviz`` entry.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..models.described import DescribedLayer
-from ..models.network import Network, wrap
 from ..models.weights import Layout, Weight
 from ..words.errors import FileFormatError
 from ..words.observations import Coverage, Observation
 from ..words.whole_files import replace_file
-from .capture import Capture
+from .keys import keyed
 from .recorder import Slot
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FORMAT = 1
 """Counts up when a file of today could not be read any more."""
 
 
-def save_capture(capture: Capture, path: str | Path) -> None:
-    """Write a capture; see `Capture.save`."""
-    from safetensors.numpy import save_file
+@dataclass(frozen=True)
+class Contents:
+    """What a file holds of a capture.
+
+    Parameters
+    ----------
+    backend : str
+    versions : mapping
+    returned, given : sequence of Slot
+        What layers returned, and what they were given; read from a file, values that are not yet in memory.
+    layers : mapping from path to DescribedLayer
+    coverage : mapping from path to Coverage
+    """
+
+    backend: str
+    versions: Mapping[str, str]
+    returned: Sequence[Slot]
+    given: Sequence[Slot]
+    layers: Mapping[str, DescribedLayer]
+    coverage: Mapping[str, Coverage]
+
+
+def write(contents: Contents, path: str | Path) -> None:
+    """Write a capture to exactly `path`; see `netviz_core.Capture.save`."""
+    from safetensors.numpy import save_file  # here, as it is of use to those alone who have files
 
     tensors = _Tensors()
     header = {
         "format": FORMAT,
-        "backend": capture.backend,
-        "versions": capture.versions,
-        "activations": [_entry(tensors, key, slot) for key, slot in capture.slots().items()],
-        "given": [
-            _entry(tensors, f"given {number}", slot) for number, slot in enumerate(capture.given_slots())
-        ],
-        "layers": [_layer_entry(tensors, layer) for layer in capture.layers.values()],
-        "coverage": {layer: asdict(entry) for layer, entry in capture.coverage.items()},
+        "backend": contents.backend,
+        "versions": contents.versions,
+        "activations": [_entry(tensors, key, slot) for key, slot in keyed(contents.returned).items()],
+        "given": [_entry(tensors, f"given {number}", slot) for number, slot in enumerate(contents.given)],
+        "layers": [_layer_entry(tensors, layer) for layer in contents.layers.values()],
+        "coverage": {layer: asdict(entry) for layer, entry in contents.coverage.items()},
     }
     metadata = {"netviz": json.dumps(header, default=str)}
     replace_file(path, lambda unfinished: save_file(tensors.by_key, unfinished, metadata=metadata))
+
+
+def read(path: str | Path) -> Contents:
+    """Read what `write` wrote.
+
+    Raises
+    ------
+    FileFormatError
+        If the file is truncated, or is no capture.
+    OSError
+        If it cannot be read.
+    """
+    from safetensors import SafetensorError, safe_open  # here, as in write
+
+    with open(path, "rb"):
+        pass  # an OSError that names the file, where safetensors' own would not
+    try:
+        opened: Any = safe_open(path, framework="numpy")
+    except SafetensorError as error:
+        raise FileFormatError(
+            f"{str(path)!r} is not a whole safetensors file ({error}); was it written by capture.save?"
+        ) from error
+    header = _header(str(path), (opened.metadata() or {}).get("netviz"))
+    try:
+        return _contents(header, opened)
+    except (KeyError, TypeError, ValueError, AttributeError, SafetensorError) as error:
+        raise FileFormatError(
+            f"{str(path)!r} is a damaged capture: {error}; capture and save it again"
+        ) from error
+
+
+def is_capture(path: str | Path) -> bool:
+    """Whether a file is a capture that was saved."""
+    from safetensors import SafetensorError, safe_open  # here, as in write
+
+    try:
+        with safe_open(path, framework="numpy") as opened:
+            return "netviz" in (opened.metadata() or {})
+    except (SafetensorError, OSError):
+        return False
 
 
 class _Tensors:
@@ -101,98 +161,6 @@ def _layer_entry(tensors: _Tensors, layer: DescribedLayer) -> dict[str, Any]:
     return {**own, "weights": weights}
 
 
-def load_capture(path: str | Path) -> Capture:
-    """Open a capture that was saved; needs no framework and runs nothing.
-
-    Parameters
-    ----------
-    path : str or path
-
-    Returns
-    -------
-    Capture
-        Its values are read from the file when they are asked for.
-
-    Raises
-    ------
-    FileFormatError
-        If the file is truncated, or is no capture.
-    OSError
-        If it cannot be read.
-
-    Examples
-    --------
-    >>> import netviz_core as nv, numpy as np, os, tempfile
-    >>> from netviz_core.testing import example_model
-    >>> path = os.path.join(tempfile.mkdtemp(), "capture.safetensors")
-    >>> nv.capture(example_model(), np.zeros((2, 1, 8, 8)), "conv1").save(path)
-    >>> nv.load_capture(path)["conv1"].axes
-    ('batch', 'channel', 'y', 'x')
-    """
-    from safetensors import SafetensorError, safe_open
-
-    with open(path, "rb"):
-        pass  # an OSError that names the file, where safetensors' own would not
-    try:
-        opened: Any = safe_open(path, framework="numpy")
-    except SafetensorError as error:
-        raise FileFormatError(
-            f"{str(path)!r} is not a whole safetensors file ({error}); was it written by capture.save?"
-        ) from error
-    header = _header(str(path), (opened.metadata() or {}).get("netviz"))
-    try:
-        coverage = {
-            str(path): Coverage(str(entry["status"]), str(entry["reason"]))
-            for path, entry in header["coverage"].items()
-        }
-        layers = {str(entry["path"]): _layer(entry, opened) for entry in header.get("layers", ())}
-        returned = _slots(header["activations"], opened)
-        given = _slots(header.get("given", ()), opened)
-        nowhere = {slot.path for slot in (*returned, *given)} - layers.keys()
-        if layers and nowhere:
-            raise ValueError(f"it has values of {min(nowhere)!r}, and no such layer")
-        return Capture(
-            header["backend"],
-            _Saved(returned, coverage),
-            header["versions"],
-            layers,
-            _Saved(given, {}),
-        )
-    except (KeyError, TypeError, ValueError, AttributeError, SafetensorError) as error:
-        raise FileFormatError(
-            f"{str(path)!r} is a damaged capture: {error}; capture and save it again"
-        ) from error
-
-
-def is_capture(path: str | Path) -> bool:
-    """Whether a file is a capture that was saved."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="numpy") as opened:
-            return "netviz" in (opened.metadata() or {})
-    except (SafetensorError, OSError):
-        return False
-
-
-def opened(model: Any) -> Capture | Network:
-    """A model as a network, or a capture of one; of a path that which the file is."""
-    if isinstance(model, (str, os.PathLike)) and is_capture(os.fspath(model)):
-        return load_capture(os.fspath(model))
-    return model if isinstance(model, Capture) else wrap(model)
-
-
-@dataclass(frozen=True)
-class _Saved:
-    """The `CaptureSource` of a file."""
-
-    slots: Sequence[Slot]
-    entries: Mapping[str, Coverage]
-
-    def coverage(self) -> Mapping[str, Coverage]:
-        return self.entries
-
-
 @dataclass(frozen=True)
 class _InFile:
     """A value that is read from its file when it is asked for."""
@@ -230,6 +198,20 @@ def _header(path: str, text: str | None) -> dict[str, Any]:
             f"{path!r} has format {version}, and this netviz reads up to {FORMAT}; upgrade netviz-core to open it"
         )
     return dict(header)
+
+
+def _contents(header: Mapping[str, Any], opened: Any) -> Contents:
+    coverage = {
+        str(path): Coverage(str(entry["status"]), str(entry["reason"]))
+        for path, entry in header["coverage"].items()
+    }
+    layers = {str(entry["path"]): _layer(entry, opened) for entry in header.get("layers", ())}
+    returned = _slots(header["activations"], opened)
+    given = _slots(header.get("given", ()), opened)
+    nowhere = {slot.path for slot in (*returned, *given)} - layers.keys()
+    if layers and nowhere:
+        raise ValueError(f"it has values of {min(nowhere)!r}, and no such layer")
+    return Contents(header["backend"], dict(header["versions"]), returned, given, layers, coverage)
 
 
 def _slots(entries: Sequence[Mapping[str, Any]], opened: Any) -> list[Slot]:

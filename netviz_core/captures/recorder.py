@@ -18,7 +18,8 @@ from ..words.errors import (
     as_integer,
     nearest,
 )
-from ..words.observations import Coverage, HeldValue, Observation, Ready, blank
+from ..words.given import shown
+from ..words.observations import Coverage, HeldValue, Observation, Ready
 from ..words.protocols import Layer
 
 Reduction = Callable[[Activation], "AxisArray | np.ndarray[Any, Any] | float"]
@@ -203,7 +204,7 @@ class Recorder:
         array = reduced if isinstance(reduced, AxisArray) else _positional(np.array(reduced))
         if array.values.dtype.kind not in "biufc":
             raise InputError(
-                f"reduce made {reduced!r} of layer {path!r}; it must return numbers or an AxisArray"
+                f"reduce made {shown(reduced)} of layer {path!r}; it must return numbers or an AxisArray"
             )
         small = observed._replace(value=Ready(array.values), nbytes=array.values.nbytes)
         return Slot(path, call, small, array.axes)
@@ -220,20 +221,6 @@ class Recorder:
                         f"{len(observed.axes)} axes, {observed.axes}; name each of them"
                     )
         return observed.axes
-
-
-class FormRecorder(Recorder):
-    """Receives what layers returned, and keeps its form alone: zeros in the place of values, in no memory."""
-
-    keeps_values = False
-
-    def reduces(self, path: str) -> bool:
-        """Whether what the layer at `path` returns is made smaller at once."""
-        return True
-
-    def _slot(self, path: str, call: int, observed: Observation) -> Slot:
-        form = observed._replace(value=blank(observed.value.shape), nbytes=0)
-        return Slot(path, call, form, self._axes_of(path, observed))
 
 
 class SummaryRecorder(Recorder):
@@ -288,10 +275,10 @@ def _by_pattern(
     for pattern, value in by_pattern.items():
         if not is_valid(value):
             error = AxisError if name == "axes" else InputError
-            raise error(f"{name}={value!r} cannot be used; netviz_core.capture says what can")
+            raise error(f"{name}={shown(value)} cannot be used; netviz_core.capture says what can")
         if pattern != "*" and not any(_fits(path, pattern) for path in paths):
             raise LayerNotFoundError(
-                f"{name}: no layer asked for is called {pattern!r}; {nearest(pattern, paths)}"
+                f"{name}: no layer asked for is called {shown(pattern)}; {nearest(pattern, paths)}"
             )
     return by_pattern
 

@@ -14,22 +14,23 @@ from ..words.errors import FileFormatError, InputError
 _ARRAY_SUFFIXES = (".npy", ".npz")
 
 
-def read_input(path: Path, axes: str | None = None) -> Any:
+def read_input(path: Path | None, axes: str | None = None) -> Any:
     """Read an array, several, or an image. Nothing is ever unpickled.
 
     Parameters
     ----------
-    path : Path
+    path : Path or None
         ``.npy``, ``.npz``, or an image.
     axes : str, optional
         The names of an array's axes, such as ``"batch,y,x,channel"``.
 
     Returns
     -------
-    numpy.ndarray, AxisArray, or dict of them
+    numpy.ndarray, AxisArray, dict of them, or None
         An array as it stands in the file; with `axes`, one whose axes have these names.
         Several arrays in a ``.npz`` come as a dict. An image is float32 in [0, 1] with a
-        batch axis of one, and one channel if it is grey, else three.
+        batch axis of one, and one channel if it is grey, else three. None where there is no
+        file.
 
     Raises
     ------
@@ -40,6 +41,10 @@ def read_input(path: Path, axes: str | None = None) -> Any:
     InputError, AxisError
         If `axes` does not fit.
     """
+    if path is None:
+        if axes is not None:
+            raise InputError("--axes names the axes of an input; give one with --input")
+        return None
     if path.suffix.lower() in _ARRAY_SUFFIXES:
         arrays = _read_arrays(path)
         named = {key: _named(array, axes) for key, array in arrays.items()}

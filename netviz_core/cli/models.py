@@ -1,4 +1,4 @@
-"""From what was typed for MODEL to a network: a saved file, or a name in a Python module."""
+"""From what was typed for MODEL to a network or a capture: a saved file, or a name in a Python module."""
 
 from __future__ import annotations
 
@@ -8,16 +8,19 @@ import inspect
 import os
 import pkgutil
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType, TracebackType
-from typing import Any
+from types import ModuleType
+from typing import Any, TypeVar
 
+from ..captures.capture import Capture
+from ..captures.saved import opened
 from ..models.network import Network, wrap
 from ..plugins import loaders
-from ..words.errors import CaptureError, FileFormatError, InputError, NetvizError, nearest
+from ..words.errors import FileFormatError, InputError, NetvizError, nearest
 from .messages import described
+
+Opened = TypeVar("Opened")
 
 
 def open_model(text: str, *, trust: bool = False) -> Network:
@@ -43,37 +46,35 @@ def open_model(text: str, *, trust: bool = False) -> Network:
     UnknownModelError
         If what the name refers to is no model.
     """
-    if Path(text).suffix.lower() in loaders.names() or os.path.exists(text):
-        return _from_file(text, trust)
+    return _opened_by(wrap, text, trust)
+
+
+def open_model_or_capture(text: str, *, trust: bool = False) -> Network | Capture:
+    """The same where a capture may stand in a model's place; raises as `open_model` does."""
+    return _opened_by(opened, text, trust)
+
+
+def _opened_by(opener: Callable[..., Opened], text: str, trust: bool) -> Opened:
+    """What `opener` makes of a file, or of the object that has this name in a module."""
+    if Path(text).suffix.lower() not in loaders.names() and not os.path.exists(text):
+        return opener(_named(text), trust=trust)
+    try:
+        return opener(text, trust=trust)
+    except (NetvizError, OSError):
+        raise
+    except Exception as error:
+        raise FileFormatError(f"{text} could not be loaded: {described(error)}") from error
+
+
+def _named(text: str) -> Any:
+    """The model that ``package.module:name`` names, made if need be."""
     module, separator, name = text.partition(":")
     if not (module and separator and name):
         raise InputError(
             f"{text!r} is neither a file nor a name in a module; give a saved model "
             f"({', '.join(loaders.names())}) or package.module:name"
         )
-    return wrap(_made(_attribute(_module(module), name), text))
-
-
-@contextmanager
-def failures_located(network: Network) -> Iterator[None]:
-    """While the model runs, turn what it raises itself into a sentence that names the layer."""
-    try:
-        yield
-    except NetvizError:
-        raise
-    except Exception as error:
-        path = _innermost_layer(network, error.__traceback__)
-        where = f" in layer {path!r}" if path else ""
-        raise CaptureError(f"the model failed{where}: {described(error)}") from error
-
-
-def _from_file(path: str, trust: bool) -> Network:
-    try:
-        return wrap(path, trust=trust)
-    except (NetvizError, OSError):
-        raise
-    except Exception as error:
-        raise FileFormatError(f"{path} could not be loaded: {described(error)}") from error
+    return _made(_attribute(_module(module), name), text)
 
 
 def _module(name: str) -> ModuleType:
@@ -133,13 +134,3 @@ def _required_arguments(function: Any) -> list[str]:
         return []
     optional_kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     return [p.name for p in parameters if p.default is p.empty and p.kind not in optional_kinds]
-
-
-def _innermost_layer(network: Network, trace: TracebackType | None) -> str:
-    """The path of the deepest layer whose own method was running; empty if it cannot be told."""
-    paths = {id(layer.native): path for path, layer in network.layers.items()}
-    found = ""
-    while trace is not None:
-        found = paths.get(id(trace.tb_frame.f_locals.get("self")), found)
-        trace = trace.tb_next
-    return found

@@ -101,3 +101,8 @@ def flattenings(shape: Sequence[int], axes: Sequence[str]) -> Iterator[tuple[str
     for order in permutations(own):
         if order != own:
             yield ", ".join(order), indices.transpose([own.index(axis) for axis in order]).ravel()
+
+
+def form_of(array: AxisArray) -> str:
+    """The axes of an array with their sizes, in words."""
+    return f"({', '.join(f'{axis} {size}' for axis, size in array.sizes.items())})"

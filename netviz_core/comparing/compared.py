@@ -8,29 +8,29 @@ from typing import Any
 
 import numpy as np
 
-from ..captures.capture import Capture
-from ..captures.files import opened
 from ..captures.recorder import DEFAULT_MAX_BYTES
 from ..models.alignment import LayerMapping
-from ..models.network import Network
 from ..words.arrays import AxisArray
 from ..words.errors import InputError
 from .common import matched
 from .explaining.between import between_words, causes_between, causes_in_frame, given_at
-from .explaining.causes import Cause, cause_backward, causes_at
+from .explaining.causes import Cause, cause_backward, causes_at, causes_of_weights
+from .explaining.determinism import nondeterministic
 from .explaining.remarks import remarks_on
+from .inputs import sides_of
 from .judging.difference import Difference
+from .judging.enclosing import innermost_containers
+from .judging.frames import frames_of
 from .judging.gradients import gradients_of
-from .judging.judging import Judge, Judged, form_of, returned_by, weight_pairs
-from .judging.repeat import unsteady
+from .judging.judging import Judge, Judged, returned_by
 from .judging.verdict import Place, place_of_divergence
+from .judging.weights import weight_pairs
 from .judging.weights_alone import judged_by_weights
-from .pairing.enclosing import innermost_containers
-from .pairing.frames import frames_of
 from .pairing.joining import join_neighbours
 from .pairing.pairing import pair_up
-from .sides import Side, Station, side_of
-from .telling.view import Comparison, LayerPair
+from .sides import Side, Station
+from .telling.findings import LayerPair
+from .telling.view import Comparison
 from .telling.wording import counted
 
 Array = np.ndarray[Any, Any]
@@ -99,7 +99,7 @@ def compare(
     _require_tolerance(tolerance)
     if targets is not None and loss is None:
         raise InputError("targets are given, and no loss; say which with loss=, such as 'cross_entropy'")
-    side_a, side_b = _sides(a, b, x, max_bytes)
+    side_a, side_b = sides_of(a, b, x, max_bytes)
     if not side_a.stations or not side_b.stations:
         if loss is not None:
             raise InputError(f"loss={loss!r} needs models that run; give x, an input")
@@ -118,7 +118,7 @@ def compare(
     place = place_of_divergence(judge)
     first, causes = _first(place, judge)
     if place is not None:
-        causes = (*unsteady(judge), *causes)
+        causes = (*nondeterministic(judge), *causes)
     elif _tells_nothing(side_a):
         raise InputError(
             f"no number that the two models return is finite, so that nothing can be told: "
@@ -141,91 +141,6 @@ def _require_tolerance(tolerance: Any) -> None:
         raise InputError(
             f"tolerance={tolerance!r} is no number from 0 on; leave it out for that of the dtype"
         )
-
-
-def _sides(a: Any, b: Any, x: Any, max_bytes: int) -> tuple[Side, Side]:
-    models = opened(a), opened(b)
-    given = _inputs(models, x)
-    try:
-        sides = tuple(side_of("ab"[place], models[place], given[place], max_bytes) for place in (0, 1))
-    except InputError as error:
-        if given[0] is not given[1] or isinstance(x, AxisArray) or np.ndim(x) < 3:
-            raise
-        raise InputError(
-            f"one array was given to both models as it is, and not both take it so: {error}; "
-            f"give nv.images(x), or another AxisArray, which is laid out for each, or a pair of inputs"
-        ) from error
-    _require_one_batch(*sides)
-    _require_one_shape(*sides)
-    return sides[0], sides[1]
-
-
-def _inputs(models: tuple[Capture | Network, Capture | Network], x: Any) -> tuple[Any, Any]:
-    """What each of the two is to be given; None for a capture, and for both where weights alone are compared."""
-    captures = [isinstance(model, Capture) for model in models]
-    if x is not None and all(captures):
-        raise InputError("two captures were given, which need no input: leave x out")
-    if x is None and any(captures) and not all(captures):
-        name = "ab"[captures.index(False)]
-        raise InputError(f"{name} is a model, and the other a capture; give x, the input that was captured")
-    if x is None and all(
-        isinstance(model, Network) and hasattr(model.backend, "example") for model in models
-    ):
-        assert isinstance(models[0], Network)
-        x = models[0].input_or_example(None)
-        return x, x
-    if isinstance(x, tuple) and len(x) == 2:
-        for name, model, given in zip("ab", models, x, strict=True):
-            if given is None and not isinstance(model, Capture):
-                raise InputError(
-                    f"the pair of inputs has none for {name}; give one for each, or x=None for both"
-                )
-        return x
-    if isinstance(x, tuple):
-        raise InputError(
-            f"a tuple of {len(x)} inputs was given; give one input for both, or a pair (input of a, input of b), "
-            f"each of which may be a tuple or a dict"
-        )
-    return x, x
-
-
-def _require_one_batch(a: Side, b: Side) -> None:
-    if a.whole is None or b.whole is None:
-        return
-    for name, whole in (("a", a.whole), ("b", b.whole)):
-        empty = next((value for value in whole.given if not value.values.size), None)
-        if empty is not None:
-            raise InputError(
-                f"{name} was given an input of shape {empty.shape}, which holds nothing; give at least one sample"
-            )
-    sizes = [
-        {value.sizes.get("batch", value.shape[:1]) for value in side.whole.given[:1]}
-        for side in (a, b)
-        if side.whole
-    ]
-    if all(sizes) and sizes[0] != sizes[1]:
-        raise InputError(
-            f"a was given a batch of {_only(sizes[0])} and b one of {_only(sizes[1])}; give both the same samples"
-        )
-
-
-def _require_one_shape(a: Side, b: Side) -> None:
-    """Refuse inputs of the same rank of which no order of the axes has the same sizes on both sides."""
-    if a.whole is None or b.whole is None:
-        return
-    ours, theirs = a.whole.given, b.whole.given
-    ranks, sizes = (
-        [sorted(of(value.shape) for value in given) for given in (ours, theirs)] for of in (len, sorted)
-    )
-    if ranks[0] == ranks[1] and sizes[0] != sizes[1]:
-        told = [", ".join(map(form_of, given)) for given in (ours, theirs)]
-        raise InputError(
-            f"a was given {told[0]} and b {told[1]}; give both the same samples, of the same size"
-        )
-
-
-def _only(values: set[Any]) -> Any:
-    return next(iter(values))
 
 
 def _first(place: Place | None, judge: Judge) -> tuple[LayerPair | None, tuple[Cause, ...]]:
@@ -395,7 +310,7 @@ def _of_weights(a: Side, b: Side, mapping: LayerMapping | None, tolerance: float
         unmatched_b=found.unmatched_b,
         reasons={},
         first_divergence=first,
-        causes=found.causes(first.path_a, first.path_b) if first else (),
+        causes=causes_of_weights(found, first.path_a, first.path_b) if first else (),
         output=None,
         names=(f"a: {a.framework}", f"b: {b.framework}"),
     )

@@ -122,13 +122,13 @@ def side_of(name: str, network: Capture | Network, x: Any, max_bytes: int) -> Si
             )
         return _side(name, network.backend, network.layers, network.slots().values(), network.given_slots())
     if x is None or isinstance(network.native, Checkpoint):
-        return Side(name, network.backend.name, network.layers, network=network)
+        return Side(name, network.backend, network.layers, network=network)
     network.prepare(x)
     layers = {path: RememberedLayer(layer) for path, layer in network.layers.items()}
     # What containers return is mostly what layers within return: it is looked at where there is need of it.
     looked_at = [layer for layer in layers.values() if layer.kind != "container" or not layer.path]
     returned, given = _recorded(network, x, looked_at, max_bytes)
-    side = _side(name, network.backend.name, layers, returned, given)
+    side = _side(name, network.backend, layers, returned, given)
     side.network, side.inputs = network, x
     return side
 
@@ -151,7 +151,7 @@ def _recorded(
     """What layers returned and were given."""
     given = Recorder(layers, max_bytes=max_bytes)
     returned = Recorder(layers, max_bytes=max_bytes, given=given)
-    network.backend.run(network.native, x, returned)
+    network.adapter.run(network.native, x, returned)
     return returned.slots, given.slots
 
 

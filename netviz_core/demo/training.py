@@ -92,7 +92,7 @@ def load_digits() -> tuple[Digits, Digits]:
         If scikit-learn, which brings them, is not installed.
     """
     try:
-        from sklearn.datasets import load_digits as read  # type: ignore[import-untyped,import-not-found,unused-ignore]
+        from sklearn.datasets import load_digits as read
     except ImportError as error:
         raise NetvizError(
             "the handwritten digits of the demo come with scikit-learn, which is not installed; "

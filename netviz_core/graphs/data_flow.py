@@ -12,7 +12,8 @@ from ..words.errors import UnsupportedError
 from ..words.operations import OPERATIONS, word_for
 from ..words.protocols import Layer
 from ..words.supports import TensorForm, TracedCall
-from .view import Graph, GraphEdge, GraphGroup, GraphNode
+from .parts import GraphEdge, GraphGroup, GraphNode
+from .view import Graph
 
 __all__ = ["OPERATIONS", "graph"]
 
@@ -50,11 +51,11 @@ def graph(model: Any, x: Any = None) -> Graph:
     model has the same graph however it is written.
     """
     network = wrap(model)
-    if not hasattr(network.backend, "trace"):
-        raise UnsupportedError(f"the {network.backend.name} backend does not see the data flow of its models")
-    if x is None and hasattr(network.backend, "example"):
+    if not hasattr(network.adapter, "trace"):
+        raise UnsupportedError(f"the {network.backend} backend does not see the data flow of its models")
+    if x is None and hasattr(network.adapter, "example"):
         x = network.input_or_example(None)
-    calls = list(network.backend.trace(network.native, x))
+    calls = list(network.adapter.trace(network.native, x))
     return graph_of(calls, network)
 
 

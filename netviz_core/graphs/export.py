@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any
 
-from .view import Graph, GraphEdge, GraphGroup, GraphNode
+from .parts import GraphEdge, GraphGroup, GraphNode, GraphParts
 
 
-def to_dot(graph: Graph) -> str:
+def to_dot(graph: GraphParts) -> str:
     """See `netviz_core.graphs.view.Graph.to_dot`."""
 
     def node(node: GraphNode) -> str:
@@ -35,7 +35,7 @@ def to_dot(graph: Graph) -> str:
     return "\n".join(lines) + "\n"
 
 
-def to_mermaid(graph: Graph) -> str:
+def to_mermaid(graph: GraphParts) -> str:
     """See `netviz_core.graphs.view.Graph.to_mermaid`."""
     names = {node.id: f"n{number}" for number, node in enumerate(graph.nodes)}
     clusters = {group.path: f"g{number}" for number, group in enumerate(graph.groups)}
@@ -60,7 +60,7 @@ def to_mermaid(graph: Graph) -> str:
     return "\n".join(lines) + "\n"
 
 
-def to_json(graph: Graph) -> str:
+def to_json(graph: GraphParts) -> str:
     """See `netviz_core.graphs.view.Graph.to_json`."""
     parts = {"title": graph.title} | {
         name: [asdict(part) for part in getattr(graph, name)] for name in ("nodes", "edges", "groups")
@@ -68,10 +68,10 @@ def to_json(graph: Graph) -> str:
     return json.dumps(parts, indent=1, ensure_ascii=False)
 
 
-def to_networkx(graph: Graph) -> Any:
+def to_networkx(graph: GraphParts) -> Any:
     """See `netviz_core.graphs.view.Graph.to_networkx`."""
-    try:
-        import networkx  # type: ignore[import-untyped,unused-ignore]
+    try:  # here, as it is heavy, and few ask for it
+        import networkx
     except ImportError as error:
         raise ImportError(
             "to_networkx needs networkx, which is not installed; install it: pip install networkx",
@@ -91,7 +91,7 @@ def sizes(shape: tuple[int, ...]) -> str:
 
 
 def _nested(
-    graph: Graph,
+    graph: GraphParts,
     path: str,
     node: Callable[[GraphNode], str],
     cluster: Callable[[GraphGroup, Iterator[str]], Iterator[str]],

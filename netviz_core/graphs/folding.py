@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from typing import TypeVar
 
 from ..words.errors import InputError, LayerNotFoundError, as_integer, nearest
-from .view import Graph, GraphEdge, GraphGroup, GraphNode
+from ..words.given import shown
+from .parts import GraphEdge, GraphGroup, GraphNode, GraphParts
+
+Parts = TypeVar("Parts", bound=GraphParts)
 
 
-def fold(graph: Graph, layers: str | None, depth: int | None, at_most: int | None, repeats: bool) -> Graph:
+def fold(graph: Parts, layers: str | None, depth: int | None, at_most: int | None, repeats: bool) -> Parts:
     """See `netviz_core.graphs.view.Graph.fold`."""
     if sum(choice is not None for choice in (layers, depth, at_most)) != 1:
         raise InputError(
@@ -18,7 +22,9 @@ def fold(graph: Graph, layers: str | None, depth: int | None, at_most: int | Non
         )
     if layers is not None:
         if not isinstance(layers, str):
-            raise InputError(f"layers={layers!r} is not the path or glob of containers, such as 'layer*.*'")
+            raise InputError(
+                f"layers={shown(layers)} is not the path or glob of containers, such as 'layer*.*'"
+            )
         return _folded(graph, _matching(graph, layers), repeats)
     if depth is not None:
         return _folded(graph, _at_depth(graph, _positive(depth, "depth")), repeats)
@@ -26,7 +32,7 @@ def fold(graph: Graph, layers: str | None, depth: int | None, at_most: int | Non
     return next(folded for folded in foldings(graph, most, repeats) if len(folded.nodes) <= most)
 
 
-def foldings(graph: Graph, most: int, repeats: bool = True) -> Iterator[Graph]:
+def foldings(graph: Parts, most: int, repeats: bool = True) -> Iterator[Parts]:
     """The graph as it is, then coarser and coarser, until it has no more than so many nodes."""
     yield graph
     deepest = max((len(around) for around in _all_around(graph).values()), default=0)
@@ -49,7 +55,7 @@ def _positive(value: object, name: str) -> int:
     return number
 
 
-def _matching(graph: Graph, pattern: str) -> set[str]:
+def _matching(graph: GraphParts, pattern: str) -> set[str]:
     paths = [group.path for group in graph.groups]
     found = {path for path in paths if path == pattern} or {
         path for path in paths if fnmatchcase(path, pattern)
@@ -60,11 +66,11 @@ def _matching(graph: Graph, pattern: str) -> set[str]:
     return found
 
 
-def _at_depth(graph: Graph, depth: int) -> set[str]:
+def _at_depth(graph: GraphParts, depth: int) -> set[str]:
     return {path for path, around in _all_around(graph).items() if len(around) == depth}
 
 
-def _all_around(graph: Graph) -> dict[str, tuple[str, ...]]:
+def _all_around(graph: GraphParts) -> dict[str, tuple[str, ...]]:
     """The containers around each place, the outermost first; its own path, if it has one, is the last."""
     around: dict[str, tuple[str, ...]] = {"": ()}
     for group in graph.groups:
@@ -72,7 +78,7 @@ def _all_around(graph: Graph) -> dict[str, tuple[str, ...]]:
     return around
 
 
-def _folded(graph: Graph, containers: set[str], repeats: bool) -> Graph:
+def _folded(graph: Parts, containers: set[str], repeats: bool) -> Parts:
     """Each of these containers as one node; of those within each other the outermost."""
     around = _all_around(graph)
     outermost = {
@@ -96,7 +102,7 @@ def _folded(graph: Graph, containers: set[str], repeats: bool) -> Graph:
 class _Flow:
     """What each node of a graph reads, and who reads it."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: GraphParts) -> None:
         self.read: dict[str, list[GraphEdge]] = {node.id: [] for node in graph.nodes}
         self.made: dict[str, list[GraphEdge]] = {node.id: [] for node in graph.nodes}
         for edge in graph.edges:
@@ -147,7 +153,7 @@ def _container(group: GraphGroup, nodes: Sequence[GraphNode], flow: _Flow) -> Gr
     )
 
 
-def _contracted(graph: Graph, into: Mapping[str, GraphNode]) -> Graph:
+def _contracted(graph: Parts, into: Mapping[str, GraphNode]) -> Parts:
     """Put other nodes in the place of those with these ids; edges within one place go."""
     nodes: dict[str, GraphNode] = {}
     for node in graph.nodes:
@@ -164,7 +170,7 @@ def _contracted(graph: Graph, into: Mapping[str, GraphNode]) -> Graph:
     return replace(graph, nodes=tuple(nodes.values()), edges=tuple(edges.values()), groups=groups)
 
 
-def _repeats_folded(graph: Graph, structures: Mapping[str, Hashable]) -> Graph:
+def _repeats_folded(graph: Parts, structures: Mapping[str, Hashable]) -> Parts:
     """Make one node of containers that follow one another and have equal structures, by path."""
     flow, nodes = _Flow(graph), {node.id: node for node in graph.nodes}
 
@@ -183,7 +189,7 @@ def _repeats_folded(graph: Graph, structures: Mapping[str, Hashable]) -> Graph:
     return _runs_folded(graph, flow, repeats, blocks)
 
 
-def _chains_folded(graph: Graph, longest: int) -> Graph:
+def _chains_folded(graph: Parts, longest: int) -> Parts:
     """Make one node of what follows one another without a branch, so many at a time."""
     flow, nodes = _Flow(graph), {node.id: node for node in graph.nodes}
 
@@ -197,7 +203,7 @@ def _chains_folded(graph: Graph, longest: int) -> Graph:
     return _runs_folded(graph, flow, follows, together, longest)
 
 
-def _end_folded(graph: Graph, most: int) -> Graph:
+def _end_folded(graph: Parts, most: int) -> Parts:
     """Make one node of all that is too much."""
     end = graph.nodes[most - 1 :]
     more = _together(end, "…")
@@ -205,12 +211,12 @@ def _end_folded(graph: Graph, most: int) -> Graph:
 
 
 def _runs_folded(
-    graph: Graph,
+    graph: Parts,
     flow: _Flow,
     continues: Callable[[str, str], bool],
     folded: Callable[[Sequence[GraphNode]], GraphNode],
     longest: int | None = None,
-) -> Graph:
+) -> Parts:
     """Make one node of each run of nodes that are read by the next alone, and of which each continues the last."""
     nodes, run_of = {node.id: node for node in graph.nodes}, dict[str, list[GraphNode]]()
     for node in graph.nodes:

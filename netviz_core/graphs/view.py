@@ -3,105 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from ..views.base import View
-
-
-@dataclass(frozen=True)
-class GraphNode:
-    """A layer, an operation between layers, an input, the output, or several of them folded into one.
-
-    Parameters
-    ----------
-    id : str
-        Unique: the path of a layer or a folded container; for an operation, the container in which it
-        ran and its word, such as ``layer1.0/add`` and ``layer1.0/add:1``.
-    path : str
-        The layer's own, or that of the innermost layer in which an operation ran.
-    kind : str
-        One of `netviz_core.words.protocols.KINDS`.
-    label : str
-        What it does, in words that are the same in every framework: ``conv2d 3×3``, ``relu``, ``add``.
-    group : str
-        The path of the container in which it lies; ``""`` for none but the model itself.
-    type_name : str
-        The native class' name of a layer or container; empty for anything else.
-    output_shape : tuple of int
-        Of the first tensor that it returned; empty where it returned none.
-    output_axes : tuple of str
-        The names of its axes.
-    calls : int
-        How often the layer ran.
-    repeats : int
-        How many blocks of this structure follow one another, where they were folded into one.
-    members : tuple of str
-        The ids of the nodes that were folded into this one.
-    """
-
-    id: str
-    path: str
-    kind: str
-    label: str
-    group: str = ""
-    type_name: str = ""
-    output_shape: tuple[int, ...] = ()
-    output_axes: tuple[str, ...] = ()
-    calls: int = 1
-    repeats: int = 1
-    members: tuple[str, ...] = ()
-
-    @property
-    def caption(self) -> str:
-        """The label, with how often it ran or is repeated."""
-        repeated = f" ×{self.repeats}" if self.repeats > 1 else ""
-        called = f" · {self.calls} calls" if self.calls > 1 else ""
-        return f"{self.label}{repeated}{called}"
-
-
-@dataclass(frozen=True)
-class GraphEdge:
-    """A tensor that one node made and another read.
-
-    Parameters
-    ----------
-    source, target : str
-        Ids of nodes.
-    shape : tuple of int
-    axes : tuple of str
-        The names of its axes.
-    tensor : int
-        Which tensor it is: edges of the same number carry the same.
-    """
-
-    source: str
-    target: str
-    shape: tuple[int, ...]
-    axes: tuple[str, ...] = ()
-    tensor: int = field(default=0, compare=False)
-
-
-@dataclass(frozen=True)
-class GraphGroup:
-    """A container, in which nodes and other containers lie.
-
-    Parameters
-    ----------
-    path : str
-    label : str
-        The native class' name.
-    group : str
-        The path of the container around it; ``""`` for none but the model itself.
-    """
-
-    path: str
-    label: str
-    group: str = ""
+from ..words.errors import LayerNotFoundError, nearest
+from . import export
+from .folding import fold
+from .parts import GraphNode, GraphParts
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Graph(View):
+class Graph(GraphParts, View):
     """The data flow of a model: layers and the operations between them, in the order in which they ran.
 
     Parameters
@@ -115,11 +28,6 @@ class Graph(View):
         The containers around nodes, outer ones first.
     """
 
-    title: str
-    nodes: tuple[GraphNode, ...]
-    edges: tuple[GraphEdge, ...]
-    groups: tuple[GraphGroup, ...] = ()
-
     def __getitem__(self, id: str) -> GraphNode:
         """The node of this id.
 
@@ -128,8 +36,6 @@ class Graph(View):
         LayerNotFoundError
             If there is none, naming the nearest.
         """
-        from ..words.errors import LayerNotFoundError, nearest
-
         found = next((node for node in self.nodes if node.id == id), None)
         if found is None:
             known = nearest(id, [node.id for node in self.nodes]) or "the graph is empty"
@@ -183,27 +89,19 @@ class Graph(View):
         InputError
             If not exactly one of `layers`, `depth` and `at_most` is given, or a number is less than 1.
         """
-        from .folding import fold
-
         return fold(self, layers, depth, at_most, repeats)
 
     def to_dot(self) -> str:
         """The graph in Graphviz' DOT language, containers as clusters."""
-        from .export import to_dot
-
-        return to_dot(self)
+        return export.to_dot(self)
 
     def to_mermaid(self) -> str:
         """The graph as a Mermaid flowchart, containers as subgraphs."""
-        from .export import to_mermaid
-
-        return to_mermaid(self)
+        return export.to_mermaid(self)
 
     def to_json(self) -> str:
         """Title, nodes, edges and groups as JSON, each with all its fields."""
-        from .export import to_json
-
-        return to_json(self)
+        return export.to_json(self)
 
     def to_networkx(self) -> Any:
         """The graph as a `networkx.MultiDiGraph`, with the fields of nodes and edges as attributes.
@@ -213,9 +111,7 @@ class Graph(View):
         ImportError
             If networkx is not installed.
         """
-        from .export import to_networkx
-
-        return to_networkx(self)
+        return export.to_networkx(self)
 
     def __str__(self) -> str:
         return "\n".join(self._lines())

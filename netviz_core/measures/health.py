@@ -335,8 +335,8 @@ def _measured(row: HealthRow) -> tuple[float, ...]:
 def _batches(
     network: Network, x: Any, data: Any, targets: Any, loss: str | None, progress: bool
 ) -> Iterable[tuple[Any, Any]]:
-    if loss is not None and not hasattr(network.backend, "gradients"):
-        raise UnsupportedError(f"the {network.backend.name} backend has no gradients; leave loss= out")
+    if loss is not None and not hasattr(network.adapter, "gradients"):
+        raise UnsupportedError(f"the {network.backend} backend has no gradients; leave loss= out")
     if data is not None and (x is not None or targets is not None):
         raise InputError("data= stands in the place of x and targets; give either, not both")
     if data is None:
@@ -376,7 +376,7 @@ def _look(
         return 0.0
 
     given = Recorder(layers.values(), reduce=note_given)
-    network.backend.run(network.native, inputs, Recorder(layers.values(), reduce=note_returned, given=given))
+    network.adapter.run(network.native, inputs, Recorder(layers.values(), reduce=note_returned, given=given))
     return events
 
 
@@ -643,7 +643,7 @@ def _look_back(
 
     layers = [layer for layer in network.select() if layer.path in chosen or not layer.path]
     ignored = Recorder(layers, reduce=lambda activation: 0.0)
-    network.backend.gradients(  # type: ignore[attr-defined]
+    network.adapter.gradients(  # type: ignore[attr-defined]
         network.native, inputs, seed, ignored, Recorder(layers, reduce=note)
     )
     return at_output

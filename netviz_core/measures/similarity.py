@@ -13,7 +13,7 @@ import numpy as np
 
 from ..captures.batches import batches_of, inputs_of, kept
 from ..captures.capture import Capture, capture
-from ..captures.files import opened
+from ..captures.saved import opened
 from ..models.network import Network
 from ..views.base import View
 from ..words.arrays import Activation, count_nonfinite

@@ -450,8 +450,8 @@ def _checked(batches: Iterable[Any]) -> Iterator[Any]:
 def _of_batch(network: Network, inputs: Any, layers: LayerSelection, every_value: bool) -> Statistics:
     network.prepare(inputs)
     recorder = SummaryRecorder(network.select(layers), lambda activation: summarised(activation, every_value))
-    network.backend.run(network.native, inputs, recorder)
-    captured = Capture(network.backend.name, recorder)
+    network.adapter.run(network.native, inputs, recorder)
+    captured = Capture(network.backend, recorder)
     found = {key: recorder.summary_of(slot) for key, slot in captured.slots().items()}
     return Statistics(found, captured.coverage, 1)
 

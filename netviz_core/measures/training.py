@@ -336,13 +336,13 @@ class TrainingWatch:
         self._listening.close()
 
     def _own_gradients(self) -> Iterable[tuple[str, str, Array]]:
-        backend = self._network.backend
-        if not hasattr(backend, "weight_gradients"):
+        adapter = self._network.adapter
+        if not hasattr(adapter, "weight_gradients"):
             raise UnsupportedError(
-                f"the {backend.name} backend has no gradients to read after a backward pass; "
+                f"the {self._network.backend} backend has no gradients to read after a backward pass; "
                 f"use its own callback"
             )
-        gradients: Iterable[tuple[str, str, Array]] = backend.weight_gradients(self._network.native)
+        gradients: Iterable[tuple[str, str, Array]] = adapter.weight_gradients(self._network.native)
         return gradients
 
 

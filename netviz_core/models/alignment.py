@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from ..words.errors import InputError, LayerNotFoundError, nearest
+from ..words.given import shown
 from ..words.protocols import Layer
 
 LayerMapping = Mapping[str, str] | Callable[[Layer], "str | None"]
@@ -96,13 +97,17 @@ def given_pairs(
         return []
     pairs = []
     if not callable(mapping) and not isinstance(mapping, Mapping):
-        raise InputError(f"mapping={mapping!r} is neither a mapping {{path: path}} nor a function of a layer")
+        raise InputError(
+            f"mapping={shown(mapping)} is neither a mapping {{path: path}} nor a function of a layer"
+        )
     if callable(mapping):
         pairs = [(layer, path) for layer in sources if (path := mapping(layer)) is not None]
     else:
         for pattern, wanted in mapping.items():
             if not isinstance(pattern, str) or not isinstance(wanted, str):
-                raise InputError(f"mapping has {pattern!r}: {wanted!r}; give a path, or a glob, for a path")
+                raise InputError(
+                    f"mapping has {shown(pattern)}: {shown(wanted)}; give a path, or a glob, for a path"
+                )
             matched = [layer for layer in sources if fnmatchcase(layer.path, pattern)]
             if not matched:
                 known = [layer.path for layer in sources]
@@ -180,7 +185,7 @@ def _grouped(layers: Sequence[Layer], signature: Callable[[Layer], Hashable]) ->
 def _longest_run(
     sources: Sequence[Layer], targets: Sequence[Layer], signature: Callable[[Layer], Hashable]
 ) -> Iterator[LayerMatch]:
-    from difflib import SequenceMatcher
+    from difflib import SequenceMatcher  # here, as most models are aligned without it
 
     left, right = [signature(layer) for layer in sources], [signature(layer) for layer in targets]
     for block in SequenceMatcher(None, left, right, autojunk=False).get_matching_blocks():

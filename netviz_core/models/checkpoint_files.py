@@ -30,7 +30,7 @@ def load_safetensors(path: Path, trust: bool = False) -> Checkpoint:
     FileFormatError
         If it is truncated or of another kind.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import SafetensorError, safe_open  # here, as in all of these: each for one format
 
     try:
         safe_open(path, framework="numpy")  # checks every length and offset
@@ -119,7 +119,7 @@ def load_weights_h5(path: Path, trust: bool = False) -> Checkpoint:
         If h5py is not installed.
     """
     try:
-        import h5py  # type: ignore[import-not-found,import-untyped,unused-ignore]
+        import h5py
     except ImportError as error:
         raise UnsupportedError(
             f"reading {str(path)!r} needs h5py; to install it: pip install h5py"

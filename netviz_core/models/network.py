@@ -8,16 +8,25 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from ..plugins import backend_for, loaders, tensor_to_numpy
+from ..words.arguments import patterns_of
 from ..words.arrays import AxisArray, require_known_axes
 from ..words.errors import FileFormatError, InputError, LayerNotFoundError, UnsupportedError, nearest
+from ..words.given import shown
 from ..words.protocols import Backend, Layer, LayerSelection, WeightTensor
 
 
 class Network:
-    """A native model and the backend that knows its framework.
+    """A native model and the adapter that knows its framework.
 
     Made by `wrap`. It holds the model itself, never a copy, and reads its layers anew each
     time: what is changed on the model is seen.
+
+    Attributes
+    ----------
+    adapter : Backend
+        Knows the model's framework; `backend` is its name.
+    native : object
+        The model itself.
 
     Examples
     --------
@@ -29,14 +38,19 @@ class Network:
     ('out', 'in', 'y', 'x')
     """
 
-    def __init__(self, backend: Backend, native: Any) -> None:
-        self.backend = backend
+    def __init__(self, adapter: Backend, native: Any) -> None:
+        self.adapter = adapter
         self.native = native
+
+    @property
+    def backend(self) -> str:
+        """The name of the backend, such as ``"torch"``, as on a `Capture`; the object is `adapter`."""
+        return self.adapter.name
 
     @property
     def layers(self) -> Mapping[str, Layer]:
         """Every layer by path, in the model's order; the outermost model is ``""``."""
-        return {layer.path: layer for layer in self.backend.layers(self.native)}
+        return {layer.path: layer for layer in self.adapter.layers(self.native)}
 
     def __getitem__(self, path: str) -> Layer:
         """The layer at `path`; a glob does where it fits exactly one.
@@ -48,7 +62,7 @@ class Network:
         """
         if not isinstance(path, str):
             raise InputError(
-                f"layers are named by their path, a string such as '0' or 'conv1'; {path!r} was given"
+                f"layers are named by their path, a string such as '0' or 'conv1'; {shown(path)} was given"
             )
         layers = self.layers
         if path in layers:
@@ -92,11 +106,11 @@ class Network:
         if callable(layers):
             chosen = [layer for layer in everything.values() if layers(layer)]
         else:
-            patterns = _patterns(layers)
+            patterns = patterns_of(layers)
             wanted = {layer.path for pattern in patterns for layer in _matches(everything, pattern)}
             chosen = [layer for path, layer in everything.items() if path in wanted]
         if kind is not None and not isinstance(kind, str):
-            raise InputError(f"kind={kind!r} is not a string such as 'conv2d'")
+            raise InputError(f"kind={shown(kind)} is not a string such as 'conv2d'")
         if kind is not None:
             kinds = {layer.kind for layer in chosen}
             chosen = [layer for layer in chosen if fnmatchcase(layer.kind, kind)]
@@ -111,7 +125,7 @@ class Network:
     @property
     def path_separators(self) -> str:
         """The characters that part a layer's path from that of a layer within it."""
-        return getattr(self.backend, "path_separator", "./")
+        return getattr(self.adapter, "path_separator", "./")
 
     @property
     def parents(self) -> dict[str, str]:
@@ -135,8 +149,8 @@ class Network:
         for part in x.values() if isinstance(x, Mapping) else x if isinstance(x, (tuple, list)) else (x,):
             if isinstance(part, AxisArray):
                 require_known_axes(part.axes)
-        if hasattr(self.backend, "build"):
-            self.backend.build(self.native, x)
+        if hasattr(self.adapter, "build"):
+            self.adapter.build(self.native, x)
 
     def input_or_example(self, x: Any) -> Any:
         """The input given, or, if it is None, one of the model's own data.
@@ -148,11 +162,11 @@ class Network:
         """
         if x is not None:
             return x
-        if not hasattr(self.backend, "example"):
+        if not hasattr(self.adapter, "example"):
             raise InputError(
                 "no input was given, and the model comes with no data of its own; give x, a batch"
             )
-        return self.backend.example(self.native)
+        return self.adapter.example(self.native)
 
     def own_examples(self) -> Iterable[tuple[Any, Any]]:
         """The model's own validation data, as pairs of inputs and targets.
@@ -162,13 +176,13 @@ class Network:
         InputError
             If it comes with none.
         """
-        if not hasattr(self.backend, "examples"):
+        if not hasattr(self.adapter, "examples"):
             raise InputError("the model comes with no data of its own; give some")
-        examples: Iterable[tuple[Any, Any]] = self.backend.examples(self.native)
+        examples: Iterable[tuple[Any, Any]] = self.adapter.examples(self.native)
         return examples
 
     def __repr__(self) -> str:
-        return f"<Network {type(self.native).__name__}, {self.backend.name} backend>"
+        return f"<Network {type(self.native).__name__}, {self.backend} backend>"
 
 
 def wrap(model: Any, *, trust: bool = False) -> Network:
@@ -217,7 +231,7 @@ def wrap(model: Any, *, trust: bool = False) -> Network:
 
 
 def _load(name: str, trust: bool) -> Any:
-    from pathlib import Path
+    from pathlib import Path  # here, as most models come from no file
 
     path = Path(name)
     suffix = max((known for known in loaders.names() if name.lower().endswith(known)), key=len, default="")
@@ -230,16 +244,6 @@ def _load(name: str, trust: bool) -> Any:
         raise FileNotFoundError(2, "No such file", str(path))
     load: Callable[..., Any] = loaders.get(suffix)
     return load(path, trust=trust)
-
-
-def _patterns(layers: object) -> list[str]:
-    if isinstance(layers, str):
-        return [layers]
-    if isinstance(layers, Sequence) and layers and all(isinstance(item, str) for item in layers):
-        return list(layers)
-    raise InputError(
-        f"layers={layers!r} chooses nothing; give a path, a glob, a list of them, or a function of a layer"
-    )
 
 
 def _matches(layers: Mapping[str, Layer], pattern: str) -> list[Layer]:
@@ -268,7 +272,7 @@ def weight_of(network: Network, path: str, name: str) -> tuple[Layer, WeightTens
         If the layer has no such weight: says which it has, or which layers have one.
     """
     if not isinstance(name, str):
-        raise InputError(f"weight={name!r} is not a string such as 'kernel'")
+        raise InputError(f"weight={shown(name)} is not a string such as 'kernel'")
     layer = network[path]
     weights = layer.weights
     for weight in weights.values():

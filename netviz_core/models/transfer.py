@@ -131,7 +131,7 @@ def copy_weights(source: Any, target: Any, mapping: LayerMapping | None = None) 
             f"no layer of the one model corresponds to one of the other: {_listed(ours)} against {_listed(theirs)}; "
             f"pair them with mapping={{…}}"
         )
-    plan = _Plan(across=networks[0].backend.name != networks[1].backend.name)
+    plan = _Plan(across=networks[0].backend != networks[1].backend)
     for match in matches:
         plan.add(match)
     skipped = [

@@ -64,7 +64,7 @@ class Layout:
         if self.order:
             values = values[np.argsort(self.order)]
         if self.pattern:
-            from einops import rearrange
+            from einops import rearrange  # here, as few weights need it
 
             before, _, after = self.pattern.partition("->")
             values = rearrange(values, f"{after} -> {before}", **self._lengths(self._cut(native).shape))
@@ -91,7 +91,7 @@ class Layout:
         cut = self._cut(native)
         if not self.pattern:
             return cut
-        from einops import rearrange
+        from einops import rearrange  # here, as few weights need it
 
         rearranged: np.ndarray[Any, Any] = rearrange(cut, self.pattern, **self.sizes)
         return rearranged

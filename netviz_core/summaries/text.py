@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import html
 import os
-import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from ..words.text_tables import laid_out, longest, printable, shortened, wrapped
 from .multiply_accumulates import Form
-
-if TYPE_CHECKING:
-    from .rows import Summary, SummaryRow
+from .parts import SummaryParts, SummaryRow
 
 MOST_LINES = 200
 """How many layers a table shows unless told how deep to go."""
@@ -44,16 +41,16 @@ class Table(NamedTuple):
     below: list[str]
 
 
-def as_text(summary: Summary, width: int | None) -> str:
+def as_text(summary: SummaryParts, width: int | None) -> str:
     """See `Summary.to_text`."""
     table = _table(summary, width)
     below = [part for text in table.below for part in wrapped(text, width)]
     return "\n".join([*laid_out(table.titles, table.are_numbers, table.lines), *below])
 
 
-def as_rich(summary: Summary, width: int) -> Iterable[Any]:
+def as_rich(summary: SummaryParts, width: int) -> Iterable[Any]:
     """The table for a terminal, with colours."""
-    from rich.table import Table as RichTable
+    from rich.table import Table as RichTable  # here, as rich is heavy
     from rich.text import Text
 
     table = _table(summary, width)
@@ -68,7 +65,7 @@ def as_rich(summary: Summary, width: int) -> Iterable[Any]:
     yield Text("\n".join(table.below), style="dim")
 
 
-def as_html(summary: Summary) -> str:
+def as_html(summary: SummaryParts) -> str:
     """The table for a notebook."""
     table = _table(summary, None)
 
@@ -93,10 +90,12 @@ def terminal_width() -> int | None:
             os.get_terminal_size(1)
         except OSError:
             return None
+    import shutil  # here, as it brings every kind of compression
+
     return shutil.get_terminal_size().columns
 
 
-def _table(summary: Summary, width: int | None) -> Table:
+def _table(summary: SummaryParts, width: int | None) -> Table:
     rows, hidden = _shown(summary)
     makers = _columns(summary)
     names = list(summary.columns or _default_columns(summary))
@@ -126,7 +125,7 @@ class _Hidden(NamedTuple):
     words: list[str]
 
 
-def _shown(summary: Summary) -> tuple[list[SummaryRow], _Hidden]:
+def _shown(summary: SummaryParts) -> tuple[list[SummaryRow], _Hidden]:
     rows = list(summary.rows)
     if isinstance(summary.depth, int):
         kept = [row for row in rows if row.depth <= summary.depth]
@@ -160,11 +159,11 @@ def _folded(count: int, depth: int) -> list[str]:
     return [f"{count:,} layers folded below depth {depth} (depth= shows more)"] if count else []
 
 
-def _default_columns(summary: Summary) -> list[str]:
+def _default_columns(summary: SummaryParts) -> list[str]:
     return [name for name in _DEFAULT if summary.inputs or name not in _OF_A_PASS]
 
 
-def _columns(summary: Summary) -> Mapping[str, _Column]:
+def _columns(summary: SummaryParts) -> Mapping[str, _Column]:
     return {
         "path": _Column("layer", False, lambda row: _name(row, summary.is_tree)),
         "kind": _Column("kind", False, lambda row: row.kind),
@@ -245,7 +244,7 @@ def _legend(rows: Sequence[SummaryRow], columns: Mapping[str, Any]) -> str:
     return ", ".join(f"{short} {axis}" for axis, short in _SHORT_AXES.items() if axis in used)
 
 
-def _totals(summary: Summary) -> Iterable[str]:
+def _totals(summary: SummaryParts) -> Iterable[str]:
     frozen = summary.total_parameters - summary.trainable_parameters
     yield (
         f"parameters {summary.total_parameters:,}: {summary.trainable_parameters:,} trainable, {frozen:,} not; "

@@ -23,7 +23,7 @@ import pytest
 
 from .. import plugins
 from ..captures.capture import Capture, capture, recording
-from ..captures.files import load_capture
+from ..captures.saved import load_capture
 from ..models.network import Network, wrap
 from ..words.arrays import Activation
 from ..words.errors import CaptureTooLargeError, LayerNotFoundError
@@ -44,7 +44,7 @@ class BackendConformance:
     def network(self, case: tuple[Any, Any]) -> Network:
         """The model, wrapped, and built if it makes its layers only when it first sees an input."""
         network = wrap(case[0])
-        network.backend.run(network.native, case[1])
+        network.adapter.run(network.native, case[1])
         return network
 
     @pytest.fixture
@@ -63,12 +63,12 @@ class BackendConformance:
             np.testing.assert_array_equal(values, after[name], err_msg=name)
 
     def test_the_registry_finds_the_backend_by_the_model(self, network: Network) -> None:
-        assert plugins.backend_for(network.native) is network.backend
-        assert plugins.get_backend(network.backend.name) is network.backend
-        assert not network.backend.accepts(object())
+        assert plugins.backend_for(network.native) is network.adapter
+        assert plugins.get_backend(network.backend) is network.adapter
+        assert not network.adapter.accepts(object())
 
     def test_layers_have_unique_paths_and_known_kinds(self, network: Network) -> None:
-        layers = list(network.backend.layers(network.native))
+        layers = list(network.adapter.layers(network.native))
         assert layers[0].path == ""
         assert len({layer.path for layer in layers}) == len(layers) > 1
         for layer in layers:
@@ -76,7 +76,7 @@ class BackendConformance:
             assert layer.type_name
             assert isinstance(layer.config, Mapping)
             assert isinstance(layer.trainable, bool)
-        assert [layer.path for layer in network.backend.layers(network.native)] == [
+        assert [layer.path for layer in network.adapter.layers(network.native)] == [
             layer.path for layer in layers
         ]
 
@@ -149,8 +149,8 @@ class BackendConformance:
     def test_recording_numbers_the_calls(self, network: Network, x: Any) -> None:
         once = capture(network, x)
         with recording(network) as captured:
-            network.backend.run(network.native, x)
-            network.backend.run(network.native, x)
+            network.adapter.run(network.native, x)
+            network.adapter.run(network.native, x)
         for key, activation in once.items():
             if once.slots()[key].call == 0 and ":" not in key:
                 path, _, leaf = key.partition("#")
@@ -161,9 +161,9 @@ class BackendConformance:
 
     def test_nothing_listens_after_the_context(self, network: Network, x: Any) -> None:
         with recording(network) as captured:
-            network.backend.run(network.native, x)
+            network.adapter.run(network.native, x)
         kept = list(captured)
-        network.backend.run(network.native, x)
+        network.adapter.run(network.native, x)
         assert list(captured) == kept
 
     def test_nothing_listens_after_an_error(self, network: Network, x: Any) -> None:
@@ -172,7 +172,7 @@ class BackendConformance:
 
         with pytest.raises(Interrupted), recording(network) as captured:
             raise Interrupted
-        network.backend.run(network.native, x)
+        network.adapter.run(network.native, x)
         assert len(captured) == 0
 
     @pytest.mark.usefixtures("weights_stay")

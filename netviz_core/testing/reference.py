@@ -87,17 +87,19 @@ class Model:
         self.listeners: list[Any] = []
 
     def __call__(self, x: Array) -> Any:
-        self._give("", x)
+        self.give("", x)
         for name, layer in self.layers.items():
-            self._give(name, x)
-            x = self._tell(name, layer(x))
-        return self._tell("", x)
+            self.give(name, x)
+            x = self.tell(name, layer(x))
+        return self.tell("", x)
 
-    def _give(self, name: str, x: Any) -> None:
+    def give(self, name: str, x: Any) -> None:
+        """Say what a layer was given."""
         for listener in self.listeners:
             listener(name, x, before=True)
 
-    def _tell(self, name: str, output: Any) -> Any:
+    def tell(self, name: str, output: Any) -> Any:
+        """Say what a layer returned, and hand it on."""
         for listener in self.listeners:
             listener(name, output)
         return output
@@ -185,8 +187,8 @@ class ReferenceBackend:
         with self.record(model, activations):
             for name, layer in model.layers.items():
                 received[name] = x
-                x = model._tell(name, layer(x))
-            model._tell("", x)
+                x = model.tell(name, layer(x))
+            model.tell("", x)
         returned = _observe(list(model.layers.values())[-1], "", x)
         gradient = seed({"": AxisArray(x, returned.axes)}).get("", np.zeros_like(x))
         pulled = {"": gradient}

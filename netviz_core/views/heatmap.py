@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from ..models.network import weight_of, wrap
+from ..words.arguments import require_path
 from ..words.arrays import Nonfinite, count_nonfinite
 from ..words.errors import InputError, as_integer
+from ..words.given import shown
 from ..words.protocols import Layer, WeightTensor
 from .base import View, layer_title, require_real
 from .scales import Limits, signed_limits
@@ -68,7 +70,7 @@ class Heatmap(View):
 
 
 def heatmap(
-    model: Any, layer: str, weight: str = "kernel", *, reduce: str = "extreme", most: int = MOST_PIXELS
+    model: Any, layer: str, weight: str = "kernel", *, reduce: str = "extreme", limit: int = MOST_PIXELS
 ) -> Heatmap:
     """Show a weight as a matrix on a diverging scale.
 
@@ -82,7 +84,7 @@ def heatmap(
     reduce : {"extreme", "mean"}
         What a block of a large weight becomes: the value that is farthest from zero, so that no
         outlier vanishes, or the average over its area. The title says so.
-    most : int
+    limit : int
         How many rows, and how many columns, are shown at most; beyond, neighbours form blocks.
 
     Returns
@@ -96,7 +98,7 @@ def heatmap(
     LayerNotFoundError, UnsupportedError
         If there is no such layer, or it has no such weight.
     InputError
-        If `reduce` or `most` is none of these.
+        If `reduce` or `limit` is none of these.
 
     Examples
     --------
@@ -105,27 +107,28 @@ def heatmap(
     >>> view.values.shape, view.row_axis, view.column_axis
     ((10, 144), 'out', 'in')
     """
-    if reduce not in _REDUCTIONS:
-        raise InputError(f"reduce={reduce!r} is neither 'extreme' nor 'mean'")
-    if as_integer(most, "most") < 1:
-        raise InputError(f"most={most} leaves nothing to show; give a positive number")
+    require_path("heatmap", {"model": model, "layer": layer})
+    if not isinstance(reduce, str) or reduce not in _REDUCTIONS:
+        raise InputError(f"reduce={shown(reduce)} is neither 'extreme' nor 'mean'")
+    if as_integer(limit, "limit") < 1:
+        raise InputError(f"limit={limit} leaves nothing to show; give a positive number")
     found, tensor = weight_of(wrap(model), layer, weight)
     matrix, row_axes, column_axes = _as_matrix(tensor)
     require_real(matrix, f"layer {found.path!r}, weight {weight!r}")
     row_groups, column_groups = _groups(found, tensor, row_axes), _groups(found, tensor, column_axes)
-    row_edges = _block_edges(matrix.shape[0], len(row_groups) or 1, most)
-    column_edges = _block_edges(matrix.shape[1], len(column_groups) or 1, most)
+    row_edges = _block_edges(matrix.shape[0], len(row_groups) or 1, limit)
+    column_edges = _block_edges(matrix.shape[1], len(column_groups) or 1, limit)
     is_small = (len(row_edges), len(column_edges)) == matrix.shape
     if is_small:
-        shown, nonfinite = np.array(matrix, order="C"), count_nonfinite(matrix)
+        reduced, nonfinite = np.array(matrix, order="C"), count_nonfinite(matrix)
     else:
-        shown, nonfinite = _reduced(matrix, row_edges, column_edges, _REDUCTIONS[reduce])
+        reduced, nonfinite = _reduced(matrix, row_edges, column_edges, _REDUCTIONS[reduce])
     return Heatmap(
-        title=_title(found, tensor, matrix.shape, shown.shape, "" if is_small else reduce),
-        values=shown,
+        title=_title(found, tensor, matrix.shape, reduced.shape, "" if is_small else reduce),
+        values=reduced,
         row_axis="·".join(row_axes),
         column_axis="·".join(column_axes),
-        limits=signed_limits(shown),
+        limits=signed_limits(reduced),
         value_label=weight,
         shape=None if is_small else matrix.shape,
         row_groups=row_groups,
@@ -154,10 +157,10 @@ def _groups(layer: Layer, tensor: WeightTensor, axes: tuple[str, ...]) -> tuple[
     return tuple(f"head {index}" for index in range(count))
 
 
-def _block_edges(length: int, groups: int, most: int) -> Array:
-    """Where blocks start, such that at most `most` are formed and none reaches into another group."""
+def _block_edges(length: int, groups: int, limit: int) -> Array:
+    """Where blocks start, such that at most `limit` are formed and none reaches into another group."""
     size = length // groups
-    step = max(1, -(-length // max(most, groups)))
+    step = max(1, -(-length // max(limit, groups)))
     starts = [group * size + offset for group in range(groups) for offset in range(0, size, step)]
     return np.array(starts, dtype=np.intp)
 
@@ -170,12 +173,12 @@ def _reduced(matrix: Array, rows: Array, columns: Array, reduction: Reduction) -
     """What each block becomes. The matrix is read once, a band of rows that fits a cache at a time."""
     bands = [matrix[start:stop] for start, stop in zip(rows, [*rows[1:], matrix.shape[0]], strict=True)]
     with np.errstate(invalid="ignore", over="ignore"):  # infinities of both signs in one block
-        shown = np.stack([reduction(band, columns) for band in bands])
+        reduced = np.stack([reduction(band, columns) for band in bands])
     # Only a block that does not come out finite can hold something that is not.
     suspects = [
-        count_nonfinite(band) for band, row in zip(bands, shown, strict=True) if not np.isfinite(row).all()
+        count_nonfinite(band) for band, row in zip(bands, reduced, strict=True) if not np.isfinite(row).all()
     ]
-    return shown, Nonfinite(
+    return reduced, Nonfinite(
         sum(found.nan_count for found in suspects), sum(found.inf_count for found in suspects)
     )
 
@@ -199,10 +202,10 @@ _REDUCTIONS: Mapping[str, Reduction] = {"extreme": _extreme, "mean": _mean}
 
 
 def _title(
-    layer: Layer, tensor: WeightTensor, whole: tuple[int, ...], shown: tuple[int, ...], reduce: str
+    layer: Layer, tensor: WeightTensor, whole: tuple[int, ...], reduced: tuple[int, ...], reduce: str
 ) -> str:
     title = layer_title(layer, f"{tensor.name} {' × '.join(map(str, tensor.shape))}")
     if not reduce:
         return title
-    block = " × ".join(str(-(-full // kept)) for full, kept in zip(whole, shown, strict=True))
+    block = " × ".join(str(-(-full // kept)) for full, kept in zip(whole, reduced, strict=True))
     return f"{title}, the {reduce} of each {block}"

@@ -12,8 +12,10 @@ import numpy as np
 
 from ..captures.capture import Capture
 from ..models.network import weight_of, wrap
+from ..words.arguments import patterns_of, require_path
 from ..words.arrays import count_nonfinite
 from ..words.errors import InputError, LayerNotFoundError, UnsupportedError, nearest
+from ..words.given import shown
 from ..words.protocols import LayerSelection
 from .base import View, layer_title, require_real
 from .scales import extent
@@ -55,12 +57,12 @@ class Histogram(View):
     outside_count: int = 0
 
 
-def histogram(source: Any, layer: str, weight: str = "kernel", bins: Any = 50) -> Histogram:
+def histogram(model: Any, layer: str, weight: str = "kernel", bins: Any = 50) -> Histogram:
     """Count how often each value of a weight, or of a captured activation, occurs.
 
     Parameters
     ----------
-    source : native model, path, Network, or Capture
+    model : native model, path, Network, or Capture
     layer : str
         The layer's path; for a capture any key of it.
     weight : str
@@ -86,11 +88,12 @@ def histogram(source: Any, layer: str, weight: str = "kernel", bins: Any = 50) -
     >>> int(histogram(example_model(), "conv1", bins=8).counts.sum())
     36
     """
-    if isinstance(source, Capture):
-        activation = source[layer]
+    require_path("histogram", {"model": model, "layer": layer})
+    if isinstance(model, Capture):
+        activation = model[layer]
         label, size = "activation", " × ".join(map(str, activation.shape))
         return histogram_of(activation.values, f"{layer} · {size}", label, bins)
-    found, tensor = weight_of(wrap(source), layer, weight)
+    found, tensor = weight_of(wrap(model), layer, weight)
     size = " × ".join(map(str, tensor.shape))
     return histogram_of(tensor.peek(), layer_title(found, f"{tensor.name} {size}"), weight, bins)
 
@@ -119,7 +122,9 @@ def _edges(found: tuple[float, float] | None, bins: Any) -> np.ndarray[Any, Any]
     except (TypeError, ValueError):
         edges = np.empty(0)
     if edges.ndim != 1 or len(edges) < 2 or not np.isfinite(edges).all() or not (np.diff(edges) > 0).all():
-        raise InputError(f"bins={bins!r} is neither a positive number of bins nor their increasing edges")
+        raise InputError(
+            f"bins={shown(bins)} is neither a positive number of bins nor their increasing edges"
+        )
     return edges
 
 
@@ -174,13 +179,13 @@ class HistogramRows(View):
 
 
 def histograms(
-    source: Any, layers: LayerSelection = "*", weight: str = "kernel", bins: Any = 50
+    model: Any, layers: LayerSelection = "*", weight: str = "kernel", bins: Any = 50
 ) -> HistogramRows:
     """Count the values of many weights, or of all activations of a capture, on one scale.
 
     Parameters
     ----------
-    source : native model, state dict, path, Network, or Capture
+    model : native model, state dict, path, Network, or Capture
     layers : str, list of str, or callable
         Which layers; for a capture a glob over its keys, or a list of them.
     weight : str
@@ -209,29 +214,29 @@ def histograms(
     ('conv1 kernel', 'conv1 bias', 'dense1 kernel', 'dense1 bias')
     """
     rows = (
-        _rows_of_capture(source, layers) if isinstance(source, Capture) else _rows_of(source, layers, weight)
+        _rows_of_capture(model, layers) if isinstance(model, Capture) else _rows_of(model, layers, weight)
     )
     found = [limits for _, read in rows if (limits := extent(read())) is not None]
     whole = (min(low for low, _ in found), max(high for _, high in found)) if found else None
     edges = _edges(whole, bins)
     counted = [histogram_of(read(), label, "", edges) for label, read in rows]
     return HistogramRows(
-        title=f"{len(rows)} activations" if isinstance(source, Capture) else f"{len(rows)} weights",
+        title=f"{len(rows)} activations" if isinstance(model, Capture) else f"{len(rows)} weights",
         labels=tuple(label for label, _ in rows),
         counts=np.stack([row.counts for row in counted]),
         edges=edges,
         nan_counts=np.array([row.nan_count for row in counted]),
         inf_counts=np.array([row.inf_count for row in counted]),
         outside_counts=np.array([row.outside_count for row in counted]),
-        value_label="activation" if isinstance(source, Capture) else weight.replace("*", "weight"),
+        value_label="activation" if isinstance(model, Capture) else weight.replace("*", "weight"),
     )
 
 
 _Row = tuple[str, Callable[[], np.ndarray[Any, Any]]]
 
 
-def _rows_of(source: Any, layers: LayerSelection, weight: str) -> list[_Row]:
-    chosen = wrap(source).select(layers)
+def _rows_of(model: Any, layers: LayerSelection, weight: str) -> list[_Row]:
+    chosen = wrap(model).select(layers)
     rows = [
         (f"{layer.path} {name}".strip() if weight != name else layer.path or layer.kind, tensor.peek)
         for layer in chosen
@@ -246,14 +251,16 @@ def _rows_of(source: Any, layers: LayerSelection, weight: str) -> list[_Row]:
 
 
 def _rows_of_capture(captured: Capture, layers: LayerSelection) -> list[_Row]:
-    patterns = [layers] if isinstance(layers, str) else layers
-    if callable(patterns):
+    if callable(layers):
         raise InputError(
             "a capture has no layers to call a function with; give a key, a glob, or a list of them"
         )
+    patterns = patterns_of(layers)
     keys = [key for key in captured if any(key == p or fnmatchcase(key, p) for p in patterns)]
     if not keys:
-        raise LayerNotFoundError(f"nothing was captured under {layers!r}; {nearest(str(layers), captured)}")
+        raise LayerNotFoundError(
+            f"nothing was captured under {shown(layers)}; {nearest(str(layers), captured)}"
+        )
     return [(key, partial(_values, captured, key)) for key in keys]
 
 

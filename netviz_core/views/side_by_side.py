@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 
 from ..words.errors import InputError
+from ..words.given import shown
 from .base import View
 from .heatmap import Heatmap
 from .histogram import Histogram, even_edges
@@ -75,7 +76,9 @@ def side_by_side(*views: View, titles: Sequence[str] | None = None) -> SideBySid
         named = " and ".join(sorted(kind.__name__ for kind in kinds))
         raise InputError(f"{named} have no scale in common; give views of one kind")
     if titles is not None and (not _are_titles(titles) or len(titles) != len(views)):
-        raise InputError(f"{len(views)} views were given and titles={titles!r}; give one title for each view")
+        raise InputError(
+            f"{len(views)} views were given and titles={shown(titles)}; give one title for each view"
+        )
     own = [view.title for view in views]
     common = own[0] if titles is not None and len(set(own)) == 1 else ""
     return SideBySide(_on_one_scale(views), tuple(titles or own), common)

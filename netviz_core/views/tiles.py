@@ -11,6 +11,7 @@ import numpy as np
 
 from ..captures.capture import Capture, capture
 from ..models.network import weight_of, wrap
+from ..words.arguments import require_path
 from ..words.arrays import SPATIAL_AXES, AxisArray, count_nonfinite
 from ..words.errors import AxisError, InputError, UnsupportedError, as_integer
 from .base import View, layer_title, require_real
@@ -113,6 +114,7 @@ def kernels(
     >>> kernels(example_model(), "conv1").tiles.shape
     (4, 3, 3)
     """
+    require_path("kernels", {"model": model, "layer": layer})
     found, tensor = weight_of(wrap(model), layer, weight)
     if "x" not in tensor.axes:
         named = ", ".join(tensor.axes)
@@ -141,13 +143,13 @@ def kernels(
 
 
 def feature_maps(
-    source: Any, layer: str, x: Any = None, *, sample: int = 0, limit: int | None = None
+    model: Any, layer: str, x: Any = None, *, sample: int = 0, limit: int | None = None
 ) -> FeatureMapGrid:
     """Show what a layer made of one sample: one image for each channel, on one scale.
 
     Parameters
     ----------
-    source : native model, path, Network, or Capture
+    model : native model, path, Network, or Capture
     layer : str
         The layer's path, or the key that its output has in a capture (``"lstm#0"``).
     x : array, native tensor, AxisArray, or a tuple or dict of them, optional
@@ -171,13 +173,18 @@ def feature_maps(
     AxisError
         If the output has no spatial axes, or they are not known.
 
+    Notes
+    -----
+    Why the arguments come in this order: see `netviz_core.attributions`.
+
     Examples
     --------
     >>> from netviz_core.testing import example_model
     >>> feature_maps(example_model(), "conv1", np.zeros((2, 1, 8, 8), "float32")).tiles.shape
     (4, 6, 6)
     """
-    activation = _captured(source, layer, x)[layer]
+    require_path("feature_maps", {"model": model, "layer": layer, "x": x})
+    activation = _captured(model, layer, x)[layer]
     require_real(activation.values, f"layer {layer!r}")
     pictures = pictures_of(activation, sample)
     if pictures is None:
@@ -211,12 +218,12 @@ def feature_map_grid(pictures: AxisArray, name: str, limit: int | None = None) -
     )
 
 
-def _captured(source: Any, layer: str, x: Any) -> Capture:
-    if isinstance(source, Capture):
+def _captured(model: Any, layer: str, x: Any) -> Capture:
+    if isinstance(model, Capture):
         if x is not None:
             raise InputError("a capture already holds its values; give x only with a model")
-        return source
-    network = wrap(source)
+        return model
+    network = wrap(model)
     path = layer if layer in network else re.sub(r"(:\d+)?(#.*)?$", "", layer)
     return capture(network, x, path)
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .errors import AxisError, InputError, nearest
+from .given import shown
 
 SPATIAL_AXES = ("z", "y", "x")
 _CANONICAL_ORDER = ("batch", "time", "channel", *SPATIAL_AXES)
@@ -46,12 +47,12 @@ def require_known_axes(axes: Sequence[str]) -> None:
     """
     if isinstance(axes, str):
         raise AxisError(
-            f"axes={axes!r} is one string; give a sequence of names, such as ('batch', 'y', 'x', 'channel')"
+            f"axes={shown(axes)} is one string; give a sequence of names, such as ('batch', 'y', 'x', 'channel')"
         )
     for axis in axes:
-        if axis not in _CANONICAL_ORDER:
+        if not isinstance(axis, str) or axis not in _CANONICAL_ORDER:
             hint = nearest(axis, _CANONICAL_ORDER, limit=len(_CANONICAL_ORDER))
-            raise AxisError(f"{axis!r} does not say how an input is laid out; {hint}")
+            raise AxisError(f"{shown(axis)} does not say how an input is laid out; {hint}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +146,7 @@ class AxisArray:
         index: list[int | slice] = [slice(None)] * len(self.axes)
         for axis, where in indexers.items():
             if axis not in self.axes:
-                raise AxisError(f"there is no axis {axis!r}; {nearest(axis, self.axes)}")
+                raise AxisError(f"there is no axis {shown(axis)}; {nearest(axis, self.axes)}")
             position = self.axes.index(axis)
             size = self.values.shape[position]
             if not isinstance(where, slice) and not -size <= where < size:
@@ -162,7 +163,7 @@ class AxisArray:
         ImportError
             If xarray is not installed.
         """
-        import xarray  # type: ignore[import-not-found,unused-ignore]
+        import xarray
 
         return xarray.DataArray(self.values, dims=self.axes)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable
 
+from .given import shown
+
 
 class NetvizError(Exception):
     """The base of all errors that netviz itself raises."""
@@ -110,4 +112,4 @@ def as_integer(value: object, name: str) -> int:
     try:
         return operator.index(value)  # type: ignore[arg-type]
     except TypeError:
-        raise InputError(f"{name}={value!r} is not a whole number") from None
+        raise InputError(f"{name}={shown(value)} is not a whole number") from None

@@ -167,6 +167,9 @@ class RecorderLike(Protocol):
     def reduces(self, path: str) -> bool:
         """Whether what the layer at `path` returns is made smaller at once."""
 
+    def coverage(self) -> Mapping[str, Coverage]:
+        """What became of every layer asked for, so far, by path."""
+
     def miss(self, path: str, reason: str, status: str = "not_observed") -> None:
         """Say why a layer asked for is not captured; the first reason given stands."""
 

@@ -33,10 +33,10 @@ class SupportsBuild(Protocol):
 
 
 class SupportsRandomness(Protocol):
-    """Opt-in: a backend that can tell a model which draws random numbers from one that does not."""
+    """Opt-in: a backend that can tell a model which draws random numbers from a deterministic one."""
 
-    def stirred(self, model: Any) -> AbstractContextManager[None]:
-        """Move all random generators that a pass may draw from; put them back when the context closes."""
+    def perturbed(self, model: Any) -> AbstractContextManager[None]:
+        """Perturb the state of all random generators a pass may draw from; restore it when the context closes."""
 
 
 class SupportsNesting(Protocol):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def check_writable(path: str | Path) -> None:
@@ -58,6 +61,8 @@ def replace_file(path: str | Path, write: Callable[[Path], object]) -> None:
 
 
 def _target(path: str | Path) -> Path:
+    from pathlib import Path  # here, as every capture would bring it along
+
     if not os.fspath(path):
         raise FileNotFoundError(2, "No file name was given", "")
     return Path(os.path.realpath(path))

@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from matplotlib.axes import Axes
-
 from netviz_core.renderer_api import (
     AttentionMaps,
     Comparison,
@@ -46,7 +44,7 @@ from .panels import (
     top_losses,
 )
 from .parts.colours import ColourScale
-from .parts.style import Style
+from .parts.histogram_axes import Frame
 
 
 @dataclass(frozen=True)
@@ -58,11 +56,11 @@ class Panel:
     size : callable
         Gives width and height, in inches, of the Axes that suits a view.
     scale : callable
-        Gives the colours that a colour bar should explain, or None.
+        Gives the colours that a colour bar should explain, or None; of a view and a style.
     label : callable
         Gives the colour bar's label.
     draw : callable
-        Draws everything but title and colour bar.
+        Draws everything but title and colour bar; of an Axes, a view and a style.
     around : float
         Inches above and below the Axes, for a title of one line and what stands below.
     frame : callable, optional
@@ -71,16 +69,15 @@ class Panel:
     """
 
     size: Callable[[Any], tuple[float, float]]
-    scale: Callable[[Any, Style], ColourScale | None]
+    scale: Callable[..., ColourScale | None]
     label: Callable[[Any], str]
-    draw: Callable[[Axes, Any, Style], None]
+    draw: Callable[..., None]
     around: float
     frame: Callable[[Sequence[Any]], Any] | None = None
 
 
-def _panel(module: Any, around: float) -> Panel:
+def _panel(module: Any, around: float, frame: Callable[[Sequence[Any]], Any] | None = None) -> Panel:
     """The panel of a module that draws one kind of view."""
-    frame = module.Frame.around if hasattr(module, "Frame") else None
     return Panel(module.size, module.scale, module.label, module.draw, around, frame)
 
 
@@ -89,7 +86,7 @@ _PANELS: Mapping[type[View], Panel] = {
     TileGrid: _panel(tiles, around=0.65),
     Heatmap: _panel(heatmap, around=0.85),
     HistogramRows: _panel(histogram_rows, around=0.85),
-    Histogram: _panel(histogram, around=1.2),
+    Histogram: _panel(histogram, around=1.2, frame=Frame.around),
     HistogramPair: _panel(histogram_pair, around=1.2),
     Comparison: _panel(comparison, around=1.2),
     Graph: _panel(graph, around=0.85),
@@ -98,7 +95,7 @@ _PANELS: Mapping[type[View], Panel] = {
     LayerMeasures: _panel(measures, around=0.85),
     SimilarityMatrix: _panel(similarity, around=0.85),
     HistoryHeatmap: _panel(history_heatmap, around=0.85),
-    HistoryHistogram: _panel(history_histogram, around=0.85),
+    HistoryHistogram: _panel(history_histogram, around=0.85, frame=history_histogram.Frame.around),
 }
 
 
@@ -124,5 +121,5 @@ def panels_for(views: Sequence[View]) -> list[Panel]:
     if frame_around is None or any(panel is not panels[0] for panel in panels):
         return panels
     frame = frame_around(views)
-    draw, scale = (partial(do, frame=frame) for do in (panels[0].draw, panels[0].scale))
+    draw, scale = partial(panels[0].draw, frame=frame), partial(panels[0].scale, frame=frame)
     return [replace(panels[0], draw=draw, scale=scale)] * len(panels)

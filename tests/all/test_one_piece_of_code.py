@@ -113,5 +113,5 @@ def test_the_two_are_drawn_side_by_side(models, tmp_path):
 
 
 def test_each_model_is_its_own_frameworks(models):
-    assert nv.wrap(models["keras"]).backend.name == "keras"
-    assert nv.wrap(models["torch"]).backend.name == "torch"
+    assert nv.wrap(models["keras"]).backend == "keras"
+    assert nv.wrap(models["torch"]).backend == "torch"

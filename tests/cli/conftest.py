@@ -1,25 +1,24 @@
-"""A folder with models of the user's own, and frameworks small enough to be written here."""
+"""Models of the user's own, and frameworks small enough to be written here."""
 
 from __future__ import annotations
 
 import importlib.util
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 
 from netviz_core import plugins
-from netviz_core.cli import main
 from netviz_core.testing.reference import Conv2d, Dense, Model, ReferenceBackend
 
 # The demo's digits come with scikit-learn, which an environment without frameworks does not have.
 collect_ignore = [] if importlib.util.find_spec("sklearn") else ["test_demo.py"]
 
 MODELS = """
+import netviz_core as nv
 import numpy as np
 from netviz_core.testing import example_model
 from netviz_core.testing.reference import Conv2d, Model
@@ -30,6 +29,16 @@ number = 3
 
 def build():
     return example_model()
+
+
+def changed():
+    model = example_model()
+    model.layers["dense1"].parameters["kernel"][3, 5] += 1
+    return model
+
+
+def captured():
+    return nv.capture(example_model(), np.load("x.npy"), complete=True)
 
 
 def colours():
@@ -60,34 +69,9 @@ def breaks():
 """
 
 
-class Ran(NamedTuple):
-    """What a command left behind."""
-
-    status: int
-    out: str
-    err: str
-
-
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The current folder, with the module ``mine``."""
-    (tmp_path / "mine.py").write_text(MODELS)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    yield tmp_path
-    sys.modules.pop("mine", None)
-
-
-@pytest.fixture
-def netviz(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
-    """Run a command in this process."""
-
-    def run(*arguments: object) -> Ran:
-        capsys.readouterr()
-        status = main([str(argument) for argument in arguments])
-        return Ran(status, *capsys.readouterr())
-
-    return run
+def mine() -> str:
+    return MODELS
 
 
 @pytest.fixture
@@ -104,21 +88,6 @@ def shell(command_line: list[str]) -> Callable[..., subprocess.CompletedProcess[
         return subprocess.run(
             [*command_line, *arguments], check=False, capture_output=True, text=True, timeout=120, **options
         )
-
-    return run
-
-
-@pytest.fixture
-def refused(netviz: Callable[..., Ran]) -> Callable[..., str]:
-    """Run a command that must end with status 2 and one line, and return that line."""
-
-    def run(*arguments: object) -> str:
-        ran = netviz(*arguments)
-        assert ran.status == 2, ran
-        assert ran.err.startswith("netviz: "), ran.err
-        assert ran.err.count("\n") == 1, ran.err
-        assert "Traceback" not in ran.err
-        return ran.err.removeprefix("netviz: ").rstrip("\n")
 
     return run
 

@@ -56,6 +56,14 @@ FIGURES = {
     ),
 }
 
+OTHERS = {
+    "summary mine:model --axes batch,y": "--axes names the axes of an input; give one with --input",
+    "compare mine:model mine:model --axes batch,y": "--axes names the axes of an input; give one with --input",
+    "compare mine:model mine:model --input-b x.npy": "say with --input what a sees",
+    "compare mine:breaks mine:model -i x.npy": "the model failed in layer 'conv1': RuntimeError: the shapes do",
+    "compare mine:model mine:breaks -i x.npy": "the model failed in layer 'conv1': RuntimeError: the shapes do",
+}
+
 
 @pytest.mark.parametrize("command", USAGE)
 def test_usage(refused: Refused, folder: Path, command: str) -> None:
@@ -72,6 +80,12 @@ def test_figure(refused: Refused, folder: Path, command: str) -> None:
     np.save("x.npy", np.zeros((2, 1, 8, 8)))
     assert FIGURES[command] in refused(*command.split(), "-o", "figure.png")
     assert not Path("figure.png").exists()
+
+
+@pytest.mark.parametrize("command", OTHERS)
+def test_other_commands(refused: Refused, folder: Path, command: str) -> None:
+    np.save("x.npy", np.zeros((2, 1, 8, 8)))
+    assert OTHERS[command] in refused(*command.split())
 
 
 def test_a_module_that_needs_another_or_fails(refused: Refused, folder: Path) -> None:

@@ -26,7 +26,7 @@ X = np.random.default_rng(0).normal(size=(2, 1, 8, 8))
         (lambda m: nv.kernels(m, "conv1", limit=2.5), nv.InputError, "limit=2.5"),
         (lambda m: nv.kernels(m, "conv1", channel="a"), nv.InputError, "channel='a'"),
         (lambda m: nv.feature_maps(m, "conv1", X, sample=1.5), nv.InputError, "sample=1.5"),
-        (lambda m: nv.heatmap(m, "conv1", most="x"), nv.InputError, "most='x'"),
+        (lambda m: nv.heatmap(m, "conv1", limit="x"), nv.InputError, "limit='x'"),
         (lambda m: nv.capture(m, X, max_bytes="1GB"), nv.InputError, "max_bytes='1GB'"),
         (lambda m: nv.capture(m, X, axes=3), nv.AxisError, "axes=3"),
         (lambda m: nv.capture(m, X, axes="byxc"), nv.AxisError, "axes='byxc'"),

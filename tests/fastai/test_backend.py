@@ -24,7 +24,7 @@ def _named(network: nv.Network, x: Any) -> dict[str, tuple[str, ...]]:
 
 def test_a_learner_is_fastais(learner: Learner) -> None:
     network = nv.wrap(learner)
-    assert network.backend.name == "fastai"
+    assert network.backend == "fastai"
     assert repr(network) == f"<Network {type(learner).__name__}, fastai backend>"
     assert list(network.layers) == [path for path, _ in learner.model.named_modules()]
 
@@ -51,9 +51,9 @@ def test_a_tensor_of_fastais_becomes_an_array(digits: Learner) -> None:
 
 
 def test_a_pass_gives_what_the_learner_itself_predicts(learner: Learner) -> None:
-    backend = nv.wrap(learner).backend
+    adapter = nv.wrap(learner).adapter
     # The first batch: a language model's next would start from the hidden state that this one left.
-    ours = backend.run(learner, backend.example(learner))
+    ours = adapter.run(learner, adapter.example(learner))
     batch = learner.dls.valid.one_batch()
     theirs, _ = quietly(learner, "get_preds", dl=[batch], act=lambda scores: scores, reorder=False)
     assert type(ours) is torch.Tensor
@@ -62,7 +62,7 @@ def test_a_pass_gives_what_the_learner_itself_predicts(learner: Learner) -> None
 
 def test_every_layer_is_captured_or_says_why_not(learner: Learner) -> None:
     network = nv.wrap(learner)
-    captured = nv.capture(network, network.backend.example(learner))
+    captured = nv.capture(network, network.adapter.example(learner))
     assert captured.backend == "fastai"
     assert captured.versions["fastai"]
     for activation in captured.values():
@@ -76,14 +76,14 @@ def test_every_layer_is_captured_or_says_why_not(learner: Learner) -> None:
 
 def test_axes_have_names_although_fastai_has_types_of_its_own(digits: Learner) -> None:
     network = nv.wrap(digits)
-    axes = _named(network, network.backend.example(digits))
+    axes = _named(network, network.adapter.example(digits))
     assert axes["0.0"] == ("batch", "channel", "y", "x")
     assert not any(name.startswith("axis") for names in axes.values() for name in names)
 
 
 def test_a_unet_with_self_attention_is_captured_whole(photographs: Learner) -> None:
     network = nv.wrap(photographs)
-    x = network.backend.example(photographs)
+    x = network.adapter.example(photographs)
     attending = [path for path, layer in network.layers.items() if layer.type_name == "SelfAttention"]
     assert len(attending) == 1
     captured = nv.capture(network, x)

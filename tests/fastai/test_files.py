@@ -29,10 +29,10 @@ def _exported(learner: Learner, path: Path) -> Path:
 def test_an_exported_learner_is_loaded_with_trust(digits: Learner, tmp_path: Path) -> None:
     path = _exported(digits, tmp_path / "digits.pkl")
     network = nv.wrap(path, trust=True)
-    assert network.backend.name == "fastai"
+    assert network.backend == "fastai"
     assert list(network.layers) == list(nv.wrap(digits).layers)
     item = digits.dls.valid_ds.items[0]
-    torch.testing.assert_close(network.backend.run(network.native, item), BACKEND.run(digits, item))
+    torch.testing.assert_close(network.adapter.run(network.native, item), BACKEND.run(digits, item))
     assert BACKEND.class_names(network.native) == BACKEND.class_names(digits)
     np.testing.assert_array_equal(
         BACKEND.images(network.native, item).values, BACKEND.images(digits, item).values

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastai.learner import Learner
 
-from netviz_core.summaries.rows import summary
+from netviz_core.summaries.summary import summary
 
 
 def test_a_learner_brings_its_own_batch(digits: Learner) -> None:

@@ -11,7 +11,8 @@ from netviz_core import FeatureMapGrid, Heatmap, Histogram, KernelGrid
 from netviz_core.attributions.attention import AttentionMaps
 from netviz_core.attributions.top_losses import LossRow, TopLosses
 from netviz_core.comparing.telling.view import Comparison
-from netviz_core.graphs.view import Graph, GraphEdge, GraphGroup, GraphNode
+from netviz_core.graphs.parts import GraphEdge, GraphGroup, GraphNode
+from netviz_core.graphs.view import Graph
 from netviz_core.measures.similarity import SimilarityMatrix
 from netviz_core.views.histogram import histogram_of
 from netviz_core.views.history import HistoryHeatmap, HistoryHistogram
@@ -158,7 +159,7 @@ def comparison_view(errors: Array, first: int = 0) -> Comparison:
                 f"layer{number}",
                 error=error,
                 given=given,
-                status="differs" if number == first else "passes on",
+                status="differs" if number == first else "propagates",
             )
             for number, (error, given) in enumerate(
                 zip(sizes.tolist(), np.roll(sizes, 1).tolist(), strict=True)

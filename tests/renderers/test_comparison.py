@@ -112,7 +112,7 @@ def test_the_first_divergence_is_marked_and_named():
     assert (ring.get_xdata()[0], ring.get_ydata()[0]) == (5, pytest.approx(np.log10(0.03)))
     assert dots(ax)[5][1] == FIRST
     assert [number for number, (_, colour, _) in dots(ax).items() if colour == FIRST] == [5]
-    assert footer_of(ax)[:3] == ["agrees: 5", "differs: 1", "passes on: 6"]
+    assert footer_of(ax)[:3] == ["agrees: 5", "differs: 1", "propagates: 6"]
     agreed = chain(12).plot()
     assert marks(agreed) == []
     assert FIRST not in {colour for _, colour, _ in dots(agreed).values()}
@@ -210,6 +210,14 @@ def test_weights_are_drawn_over_each_other():
     assert (own.get_fill(), other.get_fill()) == (True, False)
     assert footer_of(ax) == ["a: torch", "b: keras", "differ by 0.5 at most"]
     assert ax.get_ylim()[1] >= max(view.a.counts.max(), view.b.counts.max())
+
+
+def test_pairs_of_weights_side_by_side_keep_their_own_axes():
+    a = normal(1000)
+    views = [weights_apart(a, a + apart).weight_histograms(bins=20) for apart in (0.5, 9.0)]
+    axes = nv.side_by_side(*views).plot()
+    assert [footer_of(ax)[-1] for ax in axes] == ["differ by 0.5 at most", "differ by 9 at most"]
+    assert axes[0].get_xlim()[1] < axes[1].get_xlim()[1]
 
 
 def test_weights_that_are_not_shown_are_counted():

@@ -15,10 +15,10 @@ from matplotlib.path import Path
 from matplotlib.transforms import Bbox
 
 from netviz_core import Graph
-from netviz_core.graphs.view import GraphEdge, GraphNode
+from netviz_core.graphs.parts import GraphEdge, GraphNode
 from netviz_matplotlib import MatplotlibRenderer
 from netviz_matplotlib.panels.graph import ScaledText
-from netviz_matplotlib.panels.graph_layout import lay_out, rows_of
+from netviz_matplotlib.parts.graph_layout import lay_out, rows_of
 
 from .handmade import graph_view
 

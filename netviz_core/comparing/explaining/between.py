@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 
 from ...words.arrays import AxisArray
+from ..judging.enclosing import innermost_containers
+from ..judging.frames import Frame
 from ..judging.judging import Judge, Judged, orders_before, returned_by
+from ..judging.recipes import named
 from ..judging.verdict import Place, is_fed_directly
-from ..pairing.enclosing import innermost_containers
-from ..pairing.frames import Frame
 from ..sides import INPUT, Side
-from .causes import Cause
+from .causes import Cause, odd_weights
 from .expressions import Earlier, explained
-from .recipes import named
-from .signatures import called, signature, undone
+from .signatures import called, corrected, signature
 from .weight_changes import weight_changes
 
 Array = np.ndarray[Any, Any]
@@ -49,7 +49,7 @@ def causes_between(place: Place, paths: tuple[str, str], judge: Judge) -> list[C
         found = signature(a, b, judge, _orders(a, place, judge))
         if found is not None:
             at_input = place.before is not None and is_fed_directly(place.before)
-            return [Cause(*paths, undone(found, apart), True, called(found, at_input))]
+            return [Cause(*paths, corrected(found, apart), True, called(found, at_input))]
     return [
         Cause(
             *paths,
@@ -134,7 +134,6 @@ def _earlier(judge: Judge, place: Place) -> list[Earlier]:
 
 def causes_in_frame(frame: Frame) -> list[Cause]:
     """How the weights of containers differ, which they use between their layers."""
-    odd = [name for name, part in frame.weights.items() if not part.within]
     untested = (
         "not confirmed: what a container computes itself cannot be recomputed"
         if frame.a.kind == "container"
@@ -142,7 +141,7 @@ def causes_in_frame(frame: Frame) -> list[Cause]:
     )
     return [
         Cause(frame.a.path, frame.b.path, f"{change.words}; {untested}", False, change.name)
-        for change in weight_changes(frame.a, frame.b, odd)
+        for change in weight_changes(frame.a, frame.b, odd_weights(frame.weights))
     ]
 
 

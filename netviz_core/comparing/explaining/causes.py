@@ -15,10 +15,11 @@ from ...words.arrays import AxisArray
 from ...words.errors import NetvizError
 from ..judging.difference import Difference
 from ..judging.judging import Judge, Judged, orders_before, outputs_of
+from ..judging.recipes import Course, Recipe, courses_of, named_by_users
 from ..judging.verdict import is_fed_directly
+from ..judging.weights_alone import Weighed
 from ..pairing.pairing import StationPair
-from .recipes import Course, Recipe, courses_of, named_by_users
-from .signatures import called, signature, undone
+from .signatures import called, corrected, signature
 from .variants import variants_of
 from .weight_changes import WeightChange, weight_changes
 
@@ -102,7 +103,7 @@ def causes_at(found: Judged, judge: Judge) -> list[Cause]:
         orders_before(judge.a, pair.a[-1], target_a.shape[-1]),
     )
     if told is not None:
-        return [Cause(*paths, undone(told, found.output), True, called(told, is_fed_directly(found)))]
+        return [Cause(*paths, corrected(told, found.output), True, called(told, is_fed_directly(found)))]
     return [
         *(Cause(*paths, f"{proposal.words}; not confirmed: {test_a.why_not([proposal])}", False, proposal.name)
           for proposal in proposals),
@@ -123,9 +124,24 @@ def cause_backward(found: Judged) -> Cause:
     a, b = found.pair.a[0], found.pair.b[0]
     text = (
         f"what {a.path!r} and {b.path!r} return agrees, and so does the gradient that reaches them; the one that "
-        f"they hand back does not: the derivative of one of them is another"
+        f"they propagate does not: the derivative of one of them is different"
     )
     return Cause(a.path, b.path, text, True, "gradient")
+
+
+def causes_of_weights(found: Weighed, path_a: str, path_b: str) -> tuple[Cause, ...]:
+    """How the weights of a pair differ, where nothing was run."""
+    return tuple(
+        Cause(path_a, path_b, change.words, True, change.name)
+        for match, _, weights in found.pairs
+        if (match.source.path, match.target.path) == (path_a, path_b)
+        for change in weight_changes(match.source, match.target, odd_weights(weights))
+    )
+
+
+def odd_weights(weights: Mapping[str, Difference]) -> list[str]:
+    """The names of those that differ."""
+    return [name for name, part in weights.items() if not part.within]
 
 
 def _unknown(paths: tuple[str, str], why: str) -> Cause:
@@ -245,7 +261,7 @@ def _said(value: Any) -> str:
 def _of_weights(found: Judged, judge: Judge) -> Iterator[Proposal]:
     """Weights that are not the same on both sides, and what they would be as in b."""
     layer_a, layer_b = found.pair.a[0].layer, found.pair.b[0].layer
-    odd = [name for name, part in found.weights.items() if not part.within]
+    odd = odd_weights(found.weights)
     if not odd:
         return
     values, _ = values_for(layer_b, layer_a)
@@ -266,7 +282,7 @@ def _of_weights(found: Judged, judge: Judge) -> Iterator[Proposal]:
 def _changes(found: Judged, judge: Judge) -> Iterator[WeightChange]:
     """How the weights that are not the same have been changed."""
     a, b = found.pair.a[0].layer, found.pair.b[0].layer
-    odd = [name for name, part in found.weights.items() if not part.within]
+    odd = odd_weights(found.weights)
     others = [layer for layer in judge.a.layers.values() if layer.path != a.path]
     return weight_changes(a, b, odd, others)
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from ..judging.judging import Judge, Judged, like, returned_by
+from ..judging.recipes import courses_of
 from .causes import Cause, differing_settings
-from .recipes import courses_of
 
 _OF_FUNCTIONS = frozenset(
     ("activation", "recurrent_activation", "approximate", "negative_slope", "alpha", "max_value", "threshold")

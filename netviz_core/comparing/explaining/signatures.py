@@ -34,10 +34,10 @@ class Signature(NamedTuple):
     left: Difference
 
 
-def undone(found: Signature, before: Difference) -> str:
+def corrected(found: Signature, before: Difference) -> str:
     """The words of a signature, and what it makes of the difference."""
     return (
-        f"{found.words}; with that undone, the difference falls from {before.max_abs:.1e} "
+        f"{found.words}; with that corrected, the difference falls from {before.max_abs:.1e} "
         f"to {found.left.max_abs:.1e}"
     )
 

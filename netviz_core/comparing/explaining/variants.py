@@ -10,7 +10,7 @@ import numpy as np
 
 from ...words.arrays import AxisArray
 from ..common import matched
-from .recipes import Course, Recipe
+from ..judging.recipes import Course, Recipe
 
 Array = np.ndarray[Any, Any]
 

@@ -12,7 +12,7 @@ from ...models.transfer import counterpart, values_for
 from ...words.errors import NetvizError
 from ...words.protocols import Layer
 from ..common import flattenings
-from ..judging.judging import held_by
+from ..judging.weights import held_by
 from .signatures import round_to
 
 Array = np.ndarray[Any, Any]
@@ -141,7 +141,7 @@ def _changed(name: str, expected: Array, held: Array, axes: Sequence[str]) -> We
     factor = float(np.vdot(expected, held) / np.vdot(expected, expected)) if expected.any() else 0.0
     if factor and _same(expected * factor, held):
         return WeightChange("weights", f"{name} of b is {factor:.6g} times a's", (name,))
-    return WeightChange("weights", f"{name} is another one in b", (name,))
+    return WeightChange("weights", f"{name} is different in b", (name,))
 
 
 def _arrangements(values: Array, axes: Sequence[str]) -> Iterator[tuple[str, str, Array]]:

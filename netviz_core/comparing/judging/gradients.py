@@ -26,7 +26,7 @@ def gradients_of(side: Side, loss: str, targets: Any) -> dict[tuple[str, int], A
     UnsupportedError
         If the model is not here, or its backend has no gradients.
     """
-    if side.network is None or not hasattr(side.network.backend, "gradients"):
+    if side.network is None or not hasattr(side.network.adapter, "gradients"):
         raise UnsupportedError(
             f"{side.name} is a capture, or its backend has no gradients; give the model itself, or leave loss= out"
         )
@@ -37,7 +37,7 @@ def gradients_of(side: Side, loss: str, targets: Any) -> dict[tuple[str, int], A
         leaf, scores = score_of(parts, None)
         return {leaf: gradient_of(loss, scores.values, as_numbers(targets)).astype(np.float32)}
 
-    side.network.backend.gradients(side.network.native, side.inputs, seed, returned, pulled)
+    side.network.adapter.gradients(side.network.native, side.inputs, seed, returned, pulled)
     found: dict[tuple[str, int], AxisArray] = {}
     for slot in pulled.slots:
         found.setdefault((slot.path, slot.call), slot.get())

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from ...models.transfer import counterpart, is_neutral, merge_recurrent_biases, values_for
 from ...recomputing.activation import activated
 from ...words.arrays import Activation, AxisArray
-from ...words.errors import InputError, UnsupportedError
-from ...words.protocols import Layer
-from ..common import Matched, flattenings, matched
+from ..common import Matched, flattenings, form_of, matched
 from ..pairing.pairing import StationPair
 from ..sides import INPUT, Side, Station
 from .difference import Difference, difference, incomparable, tolerance_for
-
-if TYPE_CHECKING:
-    from ..pairing.frames import Frame
+from .frames import Frame
+from .weights import weight_differences
 
 Array = np.ndarray[Any, Any]
 
@@ -46,8 +41,8 @@ class Judged:
     output : Difference
     weights : mapping from name to Difference
     status : str
-        ``agrees``; ``differs`` where the difference begins; ``passes on`` an earlier one; ``undone`` where
-        it is made up for further on; ``rounding`` where nothing else has grown; ``weights`` where these alone differ.
+        ``agrees``; ``differs`` where the difference begins; ``propagates`` an earlier one; ``compensated`` where
+        later layers compensate it; ``rounding`` where nothing else has grown; ``weights`` where these alone differ.
     """
 
     pair: StationPair
@@ -223,56 +218,6 @@ def outputs_of(pair: StationPair) -> tuple[list[AxisArray], list[AxisArray]]:
     return _last_states(pair.a[-1], ours, theirs), _last_states(pair.b[-1], theirs, ours)
 
 
-def weight_differences(a: Layer, b: Layer, tolerance: float | None = None) -> dict[str, Difference]:
-    """How far each weight of b is from what it would be as a copy of a's."""
-    if not b.weights and not a.weights:
-        return {}
-    try:
-        values, _ = values_for(a, b, copy=False)
-    except UnsupportedError as error:
-        return {"": incomparable(str(error))}
-    held = held_by(b, a)
-    found = {}
-    for name, weight in b.weights.items():
-        if name not in held:
-            continue
-        try:
-            expected, note = counterpart(name, weight, values, a, b)
-            limit = (
-                tolerance if tolerance is not None else tolerance_for(_weight_dtype(a, name), weight.dtype)
-            )
-            found[name] = difference(expected, held[name], limit, note)
-        except (InputError, UnsupportedError) as error:
-            found[name] = incomparable(str(error))
-    for name in values.keys() - b.weights.keys():
-        if not is_neutral(name, values[name]):
-            found[name] = incomparable("b's layer has no such weight")
-    return found
-
-
-def weight_pairs(a: Layer, b: Layer) -> dict[str, tuple[Array, Array]]:
-    """The weights of two layers, a's in the form that b's would have as a copy of them."""
-    found = {}
-    with suppress(UnsupportedError):
-        values, _ = values_for(a, b)
-        for name, held in held_by(b, a).items():
-            with suppress(InputError):
-                found[name] = counterpart(name, b.weights[name], values, a, b)[0], held.copy()
-    return found
-
-
-def held_by(layer: Layer, other: Layer) -> dict[str, Array]:
-    """The weights of a layer as far as another one has such: one bias for two that do what one does."""
-    held = {name: weight.peek() for name, weight in layer.weights.items()}
-    merge_recurrent_biases(other, held)
-    return held
-
-
-def _weight_dtype(layer: Layer, name: str) -> str:
-    weight = layer.weights.get(name)
-    return weight.dtype if weight is not None else "float32"
-
-
 def returned_by(station: Station) -> list[AxisArray]:
     """What a station returned that can be compared: numbers."""
     return [value for value in station.returned if value.values.dtype.kind not in "OSU"]
@@ -347,8 +292,3 @@ def _leaf(value: AxisArray) -> str:
 
 def _dtype(array: AxisArray) -> str:
     return getattr(array, "dtype", "") or str(array.values.dtype)
-
-
-def form_of(array: AxisArray) -> str:
-    """The axes of an array with their sizes, in words."""
-    return f"({', '.join(f'{axis} {size}' for axis, size in array.sizes.items())})"

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...words.arrays import AxisArray
-from ..explaining.recipes import Course, courses_of
 from .difference import Difference
 from .judging import JUMP, Judge, Judged, returned_by
+from .recipes import Course, courses_of
 
 _GROWTH = 1.5
 """By how much a layer may let an error grow before it is put to the test."""
@@ -31,7 +31,7 @@ class Rounding:
             return False
         reached = 0.0
         for earlier in self._judge.judged[: self._judge.judged.index(found) + 1]:
-            if earlier.status == "undone":
+            if earlier.status == "compensated":
                 continue
             if not earlier.weights_agree or _arises_between(earlier, reached) or self._is_guilty(earlier):
                 return False
@@ -43,7 +43,8 @@ class Rounding:
         judged, whole = self._judge.judged, self._judge.whole
         if whole is None or all(found.status != "rounding" for found in judged):
             return False
-        return whole.error <= JUMP * max(found.output.error for found in judged if found.status != "undone")
+        errors = [found.output.error for found in judged if found.status != "compensated"]
+        return whole.error <= JUMP * max(errors)
 
     def _is_guilty(self, found: Judged) -> bool:
         if found.output.error <= _GROWTH * max(_given(found), _NOISE * found.output.tolerance):

@@ -1,4 +1,4 @@
-"""Finds where two models part: which pair makes a difference, and which only pass one on."""
+"""Finds where two models first differ: which pair makes a difference, and which only propagate one."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from ...words.protocols import Layer
-from ..pairing.frames import Frame
 from ..sides import INPUT, Side, Station
 from .difference import Difference
+from .frames import Frame
 from .judging import JUMP, NOISE, Judge, Judged
 from .rounding import Rounding
 
@@ -17,7 +17,7 @@ _GRADIENT_SLACK = 100.0
 _HIDING = ("activation", "pool", "dropout")
 _BOUNDED = ("softmax", "sigmoid", "hard_sigmoid", "tanh", "hard_tanh", "relu6", "softsign")
 _LEFT = 1e-3
-"""What may be left, as a share, of a difference that is made up for."""
+"""What may be left, as a share, of a difference that is compensated."""
 
 
 @dataclass(eq=False)
@@ -35,7 +35,7 @@ class Place:
     frame : Frame or None
         Containers whose own weights differ.
     backward : bool
-        Whether all that was returned agrees, and the pair alone hands another gradient back.
+        Whether all that was returned agrees, and the pair alone propagates another gradient.
     """
 
     judged: Judged | None
@@ -50,20 +50,20 @@ def place_of_divergence(judge: Judge) -> Place | None:
     """Find where the difference begins, and say of each pair what its part in it is; None if there is none.
 
     A pair makes a difference if what its layers were given agrees and what they returned does not, and if
-    this is not made up for further on. Where errors only grow, little by little, it is the pair where
+    this is not compensated further on. Where errors only grow, little by little, it is the pair where
     they grow most; and none, if each layer does the same once it is given the same.
     """
     first, rounding = None, Rounding(judge)
     for found in judge.judged:
         if found.output.within:
             continue
-        if _is_undone(found, judge):
-            found.status = "undone"
+        if _is_compensated(found, judge):
+            found.status = "compensated"
             continue
         if first is None and rounding.explains(found):
             found.status = "rounding"
             continue
-        found.status = "passes on"
+        found.status = "propagates"
         first = first or found
     if first is None and rounding.explains_end():
         return None
@@ -81,15 +81,15 @@ def _same_layer_differs(found: Judged) -> bool:
     return found.given is not None and found.given.max_abs == 0
 
 
-def _is_undone(found: Judged, judge: Judge) -> bool:
-    """Whether what comes after makes up for a difference: an order of features, say, to which kernels fit."""
+def _is_compensated(found: Judged, judge: Judge) -> bool:
+    """Whether what comes after compensates a difference: an order of features, say, to which kernels fit."""
     users = _users(found, judge)
-    if users and all(_makes_up_for(other, found) for other in users):
+    if users and all(_compensates(other, found) for other in users):
         return found.weights_agree or any(not other.weights_agree for other in users)
     again = _agree_again(found, judge)
     ends_apart = judge.whole is not None and not judge.whole.within  # then what agrees may be another branch
     if again is not None and not ends_apart:
-        return _makes_up_for(again, found) and found.weights_agree
+        return _compensates(again, found) and found.weights_agree
     only_moves = found.pair.a[0].layer.kind == "reshape"
     return only_moves and judge.whole is not None and _is_gone(found.output, judge.whole)
 
@@ -101,7 +101,7 @@ def _agree_again(found: Judged, judge: Judge) -> Judged | None:
     return agreeing[-1] if agreeing else None
 
 
-def _makes_up_for(other: Judged, found: Judged) -> bool:
+def _compensates(other: Judged, found: Judged) -> bool:
     """Whether a pair that agrees shows that the difference before it is none, and does not only hide it.
 
     A softmax that is all but one and zeros hides any difference, and so does a ReLU that lets nothing through.
@@ -204,7 +204,7 @@ def _at_the_end(judge: Judge) -> Place | None:
 
 
 def _stands_alone(found: Judged) -> bool:
-    """Whether a layer does not make up for a difference before it."""
+    """Whether a layer does not compensate a difference before it."""
     return found.status == "agrees" and (found.given is None or found.given.within)
 
 
@@ -218,7 +218,7 @@ def _weights_alone(judge: Judge) -> Place | None:
 
 
 def _gradients_alone(judge: Judge) -> Place | None:
-    """Where only gradients differ: going backwards, the layer that gets an agreeing one and hands on another."""
+    """Where only gradients differ: going backwards, the layer that gets an agreeing one and propagates another."""
     odd = [
         found
         for found in judge.judged

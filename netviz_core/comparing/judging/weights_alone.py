@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import NamedTuple
 
 from ...models.alignment import LayerMapping, LayerMatch, align
 from ...models.transfer import layers_to_pair, signature_of
 from ...words.errors import InputError
 from ...words.protocols import Layer
-from ..explaining.causes import Cause
-from ..explaining.weight_changes import weight_changes
 from ..sides import Side
 from .difference import Difference
-from .judging import weight_differences
+from .weights import weight_differences
 
 
 class Weighed(NamedTuple):
@@ -22,17 +20,6 @@ class Weighed(NamedTuple):
     pairs: Sequence[tuple[LayerMatch, Difference, Mapping[str, Difference]]]
     unmatched_a: tuple[str, ...]
     unmatched_b: tuple[str, ...]
-
-    def causes(self, path_a: str, path_b: str) -> tuple[Cause, ...]:
-        """How the weights of a pair differ."""
-        return tuple(self._causes(path_a, path_b))
-
-    def _causes(self, path_a: str, path_b: str) -> Iterator[Cause]:
-        for match, _, weights in self.pairs:
-            if (match.source.path, match.target.path) == (path_a, path_b):
-                odd = [name for name, part in weights.items() if not part.within]
-                for change in weight_changes(match.source, match.target, odd):
-                    yield Cause(path_a, path_b, change.words, True, change.name)
 
 
 def judged_by_weights(a: Side, b: Side, mapping: LayerMapping | None, tolerance: float | None) -> Weighed:

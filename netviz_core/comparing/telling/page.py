@@ -8,24 +8,22 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from importlib import resources
 from string import Template
-from typing import TYPE_CHECKING
 
 from ..._version import __version__
+from ...views.base import View
 from ...words.errors import NetvizError
 from ...words.text_tables import printable
 from ..explaining.causes import Cause
 from . import wording
+from .findings import Findings
+from .view_details import histograms_at, maps_at
 from .wording import NUMBERS, TITLES, Row
-
-if TYPE_CHECKING:
-    from ...views.base import View
-    from .view import Comparison
 
 _MOST_HISTOGRAMS = 4
 _NUMBER = ' class="number"'
 
 
-def page(found: Comparison) -> str:
+def page(found: Findings) -> str:
     """The report as HTML, with figures, without scripts."""
     template = Template(resources.files(__package__).joinpath("page.html").read_text("utf-8"))
     return template.substitute(
@@ -37,7 +35,7 @@ def page(found: Comparison) -> str:
     )
 
 
-def _sections(found: Comparison) -> Iterator[str]:
+def _sections(found: Findings) -> Iterator[str]:
     cause = wording.why(found)
     if cause is not None:
         yield from _section("Why", _cause(cause))
@@ -49,8 +47,8 @@ def _sections(found: Comparison) -> Iterator[str]:
         yield from _section("At the first divergence", *_details(found))
     if others := wording.remaining_causes(found):
         yield from _section("Also", _list(map(_cause, others)))
-    if left := list(wording.without_partner(found)):
-        yield from _section("Without a partner", _list(map(_prose, left)))
+    if left := list(wording.unmatched(found)):
+        yield from _section("Unmatched", _list(map(_prose, left)))
 
 
 def _section(heading: str, *parts: str) -> Iterator[str]:
@@ -72,7 +70,7 @@ def _list(entries: Iterable[str]) -> str:
     return f"<ul>{''.join(f'<li>{entry}</li>' for entry in entries)}</ul>"
 
 
-def _tables(found: Comparison) -> Iterator[str]:
+def _tables(found: Findings) -> Iterator[str]:
     rows = wording.rows_around(found)
     yield _table(rows)
     yield f'<p class="soft">{_words(wording.ERROR_WORDS)}; tolerated: {_words(wording.tolerance_words(found))}</p>'
@@ -113,17 +111,17 @@ def _cell(row: Row, name: str) -> str:
     return f"<td>{text}</td>"
 
 
-def _details(found: Comparison) -> Iterator[str]:
+def _details(found: Findings) -> Iterator[str]:
     """Maps and weights of the first divergence, as far as they are known."""
     try:
-        yield _figure(found.feature_maps(), "What both returned for the first sample, and the difference.")
+        yield _figure(maps_at(found), "What both returned for the first sample, and the difference.")
     except NetvizError as error:
         yield f'<p class="soft">No feature maps: {_words(str(error))}</p>'
     assert found.first_divergence is not None
     odd = [name for name, part in found.first_divergence.weights.items() if not part.within]
     for name in odd[:_MOST_HISTOGRAMS]:
         if name in found.first_weights:
-            yield _figure(found.weight_histograms(name), f"The values of {name} in both.")
+            yield _figure(histograms_at(found, name), f"The values of {name} in both.")
 
 
 def _figure(view: View, caption: str) -> str:

@@ -8,7 +8,7 @@ import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -16,10 +16,8 @@ from ...words.arrays import AxisArray
 from ...words.text_tables import laid_out, longest, printable, shortened, wrapped
 from ..explaining.causes import Cause
 from . import wording
+from .findings import Findings
 from .wording import NUMBERS, TITLES, Row
-
-if TYPE_CHECKING:
-    from .view import Comparison
 
 WIDTH = 110
 """How many columns of a terminal the text takes."""
@@ -30,17 +28,17 @@ _SHORT_EVIDENCE = {
 }  # fmt: skip
 
 
-def text(found: Comparison) -> str:
+def text(found: Findings) -> str:
     """The report as plain text, 110 columns wide."""
     return "\n".join(_text_lines(found))
 
 
-def markdown(found: Comparison) -> str:
+def markdown(found: Findings) -> str:
     """The report in Markdown; names may hold any characters."""
     return "\n".join(_markdown_lines(found)) + "\n"
 
 
-def as_dict(found: Comparison) -> dict[str, Any]:
+def as_dict(found: Findings) -> dict[str, Any]:
     """The whole comparison as JSON has it; of arrays their axes and shapes alone."""
     first = found.first_outputs
     return {
@@ -63,12 +61,12 @@ def as_dict(found: Comparison) -> dict[str, Any]:
     }
 
 
-def json_text(found: Comparison) -> str:
+def json_text(found: Findings) -> str:
     """The same as JSON."""
     return json.dumps(as_dict(found), indent=2, allow_nan=False)
 
 
-def _text_lines(found: Comparison) -> Iterator[str]:
+def _text_lines(found: Findings) -> Iterator[str]:
     for words in _paragraphs(found):
         yield from textwrap.wrap(printable(words), WIDTH)
     yield ""
@@ -80,14 +78,14 @@ def _text_lines(found: Comparison) -> Iterator[str]:
         yield "Also:"
         for cause in others:
             yield from wrapped(printable(f"- {_tag(cause)}{cause.text}"), WIDTH)
-    if left := list(wording.without_partner(found)):
+    if left := list(wording.unmatched(found)):
         yield ""
-        yield "Without a partner:"
+        yield "Unmatched:"
         for one in left:
             yield from wrapped(printable(f"- {one}"), WIDTH)
 
 
-def _paragraphs(found: Comparison) -> Iterator[str]:
+def _paragraphs(found: Findings) -> Iterator[str]:
     yield wording.verdict(found)
     cause = wording.why(found)
     if cause is not None:
@@ -155,7 +153,7 @@ def _narrow(columns: dict[str, list[str]]) -> None:
         columns[name] = [shortened(cell, width) for cell in columns[name]]
 
 
-def _markdown_lines(found: Comparison) -> Iterator[str]:
+def _markdown_lines(found: Findings) -> Iterator[str]:
     yield f"# {in_markdown(found.title)}"
     for words in _paragraphs(found):
         yield from ("", in_markdown(words))
@@ -163,7 +161,7 @@ def _markdown_lines(found: Comparison) -> Iterator[str]:
     yield from _markdown_table(wording.rows_around(found))
     yield from ("", in_markdown(f"{wording.ERROR_WORDS}; tolerated: {wording.tolerance_words(found)}"))
     others = [f"{_tag(cause)}{cause.text}" for cause in wording.remaining_causes(found)]
-    for heading, entries in (("Also", others), ("Without a partner", list(wording.without_partner(found)))):
+    for heading, entries in (("Also", others), ("Unmatched", list(wording.unmatched(found)))):
         if entries:
             yield from ("", f"## {heading}", "")
             yield from (f"- {in_markdown(entry)}" for entry in entries)

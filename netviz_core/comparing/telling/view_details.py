@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -14,9 +14,7 @@ from ...views.side_by_side import SideBySide
 from ...views.tiles import FeatureMapGrid, feature_map_grid, pictures_of
 from ...words.arrays import AxisArray
 from ...words.errors import AxisError, InputError, UnsupportedError, as_integer
-
-if TYPE_CHECKING:
-    from .view import Comparison
+from .findings import Findings
 
 Array = np.ndarray[Any, Any]
 
@@ -65,7 +63,9 @@ class HistogramPair(View):
     max_abs_difference: float
 
 
-def maps_at(found: Comparison, sample: int, channel: int | None, limit: int | None) -> DivergenceMaps:
+def maps_at(
+    found: Findings, sample: int = 0, channel: int | None = None, limit: int | None = None
+) -> DivergenceMaps:
     """See `Comparison.feature_maps`."""
     where = _where(found, "feature maps")
     if found.first_outputs is None:
@@ -88,7 +88,7 @@ def maps_at(found: Comparison, sample: int, channel: int | None, limit: int | No
     )
 
 
-def histograms_at(found: Comparison, weight: str, bins: Any) -> HistogramPair:
+def histograms_at(found: Findings, weight: str, bins: Any = 50) -> HistogramPair:
     """See `Comparison.weight_histograms`."""
     where = _where(found, "weights")
     known = found.first_weights
@@ -108,7 +108,7 @@ def histograms_at(found: Comparison, weight: str, bins: Any) -> HistogramPair:
     return HistogramPair(f"{where} · {weight} {size}", views[0], views[1], found.names, largest)
 
 
-def _where(found: Comparison, what: str) -> str:
+def _where(found: Findings, what: str) -> str:
     """The layers of the first divergence."""
     first = found.first_divergence
     if first is None:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from ..explaining.causes import Cause
 from ..judging.difference import Difference
-
-if TYPE_CHECKING:
-    from .view import Comparison, LayerPair
+from .findings import Findings, LayerPair
 
 MOST_ROWS = 24
 """Of how many pairs all are shown."""
@@ -24,11 +22,12 @@ ERROR_WORDS = "error: the largest of |a − b| / (rms + |b|), over all values co
 _GAP = "⋮"
 _MOST_NAMES = 12
 _STATUS_OF_ONE = {
-    "passes on": "passes a difference on", "undone": "is undone further on",
+    "propagates": "propagates a difference", "compensated": "is compensated further on",
     "weights": "differs in its weights alone", "gradient": "differs in its gradient alone",
 }  # fmt: skip
 _STATUS_OF_MANY = {
-    "agrees": "agree", "differs": "differ", "passes on": "pass a difference on", "undone": "are undone further on",
+    "agrees": "agree", "differs": "differ", "propagates": "propagate a difference",
+    "compensated": "are compensated further on",
     "weights": "differ in their weights alone", "gradient": "differ in their gradients alone",
 }  # fmt: skip
 
@@ -82,22 +81,22 @@ def layer_name(path: str) -> str:
     return path or "(the model)"
 
 
-def verdict(found: Comparison) -> str:
+def verdict(found: Findings) -> str:
     """Whether the two agree; if not, where they first differ, and by how much."""
     return " ".join(_agreement(found) if found.first_divergence is None else _divergence(found))
 
 
-def why(found: Comparison) -> Cause | None:
+def why(found: Findings) -> Cause | None:
     """The foremost cause of the divergence."""
     return found.causes[0] if found.first_divergence is not None and found.causes else None
 
 
-def remaining_causes(found: Comparison) -> Sequence[Cause]:
+def remaining_causes(found: Findings) -> Sequence[Cause]:
     """All but the foremost cause, or all where nothing diverges: what shows only in training, say."""
     return found.causes if why(found) is None else found.causes[1:]
 
 
-def circumstances(found: Comparison) -> Iterator[str]:
+def circumstances(found: Findings) -> Iterator[str]:
     """How the two outputs and weights of the first divergence differ, why they are a pair, and what follows."""
     first = found.first_divergence
     if first is None:
@@ -134,12 +133,12 @@ def _weights(first: LayerPair) -> str:
     return f"Their weights differ: {told}{f'; {_listed(same)} the same' if same else ''}."
 
 
-def _consequences(found: Comparison) -> str:
+def _consequences(found: Findings) -> str:
     """What has become of all pairs."""
     return f"{counted(len(found.pairs), 'pair')} of layers: {status_counts(found.pairs)}"
 
 
-def tolerance_words(found: Comparison) -> str:
+def tolerance_words(found: Findings) -> str:
     """What was tolerated."""
     used = sorted({pair.tolerance for pair in found.pairs if pair.tolerance > 0})
     if not used:
@@ -148,13 +147,13 @@ def tolerance_words(found: Comparison) -> str:
 
 
 def status_counts(pairs: Iterable[LayerPair]) -> str:
-    """How many of the pairs agree, differ, pass a difference on, …"""
+    """How many of the pairs agree, differ, propagate a difference, …"""
     counted = Counter(pair.status for pair in pairs)
     return ", ".join(f"{count:,} {_status_words(status, count)}" for status, count in counted.items())
 
 
-def without_partner(found: Comparison) -> Iterator[str]:
-    """Layers that have no partner, those of one reason together."""
+def unmatched(found: Findings) -> Iterator[str]:
+    """Layers without a counterpart, those of one reason together."""
     for side, paths in (("a", found.unmatched_a), ("b", found.unmatched_b)):
         by_reason: dict[str, list[str]] = {}
         for path in paths:
@@ -164,7 +163,7 @@ def without_partner(found: Comparison) -> Iterator[str]:
             yield f"in {side}: {', '.join(names[:_MOST_NAMES])}{more}{f' ({reason})' if reason else ''}"
 
 
-def rows_around(found: Comparison) -> list[Row]:
+def rows_around(found: Findings) -> list[Row]:
     """The pairs around the first divergence, or nearest to the tolerance; all if they are few."""
     pairs = found.pairs
     if len(pairs) <= MOST_ROWS:
@@ -180,7 +179,7 @@ def rows_around(found: Comparison) -> list[Row]:
     ]
 
 
-def rows_of_all(found: Comparison) -> list[Row]:
+def rows_of_all(found: Findings) -> list[Row]:
     """Every pair."""
     return [_row(found, number) for number in range(len(found.pairs))]
 
@@ -192,7 +191,7 @@ def columns_of(rows: Sequence[Row]) -> list[str]:
     return [name for name in names if name in known or name in ("number", "layer_a", "layer_b")]
 
 
-def rows_heading(found: Comparison) -> str:
+def rows_heading(found: Findings) -> str:
     """Which pairs `rows_around` gives."""
     total = len(found.pairs)
     if total <= MOST_ROWS:
@@ -202,7 +201,7 @@ def rows_heading(found: Comparison) -> str:
     return f"Around the first divergence, of {total:,} pairs"
 
 
-def _agreement(found: Comparison) -> Iterator[str]:
+def _agreement(found: Findings) -> Iterator[str]:
     if not found.pairs:
         yield f"{_both(found)} agree, in no pair of layers."
         return
@@ -222,12 +221,12 @@ def _agreement(found: Comparison) -> Iterator[str]:
             yield f"The {what} of {counted(count, 'pair')} differ."
 
 
-def _in_the_end(found: Comparison) -> Iterator[str]:
+def _in_the_end(found: Findings) -> Iterator[str]:
     if found.output is not None:
-        yield f"What the models return in the end {_apart(found.output)}."
+        yield f"The final output {_apart(found.output)}."
 
 
-def _divergence(found: Comparison) -> Iterator[str]:
+def _divergence(found: Findings) -> Iterator[str]:
     first = found.first_divergence
     assert first is not None
     yield f"{_both(found)} do not agree."
@@ -259,7 +258,7 @@ def _given(first: LayerPair) -> str:
     return f"What the two were given differs less (error {figure(first.given_error)})"
 
 
-def _both(found: Comparison) -> str:
+def _both(found: Findings) -> str:
     return " and ".join(_side(name) for name in found.names)
 
 
@@ -292,7 +291,7 @@ def _share(share: float) -> str:
     return f"{share:.1%}" if share >= 1e-3 or not share else f"a share of {share:.1e}"
 
 
-def _row(found: Comparison, number: int) -> Row:
+def _row(found: Findings, number: int) -> Row:
     pair = found.pairs[number]
     return Row(
         number=str(number + 1),

@@ -9,6 +9,7 @@ from netviz_core.renderer_api import AttentionMaps
 
 from ..parts.colours import ColourScale
 from ..parts.inches import height_of, width_of
+from ..parts.mosaic_axes import label_axis, some
 from ..parts.style import Style
 from ..parts.text import PLAIN
 from . import tiles
@@ -38,11 +39,7 @@ def draw(ax: Axes, view: AttentionMaps, style: Style) -> None:
     _, queries, keys = view.tiles.shape
     layout = tiles.layout_of(view)
     high, wide = layout.tile
-    tiles.label_axis(
-        ax.yaxis, {(n + 0.5) * high / queries: str(n) for n in tiles.some(queries, height_of(ax) / 0.22)}
-    )
-    tiles.label_axis(
-        ax.xaxis, {(n + 0.5) * wide / keys: str(n) for n in tiles.some(keys, width_of(ax) / 0.4)}
-    )
+    label_axis(ax.yaxis, {(n + 0.5) * high / queries: str(n) for n in some(queries, height_of(ax) / 0.22)})
+    label_axis(ax.xaxis, {(n + 0.5) * wide / keys: str(n) for n in some(keys, width_of(ax) / 0.4)})
     ax.set_ylabel("query", **PLAIN)
     ax.set_xlabel("key", **PLAIN)

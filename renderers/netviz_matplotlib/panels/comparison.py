@@ -15,6 +15,7 @@ from matplotlib.font_manager import FontProperties
 
 from netviz_core.renderer_api import Comparison, LayerPair, printable
 
+from ..parts.cursor import tell_under_cursor
 from ..parts.inches import height_of, width_of
 from ..parts.row_labels import label_columns, labels_width
 from ..parts.style import Style
@@ -29,8 +30,8 @@ _TICK_APART = 0.35
 _FIRST = "#b2182b"
 _GIVEN, _TOLERANCE = "0.6", "0.25"
 _COLOURS = {
-    "agrees": "#4393c3", "passes on": "#f4a582", "differs": _FIRST, "undone": "#b8a0cf", "weights": "#8c510a",
-    "gradient": "#bf812d",
+    "agrees": "#4393c3", "propagates": "#f4a582", "differs": _FIRST, "compensated": "#b8a0cf",
+    "weights": "#8c510a", "gradient": "#bf812d",
 }  # fmt: skip
 _UNKNOWN = "0.5"
 
@@ -118,8 +119,8 @@ def draw(ax: Axes, view: Comparison, style: Style) -> None:
         _draw_given(ax, axis, given, errors)
     _draw_errors(ax, axis, errors, view.pairs)
     _mark_first(ax, axis, view)
-    ax.format_coord = partial(_describe, view)  # type: ignore[method-assign]
-    add_footer(ax, _legend(view, shows_given and np.isfinite(given).any()), width_of(ax))
+    tell_under_cursor(ax, partial(_describe, view))
+    add_footer(ax, _legend(view, shows_given and bool(np.isfinite(given).any())), width_of(ax))
 
 
 def _names(view: Comparison) -> list[str]:

@@ -19,10 +19,10 @@ from matplotlib.text import Text
 from netviz_core.renderer_api import Graph, GraphEdge, GraphNode, foldings, sizes
 
 from ..parts.colours import ColourScale
+from ..parts.graph_layout import Layout, lay_out, rows_of
 from ..parts.inches import height_of, width_of
 from ..parts.style import Style
 from ..parts.text import PLAIN, POINTS, add_footer, longest_that_fits, say_empty, shortened, text_width
-from .graph_layout import Layout, lay_out, rows_of
 
 # In inches, where letters have their full size.
 _NARROWEST, _WIDEST, _HIGHEST = 3.6, 6.6, 9.0

@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from netviz_core.renderer_api import Heatmap
 
 from ..parts.colours import NAN_COLOUR, POSITIVE_INFINITY_COLOUR, ColourScale, nonfinite_entries, scale_for
+from ..parts.cursor import tell_under_cursor
 from ..parts.inches import width_of
 from ..parts.style import Style
 from ..parts.text import PLAIN, add_footer, say_empty
@@ -53,7 +54,7 @@ def draw(ax: Axes, view: Heatmap, style: Style) -> None:
     extent = (-0.5, columns - 0.5, rows - 0.5, -0.5)
     image = ax.imshow(picture, extent=extent, origin="upper", aspect="auto", interpolation="antialiased")
     image.set_mouseover(False)
-    ax.format_coord = partial(_describe, view)  # type: ignore[method-assign]
+    tell_under_cursor(ax, partial(_describe, view))
     ax.grid(False)
     ax.minorticks_off()
     ax.tick_params(labelsize="small")

@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 
 from netviz_core.renderer_api import Histogram, HistogramPair
 
+from ..parts.histogram_axes import Frame, draw_axes
 from ..parts.inches import width_of
 from ..parts.style import Style
 from ..parts.text import add_footer, number, say_empty
-from .histogram import Frame, draw_axes
 
 _FILLED, _LINE = ("C0", 0.5), "C1"
 

@@ -59,7 +59,8 @@ def draw(ax: Axes, view: HistogramRows, style: Style) -> None:
 
 def _shares(view: HistogramRows) -> np.ndarray:
     totals = view.counts.sum(axis=1, keepdims=True)
-    return view.counts / np.maximum(totals, 1)
+    shares: np.ndarray = view.counts / np.maximum(totals, 1)
+    return shares
 
 
 def _nonfinite(view: HistogramRows) -> list[tuple[str | None, str]]:

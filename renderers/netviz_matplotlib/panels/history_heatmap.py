@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from netviz_core.renderer_api import HistoryHeatmap
 
 from ..parts.colours import ColourScale, nonfinite_entries, scale_for
+from ..parts.cursor import tell_under_cursor
 from ..parts.inches import width_of
 from ..parts.row_labels import label_rows, labels_width
 from ..parts.steps import draw_columns, nearest_column
@@ -47,7 +48,7 @@ def draw(ax: Axes, view: HistoryHeatmap, style: Style) -> None:
     draw_columns(ax, view.steps, np.arange(rows + 1) - 0.5, colours.rgba(view.values))
     ax.set_ylim(rows - 0.5, -0.5)
     label_rows(ax, [path or "output" for path in view.layers])
-    ax.format_coord = partial(_describe, view)  # type: ignore[method-assign]
+    tell_under_cursor(ax, partial(_describe, view))
     add_footer(ax, nonfinite_entries(view.values), width_of(ax))
 
 

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from netviz_core.renderer_api import HistoryHistogram
 
 from ..parts.colours import ColourScale
+from ..parts.cursor import tell_under_cursor
 from ..parts.inches import height_of
 from ..parts.steps import draw_columns, nearest_column
 from ..parts.style import Style
@@ -48,7 +49,8 @@ class Frame:
 
     def places(self, values: Any) -> Array:
         """Where numbers lie on the y axis: counted in bins from the lowest."""
-        return np.interp(values, self.edges, np.arange(len(self.edges)))
+        places: Array = np.interp(values, self.edges, np.arange(len(self.edges)))
+        return places
 
     def ticks(self, apart: float) -> tuple[float, ...]:
         """Round numbers, so many bins apart."""
@@ -87,7 +89,7 @@ def draw(ax: Axes, view: HistoryHistogram, style: Style, frame: Frame | None = N
     ax.set_facecolor(colours.colormap(0.0))
     ticks = frame.ticks(_BETWEEN_TICKS * bins / height_of(ax))
     ax.set_yticks(frame.places(ticks), [tick_text(tick) for tick in ticks])
-    ax.format_coord = partial(_describe, view, frame)  # type: ignore[method-assign]
+    tell_under_cursor(ax, partial(_describe, view, frame))
 
 
 def _describe(view: HistoryHistogram, frame: Frame, x: float, y: float) -> str:

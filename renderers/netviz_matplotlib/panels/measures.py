@@ -11,6 +11,7 @@ from matplotlib.patches import Rectangle
 from netviz_core.renderer_api import LayerMeasures
 
 from ..parts.colours import ColourScale
+from ..parts.cursor import tell_under_cursor
 from ..parts.row_labels import label_rows, labels_width
 from ..parts.style import Style
 from ..parts.text import PLAIN, say_empty
@@ -51,7 +52,7 @@ def draw(ax: Axes, view: LayerMeasures, style: Style) -> None:
         colours, aspect="auto", extent=(-0.5, columns - 0.5, rows - 0.5, -0.5), interpolation="nearest"
     )
     image.set_mouseover(False)
-    ax.format_coord = partial(_describe, view)  # type: ignore[method-assign]
+    tell_under_cursor(ax, partial(_describe, view))
     ax.grid(False)
     ax.set_xticks(range(columns), view.measures, **PLAIN)
     ax.tick_params(axis="x", labelsize="x-small", length=0, bottom=False, labelbottom=False, labeltop=True)

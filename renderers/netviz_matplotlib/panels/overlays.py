@@ -19,9 +19,9 @@ from ..parts.captions import PARTS, Captions
 from ..parts.colours import ColourScale, nonfinite_entries
 from ..parts.inches import height_of, width_of
 from ..parts.mosaic import MosaicLayout, mosaic
+from ..parts.mosaic_axes import label_tiles, show_mosaic
 from ..parts.style import Style
 from ..parts.text import LINE, POINTS, add_footer, say_empty, text_width
-from .tiles import label_tiles, show_mosaic
 
 Array = np.ndarray[Any, Any]
 

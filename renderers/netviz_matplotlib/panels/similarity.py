@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from netviz_core.renderer_api import SimilarityMatrix
 
 from ..parts.colours import ColourScale, nonfinite_entries, scale_for
+from ..parts.cursor import tell_under_cursor
 from ..parts.inches import width_of
 from ..parts.row_labels import label_columns, label_rows, labels_width
 from ..parts.style import Style
@@ -53,7 +54,7 @@ def draw(ax: Axes, view: SimilarityMatrix, style: Style) -> None:
     picture = colours.rgba(view.values)
     image = ax.imshow(picture, extent=extent, aspect="auto", interpolation="antialiased")
     image.set_mouseover(False)
-    ax.format_coord = partial(_describe, view)  # type: ignore[method-assign]
+    tell_under_cursor(ax, partial(_describe, view))
     ax.grid(False)
     ax.minorticks_off()
     label_rows(ax, _names(view.keys_a))

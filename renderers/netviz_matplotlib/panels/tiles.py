@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
-from matplotlib.ticker import FixedFormatter, FixedLocator
 
 from netviz_core.renderer_api import TileGrid
 
 from ..parts.colours import ColourScale, nonfinite_entries, scale_for
-from ..parts.inches import height_of, width_of
+from ..parts.inches import width_of
 from ..parts.mosaic import MosaicLayout, mosaic
+from ..parts.mosaic_axes import label_tiles, show_mosaic
 from ..parts.style import Style
-from ..parts.text import PLAIN, add_footer, say_empty
+from ..parts.text import add_footer, say_empty
 
 _LONGEST_SIDE = 5.0
 _MOST_ELONGATED = 4.0
@@ -75,24 +73,6 @@ def draw(
     add_footer(ax, [*notes, *nonfinite_entries(view.tiles)], width_of(ax))
 
 
-def show_mosaic(
-    ax: Axes, picture: Any, layout: MosaicLayout, keeps_aspect: bool, describe: Callable[[float, float], str]
-) -> None:
-    """Lay a mosaic into an Axes, in the coordinates of its layout; `describe` says what is under the cursor."""
-    high, wide = layout.shape
-    image = ax.imshow(
-        picture,
-        extent=(0, wide, high, 0),
-        origin="upper",
-        aspect="equal" if keeps_aspect else "auto",
-        interpolation="antialiased",
-    )
-    image.set_mouseover(False)
-    ax.format_coord = describe  # type: ignore[method-assign]
-    ax.grid(False)
-    ax.spines[:].set_visible(False)
-
-
 def layout_of(view: TileGrid) -> MosaicLayout:
     """Where the tiles lie."""
     count, height, width = view.tiles.shape[:3]
@@ -103,34 +83,6 @@ def _keeps_aspect(layout: MosaicLayout) -> bool:
     """Whether values can be square; a picture much longer than wide would be a mere line."""
     high, wide = layout.shape
     return 1 / _MOST_ELONGATED <= high / wide <= _MOST_ELONGATED
-
-
-def label_tiles(ax: Axes, tile_label: str, layout: MosaicLayout) -> None:
-    """Say the number of each row's first tile, and how much further each column is."""
-    ax.minorticks_off()
-    ax.tick_params(length=0, labelsize="small")
-    several_rows, several_columns = layout.rows > 1, layout.columns > 1
-    rows = some(layout.rows, height_of(ax) / 0.22) if several_rows else ()
-    columns = some(layout.columns, width_of(ax) / 0.4) if several_columns else ()
-    sign = "+" if several_rows else ""
-    label_axis(ax.yaxis, {layout.centre(row, 0)[0]: str(row * layout.columns) for row in rows})
-    label_axis(ax.xaxis, {layout.centre(0, column)[1]: f"{sign}{column}" for column in columns})
-    if several_rows:
-        ax.set_ylabel(tile_label, **PLAIN)
-    elif several_columns:
-        ax.set_xlabel(tile_label, **PLAIN)
-
-
-def label_axis(axis: Axis, labels: Mapping[float, str]) -> None:
-    """Set ticks as ``set_ticks`` does, which takes far longer over it."""
-    axis.set_major_locator(FixedLocator(list(labels)))
-    axis.set_major_formatter(FixedFormatter(list(labels.values())))
-
-
-def some(count: int, most: float) -> range:
-    """Every, or every second, fifth, tenth …, of `count` numbers: at most ten, and at most `most`."""
-    steps = (digit * 10**power for power in itertools.count() for digit in (1, 2, 5))
-    return range(0, count, next(step for step in steps if count <= step * max(min(most, 10), 2)))
 
 
 def _describe(view: TileGrid, layout: MosaicLayout, x: float, y: float) -> str:

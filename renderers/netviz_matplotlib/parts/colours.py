@@ -69,7 +69,8 @@ class ColourScale:
         inside = np.clip(np.nan_to_num(values.astype(np.float64), nan=self.low), self.low, self.high)
         if self.transform is not None:
             low, high = self.transform(self.low), self.transform(self.high)
-            return np.round((self.transform(inside) - low) / (high - low) * 255).astype(np.uint8)
+            evenly: Array = (self.transform(inside) - low) / (high - low)
+            return np.round(evenly * 255).astype(np.uint8)
         # Half of everything has the same ratios, and a difference that is finite.
         half = 1.0 if math.isfinite(self.high - self.low) else 0.5
         fractions = (inside * half - self.low * half) / (self.high * half - self.low * half)

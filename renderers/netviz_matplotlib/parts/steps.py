@@ -33,7 +33,7 @@ def draw_columns(ax: Axes, steps: Array, row_edges: Array, colours: Array) -> No
     image.set_mouseover(False)
     ax.set_xlim(edges[0], edges[-1])
     if len(steps) == 1:
-        ax.xaxis.set_major_locator(FixedLocator(steps))
+        ax.xaxis.set_major_locator(FixedLocator(steps.tolist()))
     else:
         most = max(2, round(width_of(ax) / 0.6))
         ax.xaxis.set_major_locator(MaxNLocator(most, integer=True, steps=[1, 2, 5, 10]))
@@ -54,7 +54,7 @@ def column_edges(steps: Array) -> Array:
     """
     places = np.asarray(steps, np.float64)
     if len(places) == 1:
-        return places[0] + np.array([-0.5, 0.5])
+        return np.array([places[0] - 0.5, places[0] + 0.5])
     middles = (places[:-1] + places[1:]) / 2
     return np.concatenate([[2 * places[0] - middles[0]], middles, [2 * places[-1] - middles[-1]]])
 

@@ -118,7 +118,8 @@ def draw_table(ax: Axes, table: Table, height: float) -> int:
     shown = max(2, sum(bottom <= height * 1.001 for bottom in bottoms))
     tops = [0.0, *bottoms[: shown - 1]]
     # Inches from the upper left corner of the Axes, wherever that comes to lie.
-    inches = figure_of(ax).dpi_scale_trans + ScaledTranslation(0, 1, ax.transAxes)
+    corner = ScaledTranslation(0, 1, ax.transAxes)  # type: ignore[arg-type] # which is affine, and typed as any
+    inches = figure_of(ax).dpi_scale_trans + corner
     for column, right in zip(table.columns, table.rights, strict=True):
         x = right - (0.0 if column.is_number else column.width * table.zoom)
         for cell, top in zip((column.name, *column.cells), tops, strict=False):

@@ -13,6 +13,7 @@ from torch import nn
 
 import netviz_core as nv
 
+from ...keras.comparing.faulty import Dropping, Training
 from .ported import lively, pictures
 
 L = keras.layers
@@ -84,20 +85,6 @@ def change(name: str, changed: Callable[[np.ndarray], np.ndarray]) -> Callable[[
         weight.assign(np.ascontiguousarray(changed(weight.numpy())))
 
     return tamper
-
-
-class Dropping(L.Dropout):
-    """A dropout that does not know when training is over."""
-
-    def call(self, x: Any, training: bool = False) -> Any:
-        return super().call(x, training=True)
-
-
-class Training(L.BatchNormalization):
-    """A norm that stays with the statistics of the batch."""
-
-    def call(self, x: Any, training: bool = False) -> Any:
-        return super().call(x, training=True)
 
 
 class Always(nn.Dropout):

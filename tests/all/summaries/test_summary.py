@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 import netviz_core as nv
-from netviz_core.summaries.rows import SummaryRow, summary
+from netviz_core.summaries.parts import SummaryRow
+from netviz_core.summaries.summary import summary
 
 L = keras.layers
 

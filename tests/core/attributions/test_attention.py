@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import netviz_core as nv
-from netviz_core.attributions.places import Grid, Seen, grid_for
+from netviz_core.attributions.places import Grid, grid_for
 from netviz_core.testing.reference import Dense, Model, Op, ReferenceBackend, example_model
+from netviz_core.words.arrays import Activation
 from netviz_core.words.observations import Observation, Ready
 
 random = np.random.default_rng(0)
@@ -87,9 +88,9 @@ def test_a_class_token_looks_at_the_image(model):
 
 def test_tokens_are_the_places_of_the_last_map_that_has_as_many():
     seen = [
-        Seen("stem", 0, "", ("batch", "channel", "y", "x"), (1, 8, 14, 28)),
-        Seen("patches", 0, "", ("batch", "channel", "y", "x"), (1, 8, 7, 14)),
-        Seen("norm", 0, "", ("batch", "time", "channel"), (1, 99, 8)),
+        Activation(np.zeros((1, 8, 14, 28)), ("batch", "channel", "y", "x"), "stem", 0, "", "float32"),
+        Activation(np.zeros((1, 8, 7, 14)), ("batch", "channel", "y", "x"), "patches", 0, "", "float32"),
+        Activation(np.zeros((1, 99, 8)), ("batch", "time", "channel"), "norm", 0, "", "float32"),
     ]
     assert grid_for(99, seen) == Grid(7, 14, 1)
     assert grid_for(98, seen) == Grid(7, 14, 0)

@@ -101,25 +101,25 @@ def test_the_verdict_comes_first_with_place_size_tolerance_cause_and_its_test():
     )
     assert "corresponds" not in told
     assert "correspond is 97% sure, by name, input, kind and shapes." in told
-    assert "3 pairs of layers: 1 agrees, 1 differs, 1 passes a difference on." in told
+    assert "3 pairs of layers: 1 agrees, 1 differs, 1 propagates a difference." in told
     ended = replace(chain(3, first=1), output=difference(0.03))
-    assert "What the models return in the end differs by 6.0e-02 at most, 100.0% of its values" in flat(
-        str(ended)
-    )
+    assert "The final output differs by 6.0e-02 at most, 100.0% of its values" in flat(str(ended))
 
 
 def test_agreement_is_told_with_what_came_nearest_to_the_tolerance():
     told = flat(str(comparison(pair("x"), pair("y", "z", 3e-5), output=difference(2e-6))))
     assert told.startswith(
         "a (torch) and b (keras) agree. 2 pairs of layers: 2 agree. Nearest to the tolerance comes 'y' of a, "
-        "'z' of b (conv2d): error 3.0e-05, tolerated 1e-04. What the models return in the end "
+        "'z' of b (conv2d): error 3.0e-05, tolerated 1e-04. The final output "
         "differs by 4.0e-06 at most."
     )
     same = str(comparison(pair("x", error=0.0), output=difference(0.0)))
     assert "the same to the last digit" in flat(same)
-    assert "What the models return in the end is the same." in flat(same)
-    undone = comparison(pair("x"), pair("y", error=np.inf, status="undone"))
-    assert "1 agrees, 1 is undone further on. Nearest to the tolerance comes 'x'" in flat(str(undone))
+    assert "The final output is the same." in flat(same)
+    compensated = comparison(pair("x"), pair("y", error=np.inf, status="compensated"))
+    assert "1 agrees, 1 is compensated further on. Nearest to the tolerance comes 'x'" in flat(
+        str(compensated)
+    )
 
 
 def test_a_real_comparison_is_told():
@@ -191,7 +191,7 @@ def test_few_pairs_are_all_in_the_table_and_many_around_the_first_divergence():
     lines = table_of(str(chain(2000, 700)))
     assert len(lines) == 2 + 1 + 5 + 1 + 10 + 1
     assert lines[2] == "⋮  695 more: 695 agree"
-    assert lines[-1] == "⋮  1,289 more: 1,289 pass a difference on"
+    assert lines[-1] == "⋮  1,289 more: 1,289 propagate a difference"
     assert lines[8].split()[:2] == ["701", "stage70.block700.conv"]
     assert table_of(str(chain(2000, 0)))[2].split()[0] == "1"
     assert table_of(str(chain(2000, 1999)))[-1].startswith("2000")
@@ -436,7 +436,7 @@ def test_where_the_first_divergence_stands():
     found = chain(5, 2)
     assert (found.first_number, found.is_between_layers) == (2, False)
     assert (chain(5).first_number, chain(5).is_between_layers) == (None, False)
-    called = [pair("x", error=0.5, call=call, status="passes on") for call in range(3)]
+    called = [pair("x", error=0.5, call=call, status="propagates") for call in range(3)]
     assert comparison(*called, first=called[2]).first_number == 2
     between = pair("x", error=0.5, evidence=("between layers",), status="differs")
     assert comparison(pair("x"), pair("y", error=0.5), first=between).first_number == 1

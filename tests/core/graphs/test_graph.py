@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import netviz_core as nv
-from netviz_core.graphs.view import GraphEdge, GraphNode
+from netviz_core.graphs.parts import GraphEdge, GraphNode
 from netviz_core.models.network import Network
 from netviz_core.testing import example_model
 from netviz_core.words.operations import OPERATIONS, word_for

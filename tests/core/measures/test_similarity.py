@@ -33,7 +33,7 @@ class Branches(Model):
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         for name, layer in self.layers.items():
-            self._tell(name, layer(x))
+            self.tell(name, layer(x))
         return x
 
 
@@ -176,9 +176,9 @@ def test_a_and_b_can_change_places():
 
 def test_a_model_beside_itself_runs_once(monkeypatch):
     model, runs = example_model(), []
-    run = type(nv.wrap(model).backend).run
+    run = type(nv.wrap(model).adapter).run
     monkeypatch.setattr(
-        type(nv.wrap(model).backend), "run", lambda *given: runs.append(1) or run(*given), raising=True
+        type(nv.wrap(model).adapter), "run", lambda *given: runs.append(1) or run(*given), raising=True
     )
     found = nv.similarity(model, model, normal(9, 1, 8, 8))
     assert len(runs) == 1
@@ -201,7 +201,7 @@ def test_a_container_that_returns_what_a_layer_within_returns_is_said_to():
 def test_a_container_that_does_more_than_its_layers_has_a_place():
     class Residual(Model):
         def __call__(self, x: np.ndarray) -> np.ndarray:
-            return self._tell("", x + self._tell("dense", self.layers["dense"](x)))
+            return self.tell("", x + self.tell("dense", self.layers["dense"](x)))
 
     example_model()
     model = Residual(dense=Dense(kernel=normal(6, 6), bias=np.zeros(6)))
@@ -346,8 +346,8 @@ def test_each_call_of_a_layer_has_its_own_row():
     class Twice(Model):
         def __call__(self, x: np.ndarray) -> np.ndarray:
             for _ in range(2):
-                x = self._tell("dense", np.maximum(self.layers["dense"](x), 0))
-            return self._tell("", x)
+                x = self.tell("dense", np.maximum(self.layers["dense"](x), 0))
+            return self.tell("", x)
 
     example_model()
     model = Twice(dense=Dense(kernel=normal(6, 6), bias=np.zeros(6)))
@@ -414,7 +414,7 @@ def test_batches_that_run_other_layers_are_refused():
     class Fickle(Branches):
         def __call__(self, x: np.ndarray) -> np.ndarray:
             if x[0, 0] > 0:
-                return self._tell("v", self.layers["v"](x))
+                return self.tell("v", self.layers["v"](x))
             return super().__call__(x)
 
     example_model()

@@ -21,7 +21,7 @@ def test_no_outlier_vanishes(rows, columns, most, seed):
     values = random.normal(size=(rows, columns)).astype(np.float32)
     row, column = random.integers(rows), random.integers(columns)
     values[row, column] = random.choice([-100.0, 100.0])
-    view = nv.heatmap(state(values), "fc", most=most)
+    view = nv.heatmap(state(values), "fc", limit=most)
     assert view.full_shape == (rows, columns)
     assert max(view.values.shape) <= most or max(rows, columns) <= most
     assert values[row, column] in view.values
@@ -31,7 +31,7 @@ def test_no_outlier_vanishes(rows, columns, most, seed):
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 10))
 def test_the_mean_is_that_of_the_area(rows, columns, most):
     values = np.random.default_rng(0).normal(size=(rows, columns))
-    view = nv.heatmap(state(values), "fc", reduce="mean", most=most)
+    view = nv.heatmap(state(values), "fc", reduce="mean", limit=most)
     row_edges, column_edges = _block_edges(rows, 1, most), _block_edges(columns, 1, most)
     expected = [
         [block.mean() for block in np.split(band, column_edges[1:], axis=1)]
@@ -73,7 +73,7 @@ def test_gates_are_kept_together_and_named():
         assert (view.values[gate * shown : (gate + 1) * shown] == gate).all()
 
 
-@pytest.mark.parametrize(("options", "text"), [({"reduce": "max"}, "extreme"), ({"most": 0}, "positive")])
+@pytest.mark.parametrize(("options", "text"), [({"reduce": "max"}, "extreme"), ({"limit": 0}, "positive")])
 def test_wrong_options_are_refused(options, text):
     with pytest.raises(nv.InputError, match=text):
         nv.heatmap(state(np.zeros((2, 2))), "fc", **options)

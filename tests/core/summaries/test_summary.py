@@ -14,7 +14,8 @@ import pytest
 from rich.console import Console
 
 import netviz_core as nv
-from netviz_core.summaries.rows import COLUMNS, Summary, summary
+from netviz_core.summaries.parts import COLUMNS
+from netviz_core.summaries.summary import Summary, summary
 from netviz_core.testing import example_model
 
 X = np.zeros((2, 1, 8, 8))

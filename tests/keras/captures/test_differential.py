@@ -81,28 +81,24 @@ class Network:
         return value
 
 
-class AsModel(keras.Model):
+class Running:
+    """Something of Keras that runs a network."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.parts = [step.layer or step.network.model for step in network.steps if step.function is None]
+        self.run_network = network.run
+
+    def call(self, x: Any) -> Any:
+        return self.run_network(x)
+
+
+class AsModel(Running, keras.Model):
     """A network as a subclassed model."""
 
-    def __init__(self, network: Network) -> None:
-        super().__init__()
-        self.parts = [step.layer or step.network.model for step in network.steps if step.function is None]
-        self.run_network = network.run
 
-    def call(self, x: Any) -> Any:
-        return self.run_network(x)
-
-
-class AsLayer(L.Layer):
+class AsLayer(Running, L.Layer):
     """A network as a custom layer."""
-
-    def __init__(self, network: Network) -> None:
-        super().__init__()
-        self.parts = [step.layer or step.network.model for step in network.steps if step.function is None]
-        self.run_network = network.run
-
-    def call(self, x: Any) -> Any:
-        return self.run_network(x)
 
 
 def as_functional(network: Network) -> keras.Model:

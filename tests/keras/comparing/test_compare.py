@@ -12,24 +12,11 @@ import pytest
 import netviz_core as nv
 
 from ..conftest import L
+from .faulty import Dropping, Training
 
 SIZE = CHANNELS = 8
 HERE = {"name": "specimen"}
 Specimen = Callable[[Any], Any]
-
-
-class Dropping(L.Dropout):
-    """A dropout that does not know when training is over."""
-
-    def call(self, x: Any, training: bool = False) -> Any:
-        return super().call(x, training=True)
-
-
-class Training(L.BatchNormalization):
-    """A norm that stays with the statistics of the batch."""
-
-    def call(self, x: Any, training: bool = False) -> Any:
-        return super().call(x, training=True)
 
 
 def images_around(specimen: Specimen, depth: int) -> keras.Model:

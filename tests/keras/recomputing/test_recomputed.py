@@ -45,7 +45,7 @@ def heard(model: Any, layer: Any, *values: Any) -> tuple[Any, list[nv.AxisArray]
     (found,) = [one for one in network.layers.values() if one.native is layer]
     before = Recorder([found])
     after = Recorder([found], given=before)
-    network.backend.run(network.native, values if len(values) > 1 else values[0], after)
+    network.adapter.run(network.native, values if len(values) > 1 else values[0], after)
     return found, [slot.get() for slot in before.slots], after.slots[0].get()
 
 
@@ -234,7 +234,7 @@ def test_of_operations(operation: Any) -> None:
     before = Recorder([layer])
     after = Recorder([layer], given=before)
     network = nv.wrap(model)
-    network.backend.run(network.native, array(5, 6) * 3, after)
+    network.adapter.run(network.native, array(5, 6) * 3, after)
     agree(layer, [slot.get() for slot in before.slots], after.slots[0].get())
 
 

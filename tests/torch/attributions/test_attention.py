@@ -21,7 +21,7 @@ AXES = ("batch", "head", "query", "key")
 def looked_at(model: nn.Module, inputs, layers="*") -> nv.Capture:
     network = nv.wrap(model)
     recorder = Recorder(network.select(layers))
-    network.backend.attention(model, inputs, recorder)
+    network.adapter.attention(model, inputs, recorder)
     capture = nv.Capture("torch", recorder)
     for key in capture:
         assert capture[key].axes == AXES
@@ -460,7 +460,7 @@ def test_too_many_weights_are_refused_before_they_are_computed():
     recorder = Recorder(network.select("*"), max_bytes=1000)
     x = torch.randn(1, 2, 4000, 2)
     with pytest.raises(nv.CaptureTooLargeError, match="128,000,000 bytes"):
-        network.backend.attention(network.native, (x, x, x), recorder)
+        network.adapter.attention(network.native, (x, x, x), recorder)
 
 
 def test_the_model_stays_as_it_came():

@@ -35,7 +35,7 @@ def pulled_back(model, x, layers="*", seed=one_class) -> tuple[nv.Capture, nv.Ca
     network = nv.wrap(model)
     chosen = network.select(layers)
     activations, gradients = Recorder(chosen), Recorder(chosen)
-    network.backend.gradients(model, x, seed, activations, gradients)
+    network.adapter.gradients(model, x, seed, activations, gradients)
     return nv.Capture("torch", activations), nv.Capture("torch", gradients)
 
 
@@ -515,7 +515,7 @@ def test_several_outputs_and_one_left_out():
 
 
 def weight_gradients(model: nn.Module) -> dict[tuple[str, str], np.ndarray]:
-    return {(path, name): values for path, name, values in nv.wrap(model).backend.weight_gradients(model)}
+    return {(path, name): values for path, name, values in nv.wrap(model).adapter.weight_gradients(model)}
 
 
 @pytest.mark.parametrize(

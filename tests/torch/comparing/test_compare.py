@@ -77,9 +77,9 @@ def test_the_same_networks_agree(depth: str) -> None:
 def test_dropout_that_is_on_makes_a_model_that_is_not_deterministic(depth: str, turned: bool) -> None:
     right, wrong = pair(FAULTS["dropout"], DEPTHS[depth])
     found, _ = compared(turned, right, wrong, SEQUENCES)
-    (unsteady,) = (cause for cause in found.causes if cause.name == "not deterministic")
-    assert (unsteady.path_a if turned else unsteady.path_b) == "slot"
-    assert (unsteady.path_b if turned else unsteady.path_a) == ""
+    (nondeterministic,) = (cause for cause in found.causes if cause.name == "not deterministic")
+    assert (nondeterministic.path_a if turned else nondeterministic.path_b) == "slot"
+    assert (nondeterministic.path_b if turned else nondeterministic.path_a) == ""
 
 
 @pytest.mark.parametrize("depth", DEPTHS)

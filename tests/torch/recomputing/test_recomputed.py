@@ -43,7 +43,7 @@ def called(module: nn.Module, *inputs: Any) -> tuple[Any, list[nv.AxisArray], nv
     layers = [network[""]]
     before, after = Recorder(layers), None
     after = Recorder(layers, given=before)
-    network.backend.run(network.native, inputs if len(inputs) > 1 else inputs[0], after)
+    network.adapter.run(network.native, inputs if len(inputs) > 1 else inputs[0], after)
     return layers[0], [slot.get() for slot in before.slots], after.slots[0].get()
 
 

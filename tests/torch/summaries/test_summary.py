@@ -12,7 +12,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.torchvision_models import models
-from netviz_core.summaries.rows import summary
+from netviz_core.summaries.summary import summary
 from netviz_core.words.errors import InputError, LayerNotFoundError
 
 ARCHITECTURES = """

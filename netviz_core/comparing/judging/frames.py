@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from ...models.alignment import LayerMapping, align
 from ...models.transfer import signature_of
 from ...words.protocols import Layer
-from ..judging.difference import Difference
-from ..judging.judging import weight_differences
+from ..pairing.pairing import StationPair
 from ..sides import Side
-from .pairing import StationPair
+from .difference import Difference
+from .weights import weight_differences
 
 
 @dataclass(frozen=True, eq=False)

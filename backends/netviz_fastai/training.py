@@ -1,4 +1,4 @@
-"""Watches a Learner's layers while it is trained."""
+"""Statistics of layers, weights and gradients while a Learner trains its model."""
 
 from __future__ import annotations
 
@@ -73,7 +73,8 @@ class NetvizCallback(Callback):
 
     def before_step(self) -> None:
         """Read weights and gradients, before the optimizer changes them."""
-        self._watch.after_backward()
+        if self._watch is not None:
+            self._watch.after_backward()
 
     def after_batch(self) -> None:
         """Get ready for the next batch."""
@@ -81,14 +82,14 @@ class NetvizCallback(Callback):
 
     def after_train(self) -> None:
         """Expect no more batches."""
-        vars(self.learn).pop("_do_one_batch", None)
+        self.learn.__dict__.pop("_do_one_batch", None)
 
     def _get_ready(self) -> None:
         """Listen to the coming batch, if its step is due.
 
         fastai has no event for a pass that fails or is interrupted, so the batch itself is wrapped.
         """
-        if self._watch.is_due:
+        if self._watch is not None and self._watch.is_due:
             self.learn._do_one_batch = partial(_heard, self.learn, self._watch)
 
 

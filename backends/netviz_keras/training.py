@@ -9,7 +9,15 @@ from typing import Any, cast
 import keras
 import numpy as np
 
-from netviz_core.backend_api import Capture, LayerSelection, Recorder, TrainingHistory, TrainingWatch, widened
+from netviz_core.backend_api import (
+    Capture,
+    LayerSelection,
+    Recorder,
+    RecorderLike,
+    TrainingHistory,
+    TrainingWatch,
+    widened,
+)
 
 from .axes import AxisBook
 from .inputs import prepare
@@ -127,7 +135,7 @@ class _Look:
             keras.tree.map_structure(_as_fit_gives_it, part) for part in (y, sample_weight)
         )
 
-    def heard_by(self, recorder: Recorder) -> AbstractContextManager[None]:
+    def heard_by(self, recorder: RecorderLike) -> AbstractContextManager[None]:
         return listening(Listener(self.layers, recorder, self._book))
 
     def values(self) -> list[Any]:
@@ -156,7 +164,7 @@ class _Look:
                     yield layer.path, name, widened(weight.layout.to_canonical(as_numpy(found[variable])))
 
 
-def _on_tensorflow(look: _Look, recorder: Recorder) -> Sequence[Any]:
+def _on_tensorflow(look: _Look, recorder: RecorderLike) -> Sequence[Any]:
     values = look.values()
     with tf.GradientTape() as tape, look.heard_by(recorder):
         tape.watch(values)
@@ -165,14 +173,14 @@ def _on_tensorflow(look: _Look, recorder: Recorder) -> Sequence[Any]:
     return [None if gradient is None else tf.convert_to_tensor(gradient) for gradient in found]
 
 
-def _on_torch(look: _Look, recorder: Recorder) -> Sequence[Any]:
+def _on_torch(look: _Look, recorder: RecorderLike) -> Sequence[Any]:
     values = look.values()
     with torch.enable_grad(), look.heard_by(recorder):
         loss = look.loss(values)
         return torch.autograd.grad(loss, values, allow_unused=True) if values else []
 
 
-def _on_jax(look: _Look, recorder: Recorder) -> Sequence[Any]:
+def _on_jax(look: _Look, recorder: RecorderLike) -> Sequence[Any]:
     values = look.values()
     with look.heard_by(recorder):
         look.loss(values)

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from ...words.arrays import AxisArray
-from ..judging.judging import Judge, Judged
 from ..sides import Side, Station, containers_of
+from .judging import Judge, Judged
 
 
 class Enclosing(NamedTuple):

@@ -1,4 +1,4 @@
-"""Listens to the calls of modules, and says why some could not be heard."""
+"""Hears what layers return, by PyTorch's hooks, and says why some could not be heard."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import PackedSequence
 
-from netviz_core.backend_api import Observation, Recorder, UnsupportedError, leaves
+from netviz_core.backend_api import Observation, RecorderLike, UnsupportedError, leaves
 
 from .axes import AxisFollower, defined_axes, defines_axes
-from .modules import kind_of
+from .kinds import kind_of
+from .tensors import dtype_name, is_tensor, numpy_bytes
 from .watch import CHANGED_UNSEEN, Exposures, Watch
-from .weights import dtype_name
 
 
 @contextmanager
-def observed(module: nn.Module, recorder: Recorder | None, watch: Watch) -> Iterator[None]:
+def observed(module: nn.Module, recorder: RecorderLike | None, watch: Watch) -> Iterator[None]:
     """Report what modules return to `recorder`, and keep it safe from later writes."""
     modules = dict(module.named_modules())
     scripts = [path for path, child in modules.items() if isinstance(child, torch.jit.ScriptModule)]
@@ -56,7 +56,7 @@ def observed(module: nn.Module, recorder: Recorder | None, watch: Watch) -> Iter
 
 
 @contextmanager
-def watching(watch: Watch, recorder: Recorder | None = None) -> Iterator[None]:
+def watching(watch: Watch, recorder: RecorderLike | None = None) -> Iterator[None]:
     """Keep what is held safe from later writes; nothing runs compiled meanwhile, so that all is seen."""
     try:
         with watch, Exposures(watch), _without_compiler():
@@ -69,7 +69,7 @@ def watching(watch: Watch, recorder: Recorder | None = None) -> Iterator[None]:
                 recorder.given.withdraw(lost, CHANGED_UNSEEN)
 
 
-def _hook(path: str | None, kind: str, recorder: Recorder, watch: Watch) -> Callable[..., None]:
+def _hook(path: str | None, kind: str, recorder: RecorderLike, watch: Watch) -> Callable[..., None]:
     follower, thread = watch.follower, threading.get_ident()
 
     def after_call(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
@@ -96,7 +96,7 @@ def _hook(path: str | None, kind: str, recorder: Recorder, watch: Watch) -> Call
     return after_call
 
 
-def _listen_before(path: str, given: Recorder, watch: Watch) -> Callable[..., None]:
+def _listen_before(path: str, given: RecorderLike, watch: Watch) -> Callable[..., None]:
     thread = threading.get_ident()
 
     def before_call(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -125,7 +125,7 @@ def name_defined_axes(
 
 
 def _observation(
-    leaf: str, tensor: torch.Tensor, watch: Watch, recorder: Recorder, is_given: bool = False
+    leaf: str, tensor: torch.Tensor, watch: Watch, recorder: RecorderLike, is_given: bool = False
 ) -> Observation:
     if not recorder.keeps_values:
         value = watch.form(tensor)
@@ -135,15 +135,6 @@ def _observation(
         value = watch.hold(tensor, is_given)
     axes, nbytes = watch.follower.axes(tensor), numpy_bytes(tensor)
     return Observation(leaf, value, axes, dtype_name(tensor.dtype), nbytes, watch.identity(tensor))
-
-
-def numpy_bytes(tensor: torch.Tensor) -> int:
-    narrow = tensor.is_floating_point() and tensor.element_size() < 4
-    return tensor.numel() * (4 if narrow else tensor.element_size())
-
-
-def is_tensor(value: object) -> bool:
-    return isinstance(value, torch.Tensor) and not value.is_nested
 
 
 def unfold(part: Any, follower: AxisFollower) -> Any:
@@ -165,7 +156,7 @@ def _is_inside(scripts: Sequence[str], path: str) -> bool:
 
 
 def _explain_misses(
-    modules: Mapping[str, nn.Module], scripts: Sequence[str], recorder: Recorder, watch: Watch
+    modules: Mapping[str, nn.Module], scripts: Sequence[str], recorder: RecorderLike, watch: Watch
 ) -> None:
     """Say why layers were not seen, as far as it can be known."""
     for path, entry in recorder.coverage().items():

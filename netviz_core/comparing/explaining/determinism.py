@@ -1,4 +1,4 @@
-"""Whether a model returns the same twice: one that does not differs from every other, and from itself."""
+"""Whether a model is deterministic: one that is not differs from every other, and from itself."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from contextlib import nullcontext
 import numpy as np
 
 from ...words.arrays import AxisArray
-from ..explaining.causes import Cause
+from ..judging.judging import Judge
 from ..sides import Side, side_of
-from .judging import Judge
+from .causes import Cause
 
 
-def unsteady(judge: Judge) -> list[Cause]:
+def nondeterministic(judge: Judge) -> list[Cause]:
     """Run each model that is here once more, and name the first layer that returned something else."""
     found = []
     for side in (judge.a, judge.b):
@@ -40,9 +40,9 @@ def unsteady(judge: Judge) -> list[Cause]:
 def _first_change(side: Side, judge: Judge) -> str | None:
     if side.network is None or side.inputs is None:
         return None
-    backend = side.network.backend
-    # A backend puts its random generators back after each pass: the same numbers would be drawn again.
-    with backend.stirred(side.network.native) if hasattr(backend, "stirred") else nullcontext():
+    adapter = side.network.adapter
+    # A backend restores its random state after each pass: the same numbers would be drawn again.
+    with adapter.perturbed(side.network.native) if hasattr(adapter, "perturbed") else nullcontext():
         again = side_of(side.name, side.network, side.inputs, sys.maxsize)
     for before, after in zip(side.stations, again.stations, strict=False):
         if not _agree(before.returned, after.returned, judge):

@@ -1,0 +1,51 @@
+"""A model from what was typed, its input, and errors that name the layer in which it failed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from ..captures.capture import Capture
+from ..models.network import Network
+from ..words.errors import CaptureError, NetvizError
+from .inputs import read_input
+from .messages import described
+from .models import open_model
+
+
+@contextmanager
+def running(model: str, data: Path | None, axes: str | None, trust: bool) -> Iterator[tuple[Network, Any]]:
+    """Open a model and read its input; what fails while they are used is told as the model's failure."""
+    x = read_input(data, axes)
+    network = open_model(model, trust=trust)
+    with failures_located(network):
+        yield network, x
+
+
+@contextmanager
+def failures_located(*models: Network | Capture) -> Iterator[None]:
+    """While models run, turn what they raise themselves into a sentence that names the layer."""
+    networks = [model for model in models if isinstance(model, Network)]
+    try:
+        yield
+    except NetvizError:
+        raise
+    except Exception as error:
+        if not networks:
+            raise
+        path = _innermost_layer(networks, error.__traceback__)
+        where = f" in layer {path!r}" if path else ""
+        raise CaptureError(f"the model failed{where}: {described(error)}") from error
+
+
+def _innermost_layer(networks: Sequence[Network], trace: TracebackType | None) -> str:
+    """The path of the deepest layer whose own method was running; empty if it cannot be told."""
+    paths = {id(layer.native): path for network in networks for path, layer in network.layers.items()}
+    found = ""
+    while trace is not None:
+        found = paths.get(id(trace.tb_frame.f_locals.get("self")), found)
+        trace = trace.tb_next
+    return found

@@ -1,0 +1,106 @@
+"""What a graph consists of: nodes, edges, and the containers around them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class GraphNode:
+    """A layer, an operation between layers, an input, the output, or several of them folded into one.
+
+    Parameters
+    ----------
+    id : str
+        Unique: the path of a layer or a folded container; for an operation, the container in which it
+        ran and its word, such as ``layer1.0/add`` and ``layer1.0/add:1``.
+    path : str
+        The layer's own, or that of the innermost layer in which an operation ran.
+    kind : str
+        One of `netviz_core.words.protocols.KINDS`.
+    label : str
+        What it does, in words that are the same in every framework: ``conv2d 3×3``, ``relu``, ``add``.
+    group : str
+        The path of the container in which it lies; ``""`` for none but the model itself.
+    type_name : str
+        The native class' name of a layer or container; empty for anything else.
+    output_shape : tuple of int
+        Of the first tensor that it returned; empty where it returned none.
+    output_axes : tuple of str
+        The names of its axes.
+    calls : int
+        How often the layer ran.
+    repeats : int
+        How many blocks of this structure follow one another, where they were folded into one.
+    members : tuple of str
+        The ids of the nodes that were folded into this one.
+    """
+
+    id: str
+    path: str
+    kind: str
+    label: str
+    group: str = ""
+    type_name: str = ""
+    output_shape: tuple[int, ...] = ()
+    output_axes: tuple[str, ...] = ()
+    calls: int = 1
+    repeats: int = 1
+    members: tuple[str, ...] = ()
+
+    @property
+    def caption(self) -> str:
+        """The label, with how often it ran or is repeated."""
+        repeated = f" ×{self.repeats}" if self.repeats > 1 else ""
+        called = f" · {self.calls} calls" if self.calls > 1 else ""
+        return f"{self.label}{repeated}{called}"
+
+
+@dataclass(frozen=True)
+class GraphEdge:
+    """A tensor that one node made and another read.
+
+    Parameters
+    ----------
+    source, target : str
+        Ids of nodes.
+    shape : tuple of int
+    axes : tuple of str
+        The names of its axes.
+    tensor : int
+        Which tensor it is: edges of the same number carry the same.
+    """
+
+    source: str
+    target: str
+    shape: tuple[int, ...]
+    axes: tuple[str, ...] = ()
+    tensor: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True)
+class GraphGroup:
+    """A container, in which nodes and other containers lie.
+
+    Parameters
+    ----------
+    path : str
+    label : str
+        The native class' name.
+    group : str
+        The path of the container around it; ``""`` for none but the model itself.
+    """
+
+    path: str
+    label: str
+    group: str = ""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class GraphParts:
+    """What a graph is as data alone; its fields are those of `netviz_core.graphs.view.Graph`."""
+
+    title: str
+    nodes: tuple[GraphNode, ...]
+    edges: tuple[GraphEdge, ...]
+    groups: tuple[GraphGroup, ...] = ()

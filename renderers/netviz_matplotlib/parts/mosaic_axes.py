@@ -1,0 +1,62 @@
+"""An Axes that holds a mosaic: the picture itself, and the numbers of its tiles."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.ticker import FixedFormatter, FixedLocator
+
+from .cursor import tell_under_cursor
+from .inches import height_of, width_of
+from .mosaic import MosaicLayout
+from .text import PLAIN
+
+
+def show_mosaic(
+    ax: Axes, picture: Any, layout: MosaicLayout, keeps_aspect: bool, describe: Callable[[float, float], str]
+) -> None:
+    """Lay a mosaic into an Axes, in the coordinates of its layout; `describe` says what is under the cursor."""
+    high, wide = layout.shape
+    image = ax.imshow(
+        picture,
+        extent=(0, wide, high, 0),
+        origin="upper",
+        aspect="equal" if keeps_aspect else "auto",
+        interpolation="antialiased",
+    )
+    image.set_mouseover(False)
+    tell_under_cursor(ax, describe)
+    ax.grid(False)
+    ax.spines[:].set_visible(False)
+
+
+def label_tiles(ax: Axes, tile_label: str, layout: MosaicLayout) -> None:
+    """Say the number of each row's first tile, and how much further each column is."""
+    ax.minorticks_off()
+    ax.tick_params(length=0, labelsize="small")
+    several_rows, several_columns = layout.rows > 1, layout.columns > 1
+    rows = some(layout.rows, height_of(ax) / 0.22) if several_rows else ()
+    columns = some(layout.columns, width_of(ax) / 0.4) if several_columns else ()
+    sign = "+" if several_rows else ""
+    label_axis(ax.yaxis, {layout.centre(row, 0)[0]: str(row * layout.columns) for row in rows})
+    label_axis(ax.xaxis, {layout.centre(0, column)[1]: f"{sign}{column}" for column in columns})
+    if several_rows:
+        ax.set_ylabel(tile_label, **PLAIN)
+    elif several_columns:
+        ax.set_xlabel(tile_label, **PLAIN)
+
+
+def label_axis(axis: Axis, labels: Mapping[float, str]) -> None:
+    """Set ticks as ``set_ticks`` does, which takes far longer over it."""
+    axis.set_major_locator(FixedLocator(list(labels)))
+    axis.set_major_formatter(FixedFormatter(list(labels.values())))
+
+
+def some(count: int, most: float) -> range:
+    """Every, or every second, fifth, tenth …, of `count` numbers: at most ten, and at most `most`."""
+    steps = (digit * 10**power for power in itertools.count() for digit in (1, 2, 5))
+    return range(0, count, next(step for step in steps if count <= step * max(min(most, 10), 2)))
