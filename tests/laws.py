@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 import netviz_core as nv
+from netviz_core.backend_api import Recorder
 
 TOLERANCE = 2e-4
 """How far values may lie apart beside their largest: a batch in another order is summed up in another order."""
@@ -21,13 +22,17 @@ def per_sample(model: Any, x: Any, has_places: bool) -> dict[str, Callable[[], M
     """What can be asked of a model and tells of single samples: each gives arrays, the samples on axis 0."""
     questions = {
         "capture": lambda: _by_sample(nv.capture(model, x)),
-        "attention": lambda: {"weights": nv.attention(model, x=x).weights},
-        "rollout": lambda: {"rollout": _each_sample(x, lambda n: nv.attention(model, x=x, rollout=True, sample=n).tiles)},
+        "attention": lambda: _attention(model, x),
+        "rollout": lambda: {
+            "rollout": _each_sample(x, lambda n: nv.attention(model, x=x, rollout=True, sample=n).tiles)
+        },
     }
     if has_places:
         questions["cam"] = lambda: {"maps": nv.cam(model, x, target=1).maps}
         questions["feature maps"] = lambda: {
-            "tiles": _each_sample(x, lambda n: nv.feature_maps(model, _last_with_places(model, x), x, sample=n).tiles)
+            "tiles": _each_sample(
+                x, lambda n: nv.feature_maps(model, _last_with_places(model, x), x, sample=n).tiles
+            )
         }
         questions["top losses"] = lambda: {"losses": _losses(model, x)}
     return questions
@@ -42,7 +47,7 @@ def over_samples(model: Any, x: Any) -> dict[str, Callable[[], Mapping[str, np.n
         },
         "statistics": lambda: {
             key: np.array([found.mean, found.std, found.minimum, found.maximum])
-            for key, found in nv.statistics(model, [x], progress=False).items()
+            for key, found in nv.statistics(model, [(x, np.zeros(size_of(x)))], progress=False).items()
         },
     }
 
@@ -86,7 +91,9 @@ def _compared(first: Any, second: Any, expected: Any, tolerance: float = TOLERAN
             return f"broken: {key!r} has the shape {got.shape} instead of {want.shape}"
         if want.dtype.kind in "fc":
             scale = np.nanmax(np.abs(np.where(np.isfinite(want), want, 0)), initial=0.0)
-            if not np.allclose(got, want, rtol=0, atol=tolerance * scale + 1e-12 * bool(tolerance), equal_nan=True):
+            if not np.allclose(
+                got, want, rtol=0, atol=tolerance * scale + 1e-12 * bool(tolerance), equal_nan=True
+            ):
                 return f"broken: {key!r} differs by {np.nanmax(np.abs(got - want)):.1e} of {scale:.1e}"
         elif not np.array_equal(got, want):
             return f"broken: {key!r} is another"
@@ -95,7 +102,17 @@ def _compared(first: Any, second: Any, expected: Any, tolerance: float = TOLERAN
 
 def _by_sample(capture: nv.Capture) -> dict[str, np.ndarray]:
     """All that a capture says to have samples on its first axis."""
-    return {key: activation.values for key, activation in capture.items() if activation.axes[:1] == ("batch",)}
+    return {
+        key: activation.values for key, activation in capture.items() if activation.axes[:1] == ("batch",)
+    }
+
+
+def _attention(model: Any, x: Any) -> dict[str, np.ndarray]:
+    """The weights of every attention layer."""
+    network = nv.wrap(model)
+    recorder = Recorder(network.layers.values())
+    network.adapter.attention(network.native, x, recorder)
+    return {f"{slot.path}:{slot.call}": slot.get().values for slot in recorder.slots}
 
 
 def _last_with_places(model: Any, x: Any) -> str:
@@ -108,7 +125,9 @@ def _last_with_places(model: Any, x: Any) -> str:
 
 def _losses(model: Any, x: Any) -> np.ndarray:
     count = size_of(x)
-    found = nv.top_losses(model, count, [(x, np.ones(count, int))], "cross_entropy", heatmap=False, progress=False)
+    found = nv.top_losses(
+        model, count, [(x, np.ones(count, int))], "cross_entropy", heatmap=False, progress=False
+    )
     losses = np.zeros(count)
     for row in found.rows:
         losses[row.index] = row.loss
