@@ -234,11 +234,17 @@ def capture(
     network.prepare(x)
     chosen = network.select(layers)
     given = Recorder(chosen, max_bytes=max_bytes) if complete else None
-    recorder = Recorder(chosen, axes, max_bytes, reduce, given)
+    recorder = Recorder(chosen, axes, max_bytes, reduce, given, _sample_counts(x))
     network.adapter.run(network.native, x, recorder)
     recorder.require_axes_used()
     known = described(chosen, with_weights=complete)
     return Capture(network.backend, recorder, layers=known, given=given, samples=_samples_of(x))
+
+
+def _sample_counts(x: Any) -> set[int] | None:
+    """How many samples an input may have: the lengths of the first two axes of its arrays, of which one is theirs."""
+    counts = {length for _, array in leaves(x, is_array) for length in array.shape[:2]}
+    return counts or None
 
 
 def _samples_of(x: Any) -> int | None:

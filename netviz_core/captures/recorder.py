@@ -66,6 +66,9 @@ class Recorder:
     given : Recorder, optional
         It wants the same layers, and is told, before each call, what the layer is given: the
         leaves of its arguments by position and by keyword.
+    sample_counts : container of int, optional
+        How many samples there may be: an axis of another length is not that of the samples, whatever the layer
+        takes it for, but for one of a single entry, which stands for all.
     """
 
     keeps_values = True
@@ -81,8 +84,10 @@ class Recorder:
         max_bytes: int = DEFAULT_MAX_BYTES,
         reduce: Reduction | Mapping[str, Reduction] | None = None,
         given: Recorder | None = None,
+        sample_counts: Container[int] | None = None,
     ) -> None:
         self.given = given
+        self._sample_counts = sample_counts
         self._order = [layer.path for layer in layers]
         self.paths = frozenset(self._order)
         self._axes = _by_pattern(axes, "axes", self._order, _is_axis_names)
@@ -232,6 +237,10 @@ class Recorder:
                         f"axes={tuple(names)} were given for layer {path!r}, whose output has "
                         f"{len(observed.axes)} axes, {observed.axes}; name each of them"
                     )
+        if observed.axes[:1] == ("batch",) and self._sample_counts is not None:
+            entries = observed.value.shape[0]
+            if entries != 1 and entries not in self._sample_counts:
+                return ("axis0", *observed.axes[1:])
         return observed.axes
 
 

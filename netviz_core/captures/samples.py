@@ -107,7 +107,7 @@ def require_entries(activation: Activation, count: int | None) -> None:
     ------
     InputError
     """
-    entries = activation.sizes.get("batch", count)
+    entries = activation.shape[_batch_of(activation)] if activation.axes else count
     if count is not None and entries != count:
         raise InputError(
             f"what layer {activation.path!r} returned has {entries} entries for {count} samples, and it is not known "
@@ -122,9 +122,15 @@ def _existing(sample: int, count: int) -> int:
     return sample % count
 
 
+def _batch_of(array: AxisArray) -> int:
+    """Where the samples stand: the axis called so, or the first, if that was found not to be theirs alone."""
+    return array.axes.index("batch") if "batch" in array.axes else 0
+
+
 def _taken(array: AxisArray, entries: Sequence[int]) -> AxisArray:
+    position = _batch_of(array)
+    batch = array.axes[position]
     if len(entries) == 1:
-        return array.select(batch=entries[0])
-    position = array.axes.index("batch")
-    axes = tuple("entry" if axis == "batch" else axis for axis in array.axes)
+        return array.select(**{batch: entries[0]})
+    axes = tuple("entry" if axis == batch else axis for axis in array.axes)
     return AxisArray(array.values.take(list(entries), position), axes)
