@@ -38,8 +38,13 @@ class AxisFollower:
         self._known[key] = weakref.ref(tensor, lambda _: self._known.pop(key, None)), names
 
     def note_input(self, tensor: torch.Tensor) -> None:
-        """Remember the shape of one of the model's own inputs."""
+        """Remember the shape of one of the model's own inputs; of tokens also that they are the samples'.
+
+        Other tokens, such as positions that a model counts itself, are nobody's.
+        """
         self._inputs.add(tuple(tensor.shape))
+        if tensor.ndim and not tensor.is_floating_point() and self.get(tensor) is None:
+            self.name(tensor, ("batch",) + (None,) * (tensor.ndim - 1))
 
     def require_batch(self, tensor: torch.Tensor, rank_of_sample: int, remedy: str = "x[None]") -> None:
         """Refuse a model's input, as it was given or changed in its values alone, that has no batch axis.
@@ -315,7 +320,7 @@ def defined_axes(
     if kind == "dense":
         return (*_leading(names, rank), "channel")
     if kind == "embedding":
-        return (*(_leading(None, rank) if names is None else names), "channel")
+        return (*(names or (None,) * (rank - 1)), "channel")
     if isinstance(module, nn.RNNCellBase):
         return ("batch", "channel") if rank == 2 else ("channel",)
     if isinstance(module, (nn.RNNBase, nn.MultiheadAttention)):
