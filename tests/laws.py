@@ -7,6 +7,7 @@ the same answer. A view that refuses a model breaks neither: the refusal is retu
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -60,11 +61,19 @@ def broken_by_order(model: Any, x: Any, has_places: bool) -> dict[str, str]:
     found = {}
     here, there = per_sample(model, x, has_places), per_sample(model, moved, has_places)
     for name in here:
-        found[name] = _compared(here[name], there[name], lambda values: values[order])
+        found[name] = _compared(here[name], there[name], partial(_in_order, order=order))
     here, there = over_samples(model, x), over_samples(model, moved)
     for name in here:
         found[name] = _compared(here[name], there[name], lambda values: values)
     return {name: said for name, said in found.items() if said}
+
+
+def _in_order(values: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Results in another order of samples; each may have several, one behind the other."""
+    if len(values) % len(order):
+        return values[order]  # which fails, as it should: these are not the samples
+    by_sample = values.reshape(len(order), len(values) // len(order), *values.shape[1:])
+    return by_sample[order].reshape(values.shape)
 
 
 def broken_by_repetition(model: Any, x: Any, has_places: bool) -> dict[str, str]:

@@ -161,7 +161,7 @@ SEQUENCE = [
 ]
 IMAGE = [
     Architecture("hybrid Windows", partial(_built, Windows), _random((3, 16, 16))),
-    Architecture("hybrid Views", partial(_built, Views), _random((4, 3, 12, 12))),
+    Architecture("hybrid Views", partial(_built, Views), _random((4, 3, 10, 10))),
     Architecture("hybrid Siamese", partial(_built, Siamese), _random((3, 12, 12), (3, 12, 12))),
     Architecture("hybrid Towers", partial(_built, Towers), _random((3, 12, 12), (1, 20, 20))),
     Architecture("hybrid Frames", partial(_built, Frames), _random((4, 3, 12, 12))),
