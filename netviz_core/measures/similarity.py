@@ -73,6 +73,7 @@ def similarity(
 
     Examples
     --------
+    >>> import numpy as np
     >>> from netviz_core.testing import example_model
     >>> x = np.random.default_rng(0).random((64, 1, 8, 8))
     >>> found = similarity(example_model(0), example_model(1), x)

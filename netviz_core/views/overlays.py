@@ -56,9 +56,9 @@ def displayed(images: AxisArray, declared: tuple[float, float] | None = None) ->
 
     Examples
     --------
-    >>> bright = AxisArray(np.array([[[0.0, 0.51, 1.02]]]), ("batch", "y", "x"))
-    >>> displayed(bright)[0, 0, :, 0].round(2).tolist()
-    [0.0, 0.51, 1.0]
+    >>> bright = AxisArray(np.linspace(0, 1.02, 52).reshape(1, 1, 52), ("batch", "y", "x"))
+    >>> displayed(bright)[0, 0, [0, 25, 51], 0].round(2).tolist()
+    [0.0, 0.5, 1.0]
     """
     if not {"y", "x"} <= set(images.axes) or not set(images.axes) <= {"batch", "y", "x", "channel"}:
         raise AxisError(f"the axes {', '.join(images.axes)} are not those of images: batch, y, x and channel")
