@@ -287,7 +287,7 @@ class Renderer(Protocol):
 
 
 class ActivationCapture(Protocol):
-    """A read-only mapping from key to `Activation`; see `netviz_core.capture.Capture`."""
+    """A read-only mapping from key to `Activation`; see `netviz_core.Capture`."""
 
     backend: str
 

@@ -44,7 +44,7 @@ FIGURES = {
     "kernels mine:model conv1 --rgb": "rgb=True needs three input channels; there are 1",
     "kernels mine:model conv1 --limit 0": "limit=0 leaves nothing to show",
     "histogram mine:model conv1 --bins 0": "bins=0",
-    "feature-maps mine:model conv1 -i x.npy --sample 2": "index 2 lies outside axis 'batch'",
+    "feature-maps mine:model conv1 -i x.npy --sample 2": "sample 2 lies outside the batch, which has 2 entries",
     "feature-maps mine:model dense1 -i x.npy": "no images to show",
     "feature-maps mine:model conv1 -i x.npy --axes batch,y": "2 axis names",
     "feature-maps mine:model conv1 -i x.npy --axes batch,y,y,x": "are not distinct",

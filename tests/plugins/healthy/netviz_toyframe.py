@@ -22,6 +22,10 @@ class ToyLayer:
 class Value:
     values: object
 
+    @property
+    def shape(self):
+        return self.values.shape
+
     def numpy(self):
         return self.values
 
