@@ -36,7 +36,7 @@ from .inputs import prepare
 from .kinds import keras_class, kind_of
 from .layers import KerasLayer, walk
 from .passes import build, unchanged
-from .tensors import as_numpy, is_tensor, no_gradients
+from .tensors import adopted, as_numpy, is_tensor, no_gradients
 from .without_values import Computing, following, nodes_kept, symbols
 
 Array = np.ndarray[Any, Any]
@@ -86,7 +86,10 @@ class Follower(Computing):
     def start(self, inputs: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Give the model's inputs, as it takes them, their names in `inputs`."""
         given = [
-            name for name, _ in leaves(inputs, lambda part: isinstance(part, AxisArray) or is_tensor(part))
+            name
+            for name, _ in leaves(
+                inputs, lambda part: isinstance(part, AxisArray) or is_tensor(adopted(part))
+            )
         ]
         arguments = args[0] if len(args) == 1 and not kwargs else (args, kwargs)
         for name, (_, tensor) in zip(given, leaves(arguments, is_tensor), strict=False):
