@@ -33,5 +33,5 @@ def test_a_layer_that_is_not_built_says_so():
 
 def test_a_file_that_is_no_archive_is_not_called_missing(tmp_path):
     (tmp_path / "corrupt.keras").write_bytes(b"nothing")
-    with pytest.raises(nv.FileFormatError, match="no archive"):
+    with pytest.raises(nv.FileFormatError, match="neither a whole zip archive"):
         nv.wrap(tmp_path / "corrupt.keras")
