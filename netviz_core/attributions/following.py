@@ -178,7 +178,7 @@ class Followed:
 
     def _as_image(self, name: str, source: Source) -> Source:
         """What nothing told of an input's axes, by the order that the backend's images have."""
-        if {"y", "x"} & set(source.axes) or name not in self._inputs:
+        if {"y", "x"} & set(source.axes) or (self._inputs and name not in self._inputs):
             return source
         image = _image_of(self._network, self._x, self._inputs, name)
         return (
@@ -202,9 +202,9 @@ def declared_range(network: Network, x: Any) -> tuple[float, float] | None:
 
 def _image_of(network: Network, x: Any, inputs: Mapping[str, Any], name: str) -> AxisArray | None:
     """One of the inputs as images, as the backend knows them; None if it is none."""
-    if name not in inputs:
+    if inputs and name not in inputs:
         return None
-    given = x if len(inputs) == 1 else inputs[name]
+    given = x if len(inputs) < 2 else inputs[name]  # what is no array, such as a path, the backend opens
     images = given if isinstance(given, AxisArray) else None
     if hasattr(network.adapter, "images"):
         images = network.adapter.images(network.native, given)

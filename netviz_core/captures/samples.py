@@ -22,7 +22,11 @@ _NOWHERE, _SEVERAL = -2, -1
 def count_of(x: Any, sources: Mapping[str, Source]) -> int:
     """How many samples an input has; a list of pictures of any size has as many as pictures."""
     alone = [name for name, source in sources.items() if source.is_input and is_one_sample(source)]
-    return len(alone) if alone else size_of(x)
+    if alone:
+        return len(alone)
+    # What was followed is what the model was given: `x` may be a path, of which that was made.
+    shapes = [source.shape for source in sources.values() if source.is_input and source.shape]
+    return shapes[0][0] if shapes else size_of(x)
 
 
 def is_one_sample(source: Source) -> bool:

@@ -160,6 +160,7 @@ def test_an_order_that_cannot_be_known_is_not_guessed():
 
 
 def test_groups_of_flattened_features_are_refused():
+    keras.utils.clear_session()  # which names layers anew
     in_torch = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.GroupNorm(2, 80))
     in_keras = keras.Sequential([keras.Input(IMAGE), L.Conv2D(4, 3), L.Flatten(), L.GroupNormalization(2)])
     report = nv.copy_weights(in_torch, in_keras)
@@ -170,6 +171,7 @@ def test_groups_of_flattened_features_are_refused():
 
 
 def test_what_stands_in_a_layer_is_not_copied_twice():
+    keras.utils.clear_session()  # which names layers anew
     x, y = keras.Input((4, 6)), L.MultiHeadAttention(2, 3, name="attention")
     in_keras = keras.Model(x, L.Bidirectional(L.LSTM(3), name="both")(y(x, x)))
 
