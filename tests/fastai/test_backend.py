@@ -69,9 +69,9 @@ def test_every_layer_is_captured_or_says_why_not(learner: Learner) -> None:
         assert type(activation.values) is np.ndarray
     missed = {path: entry.reason for path, entry in captured.coverage.items() if entry.status != "captured"}
     assert all(missed.values())
-    assert all(
-        "only holds" in why or "not run" in why or "without a call" in why for why in missed.values()
-    ), missed
+    # The decoder's weight is the encoder's, too: which of the two used it without a call, nobody can tell.
+    known = ("only holds", "not run", "without a call", "'1.decoder' has too")
+    assert all(any(words in why for words in known) for why in missed.values()), missed
 
 
 def test_axes_have_names_although_fastai_has_types_of_its_own(digits: Learner) -> None:
