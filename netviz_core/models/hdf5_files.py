@@ -142,6 +142,8 @@ def _text(value: Any) -> str:
 
 @contextmanager
 def _hdf5(path: Path) -> Iterator[Any]:
+    with decoding(path, "HDF5 file"):
+        _require_signature(path)
     try:
         import h5py  # here, as few need it
     except ImportError as error:
@@ -168,3 +170,14 @@ def holds_model(path: Path) -> bool:
     """Whether an HDF5 file tells how its model is built, and is not of weights alone."""
     with _hdf5(path) as file:
         return "model_config" in file.attrs
+
+
+def _require_signature(path: Path) -> None:
+    """Refuse what is no HDF5 file, and no archive that may hold one, before h5py is asked for."""
+    with path.open("rb") as file:
+        begins = file.read(len(_SIGNATURE))
+    if begins != _SIGNATURE and not zipfile.is_zipfile(path):
+        raise ValueError("file signature not found")
+
+
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
