@@ -39,7 +39,8 @@ def test_refused(form, ask):
 
 
 def test_a_table_is_its_numbers():
-    pandas = pytest.importorskip("pandas")
+    import pandas  # here, as it is heavy and one test needs it
+
     table = pandas.DataFrame(np.ones((2, 4)))
     model = nn.Linear(4, 3)
     np.testing.assert_array_equal(

@@ -153,7 +153,8 @@ class Cached(nn.Module):
 
 @pytest.mark.parametrize("kind", ["dynamic", "static"])
 def test_a_cache_given_as_input_is_put_back(kind):
-    transformers = pytest.importorskip("transformers")
+    import transformers  # here, as it is heavy and one test needs it
+
     if kind == "dynamic":
         cache = transformers.DynamicCache()
     else:

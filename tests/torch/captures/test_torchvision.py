@@ -14,31 +14,7 @@ from torch import nn
 import netviz_core as nv
 from benchmarks.torchvision_models import models
 
-SMALL = {
-    "alexnet": 64,
-    "convnext_tiny": 32,
-    "densenet121": 32,
-    "efficientnet_b0": 32,
-    "efficientnet_v2_s": 32,
-    "googlenet": 32,
-    "inception_v3": 75,
-    "maxvit_t": 224,
-    "mnasnet0_5": 32,
-    "mobilenet_v2": 32,
-    "mobilenet_v3_small": 32,
-    "regnet_x_400mf": 32,
-    "regnet_y_400mf": 32,
-    "resnet18": 32,
-    "resnext50_32x4d": 32,
-    "shufflenet_v2_x0_5": 32,
-    "squeezenet1_1": 32,
-    "swin_t": 32,
-    "swin_v2_t": 32,
-    "vgg11_bn": 32,
-    "vit_b_16": 224,
-    "wide_resnet50_2": 32,
-}
-"""A network of every family, and the side of the smallest picture that it takes."""
+from ...architectures.from_torchvision import SIDES
 
 AS_RETURNED = ("first", "second", "third", "fourth")
 """Names of which netviz knows nothing, so that it leaves the order of axes alone."""
@@ -78,12 +54,12 @@ def record_plainly(model: nn.Module, x: torch.Tensor) -> dict[str, list[np.ndarr
 
 
 @pytest.mark.filterwarnings("ignore:The default weight initialization of:FutureWarning")
-@pytest.mark.parametrize("name", sorted(SMALL))
+@pytest.mark.parametrize("name", sorted(SIDES))
 def test_every_layer_of_every_family(name, monkeypatch):
     torch.manual_seed(0)
     kwargs = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
     model = getattr(models, name)(weights=None, **kwargs)
-    x = torch.randn(1, 3, SMALL[name], SMALL[name])
+    x = torch.randn(1, 3, SIDES[name], SIDES[name])
     with torch.no_grad():
         expected = model.eval()(x)
     # The fused attention of the bare model rounds differently from its parts, which a capture shows.
