@@ -19,6 +19,7 @@ from netviz_core.backend_api import (
     OriginOf,
     ParameterForm,
     RecorderLike,
+    Replacement,
     Seed,
     Source,
     SupportsAttention,
@@ -108,6 +109,12 @@ class FastaiBackend:
     def attention(self, model: Learner, inputs: Any, recorder: RecorderLike) -> None:
         """Tell of attention weights, see `netviz_core.backend_api.SupportsAttention`."""
         self._torch.attention(model.model, _arguments(model, inputs), recorder)
+
+    def run_replaced(
+        self, model: Learner, inputs: Any, recorder: RecorderLike, replacement: Replacement
+    ) -> Any:
+        """Put other values in place on the way, see `netviz_core.backend_api.SupportsReplacement`."""
+        return self._torch.run_replaced(model.model, _arguments(model, inputs), recorder, replacement)
 
     def trace(self, model: Learner, inputs: Any) -> Iterable[TracedCall]:
         """Tell what ran, see `netviz_core.backend_api.SupportsGraph`."""

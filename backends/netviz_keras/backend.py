@@ -15,6 +15,7 @@ from netviz_core.backend_api import (
     OriginOf,
     ParameterForm,
     RecorderLike,
+    Replacement,
     Seed,
     Source,
     TracedCall,
@@ -68,6 +69,12 @@ class KerasBackend:
                     output, ran = model(*args, **kwargs, training=False), listener.ran
             explain(layers, recorder, ran)
             return output
+
+    def run_replaced(self, model: Any, inputs: Any, recorder: RecorderLike, replacement: Replacement) -> Any:
+        """Put other values in place on the way, see `SupportsReplacement`."""
+        from .replacing import run_replaced
+
+        return run_replaced(model, inputs, recorder, replacement)
 
     @contextmanager
     def record(self, model: Any, recorder: RecorderLike) -> Iterator[None]:

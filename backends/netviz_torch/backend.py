@@ -16,6 +16,7 @@ from netviz_core.backend_api import (
     OriginOf,
     ParameterForm,
     RecorderLike,
+    Replacement,
     Seed,
     Source,
     TracedCall,
@@ -31,6 +32,7 @@ from .listening import observed
 from .losses import take_losses
 from .origins import origins
 from .passes import evaluation
+from .replacing import run_replaced
 from .state import perturbed
 from .tensors import to_numpy
 from .trace import trace
@@ -67,6 +69,12 @@ class TorchBackend:
         """Tell `recorder` of every call of the layers it wants while the context is open."""
         with observed(unwrapped(model), recorder, Watch(AxisFollower())):
             yield
+
+    def run_replaced(
+        self, model: nn.Module, inputs: Any, recorder: RecorderLike, replacement: Replacement
+    ) -> Any:
+        """Put other values in place on the way, see `netviz_core.backend_api.SupportsReplacement`."""
+        return run_replaced(model, inputs, recorder, replacement)
 
     def to_numpy(self, tensor: torch.Tensor) -> np.ndarray:
         """A tensor as NumPy, see `netviz_core.backend_api.SupportsTensors`."""

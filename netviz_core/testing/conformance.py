@@ -23,11 +23,14 @@ import pytest
 
 from .. import plugins
 from ..captures.capture import Capture, capture, recording
+from ..captures.recorder import Recorder
 from ..captures.saved import load_capture
 from ..models.network import Network, wrap
 from ..words.arrays import Activation
 from ..words.errors import CaptureTooLargeError, LayerNotFoundError
 from ..words.protocols import KINDS
+
+Array = np.ndarray[Any, Any]
 
 STATUSES = {"captured", "not_observed", "unsupported"}
 
@@ -192,6 +195,36 @@ class BackendConformance:
             assert activation.axes == ()
             np.testing.assert_allclose(activation.values, whole[key].values.mean(), rtol=1e-5, atol=1e-6)
 
+    @pytest.mark.usefixtures("weights_stay")
+    def test_what_is_put_in_place_is_what_follows_is_computed_from(self, network: Network, x: Any) -> None:
+        if not hasattr(network.adapter, "run_replaced"):
+            pytest.skip("the backend does not put other values in place (SupportsReplacement)")
+        layers = list(network.layers.values())
+
+        def run(zeroed: str | None) -> Recorder:
+            recorder = Recorder(layers, given=Recorder(layers))
+
+            def replacement(
+                path: str, call: int, leaf: str, is_given: bool, shape: tuple[int, ...]
+            ) -> Array | None:
+                return np.zeros(shape, np.float32) if path == zeroed and not is_given else None
+
+            network.adapter.run_replaced(network.native, x, recorder, replacement)
+            return recorder
+
+        before = run(None)
+        whole = capture(network, x)
+        for key, slot in whole.slots().items():
+            np.testing.assert_allclose(
+                slot.get().values, _of(before, slot.path, slot.call, slot.observation.leaf), err_msg=key
+            )
+        first, last = before.slots[0], before.slots[-1]
+        after = run(first.path)
+        np.testing.assert_array_equal(_of(after, first.path, 0, first.observation.leaf), first.get().values)
+        assert not np.allclose(_of(after, last.path, last.call, last.observation.leaf), last.get().values)
+        assert after.given is not None
+        assert any(slot.path != first.path and not slot.get().values.any() for slot in after.given.slots)
+
     def test_a_capture_survives_a_file(self, network: Network, x: Any, tmp_path: Path) -> None:
         captured = capture(network, x)
         captured.save(tmp_path / "capture")
@@ -230,3 +263,9 @@ def _changed(x: Any) -> Any:
     if np.array_equal(turned, values):
         turned = values + np.ones((), values.dtype)
     return copy.copy(turned)
+
+
+def _of(recorder: Recorder, path: str, call: int, leaf: str) -> Array:
+    """What a layer returned in one call."""
+    found = (s for s in recorder.slots if (s.path, s.call, s.observation.leaf) == (path, call, leaf))
+    return next(found).get().values

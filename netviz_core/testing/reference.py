@@ -16,7 +16,7 @@ from ..words.arrays import AxisArray, positional_axes
 from ..words.errors import InputError, UnsupportedError
 from ..words.observations import Observation, Ready
 from ..words.structure import leaves
-from ..words.supports import Seed
+from ..words.supports import Replacement, Seed
 
 Array = np.ndarray[Any, Any]
 
@@ -177,6 +177,23 @@ class ReferenceBackend:
             yield
         finally:
             model.listeners.remove(listen)
+
+    def run_replaced(self, model: Model, inputs: Any, recorder: Recorder, replacement: Replacement) -> Any:
+        """See `netviz_core.backend_api.SupportsReplacement`."""
+
+        def handed_on(name: str, leaf: str, is_given: bool, value: Array) -> Array:
+            new = replacement(name, 0, leaf, is_given, value.shape) if name in recorder.paths else None
+            return value if new is None else new.astype(value.dtype)
+
+        x = inputs.canonical().values if isinstance(inputs, AxisArray) else np.asarray(inputs)
+        with self.record(model, recorder):
+            model.give("", x)
+            x = handed_on("", "0", True, x)
+            for name, layer in model.layers.items():
+                model.give(name, x)
+                x = model.tell(name, layer(handed_on(name, "0", True, x)))
+                x = handed_on(name, "", False, x)
+            return handed_on("", "", False, model.tell("", x))
 
     def gradients(
         self, model: Model, inputs: Any, seed: Seed, activations: Recorder, gradients: Recorder

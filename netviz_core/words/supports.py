@@ -117,6 +117,37 @@ class SupportsGradients(Protocol):
         """
 
 
+Replacement = Callable[[str, int, str, bool, tuple[int, ...]], "np.ndarray[Any, Any] | None"]
+"""From path, call, leaf, whether the layer is given the tensor (else it returned it), and its shape, to other values.
+
+The values have that shape, and the framework's own order of axes; None leaves the tensor as it is.
+"""
+
+
+class SupportsReplacement(Protocol):
+    """Opt-in: a backend that can put other values in the place of what layers are given and return."""
+
+    def run_replaced(self, model: Any, inputs: Any, recorder: RecorderLike, replacement: Replacement) -> Any:
+        """Make one pass as `Backend.run` does, in which what follows is computed from the values put in place.
+
+        Parameters
+        ----------
+        model, inputs
+            As for `Backend.run`.
+        recorder : Recorder
+            Told of what the layers it wants were about to be given (if it has `given`), and of what they themselves
+            returned: each before anything was put in its place.
+        replacement : callable
+            Asked for each tensor that a layer the recorder wants is about to be given, and has returned. Calls of a
+            layer count from 0, in the order in which they begin and end. Values are brought to the tensor's dtype.
+
+        Returns
+        -------
+        object
+            What the model returned.
+        """
+
+
 class SupportsImageRange(Protocol):
     """Opt-in: a backend whose models may say which range of images they take."""
 

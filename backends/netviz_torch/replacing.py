@@ -1,0 +1,92 @@
+"""A pass in which other values stand in the place of what layers are given and return."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from typing import Any
+
+import torch
+from torch import nn
+
+from netviz_core.backend_api import RecorderLike, Replacement, leaves, replaced
+
+from .axes import AxisFollower
+from .listening import observed
+from .passes import evaluation
+from .tensors import has_memory, is_tensor, is_transformed
+from .watch import Watch
+
+
+def run_replaced(model: Any, inputs: Any, recorder: RecorderLike, replacement: Replacement) -> Any:
+    """See `netviz_core.backend_api.SupportsReplacement`."""
+    watch = Watch(AxisFollower())
+    with (
+        evaluation(model, inputs, watch) as (module, forward),
+        observed(module, recorder, watch),
+        _replacing(module, recorder, replacement, watch.follower),
+        torch.no_grad(),
+    ):
+        return forward()
+
+
+@contextmanager
+def _replacing(
+    module: nn.Module, recorder: RecorderLike, replacement: Replacement, follower: AxisFollower
+) -> Iterator[None]:
+    """Hooks that come after those by which the recorder is told."""
+    hooks: list[torch.utils.hooks.RemovableHandle] = []
+    try:
+        for path, child in module.named_modules():
+            if path in recorder.paths and not isinstance(child, torch.jit.ScriptModule):
+                exchange = _Exchange(path, replacement, follower)
+                hooks.append(child.register_forward_pre_hook(exchange.before, with_kwargs=True))
+                hooks.append(child.register_forward_hook(exchange.after))
+        yield
+    finally:
+        for handle in hooks:
+            handle.remove()
+
+
+class _Exchange:
+    """The two hooks of one module."""
+
+    def __init__(self, path: str, replacement: Replacement, follower: AxisFollower) -> None:
+        self._path, self._replacement, self._follower = path, replacement, follower
+        self._begun, self._ended = count(), count()
+        self._thread = threading.get_ident()
+
+    def before(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if threading.get_ident() != self._thread:
+            return None
+        call = next(self._begun)
+        places = {str(place): value for place, value in enumerate(args)}
+        new = self._other({**places, **kwargs}, call, is_given=True)
+        return tuple(new[place] for place in places), {name: new[name] for name in kwargs}
+
+    def after(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
+        if threading.get_ident() != self._thread:
+            return None
+        return self._other(output, next(self._ended), is_given=False)
+
+    def _other(self, structure: Any, call: int, is_given: bool) -> Any:
+        names = iter([name for name, _ in leaves(structure, is_tensor)])
+
+        def other(tensor: torch.Tensor) -> torch.Tensor:
+            name = next(names)
+            if not has_memory(tensor) or is_transformed(tensor):
+                return tensor
+            values = self._replacement(self._path, call, name, is_given, tuple(tensor.shape))
+            return tensor if values is None else _like(tensor, values, self._follower)
+
+        return replaced(structure, is_tensor, other)
+
+
+def _like(tensor: torch.Tensor, values: Any, follower: AxisFollower) -> torch.Tensor:
+    """A tensor of these values, of the same dtype, device and names of axes."""
+    axes = follower.axes(tensor)
+    new = torch.tensor(values, dtype=tensor.dtype, device=tensor.device)
+    follower.name(new, axes)
+    return new
