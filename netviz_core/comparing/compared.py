@@ -20,17 +20,18 @@ from .explaining.remarks import not_followed, remarks_on
 from .inputs import sides_of
 from .judging.difference import Difference
 from .judging.enclosing import innermost_containers
+from .judging.faults import Found, find_faults
 from .judging.frames import frames_of
 from .judging.gradients import gradients_of
 from .judging.judging import Judge, Judged, returned_by
 from .judging.unread import not_compared
-from .judging.verdict import Place, place_of_divergence
+from .judging.places import Place
+from .judging.statuses import gradients_alone, set_statuses
 from .judging.weights import weight_pairs
 from .judging.weights_alone import judged_by_weights
-from .pairing.joining import join_neighbours
 from .pairing.pairing import pair_up
 from .sides import Side, Station
-from .telling.findings import LayerPair
+from .telling.findings import Fault, LayerPair
 from .telling.view import Comparison
 from .telling.wording import counted
 
@@ -111,22 +112,23 @@ def compare(
             f"no layer of a corresponds to one of b: a runs {_some(side_a)}; b runs {_some(side_b)}; "
             f"pair them with mapping={{path_a: path_b}}"
         )
-    join_neighbours(pairs, side_a, side_b)
     judge = Judge(side_a, side_b, pairs, tolerance)
+    judge.weigh()
     judge.frames = frames_of(side_a, side_b, pairs, mapping, tolerance)
+    found = find_faults(judge)
     if loss is not None:
         _compare_gradients(judge, loss, targets)
-    place = place_of_divergence(judge)
-    first, causes = _first(place, judge)
-    if place is not None:
-        causes = (*nondeterministic(judge), *causes)
-    elif _tells_nothing(side_a):
+        found.places += gradients_alone(judge) if not found.places else []
+    if not found.places and _tells_nothing(side_a):
         raise InputError(
             f"no number that the two models return is finite, so that nothing can be told: "
             f"{'; '.join(cause.text for cause in remarks_on(judge))}; give another input"
         )
+    set_statuses(judge, found)
+    faults = tuple(_fault(place, judge) for place in found.places)
     remarks = (*not_followed(judge, mapping), *remarks_on(judge))
-    return _comparison(judge, place, first, (*causes, *remarks))
+    odd = nondeterministic(judge) if faults else []
+    return _comparison(judge, found, faults, (*odd, *(cause for fault in faults for cause in fault.causes), *remarks))
 
 
 def _tells_nothing(side: Side) -> bool:
@@ -145,21 +147,18 @@ def _require_tolerance(tolerance: Any) -> None:
         )
 
 
-def _first(place: Place | None, judge: Judge) -> tuple[LayerPair | None, tuple[Cause, ...]]:
-    """The pair where the difference begins, and its causes."""
-    if place is None:
-        return None, ()
+def _fault(place: Place, free: Judge) -> Fault:
+    """What is told of a place: the layers, how far they are apart given the same, and why."""
+    judge = place.judge or free
     if place.judged is not None and place.backward:
-        return replace(_pair(place.judged), status="gradient"), (cause_backward(place.judged),)
+        pair = replace(_pair(place.judged), status="gradient")
+        return Fault(pair, (cause_backward(place.judged),))
     if place.judged is not None:
-        return _pair(place.judged), tuple(causes_at(place.judged, judge))
-    frame = place.frame
-    paths = (frame.a.path, frame.b.path) if frame is not None else _paths_between(place, judge)
-    apart = (
-        place.before.given if place.before is not None else frame.worst if frame is not None else judge.whole
-    )
+        return Fault(_pair(place.judged, "differs", place.ratio), tuple(causes_at(place.judged, judge)), _outputs_at(place, judge))
+    paths = _paths_between(place, judge)
+    apart = place.seen
     assert apart is not None
-    first = LayerPair(
+    pair = LayerPair(
         *paths,
         kind="container",
         call=0,
@@ -167,13 +166,13 @@ def _first(place: Place | None, judge: Judge) -> tuple[LayerPair | None, tuple[C
         given_error=float("nan"),
         confidence=1.0,
         evidence=("between layers",),
-        status="differs" if place.before is not None or frame is None else "weights",
-        weights=frame.weights if frame is not None else {},
+        status="differs",
+        weights=place.frame.weights if place.frame is not None else {},
         note=f"between layers: {between_words(place)}",
+        ratio=place.ratio,
     )
-    if frame is not None:
-        return first, tuple(causes_in_frame(frame))
-    return first, tuple(causes_between(place, paths, judge))
+    causes = [*(causes_in_frame(place.frame) if place.frame is not None else ()), *causes_between(place, paths, judge)]
+    return Fault(pair, tuple(causes), _outputs_at(place, judge))
 
 
 def _paths_between(place: Place, judge: Judge) -> tuple[str, str]:
@@ -186,7 +185,7 @@ def _paths_between(place: Place, judge: Judge) -> tuple[str, str]:
     return a, b
 
 
-def _pair(found: Judged) -> LayerPair:
+def _pair(found: Judged, status: str = "", ratio: float = float("nan")) -> LayerPair:
     pair = found.pair
     return LayerPair(
         pair.a[0].path,
@@ -197,10 +196,11 @@ def _pair(found: Judged) -> LayerPair:
         given_error=found.given.error if found.given is not None else float("nan"),
         confidence=pair.confidence,
         evidence=pair.evidence,
-        status=found.status,
+        status=status or found.status,
         weights=found.weights,
         gradient=found.gradient,
         note="; ".join(filter(None, (*dict.fromkeys(pair.notes), found.output.note))),
+        ratio=ratio,
     )
 
 
@@ -228,19 +228,17 @@ def _compare_gradients(judge: Judge, loss: str, targets: Any) -> None:
             found.gradient = judge.difference(left, right)
 
 
-def _comparison(
-    judge: Judge, place: Place | None, first: LayerPair | None, causes: Sequence[Cause]
-) -> Comparison:
+def _comparison(judge: Judge, found: Found, faults: Sequence[Fault], causes: Sequence[Cause]) -> Comparison:
     a, b = judge.a, judge.b
-    paired = {id(station) for found in judge.judged for station in found.pair.stations}
+    paired = {id(station) for judged in judge.judged for station in judged.pair.stations}
     left = [[station for station in side.stations if id(station) not in paired] for side in (a, b)]
     reasons = {
         f"{side.name}:{station.path}": _reason(station)
         for side, stations in zip((a, b), left, strict=True)
         for station in stations
     }
-    names = (f"a: {a.framework}", f"b: {b.framework}")
     missing = tuple(not_compared(a, b))
+    first = faults[0] if faults else None
     verdict = (
         f"first differ at {first.path_a or first.path_b or 'the output'}"
         if first
@@ -250,17 +248,20 @@ def _comparison(
     )
     return Comparison(
         title=f"{a.framework} and {b.framework} {verdict} · {counted(len(judge.judged), 'pair')} of layers",
-        pairs=tuple(_pair(found) for found in judge.judged),
+        pairs=tuple(
+            _pair(judged, ratio=found.ratios.get(number, float("nan"))) for number, judged in enumerate(judge.judged)
+        ),
         unmatched_a=tuple(dict.fromkeys(station.path for station in left[0])),
         unmatched_b=tuple(dict.fromkeys(station.path for station in left[1])),
         reasons=reasons,
-        first_divergence=first,
+        first_divergence=first.pair if first else None,
         causes=tuple(causes),
         output=judge.whole,
-        names=names,
-        first_outputs=_outputs_at(place, judge),
-        first_weights=_weights_at(place),
+        names=(f"a: {a.framework}", f"b: {b.framework}"),
+        first_outputs=first.outputs if first else None,
+        first_weights=_weights_at(found.places[0]) if first else {},
         not_compared=missing,
+        faults=tuple(faults),
     )
 
 

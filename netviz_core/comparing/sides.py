@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -20,6 +20,7 @@ from ..words.arrays import Activation, AxisArray
 from ..words.errors import InputError
 from ..words.observations import Coverage
 from ..words.protocols import Layer
+from ..words.supports import Replacement
 from .reading import as_read
 
 Array = np.ndarray[Any, Any]
@@ -54,8 +55,12 @@ class Station:
     @cached_property
     def given(self) -> tuple[Activation, ...]:
         """The numbers that the layer was given; masks and flags are none."""
-        numbers = [slot for slot in self.given_slots if slot.get().values.dtype.kind not in "bOSU"]
-        return tuple(as_read(self.layer, slot.get(), slot.axes) for slot in numbers)
+        return tuple(as_read(self.layer, slot.get(), slot.axes) for slot in self.given_numbers)
+
+    @property
+    def given_numbers(self) -> list[Slot]:
+        """Of what it was given, the numbers, in the order of `given`."""
+        return [slot for slot in self.given_slots if slot.get().values.dtype.kind not in "bOSU"]
 
     @cached_property
     def returned(self) -> tuple[Activation, ...]:
@@ -113,6 +118,36 @@ class Side:
             recorders = _recorded(self.network, self.inputs, layers, sys.maxsize)
             seen = _calls(self.layers, *(recorder.slots for recorder in recorders))
         return {station.path: station for station in seen if station.calls == 1}
+
+    @property
+    def can_be_rerun(self) -> bool:
+        """Whether other values can be put in place on the way through the model."""
+        return bool(self.stations and self.network is not None and hasattr(self.network.adapter, "run_replaced"))
+
+    def rerun(self, replacement: Replacement) -> Side:
+        """The same side in one more pass, in which other values stand in place.
+
+        Its stations have the same numbers and sources as before; one that was not called this time was given, and
+        returned, nothing.
+        """
+        assert self.network is not None
+        layers = [self.layers[path] for path in {station.path: None for station in self.stations}]
+        layers += [self.layers[""]] if "" in self.layers and self.whole not in self.stations else []
+        given = Recorder(layers, max_bytes=sys.maxsize)
+        returned = Recorder(layers, max_bytes=sys.maxsize, given=given)
+        self.network.adapter.run_replaced(self.network.native, self.inputs, returned, replacement)
+        seen = {(station.path, station.call): station for station in _calls(self.layers, returned.slots, given.slots)}
+
+        def again(station: Station) -> Station:
+            found = seen.get((station.path, station.call))
+            slots = (found.given_slots, found.returned_slots) if found is not None else ((), ())
+            return replace(station, given_slots=slots[0], returned_slots=slots[1])
+
+        stations = [again(station) for station in self.stations]
+        whole = self.whole
+        if whole is not None:
+            whole = stations[whole.number] if whole in self.stations else again(whole)
+        return replace(self, stations=stations, whole=whole)
 
     @property
     def ordered(self) -> bool:

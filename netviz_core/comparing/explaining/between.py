@@ -12,7 +12,7 @@ from ..judging.enclosing import innermost_containers
 from ..judging.frames import Frame
 from ..judging.judging import Judge, Judged, orders_before, returned_by
 from ..judging.recipes import named
-from ..judging.verdict import Place, is_fed_directly
+from ..judging.places import Place, is_fed_directly
 from ..sides import INPUT, Side
 from .causes import Cause, odd_weights
 from .expressions import Earlier, explained

@@ -16,7 +16,7 @@ from ...words.errors import NetvizError
 from ..judging.difference import Difference
 from ..judging.judging import Judge, Judged, orders_before, outputs_of
 from ..judging.recipes import Course, Recipe, courses_of, named_by_users
-from ..judging.verdict import is_fed_directly
+from ..judging.places import is_fed_directly
 from ..judging.weights_alone import Weighed
 from ..pairing.pairing import StationPair
 from .signatures import called, corrected, signature
@@ -244,10 +244,8 @@ def differing_settings(pair: StationPair) -> Iterator[tuple[str, str]]:
 
 def _told_elsewhere(pair: StationPair) -> Iterator[str]:
     """Settings that one side has in a layer of their own, so that the first layers do not tell of them."""
-    if pair.function_of_a is not None or pair.function_of_b is not None or len(pair.a) != len(pair.b):
+    if len(pair.a) != len(pair.b):
         yield from ("activation", "approximate", "negative_slope", "alpha", "max_value", "threshold")
-    if (pair.padding_of_a is None) is not (pair.padding_of_b is None):
-        yield from ("padding", "padding_mode")
 
 
 def _setting(name: str, value: Any) -> Callable[[Recipe], Recipe]:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from ...recomputing.activation import activated
 from ...words.arrays import Activation, AxisArray
 from ..common import Matched, flattenings, form_of, matched
 from ..pairing.pairing import StationPair
@@ -19,14 +18,8 @@ from .weights import weight_differences
 
 Array = np.ndarray[Any, Any]
 
-JUMP = 5.0
-"""A layer makes an error if what it returns has one so many times as large as what it was given."""
-
 _MUCH_LESS = 0.1
 """An order of features is the right one if so small a share of the error is left in it."""
-
-NOISE = {"float64": 1e-12, "float32": 2e-6}
-"""An error that rounding alone may bring, by dtype."""
 
 
 @dataclass(eq=False)
@@ -59,11 +52,24 @@ class Judged:
 
 
 class Judge:
-    """Compares what two models did, pair by pair."""
+    """Compares what two models did, pair by pair.
 
-    def __init__(self, a: Side, b: Side, pairs: Sequence[StationPair], tolerance: float | None) -> None:
+    Parameters
+    ----------
+    a, b : Side
+    pairs : sequence of StationPair
+    tolerance : float or None
+        Given by the user.
+    is_linked : bool
+        Whether what a layer was given is what its source returned, so that it need not be looked at again.
+    """
+
+    def __init__(
+        self, a: Side, b: Side, pairs: Sequence[StationPair], tolerance: float | None, is_linked: bool = True
+    ) -> None:
         self.a, self.b = a, b
-        self._tolerance = tolerance
+        self.tolerance = tolerance
+        self._is_linked = is_linked
         # Then features that are flattened are flattened in the same order, if both do the same.
         self._laid_out_alike = a.framework == b.framework and _data_formats(a) == _data_formats(b)
         self._by_tail: dict[tuple[int, int], Judged] = {}
@@ -72,10 +78,23 @@ class Judge:
         self.frames: Sequence[Frame] = ()
         for pair in pairs:
             found = Judged(pair, self._given(pair), self._output(pair))
-            found.weights = self._weights(pair)
             self._by_tail[pair.a[-1].number, pair.b[-1].number] = found
             self.judged.append(found)
         self.whole = self._whole_returned()
+
+    def of(self, a: Side, b: Side, pairs: Sequence[StationPair]) -> Judge:
+        """The same of another run, whose pairs stand in the same order."""
+        judge = Judge(a, b, pairs, self.tolerance, is_linked=False)
+        judge.frames = self.frames
+        for found, before in zip(judge.judged, self.judged, strict=True):
+            found.weights, found.gradient = before.weights, before.gradient
+        return judge
+
+    def weigh(self) -> None:
+        """Compare the weights of all pairs."""
+        for found in self.judged:
+            pair = found.pair
+            found.weights = weight_differences(pair.a[0].layer, pair.b[0].layer, self.tolerance)
 
     def difference(self, a: AxisArray, b: AxisArray, tolerance: float | None = None) -> Difference:
         """Hold two arrays against each other, after their axes have been brought together.
@@ -90,7 +109,7 @@ class Judge:
         return self._held(together, a, b)
 
     def _held(self, together: Matched, a: AxisArray, b: AxisArray) -> Difference:
-        tolerance = self._tolerance if self._tolerance is not None else tolerance_for(_dtype(a), _dtype(b))
+        tolerance = self.tolerance if self.tolerance is not None else tolerance_for(_dtype(a), _dtype(b))
         return difference(together.a, together.b, tolerance, together.note)
 
     def _whole_given(self) -> Difference | None:
@@ -99,48 +118,29 @@ class Judge:
         return self._worst(self.a.whole.given, self.b.whole.given)
 
     def _whole_returned(self) -> Difference | None:
-        """What came out in the end; where only one side has a last activation, that is no difference."""
+        """What came out in the end."""
         if self.a.whole is None or self.b.whole is None:
             return None
-        for found in reversed(self.judged):
-            ends = found.pair.a[-1], found.pair.b[-1]
-            if all(_leads_to_end(side, end) for side, end in zip((self.a, self.b), ends, strict=True)):
-                return found.output
         return self._worst(self.a.whole.returned, self.b.whole.returned)
 
     def _worst(self, ours: Sequence[AxisArray], theirs: Sequence[AxisArray]) -> Difference | None:
-        """The worst difference of tensors that are many on both sides.
-
-        Each with that of the same name or place; where these are not the same, with that which fits it best.
-        """
-        if not ours or not theirs:
-            return None
-        if _leaves(ours) == _leaves(theirs):
-            alike = zip(*(sorted(side, key=_leaf) for side in (ours, theirs)), strict=True)
-            return max((self.difference(one, other) for one, other in alike), key=lambda part: part.error)
-        few, many, turned = (ours, theirs, False) if len(ours) <= len(theirs) else (theirs, ours, True)
-        left, found = list(many), []
-        for one in few:
-            options = [
-                self.difference(other, one) if turned else self.difference(one, other) for other in left
-            ]
-            best = min(range(len(options)), key=lambda place: options[place].error)
-            found.append(options[best])
-            del left[best]
-        return max(found, key=lambda part: part.error)
+        """The worst difference of tensors that are many on both sides."""
+        parts = [self.difference(ours[i], theirs[j]) for i, j in partners(self, ours, theirs)]
+        return max(parts, key=lambda part: part.error, default=None)
 
     def _given(self, pair: StationPair) -> Difference | None:
-        head_a, head_b = pair.head_a, pair.head_b
+        head_a, head_b = pair.a[0], pair.b[0]
         if not head_a.given or not head_b.given:
             return None
-        if len(head_a.given) == len(head_b.given) == 1:
+        if self._is_linked and len(head_a.given) == len(head_b.given) == 1:
             known = self._of_source(head_a.sources[0], head_b.sources[0])
             if known is not None:
                 return known
         found = self._worst(head_a.given, head_b.given)
-        if found is not None and not found.within and not self._laid_out_alike:
-            return self._in_another_order(head_a, head_b, found) or found
-        return found
+        if found is None or found.within:
+            return found
+        moved = self.in_order_of(head_a.given[0], head_b.given[0], pair, is_given=True)
+        return moved[1] if moved is not None else found
 
     def _of_source(self, source_a: int | None, source_b: int | None) -> Difference | None:
         """What is known already of what two stations were given."""
@@ -149,85 +149,78 @@ class Judge:
         if source_a == source_b == INPUT:
             return self.inputs
         known = self._by_tail.get((source_a, source_b))
-        return (
-            known.output
-            if known is not None and known.pair.function_of_a is known.pair.function_of_b
-            else None
-        )
+        return known.output if known is not None else None
 
-    def _in_another_order(self, head_a: Station, head_b: Station, found: Difference) -> Difference | None:
-        """Features that were flattened in different orders: the same, if they are the same in one of them."""
-        ours, theirs = head_a.given[0], head_b.given[0]
-        if len(ours.shape) != 2 or ours.shape != theirs.shape:
+    def in_order_of(
+        self, ours: AxisArray, theirs: AxisArray, pair: StationPair, is_given: bool
+    ) -> tuple[AxisArray, Difference] | None:
+        """Features of a in the order in which b has them, and how far they are apart then.
+
+        None where they are no features that were flattened, or no order fits clearly better than their own.
+        """
+        if self._laid_out_alike or len(ours.shape) != 2 or ours.shape != theirs.shape:
             return None
-        options = [
-            self._held(Matched(left, right, ours.axes, f"features in another order ({words})"), ours, theirs)
-            for side, station in ((self.a, head_a), (self.b, head_b))
-            for words, indices in orders_before(side, station, ours.shape[1])
-            for left, right in (
-                (ours.values[:, indices], theirs.values),
-                (ours.values, theirs.values[:, indices]),
-            )
-        ]
-        best = min(options, key=lambda option: option.error, default=None)
-        return best if best is not None and best.error < _MUCH_LESS * found.error else None
+        if not is_given and pair.a[0].layer.kind != "reshape":
+            return None
+        before = self._held(Matched(ours.values, theirs.values, ours.axes), ours, theirs)
+        options = []
+        for side, station in ((self.a, pair.a[0]), (self.b, pair.b[0])):
+            for words, indices in orders_before(side, station, ours.shape[1]):
+                for order in (indices, np.argsort(indices)):
+                    moved = like(ours, ours.values[:, order], ours.axes)
+                    note = f"features in another order ({words})"
+                    together = Matched(moved.values, theirs.values, ours.axes, note)
+                    options.append((moved, self._held(together, ours, theirs)))
+        best = min(options, key=lambda option: option[1].error, default=None)
+        return best if best is not None and best[1].error < _MUCH_LESS * before.error else None
 
     def _output(self, pair: StationPair) -> Difference:
         ours, theirs = outputs_of(pair)
-        if _leaves(ours) == _leaves(theirs):
-            found = self._worst(ours, theirs)
-        else:
-            found = (
-                self._worst(ours[:1], theirs) if len(ours) <= len(theirs) else self._worst(ours, theirs[:1])
-            )
+        found = self._worst(ours, theirs)
         if found is None:
             return incomparable("nothing was returned on one side")
-        if not found.within and pair.a[0].layer.kind == "reshape" and not self._laid_out_alike:
-            return self._flattened(pair.a[-1], ours[0], theirs[0]) or found
-        return found
+        if found.within:
+            return found
+        moved = self.in_order_of(ours[0], theirs[0], pair, is_given=False)
+        return moved[1] if moved is not None else found
 
-    def _flattened(self, station: Station, ours: AxisArray, theirs: AxisArray) -> Difference | None:
-        """Two flattened maps are the same, if they are so in one order of their axes."""
-        source = station.given[0].canonical() if station.given else None
-        if source is None or ours.shape != theirs.shape or len(ours.shape) != 2 or len(source.shape) < 3:
-            return None
-        for words, indices in flattenings(source.shape[1:], source.axes[1:]):
-            for left, right in (
-                (ours.values[:, indices], theirs.values),
-                (ours.values, theirs.values[:, indices]),
-            ):
-                note = f"features in another order ({words})"
-                found = self._held(Matched(left, right, ours.axes, note), ours, theirs)
-                if found.within:
-                    return found
-        return None
 
-    def _weights(self, pair: StationPair) -> dict[str, Difference]:
-        if len({len(pair.a), len(pair.b)}) > 1 and any("folded" in note for note in pair.notes):
-            return {}
-        return weight_differences(pair.a[0].layer, pair.b[0].layer, self._tolerance)
+def partners(judge: Judge, ours: Sequence[AxisArray], theirs: Sequence[AxisArray]) -> list[tuple[int, int]]:
+    """Which of several tensors on one side correspond to which on the other, as places.
+
+    Each to that of the same name or place; where these are not the same, to that which fits it best; what is left
+    over on one side has no partner.
+    """
+    if not ours or not theirs:
+        return []
+    if _leaves(ours) == _leaves(theirs):
+        orders = [sorted(range(len(side)), key=lambda place: _leaf(side[place])) for side in (ours, theirs)]
+        return list(zip(*orders, strict=True))
+    if len(ours) == len(theirs) == 1:
+        return [(0, 0)]
+    is_turned = len(ours) > len(theirs)
+    few, many = (theirs, ours) if is_turned else (ours, theirs)
+    left, found = list(range(len(many))), []
+    for place, one in enumerate(few):
+        errors = {
+            other: (judge.difference(many[other], one) if is_turned else judge.difference(one, many[other])).error
+            for other in left
+        }
+        best = min(left, key=lambda other: errors[other])
+        found.append((best, place) if is_turned else (place, best))
+        left.remove(best)
+    return found
 
 
 def outputs_of(pair: StationPair) -> tuple[list[AxisArray], list[AxisArray]]:
     """What comes out of both sides of a pair, in the form in which it can be compared."""
     ours, theirs = returned_by(pair.a[-1]), returned_by(pair.b[-1])
-    if pair.function_of_a is not None:
-        ours = [_after(value, pair.function_of_a) for value in ours]
-    if pair.function_of_b is not None:
-        theirs = [_after(value, pair.function_of_b) for value in theirs]
     return _last_states(pair.a[-1], ours, theirs), _last_states(pair.b[-1], theirs, ours)
 
 
 def returned_by(station: Station) -> list[AxisArray]:
     """What a station returned that can be compared: numbers."""
     return [value for value in station.returned if value.values.dtype.kind not in "OSU"]
-
-
-def _after(value: AxisArray, layer: Station) -> AxisArray:
-    config = layer.layer.config
-    axis = value.axes.index("channel") if "channel" in value.axes else -1
-    result = activated(str(config["activation"]), value.values, config, axis)
-    return value if result is None else like(value, result, value.axes)
 
 
 def like(value: AxisArray, numbers: Array, axes: Sequence[str]) -> Activation:
@@ -259,26 +252,6 @@ def orders_before(side: Side, station: Station, features: int) -> Iterator[tuple
 
 def _data_formats(side: Side) -> set[Any]:
     return {layer.config.get("data_format") for layer in side.layers.values()} - {None}
-
-
-def _leads_to_end(side: Side, station: Station) -> bool:
-    """Whether what a station returned is what the model does, but for a last activation."""
-    assert side.whole is not None
-    sources = side.whole.sources if side.whole not in side.stations else (station.number,)
-    if sources == (station.number,):
-        return _is_first_of(station, side.whole.returned[0])
-    if len(sources) != 1 or sources[0] in (None, INPUT):
-        return False
-    last = side.stations[sources[0]]
-    return last.layer.config.get("activation") in ("softmax", "sigmoid", "log_softmax") and (
-        last.layer.kind == "activation" and last.sources == (station.number,)
-    )
-
-
-def _is_first_of(station: Station, value: AxisArray) -> bool:
-    """Whether this is the first of what a station returned: the one that is compared in any case."""
-    first = station.returned[0].values
-    return first is value.values or np.array_equal(first, value.values, equal_nan=first.dtype.kind in "fc")
 
 
 def _leaves(values: Sequence[AxisArray]) -> list[str]:

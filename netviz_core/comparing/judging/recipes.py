@@ -88,10 +88,7 @@ def course_of(
 
 def courses_of(pair: StationPair) -> tuple[Course, Course]:
     """Both sides of a pair."""
-    return (
-        course_of(pair.a, pair.function_of_a, pair.padding_of_a),
-        course_of(pair.b, pair.function_of_b, pair.padding_of_b),
-    )
+    return course_of(pair.a, None), course_of(pair.b, None)
 
 
 def recipe_of(station: Station) -> Recipe:

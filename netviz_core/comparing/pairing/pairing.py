@@ -14,6 +14,7 @@ import numpy as np
 from ...models.alignment import LayerMapping, given_pairs
 from ..common import sketch
 from ..sides import Side, Station
+from .ancestry import Ancestry, consistent
 
 Array = np.ndarray[Any, Any]
 
@@ -31,9 +32,7 @@ _MOSTLY = 0.5
 class StationPair:
     """Calls that correspond.
 
-    Each side may have more than one layer: an activation, or a batch norm, that is part of the layer
-    on the other side. What goes into the first, or into the padding before it, and comes out of the last
-    is compared.
+    Each side may have more than one layer: what goes into the first and comes out of the last is compared.
 
     Parameters
     ----------
@@ -42,52 +41,34 @@ class StationPair:
         What says that they correspond.
     confidence : float
         From 0 to 1.
-    function_of_a, function_of_b : Station or None
-        The layer of the other side whose activation is to be applied to what came out here, where it
-        is a plain function.
-    padding_of_a, padding_of_b : Station or None
-        A layer before the first that only pads, where the other side's layer pads itself.
     """
 
     a: list[Station]
     b: list[Station]
     evidence: tuple[str, ...]
     confidence: float
-    function_of_a: Station | None = None
-    function_of_b: Station | None = None
-    padding_of_a: Station | None = None
-    padding_of_b: Station | None = None
     notes: list[str] = field(default_factory=list)
-
-    @property
-    def head_a(self) -> Station:
-        """The station of a that is given what the pair is given."""
-        return self.padding_of_a or self.a[0]
-
-    @property
-    def head_b(self) -> Station:
-        """The same of b."""
-        return self.padding_of_b or self.b[0]
 
     @property
     def stations(self) -> list[Station]:
         """All of both sides."""
-        return [*filter(None, (self.padding_of_a, self.padding_of_b)), *self.a, *self.b]
+        return [*self.a, *self.b]
 
 
 def pair_up(a: Side, b: Side, mapping: LayerMapping | None = None) -> list[StationPair]:
     """Pair the stations of two models; those with no partner are left out.
 
-    The best order-keeping alignment by all that is known of two calls (dynamic programming, Needleman
-    and Wunsch 1970), then pairs across it that weights, values or names leave no doubt of.
+    First those that names, weights or values leave no doubt of, in whatever order they ran; the rest by the best
+    alignment that keeps the order (dynamic programming, Needleman and Wunsch 1970), where b's order is that of
+    the partners from which its layers get what they are given.
     """
-    ours, theirs = list(a.stations), list(b.stations)
     pairs = list(_given(a, b, mapping))
     taken = {id(station) for pair in pairs for station in (pair.a[0], pair.b[0])}
-    ours, theirs = ([station for station in side if id(station) not in taken] for side in (ours, theirs))
+    ours, theirs = ([s for s in side.stations if id(s) not in taken] for side in (a, b))
     if ours and theirs:
         likeness = _Likeness(ours, theirs)
-        places = _aligned(likeness.scores)
+        sure = consistent(likeness.sure(), Ancestry(a.stations), Ancestry(b.stations), likeness.stations)
+        places = sure + _in_order(likeness, sure)
         places += _across(likeness, places)
         pairs += [likeness.pair(i, j) for i, j in places]
     pairs.sort(key=lambda pair: pair.a[0].number)
@@ -117,6 +98,31 @@ class _Likeness:
         self.scores = np.array([[self._score(i, j) for j in range(len(theirs))] for i in range(len(ours))])
         self._alike = [Counter(f.signature for f in side) for side in (self.ours, self.theirs)]
 
+    @property
+    def stations(self) -> tuple[list[Station], list[Station]]:
+        """The stations of both sides."""
+        return [f.station for f in self.ours], [f.station for f in self.theirs]
+
+    def sure(self) -> list[tuple[int, int]]:
+        """Pairs of which there is no doubt: each has what is the same of one station of the other side alone."""
+        if self.named_alike:
+            numbers = {f.key: j for j, f in enumerate(self.theirs)}
+            found = [(i, numbers[f.key]) for i, f in enumerate(self.ours) if f.key in numbers]
+            return [(i, j) for i, j in found if self.scores[i, j] > 0]
+        pairs: list[tuple[int, int]] = []
+        for same in (self.same_weights, self.same_output & self._same_kind()):
+            table = same & (self.scores > 0)
+            for i, j in pairs:
+                table[i, :] = table[:, j] = False
+            unique = table & (table.sum(0) == 1) & (table.sum(1) == 1)[:, None]
+            pairs += [(int(i), int(j)) for i, j in zip(*np.nonzero(unique), strict=True)]
+        return pairs
+
+    def _same_kind(self) -> Array:
+        kinds = [np.array([f.kind for f in side]) for side in (self.ours, self.theirs)]
+        same: Array = kinds[0][:, None] == kinds[1][None, :]
+        return same
+
     def _same_numbers(self) -> Array:
         """Whether the largest weights hold the same numbers, in whatever order."""
         ours, theirs = (np.array([f.weight_checksum for f in side]) for side in (self.ours, self.theirs))
@@ -141,6 +147,8 @@ class _Likeness:
 
     def _score(self, i: int, j: int) -> float:
         left, right = self.ours[i], self.theirs[j]
+        if left.hands_on is not right.hands_on and left.kind != right.kind:
+            return 0.0
         same_path = self.named_alike and left.key == right.key
         base = _kinship(left, right)
         if not base and same_path:
@@ -196,6 +204,17 @@ class _Features:
         config = station.layer.config
         self.function = str(config.get("activation", "")) if self.kind == "activation" else ""
         self.word = re.sub(r"\W*\d+", "", re.split(r"[./]", station.path)[-1]).lower()
+
+    @cached_property
+    def hands_on(self) -> bool:
+        """Whether it returns what it was given, as an identity does: it is no partner of what computes."""
+        given, returned = self.station.given, self.station.returned
+        return (
+            len(given) == len(returned) == 1
+            and self.kind != "activation"
+            and given[0].shape == returned[0].shape
+            and np.array_equal(given[0].values, returned[0].values, equal_nan=given[0].values.dtype.kind in "fc")
+        )
 
     @cached_property
     def sizes(self) -> tuple[int, ...]:
@@ -304,6 +323,21 @@ def _kinship_of_kinds(left: str, right: str) -> float:
     if all(kind.endswith("_norm") for kind in kinds) or kinds <= _LINEAR:
         return _RELATED
     return _STRANGE if "other" in kinds and not {"input", "dropout"} & kinds else 0.0
+
+
+def _in_order(likeness: _Likeness, sure: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The rest in order: of b in that of the partners before them."""
+    rows = [i for i in range(len(likeness.ours)) if i not in {i for i, _ in sure}]
+    keys: list[tuple[float, int]] = []
+    partner = {j: i for i, j in sure}
+    latest = -1
+    for j in range(len(likeness.theirs)):
+        latest = partner.get(j, latest)
+        keys.append((latest, j))
+    columns = sorted((j for j in range(len(likeness.theirs)) if j not in partner), key=lambda j: keys[j])
+    if not rows or not columns:
+        return []
+    return [(rows[i], columns[j]) for i, j in _aligned(likeness.scores[np.ix_(rows, columns)])]
 
 
 def _aligned(scores: Array) -> list[tuple[int, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -51,6 +52,9 @@ class LayerPair:
         ``weights`` or ``gradient`` where these alone differ.
     note : str
         What was done to compare them.
+    ratio : float
+        How many times the noise the difference is that the layers make themselves, given the same; NaN if that
+        was not looked at.
     """
 
     path_a: str
@@ -72,6 +76,37 @@ class LayerPair:
     weights: Mapping[str, Difference] = field(default_factory=dict)
     gradient: Difference | None = None
     note: str = ""
+    ratio: float = math.nan
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One place at which two models differ though they are given the same.
+
+    Parameters
+    ----------
+    pair : LayerPair
+        The layers, and how far what they return is apart when both are given the same. Where the difference arises
+        between layers, what stands there.
+    causes : tuple of Cause
+        Why.
+    outputs : tuple of AxisArray or None
+        What both returned, with the same axes; None where that is not known.
+    """
+
+    pair: LayerPair
+    causes: tuple[Cause, ...]
+    outputs: tuple[AxisArray, AxisArray] | None = field(default=None, repr=False)
+
+    @property
+    def path_a(self) -> str:
+        """The layer of a."""
+        return self.pair.path_a
+
+    @property
+    def path_b(self) -> str:
+        """The layer of b."""
+        return self.pair.path_b
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -90,6 +125,7 @@ class Findings(View):
     first_outputs: tuple[AxisArray, AxisArray] | None = None
     first_weights: Mapping[str, tuple[Array, Array]] = field(default_factory=dict)
     not_compared: tuple[str, ...] = ()
+    faults: tuple[Fault, ...] = ()
 
     @property
     def agrees(self) -> bool:

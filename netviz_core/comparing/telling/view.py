@@ -38,6 +38,9 @@ class Comparison(Findings):
         The weights of these two layers, a's in the form that b's would have as a copy of them.
     not_compared : tuple of str
         What of the models' outputs could not be compared, or is no tensor and differs.
+    faults : tuple of Fault
+        Every place at which the two differ though they are given the same, in the order in which b ran; the first
+        is `first_divergence`.
     """
 
     def feature_maps(

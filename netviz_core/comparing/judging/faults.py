@@ -1,0 +1,266 @@
+"""Finds every place at which two models differ though they are given the same, and what is only built otherwise."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ..pairing.pairing import StationPair
+from ..sides import Side, Station
+from .difference import Difference
+from .judging import Judge, Judged
+from .noise import FAULT, SUSPICION, coarsest, is_exact, moved, ratio, weight_dtypes
+from .places import Place, between
+from .rerun import Point, Rerun
+
+END = Point(-1, True)
+"""What the models return in the end."""
+
+_MOST_PASSES = 5
+"""How many more passes are made at most to tell another structure from a fault."""
+
+_GREY = 1e-3
+"""Errors of exact floats below this may be rounding in a layer that multiplies it: then that is measured."""
+
+_CLEAN = 2e-5
+"""Below this no error of exact floats is looked at any closer."""
+
+
+@dataclass(eq=False)
+class Found:
+    """What was found.
+
+    Parameters
+    ----------
+    places : list of Place
+        In the order in which b ran.
+    suspicions : list of Place
+        Where something may be wrong: more than noise, less than a fault.
+    judge : Judge or None
+        Of the run in which each layer was given the same; None if there was no need of one, or no way.
+    compensated : set of int
+        The numbers of the pairs that differ and are put right by what comes after.
+    ratios : mapping from int to float
+        For each pair how many times the noise its own difference is.
+    """
+
+    places: list[Place] = field(default_factory=list)
+    suspicions: list[Place] = field(default_factory=list)
+    judge: Judge | None = None
+    compensated: set[int] = field(default_factory=set)
+    ratios: Mapping[int, float] = field(default_factory=dict)
+
+
+def find_faults(judge: Judge) -> Found:
+    """Judge each place by itself.
+
+    Parameters
+    ----------
+    judge : Judge
+        Of both models as they ran freely.
+    """
+    if _agree_in_the_end(judge):
+        return Found(compensated={n for n, found in enumerate(judge.judged) if not found.output.within})
+    return _Search(judge).found() if Rerun.is_possible(judge) else Found(list(_as_they_ran(judge)))
+
+
+def _agree_in_the_end(judge: Judge) -> bool:
+    """Whether what the models return is the same, as far as floats that are exact can tell."""
+    if judge.whole is None or not judge.whole.within:
+        return False
+    return judge.tolerance is not None or all(is_exact(_dtype(found)) for found in judge.judged)
+
+
+def _dtype(found: Judged) -> str:
+    """The coarsest dtype of what a pair is made of."""
+    stations = (*found.pair.a, *found.pair.b)
+    values = [value.dtype for station in stations for value in (*station.given, *station.returned)]
+    return coarsest([*values, *(dtype for station in stations for dtype in weight_dtypes(station.layer))])
+
+
+class _Search:
+    """One search for faults, by passes in which values of the one side stand in the other."""
+
+    def __init__(self, judge: Judge) -> None:
+        self._free = judge
+        self._rerun = Rerun(judge)
+        self._same = self._rerun.judge()
+        self._dtypes = {number: _dtype(found) for number, found in enumerate(judge.judged)}
+        self._whole_dtype = coarsest(self._dtypes.values())
+        self._noise: Mapping[Point, Difference] = {}
+        if self._is_noise_needed():
+            self._noise = self._measured()
+        stations = [found.pair.a[0] if self._rerun.is_turned else found.pair.b[0] for found in judge.judged]
+        self._order = sorted(range(len(stations)), key=lambda number: stations[number].number)
+        self._points = [Point(n, is_given) for n in self._order for is_given in (True, False)] + [END]
+
+    def found(self) -> Found:
+        """All places, and what is only built otherwise."""
+        ratios = {point: self._ratio(point, self._same) for point in self._points}
+        odd = [point for point in self._points if ratios[point] >= FAULT]
+        closed = self._closed(odd)
+        faults = [point for point in odd if point not in closed]
+        return Found(
+            list(self._regions(faults)),
+            [self._place(p) for p in self._points if SUSPICION <= ratios[p] < FAULT],
+            self._same,
+            {point.pair for point in closed},
+            {point.pair: value for point, value in ratios.items() if not point.is_given},
+        )
+
+    def _seen(self, point: Point, judge: Judge) -> Difference | None:
+        if point == END:
+            return judge.whole
+        found = judge.judged[point.pair]
+        return found.given if point.is_given else found.output
+
+    def _ratio(self, point: Point, judge: Judge) -> float:
+        seen = self._seen(point, judge)
+        if seen is None:
+            return 0.0
+        if judge.tolerance is not None:
+            return 0.0 if seen.within else math.inf
+        return ratio(seen, self._dtypes.get(point.pair, self._whole_dtype), self._noise.get(point))
+
+    def _is_noise_needed(self) -> bool:
+        """Whether rounding may explain anything of what differs."""
+        if not is_exact(self._whole_dtype):
+            return True
+        seen = [self._seen(Point(n, is_given), self._same) for n in self._dtypes for is_given in (True, False)]
+        return any(part is not None and _CLEAN / 2 < part.error < _GREY for part in seen)
+
+    def _measured(self) -> dict[Point, Difference]:
+        """What comes of moving all values that are put in place by half a spacing."""
+        side_a, side_b = self._free.a, self._free.b
+        coarse = [coarsest(_dtypes_of(side)) for side in (side_a, side_b)]
+        own = side_a if self._rerun.is_turned else side_b
+        other = side_b if own is side_a else side_a
+        found = self._moved(self._rerun, self._same, own)
+        if coarse[0] != coarse[1] and coarsest(_dtypes_of(own)) != self._whole_dtype and other.can_be_rerun:
+            pairs = [_of_one(found.pair.a[0] if other is side_a else found.pair.b[0]) for found in self._free.judged]
+            free = self._free.of(other, other, pairs)
+            more = self._moved(Rerun(free), free, other)
+            found = {point: max(found[point], more[point], key=lambda part: part.error) for point in found}
+        return found
+
+    def _moved(self, rerun: Rerun, before: Judge, side: Side) -> dict[Point, Difference]:
+        def changed(values, point):  # type: ignore[no-untyped-def]
+            return moved(values, self._dtypes[point.pair], point.pair * 2 + point.is_given)
+
+        after = rerun.judge(changed=changed)
+        found: dict[Point, Difference] = {}
+        both = [(before.judged[n].pair, after.judged[n].pair) for n in range(len(before.judged))]
+        pairs = [
+            StationPair([_end(one, rerun)], [_end(other, rerun)], (), 1.0) for one, other in both
+        ]
+        ends = (before.a, after.a) if rerun.is_turned else (before.b, after.b)
+        apart = Judge(*ends, pairs, None, is_linked=False)
+        for number, judged in enumerate(apart.judged):
+            if judged.given is not None:
+                found[Point(number, True)] = judged.given
+            found[Point(number, False)] = judged.output
+        if apart.whole is not None:
+            found[END] = apart.whole
+        return found
+
+    def _closed(self, odd: Sequence[Point]) -> set[Point]:
+        """The points that differ by structure alone: what is computed from them agrees, once they are left as they are.
+
+        Each point that differs may be what puts right the ones before it. Intervals that have no point in common
+        are tried in one pass; what lies behind a fault that was left in place is tried again without it.
+        """
+        closed: set[Point] = set()
+        tried: dict[Point, list[Point]] = {sink: list(_starts(odd, sink)) for sink in odd}
+        for _ in range(_MOST_PASSES):
+            intervals = list(self._scheduled(odd, closed, tried))
+            if not intervals:
+                break
+            free = {point for start, sink in intervals for point in self._within(start, sink)}
+            judge = self._rerun.judge(free)
+            failed = False
+            for start, sink in intervals:
+                if self._ratio(sink, judge) < FAULT:
+                    closed |= {point for point in odd if point in self._within(start, sink) or point == sink}
+                    tried[sink].clear()
+                elif not failed:
+                    failed = True
+                    tried[sink].remove(start)
+        return closed
+
+    def _scheduled(
+        self, odd: Sequence[Point], closed: set[Point], tried: Mapping[Point, list[Point]]
+    ) -> Iterator[tuple[Point, Point]]:
+        last = -1
+        for sink in odd:
+            starts = [start for start in tried[sink] if start not in closed]
+            if sink in closed or not starts:
+                continue
+            place = self._points.index(starts[0])
+            if place > last:
+                last = self._points.index(sink)
+                yield starts[0], sink
+
+    def _within(self, start: Point, sink: Point) -> Sequence[Point]:
+        """The points from one to another, without that."""
+        return self._points[self._points.index(start) : self._points.index(sink)]
+
+    def _regions(self, faults: Sequence[Point]) -> Iterator[Place]:
+        """Faults by place; what a layer returned that could not be put in place is one with what follows from it."""
+        for point in faults:
+            yield self._place(point)
+
+    def _place(self, point: Point) -> Place:
+        judge = self._same
+        if point.is_given:
+            place = between(judge.judged[point.pair] if point != END else None, judge)
+        else:
+            place = Place(judge.judged[point.pair])
+        place.seen, place.judge = self._seen(point, judge), judge
+        place.ratio = self._ratio(point, judge)
+        return place
+
+
+def _starts(odd: Sequence[Point], sink: Point) -> Iterator[Point]:
+    """From where a difference may come that a point puts right: first what several layers in a row return."""
+    before = odd[: odd.index(sink)]
+    if not before:
+        return
+    run = []
+    for point in reversed(before[-3:]):
+        if point.is_given:
+            break
+        run.append(point)
+    candidates = [run[-1]] if sink.is_given and run else []
+    candidates += list(reversed(before[-2:]))
+    yield from dict.fromkeys(candidates)
+
+
+def _dtypes_of(side: Side) -> list[str]:
+    return [value.dtype for station in side.stations for value in station.returned]
+
+
+def _of_one(station: Station) -> StationPair:
+    return StationPair([station], [station], (), 1.0)
+
+
+def _end(pair: StationPair, rerun: Rerun) -> Station:
+    return pair.a[0] if rerun.is_turned else pair.b[0]
+
+
+def _as_they_ran(judge: Judge) -> Iterator[Place]:
+    """Where nothing can be run again: the first pair that is given what agrees and returns what does not."""
+    for found in judge.judged:
+        if found.output.within:
+            continue
+        is_given_the_same = found.given is None or found.given.within
+        place = Place(found) if is_given_the_same else between(found, judge)
+        place.seen, place.judge = (found.output if is_given_the_same else found.given), judge
+        yield place
+        return
+    if judge.whole is not None and not judge.whole.within:
+        place = between(None, judge)
+        place.seen, place.judge = judge.whole, judge
+        yield place
+
+

@@ -1,0 +1,99 @@
+"""Where a difference begins: in layers that correspond, or between them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ...words.protocols import Layer
+from ..sides import INPUT, Side, Station
+from .difference import Difference
+from .frames import Frame
+from .judging import Judge, Judged
+
+
+@dataclass(eq=False)
+class Place:
+    """Where a difference begins.
+
+    Parameters
+    ----------
+    judged : Judged or None
+        The pair that makes it; None if it arises between layers.
+    before : Judged or None
+        Between layers: the first pair that is given something different. None at the model's end.
+        Of a pair: the one up to which the region goes that differs, where that is more than the pair.
+    between_a, between_b : sequence of Station
+        Layers that have no partner, and stand there.
+    frame : Frame or None
+        Containers around it whose own weights differ.
+    backward : bool
+        Whether all that was returned agrees, and the pair alone propagates another gradient.
+    seen : Difference or None
+        What the region returned on both sides, given the same.
+    ratio : float
+        How many times the noise that is.
+    judge : Judge or None
+        Of the run in which both were given the same.
+    """
+
+    judged: Judged | None
+    before: Judged | None = None
+    between_a: Sequence[Station] = ()
+    between_b: Sequence[Station] = ()
+    frame: Frame | None = None
+    backward: bool = False
+    seen: Difference | None = None
+    ratio: float = math.nan
+    judge: Judge | None = None
+
+
+def between(before: Judged | None, judge: Judge) -> Place:
+    """A place between layers: before a pair, or at the model's end."""
+    heads: Sequence[Station | None] = (None, None)
+    if before is not None:
+        heads = before.pair.a[0], before.pair.b[0]
+    ours, theirs = (
+        list(_unpaired_before(side, head, judge))
+        for side, head in zip((judge.a, judge.b), heads, strict=True)
+    )
+    return Place(None, before, ours, theirs, odd_frame(judge, before))
+
+
+def odd_frame(judge: Judge, before: Judged | None = None) -> Frame | None:
+    """The innermost containers whose own weights differ; of those around a pair, if one is given."""
+    around = [
+        frame
+        for frame in judge.frames
+        if not frame.agrees
+        and (before is None or all(map(_stands_in, (before.pair.a[0], before.pair.b[0]), (frame.a, frame.b))))
+    ]
+    return max(around, key=lambda frame: len(frame.a.path), default=None)
+
+
+def _stands_in(station: Station, container: Layer) -> bool:
+    return not container.path or station.path.startswith((f"{container.path}.", f"{container.path}/"))
+
+
+def is_fed_directly(first: Judged) -> bool:
+    """Whether a pair takes the input of one of the models."""
+    return INPUT in first.pair.a[0].sources or INPUT in first.pair.b[0].sources
+
+
+def _unpaired_before(side: Side, head: Station | None, judge: Judge) -> Iterator[Station]:
+    """The layers without a partner through which a station, or the model's end, gets what it is given."""
+    paired = {id(station) for found in judge.judged for station in (*found.pair.a, *found.pair.b)}
+    end = side.whole.sources if side.whole is not None else ()
+    seen: list[Station] = []
+    waiting = list(head.sources if head is not None else end)
+    while waiting:
+        source = waiting.pop()
+        if source is None or source == INPUT:
+            continue
+        station = side.stations[source]
+        if id(station) not in paired and station not in seen:
+            seen.append(station)
+            waiting += station.sources
+    computing = [station for station in seen if station.layer.kind != "input"]
+    return iter(sorted(computing, key=lambda station: station.number))

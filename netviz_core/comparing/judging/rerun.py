@@ -1,0 +1,153 @@
+"""Passes of one side in which layers are given, and hand on, what their partners did: no error travels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from itertools import permutations
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...captures.recorder import Slot
+from ...words.arrays import AxisArray
+from ..common import matched
+from ..pairing.pairing import StationPair
+from ..reading import axes_as_read
+from ..sides import INPUT, Side, Station
+from .judging import Judge, partners
+
+Array = np.ndarray[Any, Any]
+
+
+class Point(NamedTuple):
+    """What the layers of a pair are given, or what they return: a place at which two values correspond."""
+
+    pair: int
+    is_given: bool
+
+
+class Laid(NamedTuple):
+    """A value of the one side, and how it is laid out for the other."""
+
+    point: Point
+    values: Array
+    shape: tuple[int, ...]
+
+
+class Rerun:
+    """One side that can be run again with the other's values in place.
+
+    Parameters
+    ----------
+    judge : Judge
+        Of both as they ran freely.
+    """
+
+    def __init__(self, judge: Judge) -> None:
+        self._judge = judge
+        self.is_turned = not judge.b.can_be_rerun
+        self._side = judge.a if self.is_turned else judge.b
+        self._laid: dict[tuple[str, int, str, bool], Laid] = {}
+        for number, found in enumerate(judge.judged):
+            ends = found.pair.a[0], found.pair.b[0]
+            source, target = reversed(ends) if self.is_turned else ends
+            self._lay(Point(number, True), source, target)
+            self._lay(Point(number, False), source, target)
+
+    @staticmethod
+    def is_possible(judge: Judge) -> bool:
+        """Whether one of the sides can be run so."""
+        return judge.b.can_be_rerun or judge.a.can_be_rerun
+
+    def judge(
+        self, free: Collection[Point] = (), changed: Callable[[Array, Point], Array] | None = None
+    ) -> Judge:
+        """Run once more, and hold what came of it against the other side.
+
+        Parameters
+        ----------
+        free : collection of Point
+            Where the layers' own values are left.
+        changed : callable, optional
+            Applied to each value before it is put in place.
+        """
+        judge = self._judge
+        side = self._run(free, changed)
+        pairs = [self._again(found.pair, side) for found in judge.judged]
+        sides = (side, judge.b) if self.is_turned else (judge.a, side)
+        return judge.of(*sides, pairs)
+
+    def _run(self, free: Collection[Point], changed: Callable[[Array, Point], Array] | None) -> Side:
+        def replacement(
+            path: str, call: int, leaf: str, is_given: bool, shape: tuple[int, ...]
+        ) -> Array | None:
+            laid = self._laid.get((path, call, leaf, is_given))
+            if laid is None or laid.point in free or laid.shape != shape:
+                return None
+            return laid.values if changed is None else changed(laid.values, laid.point)
+
+        return self._side.rerun(replacement)
+
+    def _again(self, pair: StationPair, side: Side) -> StationPair:
+        own = [side.stations[station.number] for station in (pair.a if self.is_turned else pair.b)]
+        return replace(pair, a=own) if self.is_turned else replace(pair, b=own)
+
+    def _lay(self, point: Point, source: Station, target: Station) -> None:
+        """Note what is to be put in the place of what a station is given or returns."""
+        if point.is_given:
+            values, slots, others = source.given, target.given_numbers, target.given
+        else:
+            values, slots, others = source.returned, list(target.returned_slots), target.returned
+        for one, other in partners(self._judge, values, others):
+            slot = slots[other]
+            laid = laid_out(values[one], others[other], _order(target, slot, point.is_given))
+            if laid is not None:
+                key = (target.path, target.call, slot.observation.leaf, point.is_given)
+                self._laid[key] = Laid(point, laid, laid.shape)
+
+
+def _order(station: Station, slot: Slot, is_given: bool) -> tuple[str, ...]:
+    """The axes of a tensor in the framework's own order, named as those of `given` or `returned`."""
+    return axes_as_read(station.layer, slot.axes) if is_given else slot.axes
+
+
+def laid_out(value: AxisArray, other: AxisArray, order: Sequence[str]) -> Array | None:
+    """The numbers of a value in the shape and order of another one, whose axes the framework has in `order`."""
+    together = matched(value, other)
+    if together is None:
+        return None
+    canonical = other.canonical()
+    if canonical.shape == together.a.shape and np.array_equal(canonical.values, together.b, equal_nan=True):
+        laid = together.a
+    else:
+        own = _moved_back(together.a, together.b, canonical)
+        if own is None:
+            return None
+        laid = own
+    if set(order) != set(canonical.axes):
+        return None
+    return AxisArray(laid, canonical.axes).transpose(*order).values
+
+
+def _moved_back(values: Array, other: Array, canonical: AxisArray) -> Array | None:
+    """Undo what was done to bring another array to the axes of this one."""
+    squeezed = canonical.values.reshape([size for size in canonical.shape if size != 1])
+    values, other = (array.reshape([size for size in array.shape if size != 1]) for array in (values, other))
+    for axes in permutations(range(squeezed.ndim)):
+        moved = squeezed.transpose(axes)
+        if moved.shape == other.shape and np.array_equal(moved, other, equal_nan=moved.dtype.kind in "fc"):
+            return values.transpose(np.argsort(axes)).reshape(canonical.shape)
+    return None
+
+
+def is_fed_by_partners(judge: Judge, number: int) -> bool:
+    """Whether what both layers of a pair are given is just what the layers of another one returned, or the input."""
+    pair = judge.judged[number].pair
+    tails = {found.pair.a[0].number: found.pair.b[0].number for found in judge.judged} | {INPUT: INPUT}
+    sources = pair.a[0].sources, pair.b[0].sources
+    return len(sources[0]) == len(sources[1]) > 0 and all(
+        one is not None and other is not None and tails.get(one) == other for one, other in zip(*sources, strict=True)
+    )
+
+
