@@ -12,6 +12,7 @@ from .difference import Difference
 from .judging import Judge, Judged
 from .noise import FAULT, SUSPICION, coarsest, is_exact, moved, ratio, weight_dtypes
 from .places import Place, between
+from .regions import has_function_built_in, join_neighbours, join_what_agrees
 from .rerun import Point, Rerun
 
 END = Point(-1, True)
@@ -84,7 +85,9 @@ class _Search:
 
     def __init__(self, judge: Judge) -> None:
         self._free = judge
+        join_neighbours(judge)
         self._rerun = Rerun(judge)
+        self._built_in: set[Point] = set()
         self._same = self._rerun.judge()
         self._dtypes = {number: _dtype(found) for number, found in enumerate(judge.judged)}
         self._whole_dtype = coarsest(self._dtypes.values())
@@ -94,18 +97,20 @@ class _Search:
         stations = [found.pair.a[0] if self._rerun.is_turned else found.pair.b[0] for found in judge.judged]
         self._order = sorted(range(len(stations)), key=lambda number: stations[number].number)
         self._points = [Point(n, is_given) for n in self._order for is_given in (True, False)] + [END]
+        self._join_what_agrees()
 
     def found(self) -> Found:
         """All places, and what is only built otherwise."""
         ratios = {point: self._ratio(point, self._same) for point in self._points}
-        odd = [point for point in self._points if ratios[point] >= FAULT]
-        closed = self._closed(odd)
+        odd = [point for point in self._points if ratios[point] >= FAULT and point not in self._built_in]
+        closed = self._put_right_at_once(odd)
+        closed |= self._closed([point for point in odd if point not in closed])
         faults = [point for point in odd if point not in closed]
         return Found(
             list(self._regions(faults)),
             [self._place(p) for p in self._points if SUSPICION <= ratios[p] < FAULT],
             self._same,
-            {point.pair for point in closed},
+            {point.pair for point in closed | self._built_in},
             {point.pair: value for point, value in ratios.items() if not point.is_given},
         )
 
@@ -122,6 +127,28 @@ class _Search:
         if judge.tolerance is not None:
             return 0.0 if seen.within else math.inf
         return ratio(seen, self._dtypes.get(point.pair, self._whole_dtype), self._noise.get(point))
+
+    def _join_what_agrees(self) -> None:
+        """Make regions of layers that differ, and agree with what comes behind them on one side; then look again."""
+        odd = [n for n in self._order if self._ratio(Point(n, False), self._same) >= FAULT]
+        joined = [n for n in odd if join_what_agrees(self._free, self._same, n)]
+        if joined:
+            self._rerun = Rerun(self._free)
+        self._built_in = {
+            Point(n, False) for n in odd if n not in joined and has_function_built_in(self._same.judged[n], self._same)
+        }
+        if joined or self._built_in:
+            self._same = self._rerun.judge(self._built_in)
+
+    def _put_right_at_once(self, odd: Sequence[Point]) -> set[Point]:
+        """Points at which nothing could be put in place, and what follows agrees all the same."""
+        found = set()
+        for point in odd:
+            if point != END and not self._rerun.puts(point):
+                following = self._points[self._points.index(point) + 1]
+                if following not in odd:
+                    found.add(point)
+        return found
 
     def _is_noise_needed(self) -> bool:
         """Whether rounding may explain anything of what differs."""
@@ -177,7 +204,7 @@ class _Search:
             if not intervals:
                 break
             free = {point for start, sink in intervals for point in self._within(start, sink)}
-            judge = self._rerun.judge(free)
+            judge = self._rerun.judge(free | self._built_in)
             failed = False
             for start, sink in intervals:
                 if self._ratio(sink, judge) < FAULT:

@@ -90,6 +90,11 @@ class Judge:
             found.weights, found.gradient = before.weights, before.gradient
         return judge
 
+    def look_again(self, found: Judged) -> None:
+        """Hold the values of a pair against each other once more, after layers have joined it."""
+        found.given, found.output = self._given(found.pair), self._output(found.pair)
+        self._by_tail[found.pair.a[-1].number, found.pair.b[-1].number] = found
+
     def weigh(self) -> None:
         """Compare the weights of all pairs."""
         for found in self.judged:

@@ -14,7 +14,7 @@ from ...words.arrays import AxisArray
 from ..common import matched
 from ..pairing.pairing import StationPair
 from ..reading import axes_as_read
-from ..sides import INPUT, Side, Station
+from ..sides import Side, Station
 from .judging import Judge, partners
 
 Array = np.ndarray[Any, Any]
@@ -50,10 +50,14 @@ class Rerun:
         self._side = judge.a if self.is_turned else judge.b
         self._laid: dict[tuple[str, int, str, bool], Laid] = {}
         for number, found in enumerate(judge.judged):
-            ends = found.pair.a[0], found.pair.b[0]
-            source, target = reversed(ends) if self.is_turned else ends
-            self._lay(Point(number, True), source, target)
-            self._lay(Point(number, False), source, target)
+            for point, place in ((Point(number, True), 0), (Point(number, False), -1)):
+                ends = found.pair.a[place], found.pair.b[place]
+                source, target = reversed(ends) if self.is_turned else ends
+                self._lay(point, source, target)
+
+    def puts(self, point: Point) -> bool:
+        """Whether values can be put in place there."""
+        return any(laid.point == point for laid in self._laid.values())
 
     @staticmethod
     def is_possible(judge: Judge) -> bool:
@@ -139,15 +143,3 @@ def _moved_back(values: Array, other: Array, canonical: AxisArray) -> Array | No
         if moved.shape == other.shape and np.array_equal(moved, other, equal_nan=moved.dtype.kind in "fc"):
             return values.transpose(np.argsort(axes)).reshape(canonical.shape)
     return None
-
-
-def is_fed_by_partners(judge: Judge, number: int) -> bool:
-    """Whether what both layers of a pair are given is just what the layers of another one returned, or the input."""
-    pair = judge.judged[number].pair
-    tails = {found.pair.a[0].number: found.pair.b[0].number for found in judge.judged} | {INPUT: INPUT}
-    sources = pair.a[0].sources, pair.b[0].sources
-    return len(sources[0]) == len(sources[1]) > 0 and all(
-        one is not None and other is not None and tails.get(one) == other for one, other in zip(*sources, strict=True)
-    )
-
-

@@ -1,0 +1,149 @@
+"""Regions of more than one layer: what one side does in several, and the other in one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from ...recomputing.activation import activated
+from ...words.arrays import AxisArray
+from ..pairing.pairing import StationPair
+from ..sides import INPUT, Side, Station
+from .judging import Judge, Judged, like, returned_by
+from .recipes import course_of
+
+_MOST = 3
+"""How many layers without a partner are looked at before and behind one that has one."""
+
+
+def join_neighbours(judge: Judge) -> None:
+    """Let layers without a partner join a pair whose values have no common form without them.
+
+    A padding before a convolution that does not pad, a cropping behind a transposed convolution.
+    """
+    for found in judge.judged:
+        pair = found.pair
+        if found.given is not None and not np.isfinite(found.given.error):
+            for mine, side in ((pair.a, judge.a), (pair.b, judge.b)):
+                _join_before(found, mine, side, judge)
+        if not np.isfinite(found.output.error):
+            for mine, side in ((pair.a, judge.a), (pair.b, judge.b)):
+                _join_behind(found, mine, side, judge)
+
+
+def join_what_agrees(judge: Judge, same: Judge, number: int) -> bool:
+    """Let layers behind a pair join it, if what they return is what the other side's layer does, given the same.
+
+    A batch norm that the other side has folded, an activation that it has built in, the second half of a separable
+    convolution.
+
+    Parameters
+    ----------
+    judge, same : Judge
+        Of the free run, and of that in which both were given the same.
+    number : int
+        Of the pair.
+    """
+    found, given_same = judge.judged[number], same.judged[number]
+    for place in (0, 1):
+        own, other = _both(given_same.pair, place)
+        side = (same.a, same.b)[place]
+        target = returned_by(other[-1])
+        joined: list[Station] = []
+        for station in _behind(own[-1], side, judge):
+            joined.append(station)
+            value = _after(own, joined)
+            if value is not None and target and _agree(value, target[0], place, same):
+                _both(found.pair, place)[0].extend((judge.a, judge.b)[place].stations[s.number] for s in joined)
+                judge.look_again(found)
+                return True
+    return False
+
+
+def has_function_built_in(found: Judged, judge: Judge) -> bool:
+    """Whether what differs is just the activation that one side's layer has built in, and the other's has not."""
+    for place in (0, 1):
+        own, other = _both(found.pair, place)
+        function, of_other = (stations[-1].layer.config.get("activation") for stations in (own, other))
+        if function in (None, "linear") or of_other not in (None, "linear"):
+            continue
+        ours, theirs = returned_by(own[-1]), returned_by(other[-1])
+        if not ours or not theirs:
+            continue
+        plain = theirs[0]
+        axis = plain.axes.index("channel") if "channel" in plain.axes else -1
+        result = activated(str(function), plain.values, own[-1].layer.config, axis)
+        if result is not None and _agree(like(plain, result, plain.axes), ours[0], 1 - place, judge):
+            return True
+    return False
+
+
+def _both(pair: StationPair, place: int) -> tuple[list[Station], list[Station]]:
+    """The stations of one side, and those of the other."""
+    return (pair.a, pair.b) if place == 0 else (pair.b, pair.a)
+
+
+def _agree(value: AxisArray, target: AxisArray, place: int, judge: Judge) -> bool:
+    return (judge.difference(value, target) if place == 0 else judge.difference(target, value)).within
+
+
+def _after(own: Sequence[Station], joined: Sequence[Station]) -> AxisArray | None:
+    """What comes out behind the layers that join, of what this side returned given the same."""
+    returned = returned_by(own[-1])
+    if not returned:
+        return None
+    course = course_of(joined, None)
+    return course.result(inputs=(like(returned[0], returned[0].values, course.inputs[0].axes),)) if course.inputs else None
+
+
+def _unpaired(judge: Judge) -> set[tuple[int, int]]:
+    taken = {(0, station.number) for found in judge.judged for station in found.pair.a}
+    return taken | {(1, station.number) for found in judge.judged for station in found.pair.b}
+
+
+def _behind(station: Station, side: Side, judge: Judge) -> Iterator[Station]:
+    """Layers without a partner that take, one after the other, just what the one before returned."""
+    which = 0 if side.name == judge.a.name else 1
+    taken = _unpaired(judge)
+    for _ in range(_MOST):
+        users = [other for other in side.stations[station.number + 1 :] if station.number in other.sources]
+        if len(users) != 1 or users[0].sources != (station.number,) or (which, users[0].number) in taken:
+            return
+        station = users[0]
+        yield station
+
+
+def _join_before(found: Judged, own: list[Station], side: Side, judge: Judge) -> None:
+    which = 0 if own is found.pair.a else 1
+    taken = _unpaired(judge)
+    joined: list[Station] = []
+    station = own[0]
+    for _ in range(_MOST):
+        source = station.sources[0] if len(station.sources) == 1 else None
+        if source is None or source == INPUT or (which, source) in taken:
+            return
+        station = side.stations[source]
+        joined.insert(0, station)
+        others = (found.pair.b if which == 0 else found.pair.a)[0].given
+        if station.given and others and np.isfinite(judge.difference(*_in_order(station.given[0], others[0], which)).error):
+            own[:0] = joined
+            judge.look_again(found)
+            return
+
+
+def _join_behind(found: Judged, own: list[Station], side: Side, judge: Judge) -> None:
+    which = 0 if own is found.pair.a else 1
+    others = returned_by((found.pair.b if which == 0 else found.pair.a)[-1])
+    joined: list[Station] = []
+    for station in _behind(own[-1], side, judge):
+        joined.append(station)
+        returned = returned_by(station)
+        if returned and others and np.isfinite(judge.difference(*_in_order(returned[0], others[0], which)).error):
+            own.extend(joined)
+            judge.look_again(found)
+            return
+
+
+def _in_order(own: AxisArray, other: AxisArray, which: int) -> tuple[AxisArray, AxisArray]:
+    return (own, other) if which == 0 else (other, own)
