@@ -128,7 +128,9 @@ def compare(
     faults = tuple(_fault(place, judge) for place in found.places)
     remarks = (*not_followed(judge, mapping), *remarks_on(judge))
     odd = nondeterministic(judge) if faults else []
-    return _comparison(judge, found, faults, (*odd, *(cause for fault in faults for cause in fault.causes), *remarks))
+    return _comparison(
+        judge, found, faults, (*odd, *(cause for fault in faults for cause in fault.causes), *remarks)
+    )
 
 
 def _tells_nothing(side: Side) -> bool:
@@ -154,7 +156,11 @@ def _fault(place: Place, free: Judge) -> Fault:
         pair = replace(_pair(place.judged), status="gradient")
         return Fault(pair, (cause_backward(place.judged),))
     if place.judged is not None:
-        return Fault(_pair(place.judged, "differs", place.ratio), tuple(causes_at(place.judged, judge)), _outputs_at(place, judge))
+        return Fault(
+            _pair(place.judged, "differs", place.ratio),
+            tuple(causes_at(place.judged, judge)),
+            _outputs_at(place, judge),
+        )
     paths = _paths_between(place, judge)
     apart = place.seen
     assert apart is not None
@@ -171,8 +177,27 @@ def _fault(place: Place, free: Judge) -> Fault:
         note=f"between layers: {between_words(place)}",
         ratio=place.ratio,
     )
-    causes = [*(causes_in_frame(place.frame) if place.frame is not None else ()), *causes_between(place, paths, judge)]
+    own = _with_function_before(place, judge)
+    if own is not None:
+        between = causes_between(place, (own.pair.a[0].path, own.pair.b[0].path), judge)
+        if between[0].name in ("activation", "slope"):
+            return Fault(
+                replace(_pair(own, "differs", place.ratio), **_metrics(apart)),
+                tuple(between),
+                _outputs_at(place, judge),
+            )
+    causes = [
+        *(causes_in_frame(place.frame) if place.frame is not None else ()),
+        *causes_between(place, paths, judge),
+    ]
     return Fault(pair, tuple(causes), _outputs_at(place, judge))
+
+
+def _with_function_before(place: Place, judge: Judge) -> Judged | None:
+    """The pair before a place between layers, where one side's layer applies a function that the other's does not."""
+    stop = judge.judged.index(place.before) if place.before is not None else len(judge.judged)
+    before = judge.judged[stop - 1] if stop else None
+    return before if before is not None and before.has_function_built_in else None
 
 
 def _paths_between(place: Place, judge: Judge) -> tuple[str, str]:
@@ -249,7 +274,8 @@ def _comparison(judge: Judge, found: Found, faults: Sequence[Fault], causes: Seq
     return Comparison(
         title=f"{a.framework} and {b.framework} {verdict} · {counted(len(judge.judged), 'pair')} of layers",
         pairs=tuple(
-            _pair(judged, ratio=found.ratios.get(number, float("nan"))) for number, judged in enumerate(judge.judged)
+            _pair(judged, ratio=found.ratios.get(number, float("nan")))
+            for number, judged in enumerate(judge.judged)
         ),
         unmatched_a=tuple(dict.fromkeys(station.path for station in left[0])),
         unmatched_b=tuple(dict.fromkeys(station.path for station in left[1])),

@@ -122,7 +122,9 @@ class Side:
     @property
     def can_be_rerun(self) -> bool:
         """Whether other values can be put in place on the way through the model."""
-        return bool(self.stations and self.network is not None and hasattr(self.network.adapter, "run_replaced"))
+        return bool(
+            self.stations and self.network is not None and hasattr(self.network.adapter, "run_replaced")
+        )
 
     def rerun(self, replacement: Replacement) -> Side:
         """The same side in one more pass, in which other values stand in place.
@@ -136,7 +138,10 @@ class Side:
         given = Recorder(layers, max_bytes=sys.maxsize)
         returned = Recorder(layers, max_bytes=sys.maxsize, given=given)
         self.network.adapter.run_replaced(self.network.native, self.inputs, returned, replacement)
-        seen = {(station.path, station.call): station for station in _calls(self.layers, returned.slots, given.slots)}
+        seen = {
+            (station.path, station.call): station
+            for station in _calls(self.layers, returned.slots, given.slots)
+        }
 
         def again(station: Station) -> Station:
             found = seen.get((station.path, station.call))

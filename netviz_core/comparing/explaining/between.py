@@ -135,7 +135,10 @@ def _earlier(judge: Judge, place: Place) -> list[Earlier]:
     for judged in reversed(judge.judged[:stop]):
         heads, tails = (judged.pair.a[0], judged.pair.b[0]), (judged.pair.a[-1], judged.pair.b[-1])
         returned = [returned_by(tail) for tail in tails]
-        if judged.output.within and all(returned):
+        if judged.has_function_built_in:
+            plain = returned[int(tails[0].layer.config.get("activation") not in (None, "linear"))][0]
+            found.append(Earlier(f"what {tails[0].path!r} computes", plain, plain))
+        elif judged.output.within and all(returned):
             found.append(Earlier(f"what {tails[0].path!r} returned", returned[0][0], returned[1][0]))
         made = all(len(head.given) == 1 and head.sources[0] in (None, INPUT) for head in heads)
         if made and judged.given is not None and judged.given.within:

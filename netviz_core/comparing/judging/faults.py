@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..pairing.pairing import StationPair
 from ..sides import Side, Station
 from .difference import Difference
 from .judging import Judge, Judged
-from .noise import FAULT, SUSPICION, coarsest, is_exact, moved, ratio, weight_dtypes
+from .noise import FAULT, SUSPICION, bound, coarsest, is_exact, moved, ratio, weight_dtypes
 from .places import Place, between
 from .regions import has_function_built_in, join_neighbours, join_what_agrees
 from .rerun import Point, Rerun
@@ -135,10 +135,14 @@ class _Search:
         if joined:
             self._rerun = Rerun(self._free)
         self._built_in = {
-            Point(n, False) for n in odd if n not in joined and has_function_built_in(self._same.judged[n], self._same)
+            Point(n, False)
+            for n in odd
+            if n not in joined and has_function_built_in(self._same.judged[n], self._same)
         }
         if joined or self._built_in:
             self._same = self._rerun.judge(self._built_in)
+            for point in self._built_in:
+                self._same.judged[point.pair].has_function_built_in = True
 
     def _put_right_at_once(self, odd: Sequence[Point]) -> set[Point]:
         """Points at which nothing could be put in place, and what follows agrees all the same."""
@@ -154,7 +158,9 @@ class _Search:
         """Whether rounding may explain anything of what differs."""
         if not is_exact(self._whole_dtype):
             return True
-        seen = [self._seen(Point(n, is_given), self._same) for n in self._dtypes for is_given in (True, False)]
+        seen = [
+            self._seen(Point(n, is_given), self._same) for n in self._dtypes for is_given in (True, False)
+        ]
         return any(part is not None and _CLEAN / 2 < part.error < _GREY for part in seen)
 
     def _measured(self) -> dict[Point, Difference]:
@@ -165,7 +171,10 @@ class _Search:
         other = side_b if own is side_a else side_a
         found = self._moved(self._rerun, self._same, own)
         if coarse[0] != coarse[1] and coarsest(_dtypes_of(own)) != self._whole_dtype and other.can_be_rerun:
-            pairs = [_of_one(found.pair.a[0] if other is side_a else found.pair.b[0]) for found in self._free.judged]
+            pairs = [
+                _of_one(found.pair.a[0] if other is side_a else found.pair.b[0])
+                for found in self._free.judged
+            ]
             free = self._free.of(other, other, pairs)
             more = self._moved(Rerun(free), free, other)
             found = {point: max(found[point], more[point], key=lambda part: part.error) for point in found}
@@ -178,9 +187,7 @@ class _Search:
         after = rerun.judge(changed=changed)
         found: dict[Point, Difference] = {}
         both = [(before.judged[n].pair, after.judged[n].pair) for n in range(len(before.judged))]
-        pairs = [
-            StationPair([_end(one, rerun)], [_end(other, rerun)], (), 1.0) for one, other in both
-        ]
+        pairs = [StationPair([_end(one, rerun)], [_end(other, rerun)], (), 1.0) for one, other in both]
         ends = (before.a, after.a) if rerun.is_turned else (before.b, after.b)
         apart = Judge(*ends, pairs, None, is_linked=False)
         for number, judged in enumerate(apart.judged):
@@ -238,13 +245,18 @@ class _Search:
             yield self._place(point)
 
     def _place(self, point: Point) -> Place:
-        judge = self._same
+        seen, times = self._seen(point, self._same), self._ratio(point, self._same)
+        assert seen is not None
+        limit = seen.tolerance
+        if self._free.tolerance is None:
+            limit = bound(seen, times, self._dtypes.get(point.pair, self._whole_dtype))
+        judge = self._same.tolerating(limit)
         if point.is_given:
             place = between(judge.judged[point.pair] if point != END else None, judge)
         else:
             place = Place(judge.judged[point.pair])
-        place.seen, place.judge = self._seen(point, judge), judge
-        place.ratio = self._ratio(point, judge)
+            place.judged.output = replace(seen, tolerance=limit)
+        place.seen, place.judge, place.ratio = replace(seen, tolerance=limit), judge, times
         return place
 
 
@@ -289,5 +301,3 @@ def _as_they_ran(judge: Judge) -> Iterator[Place]:
         place = between(None, judge)
         place.seen, place.judge = judge.whole, judge
         yield place
-
-

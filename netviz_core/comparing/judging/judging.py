@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +37,8 @@ class Judged:
     status : str
         ``agrees``; ``differs`` where the difference begins; ``propagates`` an earlier one; ``compensated`` where
         later layers compensate it; ``rounding`` where nothing else has grown; ``weights`` where these alone differ.
+    has_function_built_in : bool
+        Whether all that differs is the activation that one side's layer applies itself.
     """
 
     pair: StationPair
@@ -44,6 +47,7 @@ class Judged:
     weights: Mapping[str, Difference] = field(default_factory=dict)
     gradient: Difference | None = None
     status: str = "agrees"
+    has_function_built_in: bool = False
 
     @property
     def weights_agree(self) -> bool:
@@ -88,6 +92,12 @@ class Judge:
         judge.frames = self.frames
         for found, before in zip(judge.judged, self.judged, strict=True):
             found.weights, found.gradient = before.weights, before.gradient
+        return judge
+
+    def tolerating(self, tolerance: float) -> Judge:
+        """The same, with another measure for what it is asked from now on."""
+        judge = copy(self)
+        judge.tolerance = tolerance
         return judge
 
     def look_again(self, found: Judged) -> None:
@@ -208,7 +218,9 @@ def partners(judge: Judge, ours: Sequence[AxisArray], theirs: Sequence[AxisArray
     left, found = list(range(len(many))), []
     for place, one in enumerate(few):
         errors = {
-            other: (judge.difference(many[other], one) if is_turned else judge.difference(one, many[other])).error
+            other: (
+                judge.difference(many[other], one) if is_turned else judge.difference(one, many[other])
+            ).error
             for other in left
         }
         best = min(left, key=lambda other: errors[other])

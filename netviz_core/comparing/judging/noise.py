@@ -20,7 +20,8 @@ _SPACING = {
 """How far apart the numbers of a dtype stand, as a share of their size."""
 
 _LEAST = {
-    "float64": (1e-13, 5e-14), "float32": (4e-6, 1.5e-6), "float16": (2.0**-11, 2.0**-12), "bfloat16": (2.0**-8, 2.0**-9),
+    "float64": (1e-13, 5e-14), "float32": (4e-6, 1.5e-6),
+    "float16": (2.0**-11, 2.0**-12), "bfloat16": (2.0**-8, 2.0**-9),
     "float8_e4m3fn": (2.0**-4, 2.0**-5), "float8_e4m3": (2.0**-4, 2.0**-5), "float8_e5m2": (2.0**-3, 2.0**-4),
     "int8": (0.04, 0.012), "int4": (0.6, 0.18),
 }  # fmt: skip
@@ -48,7 +49,9 @@ def moved(values: Array, dtype: str, seed: int) -> Array:
         return values
     random = np.random.default_rng(seed)
     shift = random.uniform(-0.5, 0.5, values.shape).astype(np.float32) * _SPACING[dtype]
-    return values * (1 + shift).astype(values.dtype) if values.dtype == np.float64 else values + values * shift
+    return (
+        values * (1 + shift).astype(values.dtype) if values.dtype == np.float64 else values + values * shift
+    )
 
 
 def weight_dtypes(layer: Layer) -> list[str]:
@@ -76,3 +79,11 @@ def ratio(seen: Difference, dtype: str, measured: Difference | None = None) -> f
         largest, norm = max(largest, measured.error), max(norm, measured.relative)
     by_norm = seen.relative / norm if math.isfinite(seen.relative) else 0.0
     return max(seen.error / largest, by_norm)
+
+
+def bound(seen: Difference, times: float, dtype: str) -> float:
+    """The `Difference.error` that would be just no fault, where `seen` is so many times the noise."""
+    least = FAULT * _LEAST.get(dtype, _LEAST["float64"])[0]
+    if not times or not math.isfinite(times) or not math.isfinite(seen.error):
+        return least
+    return FAULT * seen.error / times

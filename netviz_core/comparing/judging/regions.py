@@ -55,7 +55,9 @@ def join_what_agrees(judge: Judge, same: Judge, number: int) -> bool:
             joined.append(station)
             value = _after(own, joined)
             if value is not None and target and _agree(value, target[0], place, same):
-                _both(found.pair, place)[0].extend((judge.a, judge.b)[place].stations[s.number] for s in joined)
+                _both(found.pair, place)[0].extend(
+                    (judge.a, judge.b)[place].stations[s.number] for s in joined
+                )
                 judge.look_again(found)
                 return True
     return False
@@ -94,7 +96,11 @@ def _after(own: Sequence[Station], joined: Sequence[Station]) -> AxisArray | Non
     if not returned:
         return None
     course = course_of(joined, None)
-    return course.result(inputs=(like(returned[0], returned[0].values, course.inputs[0].axes),)) if course.inputs else None
+    return (
+        course.result(inputs=(like(returned[0], returned[0].values, course.inputs[0].axes),))
+        if course.inputs
+        else None
+    )
 
 
 def _unpaired(judge: Judge) -> set[tuple[int, int]]:
@@ -126,7 +132,11 @@ def _join_before(found: Judged, own: list[Station], side: Side, judge: Judge) ->
         station = side.stations[source]
         joined.insert(0, station)
         others = (found.pair.b if which == 0 else found.pair.a)[0].given
-        if station.given and others and np.isfinite(judge.difference(*_in_order(station.given[0], others[0], which)).error):
+        if (
+            station.given
+            and others
+            and np.isfinite(judge.difference(*_in_order(station.given[0], others[0], which)).error)
+        ):
             own[:0] = joined
             judge.look_again(found)
             return
@@ -139,7 +149,11 @@ def _join_behind(found: Judged, own: list[Station], side: Side, judge: Judge) ->
     for station in _behind(own[-1], side, judge):
         joined.append(station)
         returned = returned_by(station)
-        if returned and others and np.isfinite(judge.difference(*_in_order(returned[0], others[0], which)).error):
+        if (
+            returned
+            and others
+            and np.isfinite(judge.difference(*_in_order(returned[0], others[0], which)).error)
+        ):
             own.extend(joined)
             judge.look_again(found)
             return

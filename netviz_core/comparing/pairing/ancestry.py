@@ -43,7 +43,7 @@ class Ancestry:
 def consistent(
     pairs: Sequence[tuple[int, int]], a: Ancestry, b: Ancestry, stations: tuple[list[Station], list[Station]]
 ) -> list[tuple[int, int]]:
-    """Leave out pairs that stand the other way round on the two sides: layers that changed places, or weights that did."""
+    """Leave out pairs that stand the other way round on the two sides: layers, or weights, that changed places."""
     ours, theirs = stations
     in_order = sorted(pairs)
     crossing = [

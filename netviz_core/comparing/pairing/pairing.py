@@ -147,7 +147,7 @@ class _Likeness:
 
     def _score(self, i: int, j: int) -> float:
         left, right = self.ours[i], self.theirs[j]
-        if left.hands_on is not right.hands_on and left.kind != right.kind:
+        if left.hands_on is not right.hands_on and not (left.kind == right.kind != "other"):
             return 0.0
         same_path = self.named_alike and left.key == right.key
         base = _kinship(left, right)
@@ -213,7 +213,9 @@ class _Features:
             len(given) == len(returned) == 1
             and self.kind != "activation"
             and given[0].shape == returned[0].shape
-            and np.array_equal(given[0].values, returned[0].values, equal_nan=given[0].values.dtype.kind in "fc")
+            and np.array_equal(
+                given[0].values, returned[0].values, equal_nan=given[0].values.dtype.kind in "fc"
+            )
         )
 
     @cached_property
