@@ -101,6 +101,12 @@ class FastaiBackend:
         """Make a pass forward and one back, see `netviz_core.backend_api.SupportsGradients`."""
         self._torch.gradients(model.model, _arguments(model, inputs), seed, activations, gradients)
 
+    def gradients_of_weights(
+        self, model: Learner, inputs: Any, seed: Seed
+    ) -> list[tuple[str, str, np.ndarray]]:
+        """The same back to the weights, see `netviz_core.backend_api.SupportsGradientsOfWeights`."""
+        return self._torch.gradients_of_weights(model.model, _arguments(model, inputs), seed)
+
     def weight_gradients(self, model: Learner) -> Iterator[tuple[str, str, np.ndarray]]:
         """What a backward pass left, see `netviz_core.backend_api.SupportsWeightGradients`."""
         return self._torch.weight_gradients(model.model)

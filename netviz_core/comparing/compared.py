@@ -21,7 +21,7 @@ from .inputs import sides_of
 from .judging.difference import Difference
 from .judging.enclosing import innermost_containers
 from .judging.frames import frames_of
-from .judging.gradients import gradients_of
+from .judging.gradients import compare_gradients
 from .judging.judging import Judge, Judged, returned_by
 from .judging.unread import not_compared
 from .judging.verdict import Place, place_of_divergence
@@ -98,6 +98,8 @@ def compare(
     'dense1'
     """
     _require_tolerance(tolerance)
+    if loss is not None and targets is None:
+        raise InputError(f"loss={loss!r} needs to know what the models should return; give targets=")
     if targets is not None and loss is None:
         raise InputError("targets are given, and no loss; say which with loss=, such as 'cross_entropy'")
     side_a, side_b = sides_of(a, b, x, max_bytes)
@@ -114,8 +116,7 @@ def compare(
     join_neighbours(pairs, side_a, side_b)
     judge = Judge(side_a, side_b, pairs, tolerance)
     judge.frames = frames_of(side_a, side_b, pairs, mapping, tolerance)
-    if loss is not None:
-        _compare_gradients(judge, loss, targets)
+    untrained = compare_gradients(judge, loss, targets) if loss is not None else ()
     place = place_of_divergence(judge)
     first, causes = _first(place, judge)
     if place is not None:
@@ -215,17 +216,6 @@ def _metrics(apart: Difference) -> dict[str, Any]:
         "tolerance": apart.tolerance,
         "within_tolerance": apart.within,
     }
-
-
-def _compare_gradients(judge: Judge, loss: str, targets: Any) -> None:
-    if targets is None:
-        raise InputError(f"loss={loss!r} needs to know what the models should return; give targets=")
-    ours, theirs = (gradients_of(side, loss, targets) for side in (judge.a, judge.b))
-    for found in judge.judged:
-        tails = found.pair.a[-1], found.pair.b[-1]
-        left, right = ours.get((tails[0].path, tails[0].call)), theirs.get((tails[1].path, tails[1].call))
-        if left is not None and right is not None:
-            found.gradient = judge.difference(left, right)
 
 
 def _comparison(

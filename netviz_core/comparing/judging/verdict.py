@@ -10,10 +10,10 @@ from ...words.protocols import Layer
 from ..sides import INPUT, Side, Station
 from .difference import Difference
 from .frames import Frame
+from .gradients import odd_gradient
 from .judging import JUMP, NOISE, Judge, Judged
 from .rounding import Rounding
 
-_GRADIENT_SLACK = 100.0
 _HIDING = ("activation", "pool", "dropout")
 _BOUNDED = ("softmax", "sigmoid", "hard_sigmoid", "tanh", "hard_tanh", "relu6", "softsign")
 _LEFT = 1e-3
@@ -218,21 +218,6 @@ def _weights_alone(judge: Judge) -> Place | None:
 
 
 def _gradients_alone(judge: Judge) -> Place | None:
-    """Where only gradients differ: going backwards, the layer that gets an agreeing one and propagates another."""
-    odd = [
-        found
-        for found in judge.judged
-        if found.gradient is not None and not _is_gradient_close(found.gradient)
-    ]
-    for found in odd:
-        found.status = "gradient"
-    if not odd:
-        return None
-    users = _users(odd[-1], judge)
-    after = judge.judged[judge.judged.index(odd[-1]) + 1 :]
-    return Place((users or after or odd)[0], backward=True)
-
-
-def _is_gradient_close(found: Difference) -> bool:
-    """Where a ReLU is at its kink, rounding decides on single values: only their sum counts."""
-    return found.relative <= _GRADIENT_SLACK * found.tolerance or found.within
+    """Where only gradients differ."""
+    odd = odd_gradient(judge)
+    return Place(odd, backward=True) if odd is not None else None
