@@ -19,11 +19,11 @@ from .explaining.determinism import nondeterministic
 from .explaining.remarks import not_followed, remarks_on
 from .inputs import sides_of
 from .judging.difference import Difference
+from .judging.ends import Ends, ends_of, seen_in_part
 from .judging.enclosing import innermost_containers
 from .judging.frames import frames_of
 from .judging.gradients import compare_gradients
 from .judging.judging import Judge, Judged, returned_by
-from .judging.unread import not_compared
 from .judging.verdict import Place, place_of_divergence
 from .judging.weights import weight_pairs
 from .judging.weights_alone import judged_by_weights
@@ -116,6 +116,8 @@ def compare(
     join_neighbours(pairs, side_a, side_b)
     judge = Judge(side_a, side_b, pairs, tolerance)
     judge.frames = frames_of(side_a, side_b, pairs, mapping, tolerance)
+    ends = ends_of(judge)
+    judge.whole = ends.apart
     untrained = compare_gradients(judge, loss, targets) if loss is not None else ()
     place = place_of_divergence(judge)
     first, causes = _first(place, judge)
@@ -127,7 +129,8 @@ def compare(
             f"{'; '.join(cause.text for cause in remarks_on(judge))}; give another input"
         )
     remarks = (*not_followed(judge, mapping), *remarks_on(judge))
-    return _comparison(judge, place, first, (*causes, *remarks))
+    ends = ends._replace(as_far_as=(*ends.as_far_as, *seen_in_part(judge), *untrained))
+    return _comparison(judge, place, first, (*causes, *remarks), ends)
 
 
 def _tells_nothing(side: Side) -> bool:
@@ -219,7 +222,7 @@ def _metrics(apart: Difference) -> dict[str, Any]:
 
 
 def _comparison(
-    judge: Judge, place: Place | None, first: LayerPair | None, causes: Sequence[Cause]
+    judge: Judge, place: Place | None, first: LayerPair | None, causes: Sequence[Cause], ends: Ends
 ) -> Comparison:
     a, b = judge.a, judge.b
     paired = {id(station) for found in judge.judged for station in found.pair.stations}
@@ -230,12 +233,11 @@ def _comparison(
         for station in stations
     }
     names = (f"a: {a.framework}", f"b: {b.framework}")
-    missing = tuple(not_compared(a, b))
     verdict = (
         f"first differ at {first.path_a or first.path_b or 'the output'}"
         if first
         else "were not compared in full"
-        if missing
+        if ends.missing
         else "agree"
     )
     return Comparison(
@@ -250,7 +252,8 @@ def _comparison(
         names=names,
         first_outputs=_outputs_at(place, judge),
         first_weights=_weights_at(place),
-        not_compared=missing,
+        not_compared=ends.missing,
+        as_far_as=ends.as_far_as,
     )
 
 

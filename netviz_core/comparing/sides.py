@@ -114,6 +114,11 @@ class Side:
             seen = _calls(self.layers, *(recorder.slots for recorder in recorders))
         return {station.path: station for station in seen if station.calls == 1}
 
+    @cached_property
+    def holds_weights(self) -> bool:
+        """Whether the weights of its layers are known; those of a capture are, if it was asked to keep them."""
+        return self.network is not None or any(layer.weights for layer in self.layers.values())
+
     @property
     def ordered(self) -> bool:
         """Whether the order of the layers means something."""

@@ -49,10 +49,11 @@ def compare_gradients(judge: Judge, loss: str, targets: Any) -> tuple[str, ...]:
     most = max((_rms(values) for layer in theirs.values() for values in layer.values()), default=0.0)
     for found in judge.judged:
         found.gradient = _of_weights(found, ours, theirs, _NOTHING * most)
-    returned = [of_side.of_returned() for of_side in asked]
     known = [found.gradient is not None for found in judge.judged]
     odd = [place for place, found in enumerate(judge.judged) if _is_odd(found)]
-    for place in _places_between(odd, known) if any(known) else range(len(known)):
+    places = _places_between(odd, known) if any(known) else range(len(known))
+    returned = [of_side.of_returned() if places else {} for of_side in asked]
+    for place in places:
         judge.judged[place].gradient = _of_returned(judge.judged[place], judge, *returned)
     if not any(known):
         _clear_without_effect(judge.judged)

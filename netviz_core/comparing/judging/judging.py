@@ -99,35 +99,15 @@ class Judge:
         return self._worst(self.a.whole.given, self.b.whole.given)
 
     def _whole_returned(self) -> Difference | None:
-        """What came out in the end; where only one side has a last activation, that is no difference."""
+        """What came out in the end."""
         if self.a.whole is None or self.b.whole is None:
             return None
-        for found in reversed(self.judged):
-            ends = found.pair.a[-1], found.pair.b[-1]
-            if all(_leads_to_end(side, end) for side, end in zip((self.a, self.b), ends, strict=True)):
-                return found.output
         return self._worst(self.a.whole.returned, self.b.whole.returned)
 
     def _worst(self, ours: Sequence[AxisArray], theirs: Sequence[AxisArray]) -> Difference | None:
-        """The worst difference of tensors that are many on both sides.
-
-        Each with that of the same name or place; where these are not the same, with that which fits it best.
-        """
-        if not ours or not theirs:
-            return None
-        if _leaves(ours) == _leaves(theirs):
-            alike = zip(*(sorted(side, key=_leaf) for side in (ours, theirs)), strict=True)
-            return max((self.difference(one, other) for one, other in alike), key=lambda part: part.error)
-        few, many, turned = (ours, theirs, False) if len(ours) <= len(theirs) else (theirs, ours, True)
-        left, found = list(many), []
-        for one in few:
-            options = [
-                self.difference(other, one) if turned else self.difference(one, other) for other in left
-            ]
-            best = min(range(len(options)), key=lambda place: options[place].error)
-            found.append(options[best])
-            del left[best]
-        return max(found, key=lambda part: part.error)
+        """The worst difference of tensors that are many on both sides."""
+        parts = [self.difference(ours[i], theirs[j]) for i, j in partners(self, ours, theirs)]
+        return max(parts, key=lambda part: part.error, default=None)
 
     def _given(self, pair: StationPair) -> Difference | None:
         head_a, head_b = pair.head_a, pair.head_b
@@ -205,7 +185,38 @@ class Judge:
     def _weights(self, pair: StationPair) -> dict[str, Difference]:
         if len({len(pair.a), len(pair.b)}) > 1 and any("folded" in note for note in pair.notes):
             return {}
+        if not (self.a.holds_weights and self.b.holds_weights):
+            return {}
         return weight_differences(pair.a[0].layer, pair.b[0].layer, self._tolerance)
+
+
+def partners(judge: Judge, ours: Sequence[AxisArray], theirs: Sequence[AxisArray]) -> list[tuple[int, int]]:
+    """Which of several tensors on one side correspond to which on the other, as places.
+
+    Each to that of the same name or place; where these are not the same, to that which fits it best; what is left
+    over on one side has no partner.
+    """
+    if not ours or not theirs:
+        return []
+    if _leaves(ours) == _leaves(theirs):
+        orders = [sorted(range(len(side)), key=lambda place: _leaf(side[place])) for side in (ours, theirs)]
+        return list(zip(*orders, strict=True))
+    if len(ours) == len(theirs) == 1:
+        return [(0, 0)]
+    is_turned = len(ours) > len(theirs)
+    few, many = (theirs, ours) if is_turned else (ours, theirs)
+    left, found = list(range(len(many))), []
+    for place, one in enumerate(few):
+        errors = {
+            other: (
+                judge.difference(many[other], one) if is_turned else judge.difference(one, many[other])
+            ).error
+            for other in left
+        }
+        best = min(left, key=lambda other: errors[other])
+        found.append((best, place) if is_turned else (place, best))
+        left.remove(best)
+    return found
 
 
 def outputs_of(pair: StationPair) -> tuple[list[AxisArray], list[AxisArray]]:
@@ -259,26 +270,6 @@ def orders_before(side: Side, station: Station, features: int) -> Iterator[tuple
 
 def _data_formats(side: Side) -> set[Any]:
     return {layer.config.get("data_format") for layer in side.layers.values()} - {None}
-
-
-def _leads_to_end(side: Side, station: Station) -> bool:
-    """Whether what a station returned is what the model does, but for a last activation."""
-    assert side.whole is not None
-    sources = side.whole.sources if side.whole not in side.stations else (station.number,)
-    if sources == (station.number,):
-        return _is_first_of(station, side.whole.returned[0])
-    if len(sources) != 1 or sources[0] in (None, INPUT):
-        return False
-    last = side.stations[sources[0]]
-    return last.layer.config.get("activation") in ("softmax", "sigmoid", "log_softmax") and (
-        last.layer.kind == "activation" and last.sources == (station.number,)
-    )
-
-
-def _is_first_of(station: Station, value: AxisArray) -> bool:
-    """Whether this is the first of what a station returned: the one that is compared in any case."""
-    first = station.returned[0].values
-    return first is value.values or np.array_equal(first, value.values, equal_nan=first.dtype.kind in "fc")
 
 
 def _leaves(values: Sequence[AxisArray]) -> list[str]:

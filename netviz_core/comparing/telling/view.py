@@ -38,6 +38,9 @@ class Comparison(Findings):
         The weights of these two layers, a's in the form that b's would have as a copy of them.
     not_compared : tuple of str
         What of the models' outputs could not be compared, or is no tensor and differs.
+    as_far_as : tuple of str
+        Up to where the models were compared, where that is not all: as far as the scores before a softmax that
+        one of them alone has, the layers that ran, the weights that were captured.
     """
 
     def feature_maps(
