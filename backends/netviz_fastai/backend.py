@@ -23,6 +23,7 @@ from netviz_core.backend_api import (
     Source,
     SupportsAttention,
     SupportsGradients,
+    SupportsGradientsOfWeights,
     SupportsGraph,
     SupportsInputForms,
     SupportsLosses,
@@ -45,6 +46,7 @@ class _TorchBackend(
     Backend,
     SupportsAttention,
     SupportsGradients,
+    SupportsGradientsOfWeights,
     SupportsGraph,
     SupportsInputForms,
     SupportsLosses,
@@ -103,7 +105,7 @@ class FastaiBackend:
 
     def gradients_of_weights(
         self, model: Learner, inputs: Any, seed: Seed
-    ) -> list[tuple[str, str, np.ndarray]]:
+    ) -> Iterable[tuple[str, str, np.ndarray]]:
         """The same back to the weights, see `netviz_core.backend_api.SupportsGradientsOfWeights`."""
         return self._torch.gradients_of_weights(model.model, _arguments(model, inputs), seed)
 

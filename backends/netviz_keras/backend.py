@@ -101,9 +101,7 @@ class KerasBackend:
 
         pull_back(model, inputs, seed, activations, gradients)
 
-    def gradients_of_weights(
-        self, model: Any, inputs: Any, seed: Seed
-    ) -> list[tuple[str, str, np.ndarray]]:
+    def gradients_of_weights(self, model: Any, inputs: Any, seed: Seed) -> list[tuple[str, str, np.ndarray]]:
         """The same back to the weights, see `SupportsGradientsOfWeights`."""
         from .gradients import gradients_of_weights
 

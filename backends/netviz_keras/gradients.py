@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import keras
 import numpy as np
@@ -66,12 +66,14 @@ def gradients_of_weights(model: Any, inputs: Any, seed: Seed) -> list[tuple[str,
     variables = list(model.trainable_variables)
     found = _ENGINES_OF_WEIGHTS[keras.backend.backend()](forward, seed, variables)
     by_variable = {id(variable): gradient for variable, gradient in zip(variables, found, strict=True)}
-    return [
-        (layer.path, name, widened(weight.layout.to_canonical(as_numpy(by_variable[weight.identity[0]]))))
-        for layer in forward.layers
-        for name, weight in layer.weights.items()
-        if weight.identity[0] in by_variable
-    ]
+    told = []
+    for layer in forward.layers:
+        for name, weight in layer.weights.items():
+            variable, _ = cast(tuple[int, str], weight.identity)  # see weights.py
+            if variable in by_variable:
+                gradient = widened(weight.layout.to_canonical(as_numpy(by_variable[variable])))
+                told.append((layer.path, name, gradient))
+    return told
 
 
 def _tell(heard: Tapping, found: Sequence[Any], activations: RecorderLike, gradients: RecorderLike) -> None:

@@ -92,7 +92,9 @@ def _decided(
         return orders[0], ""
     own = sketch(left.values)
     fits = {order: _fit(own, sketch(right.values.transpose(order))) for order in orders}
-    best, second = sorted(orders, key=lambda order: -fits[order])[:2]  # of equals the one that stands as it is
+    best, second = sorted(orders, key=lambda order: -fits[order])[
+        :2
+    ]  # of equals the one that stands as it is
 
     def told(order: tuple[int, ...]) -> str:
         return f"({', '.join(right.axes[place] for place in order)})"

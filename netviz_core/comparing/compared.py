@@ -19,8 +19,8 @@ from .explaining.determinism import nondeterministic
 from .explaining.remarks import not_followed, remarks_on
 from .inputs import sides_of
 from .judging.difference import Difference
-from .judging.ends import Ends, ends_of, seen_in_part
 from .judging.enclosing import innermost_containers
+from .judging.ends import Ends, ends_of, seen_in_part
 from .judging.frames import frames_of
 from .judging.gradients import compare_gradients
 from .judging.judging import Judge, Judged, returned_by
@@ -128,7 +128,8 @@ def compare(
             f"no number that the two models return is finite, so that nothing can be told: "
             f"{'; '.join(cause.text for cause in remarks_on(judge))}; give another input"
         )
-    remarks = (*not_followed(judge, mapping), *remarks_on(judge))
+    heads = (Cause("", "", f"compared as far as {told}", True, "head") for told in ends.as_far_as)
+    remarks = (*not_followed(judge, mapping), *heads, *remarks_on(judge))
     ends = ends._replace(as_far_as=(*ends.as_far_as, *seen_in_part(judge), *untrained))
     return _comparison(judge, place, first, (*causes, *remarks), ends)
 

@@ -25,14 +25,15 @@ def as_read(layer: Layer, value: Activation, order: tuple[str, ...]) -> Activati
     order : tuple of str
         In which order they stood in the framework's own tensor.
     """
-    axes = _reading(layer, order)
+    axes = axes_as_read(layer, order)
     if axes == order or set(order) != set(value.axes):
         return value
     read = AxisArray(value.transpose(*order).values, axes).canonical()
     return Activation(read.values, read.axes, value.path, value.call, value.leaf, value.dtype)
 
 
-def _reading(layer: Layer, order: tuple[str, ...]) -> tuple[str, ...]:
+def axes_as_read(layer: Layer, order: tuple[str, ...]) -> tuple[str, ...]:
+    """The axes of an input in the order in which they stand, named as the layer reads them."""
     if order[:1] != ("batch",):
         return order
     last = layer.config.get("data_format") == "channels_last"

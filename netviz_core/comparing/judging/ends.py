@@ -64,13 +64,15 @@ def ends_of(judge: Judge) -> Ends:
         missing.append(
             f"a returns {len(ours)} tensors and b {len(theirs)}, and those without a counterpart were not compared"
         )
-    parts, far = [], {}
+    parts: list[Difference] = []
+    far: dict[str, None] = {}
     for i, j in pairs:
         apart = judge.difference(ours[i], theirs[j])
         head = None if apart.within else _head(ours[i], theirs[j], judge)
         if head is not None:
             apart, told = head
             far[told] = None
+            _settle(judge, ours[i], theirs[j], apart)
         parts.append(apart)
         share = _share_of_nan(ours[i], theirs[j])
         if share:
@@ -123,21 +125,41 @@ def _head(a: AxisArray, b: AxisArray, judge: Judge) -> tuple[Difference, str] | 
     if together is None or together.a.dtype.kind != "f" or together.b.dtype.kind != "f":
         return None
     smallest = max(_SMALLEST.get(getattr(value, "dtype", ""), _SMALL) for value in (a, b))
-    for own, other, (scores, made) in (("a", "b", (together.a, together.b)), ("b", "a", (together.b, together.a))):
+    for own, other, (scores, made) in (
+        ("a", "b", (together.a, together.b)),
+        ("b", "a", (together.b, together.a)),
+    ):
         for name, squashed in _squashed(scores, together):
             ends = (squashed, made) if own == "a" else (made, squashed)
-            apart = judge.difference(*(like(of, part, together.axes) for of, part in zip((a, b), ends, strict=True)))
+            apart = judge.difference(like(a, ends[0], together.axes), like(b, ends[1], together.axes))
             if apart.within and _are_scores_close(name, squashed, made, scores, smallest, apart.tolerance):
                 told = f"the {_HEADS[name]}: {other} returns the {name} of what {own} returns"
                 return replace(apart, note=told), told
         if _are_probabilities(scores, together):
             logs = np.log(np.maximum(scores, smallest))
             ends = (logs, np.maximum(made, np.log(smallest)))
-            apart = judge.difference(*(like(a, part, together.axes) for part in ends))
+            apart = judge.difference(like(a, ends[0], together.axes), like(b, ends[1], together.axes))
             if apart.within:
                 told = f"the probabilities: {other} returns the logarithm of what {own} returns"
                 return replace(apart, note=told), told
     return None
+
+
+def _settle(judge: Judge, ours: AxisArray, theirs: AxisArray, apart: Difference) -> None:
+    """Say the same of the layers that make the heads."""
+    for found in judge.judged:
+        tails = found.pair.a[-1], found.pair.b[-1]
+        if all(
+            any(_is_same(own, value) for own in tail.returned)
+            for tail, value in zip(tails, (ours, theirs), strict=True)
+        ):
+            found.output = apart
+
+
+def _is_same(one: AxisArray, other: AxisArray) -> bool:
+    return one.values is other.values or (
+        one.shape == other.shape and np.array_equal(one.values, other.values, equal_nan=True)
+    )
 
 
 def _squashed(scores: Array, together: Matched) -> Iterator[tuple[str, Array]]:

@@ -70,9 +70,7 @@ def odd_gradient(judge: Judge) -> Judged | None:
     after = judge.judged[judge.judged.index(odd[-1]) + 1 :]
     tails = odd[-1].pair.a[-1].number, odd[-1].pair.b[-1].number
     users = [
-        other
-        for other in after
-        if tails[0] in other.pair.a[0].sources or tails[1] in other.pair.b[0].sources
+        other for other in after if tails[0] in other.pair.a[0].sources or tails[1] in other.pair.b[0].sources
     ]
     return (users or after or odd)[0]
 
@@ -85,15 +83,14 @@ class _Asked:
             raise UnsupportedError(
                 f"{side.name} is a capture, or its backend has no gradients; give the model itself, or leave loss= out"
             )
-        self._side, self._network, self._loss, self._targets = side, side.network, loss, targets
+        self._side, self._loss, self._targets = side, loss, targets
+        self._native, self._adapter = side.network.native, side.network.adapter
 
     def of_weights(self) -> OfLayers:
         """Of every weight that can be trained; none where the backend does not tell them."""
         found: dict[str, dict[str, Array]] = {}
-        if hasattr(self._network.adapter, "gradients_of_weights"):
-            pulled = self._network.adapter.gradients_of_weights(
-                self._network.native, self._side.inputs, self._seed
-            )
+        if hasattr(self._adapter, "gradients_of_weights"):
+            pulled = self._adapter.gradients_of_weights(self._native, self._side.inputs, self._seed)
             for path, name, gradient in pulled:
                 found.setdefault(path, {})[name] = gradient
         return found
@@ -102,9 +99,7 @@ class _Asked:
         """Of the first tensor that each call of each layer returned."""
         layers = list(self._side.layers.values())
         returned, pulled = Recorder(layers, reduce=lambda activation: 0.0), Recorder(layers)
-        self._network.adapter.gradients(
-            self._network.native, self._side.inputs, self._seed, returned, pulled
-        )
+        self._adapter.gradients(self._native, self._side.inputs, self._seed, returned, pulled)
         found: dict[tuple[str, int], AxisArray] = {}
         for slot in pulled.slots:
             found.setdefault((slot.path, slot.call), slot.get())
@@ -200,7 +195,7 @@ def _untrained(judge: Judge, ours: OfLayers, theirs: OfLayers) -> Iterator[str]:
         for found in judge.judged:
             pair = found.pair.a[0].layer, found.pair.b[0].layer
             here, there = reversed(pair) if turned else pair
-            for name in other.get(there.path, {}).keys() & here.weights.keys():
+            for name in sorted(other.get(there.path, {}).keys() & here.weights.keys()):
                 if name not in own.get(here.path, {}):
                     names[f"{here.path}.{name}"] = None
         if own and names:

@@ -11,6 +11,7 @@ import numpy as np
 from ...recomputing.activation import activated
 from ...words.arrays import Activation, AxisArray
 from ..common import Matched, flattenings, form_of, matched
+from ..inputs import as_given
 from ..pairing.pairing import StationPair
 from ..sides import INPUT, Side, Station
 from .difference import Difference, difference, incomparable, tolerance_for
@@ -94,9 +95,7 @@ class Judge:
         return difference(together.a, together.b, tolerance, together.note)
 
     def _whole_given(self) -> Difference | None:
-        if self.a.whole is None or self.b.whole is None:
-            return None
-        return self._worst(self.a.whole.given, self.b.whole.given)
+        return self._worst(*as_given(self.a, self.b))
 
     def _whole_returned(self) -> Difference | None:
         """What came out in the end."""
