@@ -106,7 +106,7 @@ def circumstances(found: Findings) -> Iterator[str]:
     if first.weights:
         yield _weights(first)
     if first.gradient is not None:
-        yield f"The gradient {first.gradient.note} {_apart(first.gradient)}."
+        yield f"The gradient {first.gradient.note or 'with respect to what they returned'} {_apart(first.gradient)}."
     if not found.is_between_layers:
         if first.note and first.status != "weights" and math.isfinite(first.error):
             yield f"How they were compared: {first.note}."
