@@ -24,6 +24,7 @@ from netviz_core.backend_api import (
     Source,
     SupportsAttention,
     SupportsGradients,
+    SupportsGradientsOfWeights,
     SupportsGraph,
     SupportsInputForms,
     SupportsLosses,
@@ -46,6 +47,7 @@ class _TorchBackend(
     Backend,
     SupportsAttention,
     SupportsGradients,
+    SupportsGradientsOfWeights,
     SupportsGraph,
     SupportsInputForms,
     SupportsLosses,
@@ -101,6 +103,12 @@ class FastaiBackend:
     ) -> None:
         """Make a pass forward and one back, see `netviz_core.backend_api.SupportsGradients`."""
         self._torch.gradients(model.model, _arguments(model, inputs), seed, activations, gradients)
+
+    def gradients_of_weights(
+        self, model: Learner, inputs: Any, seed: Seed
+    ) -> Iterable[tuple[str, str, np.ndarray]]:
+        """The same back to the weights, see `netviz_core.backend_api.SupportsGradientsOfWeights`."""
+        return self._torch.gradients_of_weights(model.model, _arguments(model, inputs), seed)
 
     def weight_gradients(self, model: Learner) -> Iterator[tuple[str, str, np.ndarray]]:
         """What a backward pass left, see `netviz_core.backend_api.SupportsWeightGradients`."""

@@ -108,6 +108,12 @@ class KerasBackend:
 
         pull_back(model, inputs, seed, activations, gradients)
 
+    def gradients_of_weights(self, model: Any, inputs: Any, seed: Seed) -> list[tuple[str, str, np.ndarray]]:
+        """The same back to the weights, see `SupportsGradientsOfWeights`."""
+        from .gradients import gradients_of_weights
+
+        return gradients_of_weights(model, inputs, seed)
+
     def attention(self, model: Any, inputs: Any, recorder: RecorderLike) -> None:
         """Tell of the weights of Keras' attention layers, see `SupportsAttention`.
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import keras
 import numpy as np
@@ -19,6 +19,7 @@ from netviz_core.backend_api import (
     UnsupportedError,
     leaves,
     positional_axes,
+    widened,
 )
 
 from .axes import AxisBook
@@ -29,7 +30,7 @@ from .operations import Operations, hearing, replayed
 from .passes import build, unchanged
 from .scores import Score, may_be_squashed, score_behind
 from .taps import Adding, Tap, Tapping
-from .tensors import Held, dtype_name, is_differentiable, is_tensor
+from .tensors import Held, as_numpy, dtype_name, is_differentiable, is_tensor
 
 if keras.backend.backend() == "torch":
     import torch
@@ -37,6 +38,8 @@ elif keras.backend.backend() == "jax":
     import jax
 elif keras.backend.backend() == "tensorflow":
     import tensorflow as tf
+
+Values = Sequence[tuple[keras.Variable, Any]]
 
 NO_DERIVATIVE = "it returned integers or booleans, with respect to which there is no derivative"
 
@@ -52,6 +55,25 @@ def pull_back(
     heard, found = _ENGINES[keras.backend.backend()](forward, seed)
     explain(forward.layers, heard.heard)
     _tell(heard, found, activations, gradients)
+
+
+def gradients_of_weights(model: Any, inputs: Any, seed: Seed) -> list[tuple[str, str, np.ndarray]]:
+    """Make a pass forward and one backward, to the trainable variables; see `SupportsGradientsOfWeights`."""
+    book = AxisBook()
+    arguments = prepare(model, inputs, book)
+    build(model, arguments)
+    forward = _Forward(model, arguments, list(walk(model)), frozenset(), book)
+    variables = list(model.trainable_variables)
+    found = _ENGINES_OF_WEIGHTS[keras.backend.backend()](forward, seed, variables)
+    by_variable = {id(variable): gradient for variable, gradient in zip(variables, found, strict=True)}
+    told = []
+    for layer in forward.layers:
+        for name, weight in layer.weights.items():
+            variable, _ = cast(tuple[int, str], weight.identity)  # see weights.py
+            if variable in by_variable:
+                gradient = widened(weight.layout.to_canonical(as_numpy(by_variable[variable])))
+                told.append((layer.path, name, gradient))
+    return told
 
 
 def _tell(heard: Tapping, found: Sequence[Any], activations: RecorderLike, gradients: RecorderLike) -> None:
@@ -81,17 +103,18 @@ class _Forward:
     paths: frozenset[str]
     book: AxisBook
 
-    def tapped(self, tap: Tap) -> tuple[Tapping, dict[str, _Part]]:
+    def tapped(self, tap: Tap, values: Values = ()) -> tuple[Tapping, dict[str, _Part]]:
         """Make the pass with taps; what was heard, and the parts of the output by leaf."""
         tapping, operations = Tapping(self.layers, self.paths, self.book, tap), Operations()
         with hearing(operations):
-            output = self.heard_by(tapping)
+            output = self.heard_by(tapping, values)
         parts = dict(leaves(output, is_tensor))
         return tapping, {leaf: _Part(part, score_behind(part, operations)) for leaf, part in parts.items()}
 
-    def heard_by(self, listener: Listener) -> Any:
+    def heard_by(self, listener: Listener, values: Values = ()) -> Any:
+        """Make the pass, with other values for some variables."""
         args, kwargs = self.arguments
-        with unchanged(self.model, self.arguments), keras.StatelessScope(), listening(listener):
+        with unchanged(self.model, self.arguments), keras.StatelessScope(values), listening(listener):
             return self.model(*args, **kwargs, training=False)
 
     def asked(self, seed: Seed, parts: Mapping[str, _Part]) -> dict[str, tuple[Any, Any]]:
@@ -235,6 +258,69 @@ def _scored_on_jax(
         leaf: _Part(part.tensor, scores[leaf] if leaf in numbers else None) for leaf, part in parts.items()
     }
 
+
+def _with_values(variables: Sequence[Any]) -> list[tuple[Any, Any]]:
+    return [(variable, keras.ops.convert_to_tensor(variable.value)) for variable in variables]
+
+
+def _weights_on_tensorflow(forward: _Forward, seed: Seed, variables: Sequence[Any]) -> Sequence[Any]:
+    values = _with_values(variables)
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch([value for _, value in values])
+        _, parts = forward.tapped(_untapped, values)
+    asked = forward.asked(seed, parts).values()
+    with _said_by_engine():
+        found = tape.gradient(
+            [part for part, _ in asked],
+            [value for _, value in values],
+            output_gradients=[derivative for _, derivative in asked],
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
+        )
+    return [tf.convert_to_tensor(gradient) for gradient in found]
+
+
+def _weights_on_torch(forward: _Forward, seed: Seed, variables: Sequence[Any]) -> Sequence[Any]:
+    with torch.inference_mode(False), torch.enable_grad():
+        values = [(variable, value.detach().requires_grad_()) for variable, value in _with_values(variables)]
+        _, returned = forward.tapped(_untapped, values)
+        asked = [pair for pair in forward.asked(seed, returned).values() if pair[0].requires_grad]
+        found: Sequence[Any] = [None] * len(values)
+        if asked and values:
+            parts, derivatives = zip(*asked, strict=True)
+            with _said_by_engine():
+                found = torch.autograd.grad(
+                    parts, [value for _, value in values], derivatives, allow_unused=True
+                )
+    return [
+        torch.zeros_like(value) if gradient is None else gradient
+        for (_, value), gradient in zip(values, found, strict=True)
+    ]
+
+
+def _weights_on_jax(forward: _Forward, seed: Seed, variables: Sequence[Any]) -> Sequence[Any]:
+    own = [value for _, value in _with_values(variables)]
+    tapping, parts = forward.tapped(_untapped)
+
+    def changed(values: Sequence[Any]) -> dict[str, Any]:
+        with unheard():
+            mapping = list(zip(variables, values, strict=True))
+            return dict(leaves(forward.heard_by(Adding(forward.layers, tapping, ()), mapping), is_tensor))
+
+    starts, parts = _scored_on_jax(changed, own, parts)
+    asked = forward.asked(seed, parts)
+    with _said_by_engine():
+        _, back = jax.vjp(lambda values: [starts(values)[leaf] for leaf in asked], own)
+        (found,) = back([derivative for _, derivative in asked.values()])
+    return list(found)
+
+
+def _untapped(tensor: Any) -> tuple[Any, Any]:
+    return tensor, tensor
+
+
+_ENGINES_OF_WEIGHTS = {
+    "tensorflow": _weights_on_tensorflow, "torch": _weights_on_torch, "jax": _weights_on_jax
+}  # fmt: skip
 
 _ENGINES = {"tensorflow": _on_tensorflow, "torch": _on_torch, "jax": _on_jax}
 

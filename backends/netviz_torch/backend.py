@@ -25,7 +25,7 @@ from netviz_core.backend_api import (
 from .attention import record_attention
 from .axes import AxisFollower
 from .counting import example_of, parameter_count, parameters_of
-from .gradients import pull_back, weight_gradients
+from .gradients import gradients_of_weights, pull_back, weight_gradients
 from .inputs import images_in
 from .layers import TorchLayer, walk
 from .listening import observed
@@ -89,6 +89,12 @@ class TorchBackend:
     ) -> None:
         """Make a pass forward and one back, see `netviz_core.backend_api.SupportsGradients`."""
         pull_back(model, inputs, seed, activations, gradients)
+
+    def gradients_of_weights(
+        self, model: nn.Module, inputs: Any, seed: Seed
+    ) -> list[tuple[str, str, np.ndarray]]:
+        """The same back to the weights, see `netviz_core.backend_api.SupportsGradientsOfWeights`."""
+        return gradients_of_weights(model, inputs, seed)
 
     def weight_gradients(self, model: nn.Module) -> Iterator[tuple[str, str, np.ndarray]]:
         """What a backward pass left, see `netviz_core.backend_api.SupportsWeightGradients`."""

@@ -167,6 +167,27 @@ def _observation(leaf: TappedLeaf, gradient: torch.Tensor | None) -> Observation
     return Observation(leaf.name, Ready(values), leaf.axes, leaf.dtype, leaf.nbytes)
 
 
+def gradients_of_weights(model: Any, inputs: Any, seed: Seed) -> list[tuple[str, str, np.ndarray[Any, Any]]]:
+    """See `netviz_core.backend_api.SupportsGradientsOfWeights`."""
+    watch = ScoreWatch(AxisFollower())
+    with torch.inference_mode(False), evaluation(model, inputs, watch) as (module, forward):
+        _refuse_inference_tensors(module)
+        with observed(module, None, watch), torch.enable_grad():
+            output = forward()
+        starts, derivatives = _started(output, seed, watch)
+        parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+        found = (
+            torch.autograd.grad(starts, parameters, derivatives, allow_unused=True)
+            if starts and parameters
+            else [None] * len(parameters)
+        )
+        by_parameter = {
+            id(parameter): torch.zeros_like(parameter) if gradient is None else gradient
+            for parameter, gradient in zip(parameters, found, strict=True)
+        }
+        return [(path, name, gradient) for path, name, gradient, _ in _by_weight(module, by_parameter)]
+
+
 def weight_gradients(model: Any) -> Iterator[tuple[str, str, np.ndarray[Any, Any]]]:
     """See `netviz_core.backend_api.SupportsWeightGradients`.
 
@@ -174,15 +195,22 @@ def weight_gradients(model: Any) -> Iterator[tuple[str, str, np.ndarray[Any, Any
     from have, under the layers of their parametrization.
     """
     module = unwrapped(model)
-    parameters = {id(parameter): parameter for parameter in module.parameters()}
+    left = {id(parameter): parameter.grad for parameter in module.parameters() if parameter.grad is not None}
     seen = set()
+    for path, name, gradient, identity in _by_weight(module, left):
+        if identity not in seen:
+            seen.add(identity)
+            yield path, name, gradient
+
+
+def _by_weight(
+    module: nn.Module, gradients: Mapping[int, torch.Tensor]
+) -> Iterator[tuple[str, str, np.ndarray[Any, Any], Any]]:
+    """Gradients of parameters, known by their ids, as those of weights, with the identity of each."""
     for path, child in module.named_modules():
         for name, weight in weights_of(child, kind_of(child)).items():
             identity = weight.identity
             assert isinstance(identity, tuple), "of a tensor and the part of it that the weight is"
-            parameter = parameters.get(identity[0])
-            if parameter is None or parameter.grad is None or identity in seen:
-                continue
-            seen.add(identity)
-            gradient = weight.layout.to_canonical(to_numpy(parameter.grad))
-            yield path, name, np.array(widened(gradient), order="C")
+            if identity[0] in gradients:
+                gradient = weight.layout.to_canonical(to_numpy(gradients[identity[0]]))
+                yield path, name, np.array(widened(gradient), order="C"), identity

@@ -14,6 +14,9 @@ from ..words.arrays import AxisArray, canonical_axes
 Array = np.ndarray[Any, Any]
 
 _SKETCH = 64
+_CLOSE = 1e-3
+_CLEARLY, _SAME = 0.2, 1.99
+"""By how much the numbers of one order must fit better than those of any other; and when two fit as well."""
 
 
 class Matched(NamedTuple):
@@ -28,44 +31,99 @@ class Matched(NamedTuple):
 def matched(a: AxisArray, b: AxisArray) -> Matched | None:
     """Bring two arrays to the same axes in the same order; None if they have no common shape.
 
-    Axes of length one count for nothing. Where names are not known on one side, and the sizes leave
-    several ways, the one whose numbers fit is taken.
+    Axes of length one count for nothing, the samples' own included. A name that is known on both sides binds.
+    Where names and sizes leave several orders the numbers decide, and where these cannot either, this is said.
     """
     left, right = _squeezed(a), _squeezed(b)
-    if left.shape == right.shape and (left.axes == right.axes or _is_positional(left, right)):
-        return Matched(left.values, right.values, left.axes)
-    if set(left.axes) == set(right.axes):
-        moved = right.transpose(*left.axes)
-        return Matched(left.values, moved.values, left.axes) if moved.shape == left.shape else None
-    if sorted(left.shape) == sorted(right.shape):
-        return _best_order(left, right)
-    return None
+    orders = _orders(left, right)
+    if not orders:
+        return None
+    order, note = _decided(left, right, orders)
+    other = right.transpose(*(right.axes[place] for place in order))
+    axes = _names(left.axes, other.axes)
+    values = left.values, other.values
+    if "batch" not in axes and "batch" in (*a.axes, *b.axes):
+        axes, values = ("batch", *axes), (values[0][np.newaxis], values[1][np.newaxis])
+    return Matched(*values, axes, note)
+
+
+def is_named(axis: str) -> bool:
+    """Whether the name of an axis says what it is, and not only where it stands."""
+    return not axis.startswith("axis")
 
 
 def _squeezed(array: AxisArray) -> AxisArray:
-    """The array without axes of length one, the batch aside."""
+    """The array without axes of length one."""
     array = array.canonical()
-    keep = [place for place, (axis, size) in enumerate(array.sizes.items()) if size != 1 or axis == "batch"]
-    values = array.values.reshape([array.shape[place] for place in keep])
-    return AxisArray(values, tuple(array.axes[place] for place in keep))
+    sizes = {axis: size for axis, size in array.sizes.items() if size != 1}
+    return AxisArray(array.values.reshape(tuple(sizes.values())), tuple(sizes))
 
 
-def _is_positional(left: AxisArray, right: AxisArray) -> bool:
-    """Whether the names of one side say nothing, so that the order has to do."""
-    return any(axis.startswith("axis") for array in (left, right) for axis in array.axes)
-
-
-def _best_order(left: AxisArray, right: AxisArray) -> Matched | None:
-    orders = [
+def _orders(left: AxisArray, right: AxisArray) -> list[tuple[int, ...]]:
+    """The orders in which the axes of the right have the sizes of the left, and, if possible, its names."""
+    if left.shape == right.shape and left.axes == right.axes:
+        return [tuple(range(right.values.ndim))]
+    if sorted(left.shape) != sorted(right.shape):
+        return []
+    fitting = [
         order
         for order in permutations(range(right.values.ndim))
         if tuple(right.shape[place] for place in order) == left.shape
     ]
-    best = min(
-        orders, key=lambda order: sketch_error(sketch(left.values), sketch(right.values.transpose(order)))
+    shared = {axis for axis in left.axes if is_named(axis)} & set(right.axes)
+    bound = [
+        order
+        for order in fitting
+        if all(
+            own == right.axes[place]
+            for own, place in zip(left.axes, order, strict=True)
+            if shared & {own, right.axes[place]}
+        )
+    ]
+    is_told = set(left.axes) == set(right.axes) == shared
+    return bound if bound or is_told else fitting
+
+
+def _decided(
+    left: AxisArray, right: AxisArray, orders: Sequence[tuple[int, ...]]
+) -> tuple[tuple[int, ...], str]:
+    """The order of the right whose numbers fit best, and what is to be said of it."""
+    if len(orders) == 1:
+        return orders[0], ""
+    own = sketch(left.values)
+    fits = {order: _fit(own, sketch(right.values.transpose(order))) for order in orders}
+    best, second = sorted(orders, key=lambda order: -fits[order])[
+        :2
+    ]  # of equals the one that stands as it is
+
+    def told(order: tuple[int, ...]) -> str:
+        return f"({', '.join(right.axes[place] for place in order)})"
+
+    if fits[best] - fits[second] > _CLEARLY:
+        return best, f"b's axes ({', '.join(right.axes)}) were taken in the order {told(best)}"
+    if fits[second] > _SAME:
+        return orders[0], ""
+    return orders[0], (
+        f"b's axes {told(orders[0])} were taken as they stand; they may as well be meant in the order "
+        f"{told(second if best == orders[0] else best)}: the numbers do not tell"
     )
-    note = "" if len(orders) == 1 else f"b's axes {right.axes} were taken in the order {best}"
-    return Matched(left.values, right.values.transpose(best), left.axes, note)
+
+
+def _fit(one: Array, other: Array) -> float:
+    """How well two sketches go together: the share of equal numbers, and how both rise and fall."""
+    one, other = np.nan_to_num(one), np.nan_to_num(other)
+    with np.errstate(all="ignore"):
+        scale = np.sqrt((np.mean(one * one) + np.mean(other * other)) / 2)
+        together = np.mean((one - one.mean()) * (other - other.mean())) / (one.std() * other.std())
+    return float(np.mean(np.abs(one - other) <= _CLOSE * scale) + np.nan_to_num(together))
+
+
+def _names(left: Sequence[str], right: Sequence[str]) -> tuple[str, ...]:
+    """The names of the left, and of the right where these alone say something."""
+    return tuple(
+        other if not is_named(own) and is_named(other) and other not in left else own
+        for own, other in zip(left, right, strict=True)
+    )
 
 
 def sketch(values: Array) -> Array:

@@ -20,13 +20,13 @@ from .explaining.remarks import not_followed, remarks_on
 from .inputs import sides_of
 from .judging.difference import Difference
 from .judging.enclosing import innermost_containers
+from .judging.ends import Ends, ends_of, seen_in_part
 from .judging.faults import Found, find_faults
 from .judging.frames import frames_of
-from .judging.gradients import gradients_of
+from .judging.gradients import compare_gradients, odd_gradient
 from .judging.judging import Judge, Judged, returned_by
-from .judging.unread import not_compared
 from .judging.places import Place
-from .judging.statuses import gradients_alone, set_statuses
+from .judging.statuses import set_statuses
 from .judging.weights import weight_pairs
 from .judging.weights_alone import judged_by_weights
 from .pairing.pairing import pair_up
@@ -99,6 +99,8 @@ def compare(
     'dense1'
     """
     _require_tolerance(tolerance)
+    if loss is not None and targets is None:
+        raise InputError(f"loss={loss!r} needs to know what the models should return; give targets=")
     if targets is not None and loss is None:
         raise InputError("targets are given, and no loss; say which with loss=, such as 'cross_entropy'")
     side_a, side_b = sides_of(a, b, x, max_bytes)
@@ -115,22 +117,26 @@ def compare(
     judge = Judge(side_a, side_b, pairs, tolerance)
     judge.weigh()
     judge.frames = frames_of(side_a, side_b, pairs, mapping, tolerance)
+    ends = ends_of(judge)
+    judge.whole = ends.apart
     found = find_faults(judge)
-    if loss is not None:
-        _compare_gradients(judge, loss, targets)
-        found.places += gradients_alone(judge) if not found.places else []
+    untrained = compare_gradients(judge, loss, targets) if loss is not None else ()
+    set_statuses(judge, found)
+    odd = None if found.places else odd_gradient(judge)
+    if odd is not None:
+        found.places.append(Place(odd, backward=True))
     if not found.places and _tells_nothing(side_a):
         raise InputError(
             f"no number that the two models return is finite, so that nothing can be told: "
             f"{'; '.join(cause.text for cause in remarks_on(judge))}; give another input"
         )
-    set_statuses(judge, found)
     faults = tuple(_fault(place, judge) for place in found.places)
-    remarks = (*not_followed(judge, mapping), *remarks_on(judge))
-    odd = nondeterministic(judge) if faults else []
-    return _comparison(
-        judge, found, faults, (*odd, *(cause for fault in faults for cause in fault.causes), *remarks)
-    )
+    heads = (Cause("", "", f"compared as far as {told}", True, "head") for told in ends.as_far_as)
+    remarks = (*not_followed(judge, mapping), *heads, *remarks_on(judge))
+    ends = ends._replace(as_far_as=(*ends.as_far_as, *seen_in_part(judge), *untrained))
+    chance = nondeterministic(judge) if faults else []
+    causes = (*chance, *(cause for fault in faults for cause in fault.causes), *remarks)
+    return _comparison(judge, found, faults, causes, ends)
 
 
 def _tells_nothing(side: Side) -> bool:
@@ -242,18 +248,9 @@ def _metrics(apart: Difference) -> dict[str, Any]:
     }
 
 
-def _compare_gradients(judge: Judge, loss: str, targets: Any) -> None:
-    if targets is None:
-        raise InputError(f"loss={loss!r} needs to know what the models should return; give targets=")
-    ours, theirs = (gradients_of(side, loss, targets) for side in (judge.a, judge.b))
-    for found in judge.judged:
-        tails = found.pair.a[-1], found.pair.b[-1]
-        left, right = ours.get((tails[0].path, tails[0].call)), theirs.get((tails[1].path, tails[1].call))
-        if left is not None and right is not None:
-            found.gradient = judge.difference(left, right)
-
-
-def _comparison(judge: Judge, found: Found, faults: Sequence[Fault], causes: Sequence[Cause]) -> Comparison:
+def _comparison(
+    judge: Judge, found: Found, faults: Sequence[Fault], causes: Sequence[Cause], ends: Ends
+) -> Comparison:
     a, b = judge.a, judge.b
     paired = {id(station) for judged in judge.judged for station in judged.pair.stations}
     left = [[station for station in side.stations if id(station) not in paired] for side in (a, b)]
@@ -262,13 +259,12 @@ def _comparison(judge: Judge, found: Found, faults: Sequence[Fault], causes: Seq
         for side, stations in zip((a, b), left, strict=True)
         for station in stations
     }
-    missing = tuple(not_compared(a, b))
     first = faults[0] if faults else None
     verdict = (
         f"first differ at {first.path_a or first.path_b or 'the output'}"
         if first
         else "were not compared in full"
-        if missing
+        if ends.missing
         else "agree"
     )
     return Comparison(
@@ -286,8 +282,9 @@ def _comparison(judge: Judge, found: Found, faults: Sequence[Fault], causes: Seq
         names=(f"a: {a.framework}", f"b: {b.framework}"),
         first_outputs=first.outputs if first else None,
         first_weights=_weights_at(found.places[0]) if first else {},
-        not_compared=missing,
+        not_compared=ends.missing,
         faults=tuple(faults),
+        as_far_as=ends.as_far_as,
     )
 
 

@@ -2,51 +2,183 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import permutations
 from typing import Any
 
+import numpy as np
+
 from ..captures.capture import Capture
+from ..captures.recorder import Recorder
 from ..captures.saved import opened
 from ..models.network import Network
-from ..words.arrays import AxisArray
+from ..words.arrays import Activation, AxisArray
 from ..words.errors import InputError
-from .common import form_of
-from .sides import Side, side_of
+from .common import form_of, is_named, matched, sketch, sketch_error
+from .reading import as_read, axes_as_read
+from .sides import INPUT, Side, Station, side_of
+
+Array = np.ndarray[Any, Any]
+
+_CLOSE = 1e-3
+"""How far apart the numbers of the same samples may be."""
 
 
 def sides_of(a: Any, b: Any, x: Any, max_bytes: int) -> tuple[Side, Side]:
-    """What both did with the input, or with that of their own."""
+    """What both did with the input, or with that of their own.
+
+    A tuple of two is an input for each, if both models can take it so, else one of two inputs for both; anything
+    else, another tuple, a list or a dict, is for both.
+
+    Raises
+    ------
+    InputError
+        If the models do not take the input so, are not given the same samples, or it can be read in several ways.
+    """
     models = opened(a), opened(b)
     given = _inputs(models, x)
+    is_pair = isinstance(x, tuple) and len(x) == 2
     try:
-        sides = (
-            _of_pair(models, given, x, max_bytes) if isinstance(x, tuple) else _run(models, given, max_bytes)
-        )
+        sides = _of_pair(models, given, x, max_bytes) if is_pair else _run(models, given, max_bytes)
     except InputError as error:
-        if given[0] is not given[1] or isinstance(x, AxisArray) or getattr(x, "ndim", 0) < 3:
+        hint = "" if is_pair else _hint(x)
+        if not hint:
             raise
-        raise InputError(
-            f"one array was given to both models as it is, and not both take it so: {error}; "
-            f"give nv.images(x), or another AxisArray, which is laid out for each, or a pair of inputs"
-        ) from error
+        raise InputError(f"{hint.format(error=error)}") from error
     _require_one_batch(*sides)
     _require_one_shape(*sides)
+    if given[0] is given[1] and not isinstance(x, AxisArray):
+        _require_one_reading(*sides)
     return sides
 
 
+def as_given(a: Side, b: Side) -> tuple[list[Activation], list[Activation]]:
+    """What both models were given, by axes of the same names.
+
+    Axes without names are called as the first layers that read them do; where these do not tell, as those of the
+    other side, if the numbers are the same so.
+    """
+    ours, theirs = (
+        [_as_read(value, side) for value in side.whole.given] if side.whole else [] for side in (a, b)
+    )
+    if len(ours) == len(theirs):
+        theirs = [_renamed(other, one) for one, other in zip(ours, theirs, strict=True)]
+        ours = [_renamed(one, other) for one, other in zip(ours, theirs, strict=True)]
+    return ours, theirs
+
+
+def _as_read(value: Activation, side: Side) -> Activation:
+    """An input with the axes that the first layer takes it for that has names for them."""
+    reader = _reader(value, side)
+    return as_read(reader.layer, value, value.axes) if reader is not None else value
+
+
+def _reader(value: Activation, side: Side) -> Station | None:
+    if all(map(is_named, value.axes)):
+        return None
+    for station in side.stations:
+        for source, given in zip(station.sources, station.given, strict=True):
+            if source == INPUT and given.values.size == value.values.size:
+                named = as_read(station.layer, value, value.axes)
+                if all(map(is_named, named.axes)) and np.array_equal(named.values, given.values):
+                    return station
+    return None
+
+
+def _renamed(value: Activation, other: Activation) -> Activation:
+    """A value without names by those of another one, if its numbers are the other's in one order of the axes."""
+    if all(map(is_named, value.axes)) or sorted(value.shape) != sorted(other.shape):
+        return value
+    for order in permutations(other.axes):
+        moved = other.transpose(*order)
+        if moved.shape == value.shape and _are_close(moved.values, value.values):
+            return replace(value, axes=order)
+    return value
+
+
+def _are_close(one: Array, other: Array) -> bool:
+    return sketch_error(sketch(one), sketch(other)) < _CLOSE and np.allclose(
+        one, other, rtol=_CLOSE, atol=_CLOSE, equal_nan=one.dtype.kind == "f"
+    )
+
+
+def _are_same(a: Side, b: Side) -> bool:
+    """Whether both were given the same numbers, however they are laid out."""
+    ours, theirs = as_given(a, b)
+    together = [matched(one, other) for one, other in zip(ours, theirs, strict=False)]
+    return len(ours) == len(theirs) and all(
+        both is not None and _are_close(both.a, both.b) for both in together
+    )
+
+
+def _hint(x: Any) -> str:
+    """What to write in the place of an input that a model does not take; empty if there is nothing to say."""
+    if isinstance(x, tuple):
+        return (
+            f"{{error}}; a tuple of {len(x)} inputs was given, which goes to both models; "
+            f"for one input each give a pair (input of a, input of b)"
+        )
+    if isinstance(x, list) and len(x) == 2:
+        return (
+            "{error}; a list goes to both models; for one input each give a tuple, (input of a, input of b)"
+        )
+    if isinstance(x, AxisArray) or getattr(x, "ndim", 0) < 3:
+        return ""
+    return f"one array was given to both models as it is, and not both take it so: {{error}}; give {_ADVICE}"
+
+
+_ADVICE = "nv.images(x), or another AxisArray, which is laid out for each, or a pair of inputs"
+
+
 def _of_pair(models: Any, given: tuple[Any, Any], x: Any, max_bytes: int) -> tuple[Side, Side]:
-    """Both sides, with one of a pair of inputs each; or with both, where neither model takes one alone."""
+    """Both sides, with one of a pair of inputs each; or with both, where neither model takes one alone.
+
+    Other samples for each are hardly meant where both models would take both.
+    """
+    single = tuple(part[0] if isinstance(part, tuple) and len(part) == 1 else part for part in given)
+    is_told = any(isinstance(part, (tuple, list, dict)) for part in given)
     try:
-        return _run(models, given, max_bytes)
+        sides = _run(models, (single[0], single[1]), max_bytes)
     except (InputError, TypeError) as error:  # a TypeError from a call that takes two and was given one
         try:
             return _run(models, (x, x), max_bytes)
         except Exception:
             raise error from None
+    if not is_told and not _are_same(*sides) and all(_takes(model, x) for model in models):
+        raise InputError(
+            "a tuple of two inputs was given, which are not the same samples, and both models take one input as "
+            "well as two: give ((x, y), (x, y)) to give each of them both, or ((x,), (y,)) to give each of them one"
+        )
+    return sides
+
+
+def _takes(model: Capture | Network, x: Any) -> bool:
+    if isinstance(model, Capture):
+        return False
+    try:
+        model.adapter.run(model.native, x, Recorder(()))
+    except Exception:  # whatever a model of somebody's own says to what it does not take
+        return False
+    return True
 
 
 def _run(models: Any, given: tuple[Any, Any], max_bytes: int) -> tuple[Side, Side]:
-    a, b = (side_of(name, model, x, max_bytes) for name, model, x in zip("ab", models, given, strict=True))
+    a, b = (_side(name, model, x, max_bytes) for name, model, x in zip("ab", models, given, strict=True))
     return a, b
+
+
+def _side(name: str, model: Capture | Network, x: Any, max_bytes: int) -> Side:
+    """One side; a list that is not one input is several."""
+    try:
+        return side_of(name, model, x, max_bytes)
+    except (InputError, TypeError):
+        if not isinstance(x, list):
+            raise
+        try:
+            return side_of(name, model, tuple(x), max_bytes)
+        except (InputError, TypeError):
+            pass
+        raise
 
 
 def _inputs(models: tuple[Capture | Network, Capture | Network], x: Any) -> tuple[Any, Any]:
@@ -70,11 +202,6 @@ def _inputs(models: tuple[Capture | Network, Capture | Network], x: Any) -> tupl
                     f"the pair of inputs has none for {name}; give one for each, or x=None for both"
                 )
         return x
-    if isinstance(x, tuple):
-        raise InputError(
-            f"a tuple of {len(x)} inputs was given; give one input for both, or a pair (input of a, input of b), "
-            f"each of which may be a tuple or a dict"
-        )
     return x, x
 
 
@@ -92,7 +219,7 @@ def _require_one_batch(a: Side, b: Side) -> None:
         for side in (a, b)
         if side.whole
     ]
-    if all(sizes) and sizes[0] != sizes[1]:
+    if all(sizes) and sizes[0] != sizes[1] and not _are_same(a, b):
         raise InputError(
             f"a was given a batch of {_only(sizes[0])} and b one of {_only(sizes[1])}; give both the same samples"
         )
@@ -111,6 +238,27 @@ def _require_one_shape(a: Side, b: Side) -> None:
         raise InputError(
             f"a was given {told[0]} and b {told[1]}; give both the same samples, of the same size"
         )
+
+
+def _require_one_reading(a: Side, b: Side) -> None:
+    """Refuse an array of which the two models take different axes for the same."""
+    if a.whole is None or b.whole is None:
+        return
+    for one, other in zip(a.whole.given, b.whole.given, strict=False):
+        readers = _reader(one, a), _reader(other, b)
+        if one.axes != other.axes or one.shape != other.shape or None in readers:
+            continue
+        orders = [axes_as_read(reader.layer, one.axes) for reader in readers if reader is not None]
+        if orders[0] != orders[1]:
+            told = [
+                f"{side.name}'s {reader.path!r} takes its axes for ({', '.join(order)})"
+                for side, reader, order in zip((a, b), readers, orders, strict=True)
+                if reader is not None
+            ]
+            raise InputError(
+                f"one array of shape {one.shape} was given to both models as it is: {' and '.join(told)}; "
+                f"give {_ADVICE}"
+            )
 
 
 def _only(values: set[Any]) -> Any:

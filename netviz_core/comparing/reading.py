@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from ..words.arrays import Activation, AxisArray
+import re
+
+from ..words.arrays import SPATIAL_AXES, Activation, AxisArray
 from ..words.protocols import Layer
+from .common import is_named
 
 _SPATIAL = ("z", "y", "x", "time")
 _WINDOWS = ("conv", "depthwise", "separable", "pool")
@@ -31,11 +34,11 @@ def as_read(layer: Layer, value: Activation, order: tuple[str, ...]) -> Activati
 
 def axes_as_read(layer: Layer, order: tuple[str, ...]) -> tuple[str, ...]:
     """The axes of an input in the order in which they stand, named as the layer reads them."""
-    if order[:1] != ("batch",) or "channel" not in order:
+    if order[:1] != ("batch",):
         return order
     last = layer.config.get("data_format") == "channels_last"
     if layer.kind.startswith(_WINDOWS):
-        spatial = tuple(axis for axis in _SPATIAL if axis in order)
+        spatial = _spatial(layer, order)
         axes = ("batch", *spatial, "channel") if last else ("batch", "channel", *spatial)
         return axes if len(axes) == len(order) else order
     if layer.kind in _CHANNEL_LAST:
@@ -45,7 +48,21 @@ def axes_as_read(layer: Layer, order: tuple[str, ...]) -> tuple[str, ...]:
     return order  # an axis that was chosen may be the wrong one
 
 
+def _spatial(layer: Layer, order: tuple[str, ...]) -> tuple[str, ...]:
+    """What windows go along: as the axes are called, or, where they have no names, as many as the layer has."""
+    known = tuple(axis for axis in _SPATIAL if axis in order)
+    rank = re.search(r"([123])d", f"{layer.kind} {layer.type_name}".lower())
+    if "channel" in order or rank is None or len(known) >= int(rank[1]):
+        return known
+    return SPATIAL_AXES[-int(rank[1]) :]
+
+
 def _with_channel_at(place: int, order: tuple[str, ...]) -> tuple[str, ...]:
+    """Where no axis is called so yet, the one that stands there is."""
     axes = list(order)
-    axes[order.index("channel")], axes[place] = order[place], "channel"
+    if "channel" in order:
+        axes[order.index("channel")] = order[place]
+    elif is_named(order[place]):
+        return order
+    axes[place] = "channel"
     return tuple(axes)

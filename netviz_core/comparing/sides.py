@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -118,6 +118,11 @@ class Side:
             recorders = _recorded(self.network, self.inputs, layers, sys.maxsize)
             seen = _calls(self.layers, *(recorder.slots for recorder in recorders))
         return {station.path: station for station in seen if station.calls == 1}
+
+    @cached_property
+    def holds_weights(self) -> bool:
+        """Whether the weights of its layers are known; those of a capture are, if it was asked to keep them."""
+        return self.network is not None or any(layer.weights for layer in self.layers.values())
 
     @property
     def can_be_rerun(self) -> bool:
@@ -257,11 +262,23 @@ def _link(stations: Sequence[Station], whole: Station | None) -> None:
         for value in whole.given:
             _remember(made, by_shape, value, INPUT)
     for station in stations:
-        station.sources = tuple(_source(value, made, by_shape) for value in station.given)
+        station.sources = tuple(_sources(station, made, by_shape))
         for value in station.returned:
             _remember(made, by_shape, value, station.number)
     if whole is not None and whole not in stations:
         whole.sources = tuple(_source(value, made, by_shape) for value in whole.returned)
+
+
+def _sources(
+    station: Station, made: Mapping[Any, int], by_shape: Mapping[Any, list[tuple[int, Array]]]
+) -> Iterator[int | None]:
+    """Where each tensor that a layer was given comes from; one without names as it stood, whatever it is read as."""
+    slots = [slot for slot in station.given_slots if slot.get().values.dtype.kind not in "bOSU"]
+    for value, slot in zip(station.given, slots, strict=True):
+        found = _source(value, made, by_shape)
+        if found is None and "channel" not in slot.axes:
+            found = _source(slot.get(), made, by_shape)
+        yield found
 
 
 def _remember(

@@ -148,6 +148,32 @@ class SupportsReplacement(Protocol):
         """
 
 
+class SupportsGradientsOfWeights(Protocol):
+    """Opt-in: a backend that can pull what is asked of a model's output back to its weights."""
+
+    def gradients_of_weights(
+        self, model: Any, inputs: Any, seed: Seed
+    ) -> Iterable[tuple[str, str, np.ndarray[Any, Any]]]:
+        """Make one forward pass in evaluation mode, and one backward pass from its output.
+
+        Parameters
+        ----------
+        model, inputs, seed
+            As for `SupportsGradients.gradients`; the model is left exactly as it came.
+
+        Returns
+        -------
+        Iterable
+            Path, weight name and derivative, in the weight's canonical layout, for each weight that can be trained,
+            under every layer that shows it; zero where the output does not depend on it.
+
+        Raises
+        ------
+        UnsupportedError, InputError, Exception
+            As for `SupportsGradients.gradients`.
+        """
+
+
 class SupportsImageRange(Protocol):
     """Opt-in: a backend whose models may say which range of images they take."""
 

@@ -11,8 +11,8 @@ from ...words.arrays import AxisArray
 from ..judging.enclosing import innermost_containers
 from ..judging.frames import Frame
 from ..judging.judging import Judge, Judged, orders_before, returned_by
-from ..judging.recipes import named
 from ..judging.places import Place, is_fed_directly
+from ..judging.recipes import named
 from ..sides import INPUT, Side
 from .causes import Cause, odd_weights
 from .expressions import Earlier, explained

@@ -15,8 +15,8 @@ from ...words.arrays import AxisArray
 from ...words.errors import NetvizError
 from ..judging.difference import Difference
 from ..judging.judging import Judge, Judged, orders_before, outputs_of
-from ..judging.recipes import Course, Recipe, courses_of, named_by_users
 from ..judging.places import is_fed_directly
+from ..judging.recipes import Course, Recipe, courses_of, named_by_users
 from ..judging.weights_alone import Weighed
 from ..pairing.pairing import StationPair
 from .signatures import called, corrected, signature

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...models.alignment import LayerMapping, given_pairs
-from ..judging.judging import Judge, Judged, like, returned_by
+from ..judging.judging import Judge, Judged, like
 from ..judging.recipes import courses_of
 from ..sides import Side, containers_of
 from .causes import Cause, differing_settings
@@ -34,7 +34,6 @@ def remarks_on(judge: Judge) -> tuple[Cause, ...]:
     return (
         *_rounding(judge),
         *_not_finite(judge),
-        *_left_over(judge),
         *(cause for found in judge.judged for cause in _hidden(found, judge)),
         *(_remark(*differing, layers) for differing, layers in seen.items()),
     )
@@ -96,18 +95,6 @@ def _not_finite(judge: Judge) -> Iterator[Cause]:
             )
             yield Cause(a, b, text, True, "not finite")
             return
-
-
-def _left_over(judge: Judge) -> Iterator[Cause]:
-    """Outputs of one model for which the other has none."""
-    if judge.a.whole is None or judge.b.whole is None:
-        return
-    counts = [len(returned_by(side.whole)) for side in (judge.a, judge.b) if side.whole is not None]
-    if counts[0] != counts[1]:
-        text = (
-            f"a returns {counts[0]} tensors and b {counts[1]}: those without a counterpart were not compared"
-        )
-        yield Cause("", "", text, True, "outputs")
 
 
 def _rounding(judge: Judge) -> Iterator[Cause]:

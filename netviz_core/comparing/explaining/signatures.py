@@ -61,9 +61,8 @@ def signature(
     orders : iterable of pairs
         In which orders a map may have been flattened to these features, in words and as indices.
     """
-    if b.canonical().shape == a.canonical().shape or matched(a, b) is not None:
-        together = matched(a, b)
-        assert together is not None
+    together = matched(a, b)
+    if together is not None:
         for name, words, left, right in chain(_flattened(together, orders), _candidates(together)):
             found = judge.difference(like(a, left, together.axes), like(b, right, together.axes))
             if found.within:

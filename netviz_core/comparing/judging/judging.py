@@ -11,6 +11,7 @@ import numpy as np
 
 from ...words.arrays import Activation, AxisArray
 from ..common import Matched, flattenings, form_of, matched
+from ..inputs import as_given
 from ..pairing.pairing import StationPair
 from ..sides import INPUT, Side, Station
 from .difference import Difference, difference, incomparable, tolerance_for
@@ -106,7 +107,9 @@ class Judge:
         self._by_tail[found.pair.a[-1].number, found.pair.b[-1].number] = found
 
     def weigh(self) -> None:
-        """Compare the weights of all pairs."""
+        """Compare the weights of all pairs, where both sides hold any."""
+        if not (self.a.holds_weights and self.b.holds_weights):
+            return
         for found in self.judged:
             pair = found.pair
             found.weights = weight_differences(pair.a[0].layer, pair.b[0].layer, self.tolerance)
@@ -128,9 +131,7 @@ class Judge:
         return difference(together.a, together.b, tolerance, together.note)
 
     def _whole_given(self) -> Difference | None:
-        if self.a.whole is None or self.b.whole is None:
-            return None
-        return self._worst(self.a.whole.given, self.b.whole.given)
+        return self._worst(*as_given(self.a, self.b))
 
     def _whole_returned(self) -> Difference | None:
         """What came out in the end."""

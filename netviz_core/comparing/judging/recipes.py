@@ -11,6 +11,7 @@ import numpy as np
 
 from ...recomputing.layers import recomputed
 from ...words.arrays import AxisArray
+from ..common import is_named
 from ..pairing.pairing import StationPair
 from ..sides import Side, Station
 
@@ -108,23 +109,11 @@ def named_by_users(value: AxisArray, station: Station, side: Side) -> AxisArray:
     return value
 
 
-_SPATIAL = {"1d": ("x",), "2d": ("y", "x"), "3d": ("z", "y", "x")}
-
-
 def named(station: Station, value: AxisArray) -> AxisArray:
-    """Name the axes of what a convolution or pooling was given, where nobody else could."""
-    if not any(axis.startswith("axis") for axis in value.axes):
-        return value
-    text = f"{station.layer.kind} {station.layer.type_name}".lower()
-    spatial = next((axes for rank, axes in _SPATIAL.items() if rank in text), None)
-    config = station.layer.config
-    if spatial is not None and len(value.axes) == len(spatial) + 2:
-        last = config.get("data_format") == "channels_last"
-        axes = ("batch", *spatial, "channel") if last else ("batch", "channel", *spatial)
-        return AxisArray(value.values, axes).canonical()
-    if station.layer.kind == "dense" and len(value.axes) == 2:
-        return AxisArray(value.values, ("batch", "channel"))
+    """Name the axes of what a layer was given as it returned them, where they have no names of their own."""
     returned = station.returned[0] if station.returned else None
-    if returned is not None and returned.shape == value.shape and len(returned.axes) == len(value.axes):
-        return AxisArray(value.values, returned.axes)
-    return value
+    if all(map(is_named, value.axes)) or "channel" in value.axes or returned is None:
+        return value
+    if returned.shape != value.shape or len(returned.axes) != len(value.axes):
+        return value
+    return AxisArray(value.values, returned.axes)

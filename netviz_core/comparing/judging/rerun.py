@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from itertools import permutations
 from typing import Any, NamedTuple
@@ -15,6 +15,7 @@ from ..common import matched
 from ..pairing.pairing import StationPair
 from ..reading import axes_as_read
 from ..sides import Side, Station
+from .ends import ends_of
 from .judging import Judge, partners
 
 Array = np.ndarray[Any, Any]
@@ -80,7 +81,9 @@ class Rerun:
         side = self._run(free, changed)
         pairs = [self._again(found.pair, side) for found in judge.judged]
         sides = (side, judge.b) if self.is_turned else (judge.a, side)
-        return judge.of(*sides, pairs)
+        again = judge.of(*sides, pairs)
+        again.whole = ends_of(again).apart
+        return again
 
     def _run(self, free: Collection[Point], changed: Callable[[Array, Point], Array] | None) -> Side:
         def replacement(

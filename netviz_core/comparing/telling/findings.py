@@ -41,7 +41,8 @@ class LayerPair:
         Of what they returned.
     weights : mapping from name to Difference
     gradient : Difference or None
-        Of the loss with respect to what they returned, if there was a loss.
+        Of the loss with respect to their weights, the worst; of those that have none, with respect to what they
+        returned, where that helps to find the place. None if there was no loss.
     confidence : float
         How sure it is that the two correspond, from 0 to 1.
     evidence : tuple of str
@@ -126,6 +127,7 @@ class Findings(View):
     first_weights: Mapping[str, tuple[Array, Array]] = field(default_factory=dict)
     not_compared: tuple[str, ...] = ()
     faults: tuple[Fault, ...] = ()
+    as_far_as: tuple[str, ...] = ()
 
     @property
     def agrees(self) -> bool:

@@ -55,6 +55,7 @@ def as_dict(found: Findings) -> dict[str, Any]:
         "unmatched_b": list(found.unmatched_b),
         "reasons": dict(found.reasons),
         "not_compared": list(found.not_compared),
+        "as_far_as": list(found.as_far_as),
         "first_outputs": None if first is None else [_plain_form(output) for output in first],
         "first_weights": {
             name: [list(own.shape) for own in both] for name, both in found.first_weights.items()

@@ -41,6 +41,9 @@ class Comparison(Findings):
     faults : tuple of Fault
         Every place at which the two differ though they are given the same, in the order in which b ran; the first
         is `first_divergence`.
+    as_far_as : tuple of str
+        Up to where the models were compared, where that is not all: as far as the scores before a softmax that
+        one of them alone has, the layers that ran, the weights that were captured.
     """
 
     def feature_maps(

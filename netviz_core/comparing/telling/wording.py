@@ -106,7 +106,7 @@ def circumstances(found: Findings) -> Iterator[str]:
     if first.weights:
         yield _weights(first)
     if first.gradient is not None:
-        yield f"The gradient with respect to what they returned {_apart(first.gradient)}."
+        yield f"The gradient {first.gradient.note or 'with respect to what they returned'} {_apart(first.gradient)}."
     if not found.is_between_layers:
         if first.note and first.status != "weights" and math.isfinite(first.error):
             yield f"How they were compared: {first.note}."
@@ -208,7 +208,8 @@ def _agreement(found: Findings) -> Iterator[str]:
     if found.not_compared:
         yield f"It cannot be said that {_both(found)} agree: {'; '.join(found.not_compared)}."
     else:
-        yield f"{_both(found)} agree."
+        yield f"{_both(found)} agree{''.join(f', as far as {part}' for part in found.as_far_as[:1])}."
+    yield from (f"Only as far as {part}." for part in found.as_far_as[0 if found.not_compared else 1 :])
     yield f"{_consequences(found)}."
     worst = max((pair for pair in found.pairs if pair.within_tolerance), key=_closeness, default=None)
     if worst is not None and worst.error:
@@ -234,6 +235,7 @@ def _divergence(found: Findings) -> Iterator[str]:
     first = found.first_divergence
     assert first is not None
     yield f"{_both(found)} do not agree."
+    yield from (f"They were compared as far as {part}." for part in found.as_far_as)
     error = f"error {figure(first.error)}, tolerated {limit(first.tolerance)}"
     by = f"by {figure(first.max_abs_difference)} at most ({error})"
     if found.is_between_layers:
