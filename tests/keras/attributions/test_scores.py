@@ -58,6 +58,20 @@ class Called(keras.Model):
         return self.last(self.head(ops.mean(self.conv(x), (1, 2))))
 
 
+class Deciding(L.Layer):
+    """Looks at values before it applies a function."""
+
+    def __init__(self, last: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self.last = last
+
+    def compute_output_shape(self, shape: Any) -> Any:
+        return shape
+
+    def call(self, scores: Any) -> Any:
+        return self.last(scores) if ops.max(scores) > -1000 else scores
+
+
 def model_of(head: np.ndarray, activation: Any, is_layer: bool) -> keras.Model:
     units = head.shape[1]
     if is_layer:
@@ -80,6 +94,13 @@ def evidence(weights: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("spelling", SOFTMAXES)
 def test_a_map_is_that_of_the_score_however_the_softmax_is_spelt(spelling, is_layer):
     found = nv.cam(model_of(HEAD, SOFTMAXES[spelling], is_layer), X, "conv", TARGET)
+    np.testing.assert_allclose(found.maps, evidence(HEAD[:, TARGET]), atol=1e-4)
+
+
+@pytest.mark.parametrize("spelling", SOFTMAXES)
+def test_scores_are_seen_within_a_layer_that_looks_at_values(spelling):
+    last = Deciding(keras.activations.get(SOFTMAXES[spelling]))
+    found = nv.cam(model_of(HEAD, last, False), X, "conv", TARGET)
     np.testing.assert_allclose(found.maps, evidence(HEAD[:, TARGET]), atol=1e-4)
 
 
