@@ -127,6 +127,12 @@ class KerasBackend:
 
         return by_sample(model, loss, output, targets)
 
+    def own_reading(self, model: Any, leaf: str) -> str:
+        """How the loss of a compiled model reads a part of the output, see `SupportsOwnReading`."""
+        from .losses import own_reading
+
+        return own_reading(model, leaf)
+
     def image_range(self, model: Any, inputs: Any) -> tuple[float, float] | None:
         """The range that a ``Rescaling`` or ``Normalization`` of the model is made for, see `SupportsImageRange`."""
         from .image_range import image_range

@@ -116,6 +116,47 @@ def test_one_score_speaks_of_two_classes(spelling):
     assert nv.cam(model, X, "conv").target == tuple(predicted)
 
 
+@pytest.mark.parametrize(
+    ("loss", "last", "boundary"),
+    [
+        (keras.losses.BinaryCrossentropy(from_logits=True), "linear", 0),
+        (keras.losses.BinaryFocalCrossentropy(from_logits=True), "linear", 0),
+        ("binary_crossentropy", "hard_sigmoid", 0.5),
+    ],
+    ids=["scores", "focal", "shares that no sigmoid made"],
+)
+@pytest.mark.parametrize("as_list", [False, True])
+def test_the_loss_of_a_compiled_model_tells_that_one_score_speaks_of_two_classes(
+    loss, last, boundary, as_list
+):
+    model = model_of(HEAD[:, :1] / 99, last, True)
+    model.compile(loss=[loss] if as_list else loss)
+    for target, sign in ((1, 1), (0, -1)):
+        found = nv.cam(model, X, "conv", target)
+        share = 1 if boundary == 0 else 1 / 6
+        np.testing.assert_allclose(found.maps, evidence(sign * share * HEAD[:, 0] / 99), atol=1e-4)
+        assert found.captions == (str(target),) * 4
+    predicted = native(model(X)).reshape(-1) > boundary
+    assert nv.cam(model, X, "conv").target == tuple(predicted.astype(int))
+
+
+def test_the_loss_of_another_output_tells_nothing():
+    shown = keras.Input((8, 8, 3))
+    pooled = L.GlobalAveragePooling2D()(L.Conv2D(6, 1, name="conv")(shown))
+    heads = [L.Dense(1, name="yes")(pooled), L.Dense(1, name="size")(pooled)]
+    binary = keras.losses.BinaryCrossentropy(from_logits=True)
+    for outputs, losses in (
+        (heads, [binary, "mse"]),
+        (heads, {"yes": binary, "size": "mse"}),
+        ({"yes": heads[0], "size": heads[1]}, {"yes": binary, "size": "mse"}),
+    ):
+        model = keras.Model(shown, outputs)
+        model.compile(loss=losses)
+        assert nv.cam(model, X, "conv", 0, output="yes").captions == ("0",) * 4
+        with pytest.raises(nv.InputError, match="a single number"):
+            nv.cam(model, X, "conv", 0, output="size")
+
+
 @pytest.mark.parametrize("method", ["cam", "eigen-cam"])
 def test_methods_without_gradients_know_the_two_classes_too(method):
     model = model_of(HEAD[:, :1], "sigmoid", True)
