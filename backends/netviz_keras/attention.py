@@ -25,7 +25,7 @@ _CLASSES = ("MultiHeadAttention", "GroupedQueryAttention", "Attention")
 _AXES = ("batch", "window", "head", "query", "key")
 _NO_ATTENTION = (
     "it is none of Keras' attention layers (MultiHeadAttention, GroupQueryAttention, Attention, "
-    "AdditiveAttention), of which alone the weights can be had"
+    "AdditiveAttention), and multiplies no values by a softmax, or other curve, of products"
 )
 _NOT_TOLD = "its call() does not take return_attention_scores, by which Keras' layers return their weights"
 

@@ -29,9 +29,10 @@ from .without_values import following, nodes_kept, symbols, tensors
 Array = np.ndarray[Any, Any]
 
 _STRAIGHT = frozenset(
-    """Dropout Add Subtract Multiply Divide DivideNoNan TrueDivide Negative Where Maximum Minimum Clip Cast SaturateCast Copy
-    ConvertToTensor Identity StopGradient NanToNum Tril Triu BroadcastTo Concatenate ExpandDims Flip GetItem Moveaxis
-    Pad Repeat Reshape Roll Slice Split Squeeze Stack Swapaxes Take TakeAlongAxis Tile Transpose Unstack View""".split()
+    """Dropout Add Subtract Multiply Divide DivideNoNan TrueDivide Negative Where Maximum Minimum Clip Cast
+    SaturateCast Copy ConvertToTensor Identity StopGradient NanToNum Tril Triu BroadcastTo Concatenate
+    ExpandDims Flip GetItem Moveaxis Pad Repeat Reshape Roll Slice Split Squeeze Stack Swapaxes Take
+    TakeAlongAxis Tile Transpose Unstack View""".split()
 )
 """Operations on single places, and on where these stand, that leave products of queries and keys what they are."""
 _REDUCING = frozenset("Amax Logsumexp Max Mean Sum".split())

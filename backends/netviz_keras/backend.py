@@ -102,7 +102,7 @@ class KerasBackend:
         pull_back(model, inputs, seed, activations, gradients)
 
     def attention(self, model: Any, inputs: Any, recorder: RecorderLike) -> None:
-        """Tell of the weights of Keras' attention layers, see `SupportsAttention`.
+        """Tell of the weights of Keras' attention layers, and of attention made of operations, see `SupportsAttention`.
 
         Where attention goes over several axes, their positions are flattened into one axis of queries and
         one of keys; axes that are not attended to are flattened into the batch.
