@@ -187,6 +187,15 @@ def _padded(book: Book, operation: Any, args: Any, kwargs: Any, made: Sequence[A
     return [with_margins(book.of(args[0]), widths)]
 
 
+def _cropped(book: Book, operation: Any, args: Any, kwargs: Any, made: Sequence[Any]) -> Any:
+    """The middle of pictures; where they are smaller they are resized."""
+    given, rank = _first(args, kwargs), len(made[0].shape)
+    over = [before - after for before, after in zip(given.shape, made[0].shape, strict=True)]
+    if rank != len(given.shape) or min(over) < 0:
+        return None
+    return [with_margins(book.of(given), [(-(cut // 2), cut // 2 - cut) for cut in over])]
+
+
 def _attention(book: Book, operation: Any, args: Any, kwargs: Any, made: Sequence[Any]) -> Any:
     """Fused attention of ``(batch, token, head, feature)``."""
     query, _, value = args[:3]
@@ -262,6 +271,8 @@ _RULES: dict[str, Rule] = {
 _RULES_OF_LAYERS: dict[str, Rule] = {
     **dict.fromkeys(("UpSampling1D", "UpSampling2D", "UpSampling3D", "Resizing"), _pooled),
     **dict.fromkeys(("Rescaling", "Normalization"), _same),
+    "CenterCrop": _cropped,
+    "BaseImagePreprocessingLayer": _same,  # a picture of the same size is not altered in evaluation mode
     "RNN": _recurrent,
 }
 
