@@ -113,7 +113,7 @@ def made_by_hand(
 
 def _is_own(layer: Any) -> bool:
     """Whether what a layer computes is written by somebody else than Keras."""
-    return type(layer).call.__module__.partition(".")[0] != "keras"
+    return not str(type(layer).call.__module__).startswith("keras.")
 
 
 @dataclass(eq=False)
