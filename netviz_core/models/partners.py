@@ -1,0 +1,178 @@
+"""Finds the steps of two models that correspond, layer by layer, or one layer against several."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..words.errors import InputError, NetvizError
+from ..words.protocols import Layer
+from .alignment import LayerMapping, LayerMatch, align, given_groups
+from .checkpoint import Checkpoint
+from .forms import forms_of
+from .parts import Part, brought_together, divided, parts_of
+from .weights import widened
+
+
+class Partners(NamedTuple):
+    """Steps that correspond, each two with kernels of one rank, and those of either side without a partner."""
+
+    matches: Sequence[LayerMatch[Part]]
+    left: Sequence[Part]
+    over: Sequence[Part]
+
+
+def partners_of(
+    sources: Iterable[Layer],
+    targets: Iterable[Layer],
+    mapping: LayerMapping | None = None,
+    *,
+    ordered: bool = True,
+    by_contents: bool = False,
+) -> Partners:
+    """Pair the steps of the layers of two models.
+
+    Raises
+    ------
+    LayerNotFoundError
+        If `mapping` names a layer that is not there.
+    InputError
+        If it is no mapping, maps a layer twice, or maps layers of which one takes steps that the other does not.
+    """
+    ours, theirs = (_with_weights(layers) for layers in (sources, targets))
+    groups = given_groups(list(ours.values()), theirs, mapping)
+    named = [{layer.path for group in groups for layer in group[side]} for side in (0, 1)]
+    left, right = _parts_of_both(*(_seen(*pair) for pair in zip((ours, theirs), named, strict=True)))
+    given = []
+    for group in groups:
+        steps = _fitted(*([part for layer in layers for part in side[layer.path]]
+                          for layers, side in zip(group, (left, right), strict=True)))  # fmt: skip
+        for layers, side, own in zip(group, (left, right), steps, strict=True):
+            for layer in layers:
+                side[layer.path] = [part for part in own if part.path == layer.path]
+        given.append(steps)
+    matches = align(
+        *([part for parts in side.values() for part in parts] for side in (left, right)),
+        forms_of,
+        given,
+        ordered=ordered,
+        contents=_contents if by_contents else None,
+    )
+    found = _partners(matches, left, right)
+    _require_whole(groups, found)
+    return found
+
+
+def _partners(
+    matches: Sequence[LayerMatch[Part]], left: Mapping[str, list[Part]], right: Mapping[str, list[Part]]
+) -> Partners:
+    paired = {id(part) for match in matches for part in match[:2]}
+    rest = [[p for parts in side.values() for p in parts if id(p) not in paired] for side in (left, right)]
+    together = [LayerMatch(*brought_together(m.source, m.target), m.evidence) for m in matches]
+    return Partners(together, *rest)
+
+
+def steps_between(source: Layer | Sequence[Layer], target: Layer | Sequence[Layer]) -> Partners:
+    """Pair the steps of layers that are known to correspond, one or several on each side."""
+    groups = [list(side) if isinstance(side, Sequence) else [side] for side in (source, target)]
+    left, right = _parts_of_both(*({layer.path: layer for layer in side} for side in groups))
+    steps = _fitted(*([part for parts in side.values() for part in parts] for side in (left, right)))
+    matches = align(*steps, forms_of, [steps])
+    return _partners(matches, *({"": list(side)} for side in steps))
+
+
+def _with_weights(layers: Iterable[Layer]) -> dict[str, Layer]:
+    return {layer.path: layer for layer in layers if layer.weights}
+
+
+def _seen(layers: Mapping[str, Layer], named: Iterable[str]) -> dict[str, Layer]:
+    """Without layers whose weights another shows, in which they stand: unless they are named."""
+    hidden = {layer.path for layer in _shown_above(list(layers.values()))} - {*named}
+    return {path: layer for path, layer in layers.items() if path not in hidden}
+
+
+def _shown_above(layers: Sequence[Layer]) -> Iterator[Layer]:
+    """Layers whose weights a layer that they stand in shows already, as attention does its projections'."""
+    shown: dict[Hashable, list[str]] = {}
+    for layer in layers:
+        holders = [shown.get(weight.identity, []) for weight in layer.weights.values()]
+        if all(any(_stands_in(layer.path, path) for path in paths) for paths in holders):
+            yield layer
+        for weight in layer.weights.values():
+            shown.setdefault(weight.identity, []).append(layer.path)
+
+
+def _stands_in(path: str, other: str) -> bool:
+    return path != other and (not other or path.startswith((f"{other}.", f"{other}/")))
+
+
+def _parts_of_both(
+    ours: Mapping[str, Layer], theirs: Mapping[str, Layer]
+) -> tuple[dict[str, list[Part]], dict[str, list[Part]]]:
+    """The steps of all layers; what lies fused in a layer is not taken apart if the other side has it so, too."""
+    found = [
+        {path: parts_of(layer, _kernels(other)) for path, layer in side.items()}
+        for side, other in ((ours, theirs), (theirs, ours))
+    ]
+    return found[0], found[1]
+
+
+def _kernels(layers: Mapping[str, Layer]) -> set[tuple[int, ...]]:
+    kernels = (layer.weights.get("kernel") for layer in layers.values())
+    return {kernel.shape for kernel in kernels if kernel is not None}
+
+
+def _fitted(ours: list[Part], theirs: list[Part]) -> tuple[list[Part], list[Part]]:
+    """Where a dense layer is to be several, its outputs are theirs, one after the other."""
+    if len(ours) == 1 < len(theirs):
+        return _as_several(ours[0], theirs), theirs
+    if len(theirs) == 1 < len(ours):
+        return ours, _as_several(theirs[0], ours)
+    return ours, theirs
+
+
+def _as_several(whole: Part, parts: Sequence[Part]) -> list[Part]:
+    kernels = [part.weights["kernel"] for part in (whole, *parts) if "kernel" in part.weights]
+    if len(kernels) <= len(parts) or {kernel.shape[1:] for kernel in kernels} != {kernels[0].shape[1:]}:
+        return [whole]
+    rows = [kernel.shape[0] for kernel in kernels]
+    if sum(rows[1:]) != rows[0]:
+        return [whole]
+    return [*divided(whole, {f"{number}": size for number, size in enumerate(rows[1:])})]
+
+
+def _require_whole(groups: Sequence[tuple[list[Layer], list[Layer]]], found: Partners) -> None:
+    """Refuse a mapping that leaves steps of its layers without a partner."""
+    rest = {part.path: part for part in (*found.left, *found.over) if part.kind != "parameter"}
+    for ours, theirs in groups:
+        part = next((rest[layer.path] for layer in (*ours, *theirs) if layer.path in rest), None)
+        if part is not None:
+            paths = [", ".join(repr(layer.path) for layer in side) for side in (ours, theirs)]
+            raise InputError(
+                f"mapping: {paths[0]} cannot be {paths[1]}: of {part.path!r}, {part.step or part.kind!r} has no "
+                f"counterpart; where several layers do what one does, give a tuple of their paths"
+            )
+
+
+def _contents(part: Part) -> Hashable:
+    """The numbers of the weight that tells most, as coarse as bfloat16 has them; None if it tells nothing."""
+    essential = [weight for name, weight in part.weights.items() if "bias" not in name] or [
+        *part.weights.values()
+    ]
+    largest = max(essential, key=lambda weight: int(np.prod(weight.shape)))
+    try:
+        values = np.ascontiguousarray(widened(largest.peek()), np.float32).reshape(-1)
+    except NetvizError:
+        return None
+    if values.size < 2 or (values == values[0]).all():
+        return None
+    bits = (values + 0.0).view(np.uint32)
+    rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16
+    return (values.size, hash(rounded.astype(np.uint16).tobytes()))
+
+
+def is_ordered(model: Any) -> bool:
+    """Whether the order of the layers means something: files that list their tensors by name do not tell it."""
+    return not isinstance(model, Checkpoint) or model.ordered
