@@ -34,11 +34,14 @@ class Forms(NamedTuple):
         If they are the only ones of this form.
     named : hashable
         If they have the same name; any of the others does, too.
+    anywhere : hashable, optional
+        If both models have equally many of this form without a partner, wherever they stand.
     """
 
     in_order: tuple[Hashable, ...]
     alone: Hashable
     named: Hashable
+    anywhere: Hashable = None
 
     @property
     def any_of(self) -> set[Hashable]:
@@ -102,31 +105,23 @@ def align(
     """
     pairing = _Pairing(sources, targets, forms)
     for ours, theirs in given:
-        pairing.add(_within_group(ours, theirs, forms))
+        pairing.add_given(ours, theirs)
     pairing.by_name()
     if contents is not None:
         pairing.only_ones(contents, "contents")
     if ordered:
         pairing.by_order()
+        pairing.by_count()
     pairing.only_ones(lambda item: forms(item).in_order[0], "form")
     pairing.only_ones(lambda item: forms(item).alone, "form")
     return pairing.found
-
-
-def _within_group(
-    ours: Sequence[T], theirs: Sequence[T], forms: Callable[[T], Forms]
-) -> Iterator[LayerMatch[T]]:
-    pairing = _Pairing(ours, theirs, forms)
-    pairing.by_order()
-    pairing.add(LayerMatch(one, other, "given") for one, other in zip(*pairing.left, strict=False))
-    return (LayerMatch(match.source, match.target, "given") for match in pairing.found)
 
 
 class _Pairing(Generic[T]):
     """What has been paired of two models, and what is left."""
 
     def __init__(self, sources: Sequence[T], targets: Sequence[T], forms: Callable[[T], Forms]) -> None:
-        self._sources, self._targets, self._forms = sources, targets, forms
+        self._sources, self._targets, self._forms = list(sources), list(targets), forms
         self._by_source: dict[int, LayerMatch[T]] = {}
         self._taken: set[int] = set()
 
@@ -148,6 +143,17 @@ class _Pairing(Generic[T]):
             self._by_source[id(match.source)] = match
             self._taken.add(id(match.target))
 
+    def add_given(self, ours: Sequence[T], theirs: Sequence[T]) -> None:
+        """Pair what is given as a group, and nothing of it with anything else."""
+        group = _Pairing(ours, theirs, self._forms)
+        group.by_order()
+        group.add(LayerMatch(one, other, "given") for one, other in zip(*group.left, strict=False))
+        self.add(match._replace(evidence="given") for match in group.found)
+        left = {id(item) for side in group.left for item in side}
+        self._sources, self._targets = (
+            [item for item in side if id(item) not in left] for side in (self._sources, self._targets)
+        )
+
     def by_name(self) -> None:
         """Pair those of one name that have any form in common."""
         ours, theirs = ({_name(item): item for item in items} for items in self.left)
@@ -158,16 +164,26 @@ class _Pairing(Generic[T]):
                 self.add([LayerMatch(ours[name], theirs[name], "name")])
 
     def only_ones(self, key: Callable[[T], Hashable], evidence: str) -> None:
-        """Pair what is left and has a key that nothing else has."""
-        ours, theirs = (_grouped(items, key) for items in self.left)
+        """Pair what is left and has a key that nothing else of either model has."""
+        ours, theirs = (_grouped(items, key) for items in (self._sources, self._targets))
         for one in ours.keys() & theirs.keys() - {None}:
-            if len(ours[one]) == len(theirs[one]) == 1:
-                self.add([LayerMatch(ours[one][0], theirs[one][0], evidence)])
+            source, target = ours[one][0], theirs[one][0]
+            is_left = id(source) not in self._by_source and id(target) not in self._taken
+            if is_left and len(ours[one]) == len(theirs[one]) == 1:
+                self.add([LayerMatch(source, target, evidence)])
 
     def by_order(self) -> None:
         """Pair what stands at the same place, by ever wider forms."""
         for level in range(max((len(self._forms(item).in_order) for item in self._sources), default=0)):
             self.add(self._in_order(partial(_form_at, self._forms, level)))
+
+    def by_count(self) -> None:
+        """Pair what may be listed far from where it is used, such as the tensors of containers, first with first."""
+        ours, theirs = (_grouped(items, lambda item: self._forms(item).anywhere) for items in self.left)
+        for one in ours.keys() & theirs.keys() - {None}:
+            if len(ours[one]) == len(theirs[one]):
+                pairs = zip(ours[one], theirs[one], strict=True)
+                self.add(LayerMatch(source, target, "order among equals") for source, target in pairs)
 
     def _in_order(self, form: Callable[[T], Hashable]) -> Iterator[LayerMatch[T]]:
         """Pair what lies between the pairs that are known: equal forms, in the same order on both sides."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..words.protocols import Layer
 from .alignment import Forms
-from .parts import Part
+from .parts import NAMES_OF_SCALES, Part
 
 _NEUTRAL = {
     "bias": 0.0,
@@ -49,13 +49,15 @@ def forms_of(part: Part) -> Forms:
     signature = signature_of(part)
     narrow: Hashable = (*signature, part.role)
     sizes = tuple(size for weight in part.weights.values() for size in weight.shape)
+    table = ("table", *sizes)
     if part.kind.endswith("norm"):
         norm = ("norm", sizes[0], "running_mean" in part.weights)
-        return Forms((narrow, norm), norm, norm)
+        return Forms((narrow, norm), norm, norm, table if part.kind == "norm" and len(sizes) == 1 else None)
     if part.kind in ("parameter", "embedding"):
-        table = ("table", *sizes)
-        # Where order is all that there is, one vector is like another.
-        return Forms((narrow, table if len(sizes) > 1 else None), table, table)
+        in_order: Hashable = table
+        if len(sizes) == 1:  # where order is all that there is, one vector is like another
+            in_order = ("norm", sizes[0], False) if part.step in NAMES_OF_SCALES else None
+        return Forms((narrow, in_order), table, table, table if part.kind == "parameter" else None)
     if "kernel" in part.weights and "transpose" not in part.kind:
         shape = part.weights["kernel"].shape
         linear = ("linear", shape[0], math.prod(shape[1:]))

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..words.errors import InputError, NetvizError
+from ..words.errors import InputError
 from ..words.protocols import Layer
 from .alignment import LayerMapping, LayerMatch, align, given_groups
 from .checkpoint import Checkpoint
-from .forms import forms_of
+from .forms import forms_of, is_neutral
 from .parts import Part, brought_together, divided, parts_of
-from .weights import widened
+from .weights import read_each
 
 
 class Partners(NamedTuple):
@@ -44,43 +45,38 @@ def partners_of(
     ours, theirs = (_with_weights(layers) for layers in (sources, targets))
     groups = given_groups(list(ours.values()), theirs, mapping)
     named = [{layer.path for group in groups for layer in group[side]} for side in (0, 1)]
-    left, right = _parts_of_both(*(_seen(*pair) for pair in zip((ours, theirs), named, strict=True)))
+    left, right = _parts_of_both(_seen(ours, named[0]), _seen(theirs, named[1]))
     given = []
     for group in groups:
-        steps = _fitted(*([part for layer in layers for part in side[layer.path]]
-                          for layers, side in zip(group, (left, right), strict=True)))  # fmt: skip
-        for layers, side, own in zip(group, (left, right), steps, strict=True):
-            for layer in layers:
-                side[layer.path] = [part for part in own if part.path == layer.path]
+        own = [left[layer.path] for layer in group[0]], [right[layer.path] for layer in group[1]]
+        steps = _fitted(*(list(chain.from_iterable(side)) for side in own))
+        for layers, side, fitted in zip(group, (left, right), steps, strict=True):
+            side |= {layer.path: [part for part in fitted if part.path == layer.path] for layer in layers}
         given.append(steps)
-    matches = align(
-        *([part for parts in side.values() for part in parts] for side in (left, right)),
-        forms_of,
-        given,
-        ordered=ordered,
-        contents=_contents if by_contents else None,
+    ours_in_order, theirs_in_order = (list(chain.from_iterable(side.values())) for side in (left, right))
+    found = _paired(
+        ours_in_order, theirs_in_order, given, ordered=ordered, contents=_contents if by_contents else None
     )
-    found = _partners(matches, left, right)
     _require_whole(groups, found)
     return found
 
 
-def _partners(
-    matches: Sequence[LayerMatch[Part]], left: Mapping[str, list[Part]], right: Mapping[str, list[Part]]
+def _paired(
+    ours: list[Part], theirs: list[Part], given: Sequence[tuple[list[Part], list[Part]]], **how: Any
 ) -> Partners:
-    paired = {id(part) for match in matches for part in match[:2]}
-    rest = [[p for parts in side.values() for p in parts if id(p) not in paired] for side in (left, right)]
+    matches = align(ours, theirs, forms_of, given, **how)
+    paired = {id(part) for match in matches for part in (match.source, match.target)}
+    left, over = ([part for part in side if id(part) not in paired] for side in (ours, theirs))
     together = [LayerMatch(*brought_together(m.source, m.target), m.evidence) for m in matches]
-    return Partners(together, *rest)
+    return Partners(together, left, over)
 
 
 def steps_between(source: Layer | Sequence[Layer], target: Layer | Sequence[Layer]) -> Partners:
     """Pair the steps of layers that are known to correspond, one or several on each side."""
     groups = [list(side) if isinstance(side, Sequence) else [side] for side in (source, target)]
     left, right = _parts_of_both(*({layer.path: layer for layer in side} for side in groups))
-    steps = _fitted(*([part for parts in side.values() for part in parts] for side in (left, right)))
-    matches = align(*steps, forms_of, [steps])
-    return _partners(matches, *({"": list(side)} for side in steps))
+    steps = _fitted(*(list(chain.from_iterable(side.values())) for side in (left, right)))
+    return _paired(*steps, [steps])
 
 
 def _with_weights(layers: Iterable[Layer]) -> dict[str, Layer]:
@@ -157,20 +153,18 @@ def _require_whole(groups: Sequence[tuple[list[Layer], list[Layer]]], found: Par
 
 
 def _contents(part: Part) -> Hashable:
-    """The numbers of the weight that tells most, as coarse as bfloat16 has them; None if it tells nothing."""
-    essential = [weight for name, weight in part.weights.items() if "bias" not in name] or [
-        *part.weights.values()
-    ]
-    largest = max(essential, key=lambda weight: int(np.prod(weight.shape)))
-    try:
-        values = np.ascontiguousarray(widened(largest.peek()), np.float32).reshape(-1)
-    except NetvizError:
-        return None
-    if values.size < 2 or (values == values[0]).all():
-        return None
-    bits = (values + 0.0).view(np.uint32)
+    """The numbers that it holds, as coarse as bfloat16 has them; None if they tell nothing."""
+    is_norm = part.kind.endswith("norm")
+    told = {name: weight for name, weight in part.weights.items() if is_norm or "bias" not in name}
+    values = {name: array for name, array in read_each(told)[0].items() if not is_neutral(name, array)}
+    telling = any(array.size > 1 and np.ptp(array) > 0 for array in values.values())
+    return tuple(sorted(map(_digest, values.values()))) if telling else None
+
+
+def _digest(values: np.ndarray[Any, Any]) -> int:
+    bits = (np.ascontiguousarray(values, np.float32).reshape(-1) + 0.0).view(np.uint32)
     rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16
-    return (values.size, hash(rounded.astype(np.uint16).tobytes()))
+    return hash(rounded.astype(np.uint16).tobytes())
 
 
 def is_ordered(model: Any) -> bool:

@@ -253,14 +253,17 @@ def _of_no_kind(layer: Layer, weights: Weights) -> Iterator[Part]:
         if len(kernel.shape) == 2 and (bias is None or bias.shape == kernel.shape[:1]):
             yield Part(layer, "dense", {name: rest.pop(name) for name in ("kernel", "bias") if name in rest})
     norm = {_NAMES_IN_NORMS.get(name, name): weight for name, weight in rest.items()}
-    is_norm = norm.keys() == {"scale", "bias"} and len({w.shape for w in norm.values()}) == 1
+    is_norm = (
+        "scale" in norm and norm.keys() <= {"scale", "bias"} and len({w.shape for w in norm.values()}) == 1
+    )
     if is_norm and len(norm["scale"].shape) == 1 and layer.kind == "other":
         yield Part(layer, "norm", norm)
     else:
         yield from _parameters(layer, rest)
 
 
-_NAMES_IN_NORMS = {"weight": "scale", "gamma": "scale", "beta": "bias"}
+NAMES_OF_SCALES = ("weight", "gamma", "scale")
+_NAMES_IN_NORMS = {**dict.fromkeys(NAMES_OF_SCALES, "scale"), "beta": "bias"}
 
 
 def _parameters(layer: Layer, weights: Weights) -> Iterator[Part]:
@@ -277,7 +280,8 @@ def _parameters(layer: Layer, weights: Weights) -> Iterator[Part]:
 
 
 def brought_together(source: Part, target: Part) -> tuple[Part, Part]:
-    """Two parts with kernels of one rank: a convolution that sees all its input at once is a dense layer."""
+    """Two parts in one form: a convolution that sees all its input at once is a dense layer, a parameter a table."""
+    source, target = _named_as(source, target), _named_as(target, source)
     ranks = [
         len(part.weights["kernel"].shape) if "kernel" in part.weights else 0 for part in (source, target)
     ]
@@ -286,6 +290,14 @@ def brought_together(source: Part, target: Part) -> tuple[Part, Part]:
     if 2 in ranks:
         return _flat(source), _flat(target)
     return _without_ones(source), _without_ones(target)
+
+
+def _named_as(part: Part, other: Part) -> Part:
+    """A parameter under the name that its partner has for it."""
+    if part.kind != "parameter" or other.kind == "parameter":
+        return part
+    name, (weight,) = next(iter(other.weights)), part.weights.values()
+    return Part(part.layer, other.kind, {name: weight}, part.step, part.changed)
 
 
 def _flat(part: Part) -> Part:

@@ -50,15 +50,16 @@ def weight_changes(
 
 def changes_in(held: Iterable[Held], odd: Sequence[str]) -> Iterator[WeightChange]:
     """Say how weights that differ came from what they would be as copies; what was done to several, once."""
-    together: dict[tuple[str, str], list[str]] = {}
+    orders: dict[tuple[str, str], list[str]] = {}
     for weight in held:
         if weight.name in odd:
             name, words = _change(weight)
-            together.setdefault((name, words), []).append(weight.name)
-    for (name, words), weights in together.items():
-        listed = " and ".join(filter(None, (", ".join(weights[:-1]), weights[-1])))
-        said = words.replace("is a's", "are a's") if len(weights) > 1 else words
-        yield WeightChange(name, said.format(listed), tuple(weights))
+            if not name.endswith("order"):
+                yield WeightChange(name, words.format(weight.name), (weight.name,))
+            else:
+                orders.setdefault((name, words), []).append(weight.name)
+    for (name, words), weights in orders.items():
+        yield WeightChange(name, words.format(" and ".join(weights)), tuple(weights))
 
 
 def _change(weight: Held) -> tuple[str, str]:
@@ -134,7 +135,7 @@ def _reordered(weight: Held, expected: Array, held: Array) -> tuple[str, str] | 
     name = _ORDERS.get(first.axis, "channel order")
     if first.axis == "in" and expected.ndim == 2 and (shape := transposed(first.order)):
         words = f"with its inputs in another order, as if {shape[0]} by {shape[1]} features were flattened transposed"
-        return "flatten order", f"{{}} of b is a's {words}"
+        return "flatten order", f"{{}} of b: a's {words}"
     if first.axis == "gate":
         known = _GATES.get(weight.kind, tuple(map(str, range(len(first.order)))))
         said = ", ".join(known[place] for place in first.order)
@@ -142,7 +143,7 @@ def _reordered(weight: Held, expected: Array, held: Array) -> tuple[str, str] | 
     said = " and ".join(
         f"{_SIDES.get(axis, axis)} in another order: {in_words(order, weight.heads)}" for axis, order in found
     )
-    return name, f"{{}} of b is a's with its {said}"
+    return name, f"{{}} of b: a's with its {said}"
 
 
 def _changed(expected: Array, held: Array, axes: Sequence[str]) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ...models.alignment import LayerMapping, LayerMatch
@@ -53,22 +53,20 @@ def judged_by_weights(a: Side, b: Side, mapping: LayerMapping | None, tolerance:
         pairs.setdefault(paths, LayerMatch(match.source.layer, match.target.layer, match.evidence))
         held.setdefault(paths, []).extend(held_in(match.source, match.target))
     judged = []
-    for paths, match in pairs.items():
+    for paths, pair in pairs.items():
         weights = differences_of(held[paths], tolerance)
         if weights:
-            judged.append((match, max(weights.values(), key=lambda part: part.error), weights))
-    left = [
-        _without_partner(parts, [match[side] for match in found.matches])
-        for side, parts in ((0, found.left), (1, found.over))
-    ]
+            judged.append((pair, max(weights.values(), key=lambda part: part.error), weights))
+    left = _without_partner(found.left, [match.source for match in found.matches])
+    over = _without_partner(found.over, [match.target for match in found.matches])
     return Weighed(
         judged,
-        *(tuple(dict.fromkeys(path for path, _ in side)) for side in left),
+        tuple(dict.fromkeys(path for path, _ in left)),
+        tuple(dict.fromkeys(path for path, _ in over)),
         held,
-        tuple(
-            f"{name}'s {names} of {path!r}"
-            for name, side in zip("ab", left, strict=True)
-            for path, names in side
+        (
+            *(f"a's {names} of {path!r}" for path, names in left),
+            *(f"b's {names} of {path!r}" for path, names in over),
         ),
     )
 
@@ -77,7 +75,7 @@ def _as_written(source: Side, target: Side) -> list[Layer] | None:
     return as_written(source.network, target.network) if source.network and target.network else None
 
 
-def _without_partner(parts: Sequence[Part], matched: Iterable[Part]) -> list[tuple[str, str]]:
+def _without_partner(parts: Sequence[Part], matched: Sequence[Part]) -> list[tuple[str, str]]:
     """The paths and the weights of what was compared with nothing, under this name or another."""
     told = {weight.identity for part in matched for weight in part.weights.values()}
     rest = [(part, [w for w in part.weights.values() if w.identity not in told]) for part in parts]
