@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import partial
+from itertools import chain
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from ..words.errors import InputError, LayerNotFoundError, nearest
@@ -80,7 +81,7 @@ def align(
     given: Iterable[tuple[Sequence[T], Sequence[T]]] = (),
     *,
     ordered: bool = True,
-    contents: Callable[[T], Hashable] | None = None,
+    contents: Callable[[T], Iterable[Hashable]] | None = None,
 ) -> list[LayerMatch[T]]:
     """Pair the layers of two models.
 
@@ -95,7 +96,7 @@ def align(
     ordered : bool
         Whether the order of both means something; else only names, contents and forms do.
     contents : callable, optional
-        What is equal for those that hold the same, and None where that says nothing.
+        What one holds, in marks that are equal where the numbers are; none where they say nothing.
 
     Returns
     -------
@@ -108,12 +109,12 @@ def align(
         pairing.add_given(ours, theirs)
     pairing.by_name()
     if contents is not None:
-        pairing.only_ones(contents, "contents")
+        pairing.by_contents(contents)
     if ordered:
         pairing.by_order()
         pairing.by_count()
-    pairing.only_ones(lambda item: forms(item).in_order[0], "form")
-    pairing.only_ones(lambda item: forms(item).alone, "form")
+    pairing.only_ones(lambda item: forms(item).in_order[0], of_all=ordered)
+    pairing.only_ones(lambda item: forms(item).alone, of_all=ordered)
     return pairing.found
 
 
@@ -163,19 +164,47 @@ class _Pairing(Generic[T]):
             if (same_names or _is_telling(name[0])) and left.any_of & right.any_of:
                 self.add([LayerMatch(ours[name], theirs[name], "name")])
 
-    def only_ones(self, key: Callable[[T], Hashable], evidence: str) -> None:
-        """Pair what is left and has a key that nothing else of either model has."""
-        ours, theirs = (_grouped(items, key) for items in (self._sources, self._targets))
+    def by_contents(self, contents: Callable[[T], Iterable[Hashable]]) -> None:
+        """Pair those that hold something which nothing else holds; those first that have most of it in common."""
+        held: list[dict[Hashable, list[T]]] = [{}, {}]
+        for found, items in zip(held, self.left, strict=True):
+            for item in items:
+                for mark in contents(item):
+                    found.setdefault(mark, []).append(item)
+        shared: dict[tuple[int, int], list[tuple[T, T]]] = {}
+        for mark in held[0].keys() & held[1].keys():
+            if len(held[0][mark]) == len(held[1][mark]) == 1:
+                source, target = held[0][mark][0], held[1][mark][0]
+                shared.setdefault((id(source), id(target)), []).append((source, target))
+        for pairs in sorted(shared.values(), key=len, reverse=True):
+            source, target = pairs[0]
+            if id(source) not in self._by_source and id(target) not in self._taken:
+                self.add([LayerMatch(source, target, "contents")])
+
+    def only_ones(self, key: Callable[[T], Hashable], of_all: bool) -> None:
+        """Pair what is left and has a form that nothing else has: of all there is, or of what is left."""
+        ours, theirs = (
+            _grouped(items, key) for items in ((self._sources, self._targets) if of_all else self.left)
+        )
         for one in ours.keys() & theirs.keys() - {None}:
             source, target = ours[one][0], theirs[one][0]
             is_left = id(source) not in self._by_source and id(target) not in self._taken
             if is_left and len(ours[one]) == len(theirs[one]) == 1:
-                self.add([LayerMatch(source, target, evidence)])
+                self.add([LayerMatch(source, target, "form")])
 
     def by_order(self) -> None:
         """Pair what stands at the same place, by ever wider forms."""
+        sure = dict(self._by_source)
         for level in range(max((len(self._forms(item).in_order) for item in self._sources), default=0)):
-            self.add(self._in_order(partial(_form_at, self._forms, level)))
+            form = partial(_form_at, self._forms, level)
+            # What was paired by order may be listed elsewhere than where it runs, and parts nothing for sure.
+            self.add(chain.from_iterable(_by_form(*both, form) for both in self._between(sure, form)))
+            self.add(
+                chain.from_iterable(
+                    _by_form(*both, form) or _longest_run(*both, form)
+                    for both in self._between(self._by_source, form)
+                )
+            )
 
     def by_count(self) -> None:
         """Pair what may be listed far from where it is used, such as the tensors of containers, first with first."""
@@ -185,12 +214,14 @@ class _Pairing(Generic[T]):
                 pairs = zip(ours[one], theirs[one], strict=True)
                 self.add(LayerMatch(source, target, "order among equals") for source, target in pairs)
 
-    def _in_order(self, form: Callable[[T], Hashable]) -> Iterator[LayerMatch[T]]:
-        """Pair what lies between the pairs that are known: equal forms, in the same order on both sides."""
+    def _between(
+        self, anchors: Mapping[int, LayerMatch[T]], form: Callable[[T], Hashable]
+    ) -> Iterator[tuple[list[T], list[T]]]:
+        """What is left between pairs that are known, on both sides."""
         places = {id(item): place for place, item in enumerate(self._targets)}
         start = reached = 0
         for place, source in enumerate([*self._sources, None]):
-            match = self._by_source.get(id(source)) if source is not None else None
+            match = anchors.get(id(source)) if source is not None else None
             if source is not None and match is None:
                 continue
             end = places[id(match.target)] if match is not None else len(self._targets)
@@ -199,7 +230,7 @@ class _Pairing(Generic[T]):
             left = [item for item in self._sources[start:place] if id(item) not in self._by_source]
             right = [item for item in self._targets[reached:end] if id(item) not in self._taken]
             left, right = ([item for item in items if form(item) is not None] for items in (left, right))
-            yield from _by_form(left, right, form) or _longest_run(left, right, form)
+            yield left, right
             start, reached = place + 1, end + 1
 
 

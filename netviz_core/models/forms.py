@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 from typing import Any
 
 import numpy as np
@@ -44,10 +44,13 @@ def signature_of(layer: Layer) -> tuple[Any, ...]:
     return (layer.kind, tuple(sorted(sizes.items())))
 
 
-def forms_of(part: Part) -> Forms:
-    """What a part and its partner have in common: what it is and what it is for, what it does, what it holds."""
+def forms_of(part: Part, roles: Collection[str] = ()) -> Forms:
+    """What a part and its partner have in common: what it is and what it is for, what it does, what it holds.
+
+    Of the roles, only those count that both models tell of.
+    """
     signature = signature_of(part)
-    narrow: Hashable = (*signature, part.role)
+    narrow: Hashable = (*signature, part.role if part.role in roles else "")
     sizes = tuple(size for weight in part.weights.values() for size in weight.shape)
     table = ("table", *sizes)
     if part.kind.endswith("norm"):

@@ -12,7 +12,7 @@ from ..words.errors import InputError
 from ..words.protocols import Layer
 from .alignment import LayerMapping, LayerMatch, align, given_groups
 from .checkpoint import Checkpoint
-from .forms import forms_of, is_neutral
+from .forms import forms_of
 from .parts import Part, brought_together, divided, parts_of
 from .weights import read_each
 
@@ -64,7 +64,9 @@ def partners_of(
 def _paired(
     ours: list[Part], theirs: list[Part], given: Sequence[tuple[list[Part], list[Part]]], **how: Any
 ) -> Partners:
-    matches = align(ours, theirs, forms_of, given, **how)
+    roles = {part.role for part in ours} & {part.role for part in theirs}
+    forms = {id(part): forms_of(part, roles) for part in (*ours, *theirs)}
+    matches = align(ours, theirs, lambda part: forms[id(part)], given, **how)
     paired = {id(part) for match in matches for part in (match.source, match.target)}
     left, over = ([part for part in side if id(part) not in paired] for side in (ours, theirs))
     together = [LayerMatch(*brought_together(m.source, m.target), m.evidence) for m in matches]
@@ -152,19 +154,14 @@ def _require_whole(groups: Sequence[tuple[list[Layer], list[Layer]]], found: Par
             )
 
 
-def _contents(part: Part) -> Hashable:
-    """The numbers that it holds, as coarse as bfloat16 has them; None if they tell nothing."""
-    is_norm = part.kind.endswith("norm")
-    told = {name: weight for name, weight in part.weights.items() if is_norm or "bias" not in name}
-    values = {name: array for name, array in read_each(told)[0].items() if not is_neutral(name, array)}
-    telling = any(array.size > 1 and np.ptp(array) > 0 for array in values.values())
-    return tuple(sorted(map(_digest, values.values()))) if telling else None
-
-
-def _digest(values: np.ndarray[Any, Any]) -> int:
-    bits = (np.ascontiguousarray(values, np.float32).reshape(-1) + 0.0).view(np.uint32)
-    rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16
-    return hash(rounded.astype(np.uint16).tobytes())
+def _contents(part: Part) -> Iterator[Hashable]:
+    """The numbers that it holds, weight by weight, as coarse as bfloat16 has them; all alike tell nothing."""
+    for array in read_each(part.weights)[0].values():
+        values = np.ascontiguousarray(array, np.float32).reshape(-1)
+        if values.size > 1 and (values != values[0]).any():
+            bits = (values + 0.0).view(np.uint32)
+            rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16
+            yield array.shape, hash(rounded.astype(np.uint16).tobytes())
 
 
 def is_ordered(model: Any) -> bool:

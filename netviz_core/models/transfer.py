@@ -79,9 +79,10 @@ def copy_weights(source: Any, target: Any, mapping: LayerMapping | None = None) 
     layers are paired by `mapping`, by equal paths, and in order of equal kind and shapes: the order in
     which each model lists them. One layer may be several: stacked recurrent layers and directions, a separable
     convolution, an attention and its projections, also where these lie in one layer called ``qkv``; a convolution of
-    size one is a dense layer, and what a container holds may stand in a layer of its own. Where the two list them in different orders, it is that ``among equals``,
-    and two branches of equal shapes may be exchanged: `compare` finds that, and `mapping` mends it. Where the two
-    see flattened features in different orders, kernels are permuted to match, which the report tells.
+    size one is a dense layer, and what a container holds may stand in a layer of its own. Where the two list their
+    layers in different orders, it is that ``among equals``, and two branches of equal shapes may be exchanged:
+    `compare` finds that, and `mapping` mends it. Where the two see flattened features in different orders, kernels
+    are permuted to match, which the report tells.
     All values are checked before the first is written; if a write fails, what was written is put back.
 
     Parameters

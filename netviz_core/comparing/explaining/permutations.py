@@ -92,7 +92,7 @@ def in_words(order: Sequence[int], heads: int = 0) -> str:
     for group in groups:
         within = found.reshape(-1, group) - np.arange(0, size, group)[:, None]
         if (within == within[0]).all() and within.min() >= 0 and within.max() < group:
-            return f"{_within(within[0])}, within each {_group(size, group, heads)}"
+            return f"{in_words(within[0].tolist())}, within each {_group(size, group, heads)}"
     for group in reversed(groups):
         blocks = found.reshape(-1, group)
         if (
