@@ -359,7 +359,9 @@ def _by_form(
 
     So layers are found that are listed where they were made on one side, and where they run on the other.
     """
-    left, right = (_grouped(items, form) for items in (sources, targets))
+    left, right = (
+        {one: _as_made(group) for one, group in _grouped(items, form).items()} for items in (sources, targets)
+    )
     shared = left.keys() & right.keys()
     if any(len(left[one]) != len(right[one]) for one in shared):
         return []
@@ -371,6 +373,15 @@ def _by_form(
     reached = [places[id(partners[id(source)])] for source in paired]
     evidence = "order" if reached == sorted(reached) else "order among equals"
     return [LayerMatch(source, partners[id(source)], evidence) for source in paired]
+
+
+def _as_made(items: list[T]) -> list[T]:
+    """Layers that their framework numbered as they were made, in that order: that of a graph parts branches."""
+    numbered = [re.fullmatch(r"(.*?)(?:_(\d+))?", item.path) for item in items]
+    if len({found[1] for found in numbered if found}) != 1:
+        return items
+    numbers = {id(item): int(found[2] or 0) for item, found in zip(items, numbered, strict=True) if found}
+    return sorted(items, key=lambda item: numbers[id(item)])
 
 
 def _grouped(items: Sequence[T], key: Callable[[T], Hashable]) -> dict[Hashable, list[T]]:

@@ -21,8 +21,10 @@ _NEUTRAL = {
 
 
 def is_neutral(name: str, values: np.ndarray[Any, Any]) -> bool:
-    """Whether a weight makes no difference: a bias of zeros, a scale of ones."""
+    """Whether a weight makes no difference: a bias of zeros, a scale of ones, whole numbers that only count."""
     neutral = neutral_value(name)
+    if neutral is None and values.dtype.kind in "iu":
+        return bool((values == 0).all() or (values.ravel() == np.arange(values.size)).all())
     return neutral is not None and bool((values == neutral).all())
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ...models.alignment import LayerMapping, LayerMatch
 from ...models.counterparts import Held, held_in
+from ...models.forms import is_neutral
 from ...models.partners import partners_of
 from ...models.parts import Part
 from ...models.stored import as_written
+from ...models.weights import read_each
 from ...words.errors import InputError
 from ...words.protocols import Layer
 from ..sides import Side
@@ -78,5 +80,12 @@ def _as_written(source: Side, target: Side) -> list[Layer] | None:
 def _without_partner(parts: Sequence[Part], matched: Sequence[Part]) -> list[tuple[str, str]]:
     """The paths and the weights of what was compared with nothing, under this name or another."""
     told = {weight.identity for part in matched for weight in part.weights.values()}
-    rest = [(part, [w for w in part.weights.values() if w.identity not in told]) for part in parts]
-    return [(part.path, ", ".join(weight.name for weight in weights)) for part, weights in rest if weights]
+    rest = [(part.path, [*_making_a_difference(part, told)]) for part in parts]
+    return [(path, ", ".join(names)) for path, names in rest if names]
+
+
+def _making_a_difference(part: Part, told: Collection[Hashable]) -> Iterator[str]:
+    for name, weight in part.weights.items():
+        values, _ = read_each({name: weight})
+        if weight.identity not in told and not (values and is_neutral(name, values[name])):
+            yield weight.name
