@@ -26,7 +26,7 @@ from .captures.origins import (
 )
 from .captures.recorder import Recorder, Slot
 from .measures.training import TrainingHistory, TrainingWatch
-from .models.checkpoint import Checkpoint
+from .models.checkpoint import Checkpoint, torch_recurrent_rule
 from .models.hdf5_files import load_weights_h5
 from .models.weights import Layout, Weight, by_name, positional_layout, widened
 from .plugins import get_backend, register_backend
@@ -192,6 +192,7 @@ __all__ = [
     "require_input",
     "reshaped",
     "shown",
+    "torch_recurrent_rule",
     "widened",
     "with_margins",
     "word_for",

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from netviz_core.backend_api import Layout, Weight, by_name, positional_layout
+from netviz_core.backend_api import Layout, Weight, by_name, positional_layout, torch_recurrent_rule
 
 from .declared import is_what_it_is_called
 from .effective import Compute, computed_from, effective_tensors, is_trained
@@ -119,7 +119,7 @@ def _rule(module: nn.Module, kind: str, native_name: str, rank: int) -> Rule:
         if native_name in name:
             rule = name[native_name], Layout(("channel",)) if rank == 1 else positional_layout(rank)
     elif kind in _GATES:
-        rule = _recurrent_rule(kind, native_name, rank)
+        rule = torch_recurrent_rule(native_name, _GATES[kind], rank)
     elif isinstance(module, nn.PReLU):
         rule = {"weight": ("slope", Layout(("channel",)))}.get(native_name)
     elif isinstance(module, nn.MultiheadAttention):
@@ -136,24 +136,6 @@ def _transposed_rule(module: nn.Module, native_name: str, rank: int) -> Rule | N
         "weight": ("kernel", Layout(("out", "in", *axes), pattern, {"g": getattr(module, "groups", 1)})),
         "bias": ("bias", Layout(("out",))),
     }.get(native_name)
-
-
-def _recurrent_rule(kind: str, native_name: str, rank: int) -> Rule | None:
-    for prefix, name in (
-        ("weight_ih", "input_kernel"),
-        ("weight_hh", "recurrent_kernel"),
-        ("bias_ih", "bias"),
-        ("bias_hh", "recurrent_bias"),
-    ):
-        if native_name.startswith(prefix):
-            suffix = native_name.removeprefix(prefix).replace("_l0", "")
-            axes, pattern = (
-                (("gate", "out", "in"), "(g o) i -> g o i")
-                if rank == 2
-                else (("gate", "out"), "(g o) -> g o")
-            )
-            return name + suffix, Layout(axes, pattern, {"g": _GATES[kind]})
-    return None
 
 
 def _attention_rule(module: nn.MultiheadAttention, native_name: str) -> Rule | None:

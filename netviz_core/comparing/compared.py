@@ -336,7 +336,13 @@ def _of_weights(a: Side, b: Side, mapping: LayerMapping | None, tolerance: float
         for match, apart, weights in found.pairs
     )
     first = next((pair for pair in pairs if not pair.within_tolerance), None)
-    verdict = f"first differ at {first.path_a}" if first else "agree"
+    verdict = (
+        f"first differ at {first.path_a}"
+        if first
+        else "were not compared in full"
+        if found.not_compared
+        else "agree"
+    )
     return Comparison(
         title=f"weights {verdict} · {counted(len(pairs), 'pair')} of layers",
         pairs=pairs,
@@ -347,6 +353,7 @@ def _of_weights(a: Side, b: Side, mapping: LayerMapping | None, tolerance: float
         causes=causes_of_weights(found, first.path_a, first.path_b) if first else (),
         output=None,
         names=(f"a: {a.framework}", f"b: {b.framework}"),
+        not_compared=found.not_compared,
     )
 
 

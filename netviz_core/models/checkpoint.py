@@ -221,20 +221,29 @@ def _torch_convolution(
 def _torch_recurrent(tensors: Mapping[str, StoredTensor]) -> tuple[str, Rules]:
     rows, columns = tensors["weight_hh_l0"].shape
     gates = rows // columns
-    matrix = Layout(("gate", "out", "in"), "(g o) i -> g o i", {"g": gates})
-    vector = Layout(("gate", "out"), "(g o) -> g o", {"g": gates})
-    stems = {
-        "weight_ih": ("input_kernel", matrix),
-        "weight_hh": ("recurrent_kernel", matrix),
-        "bias_ih": ("bias", vector),
-        "bias_hh": ("recurrent_bias", vector),
-    }
-    rules = {}
-    for native in tensors:
-        for stem, (name, layout) in stems.items():
-            if native.startswith(stem):
-                rules[native] = (name + native.removeprefix(stem).replace("_l0", ""), layout)
-    return _GATES.get(gates, "other"), rules if gates in _GATES else {}
+    if gates not in _GATES:
+        return "other", {}
+    rules = {name: torch_recurrent_rule(name, gates, len(tensor.shape)) for name, tensor in tensors.items()}
+    return _GATES[gates], {name: rule for name, rule in rules.items() if rule is not None}
+
+
+def torch_recurrent_rule(native_name: str, gates: int, rank: int) -> tuple[str, Layout] | None:
+    """The canonical name and the layout of a weight of PyTorch's recurrent layers; None for one of no such name."""
+    for prefix, name in (
+        ("weight_ih", "input_kernel"),
+        ("weight_hh", "recurrent_kernel"),
+        ("bias_ih", "bias"),
+        ("bias_hh", "recurrent_bias"),
+    ):
+        if native_name.startswith(prefix):
+            suffix = native_name.removeprefix(prefix).replace("_l0", "")
+            axes, pattern = (
+                (("gate", "out", "in"), "(g o) i -> g o i")
+                if rank == 2
+                else (("gate", "out"), "(g o) -> g o")
+            )
+            return name + suffix, Layout(axes, pattern, {"g": gates})
+    return None
 
 
 _KERAS_KERNELS = {

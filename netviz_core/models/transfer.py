@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -11,19 +11,13 @@ import numpy as np
 
 from ..words.errors import InputError, NetvizError
 from ..words.protocols import Layer, WeightTensor
-from .alignment import LayerMapping, LayerMatch, align
-from .checkpoint import FILE_OF_KERAS, Checkpoint
-from .flattening import reordered
+from .alignment import LayerMapping, LayerMatch
+from .counterparts import counterpart, values_for
+from .forms import is_neutral
 from .network import wrap
+from .partners import is_ordered, partners_of
+from .parts import Part
 from .stored import as_written
-from .weights import read_each
-
-_NEUTRAL = {
-    "bias": 0.0,
-    "recurrent_bias": 0.0,
-    "scale": 1.0,
-}
-"""What a weight would be where it makes no difference, by the name up to its suffix."""
 
 
 class CopiedWeight(NamedTuple):
@@ -83,9 +77,12 @@ def copy_weights(source: Any, target: Any, mapping: LayerMapping | None = None) 
 
     What a model's own framework wrote of its weights goes back by the names in the file. Else
     layers are paired by `mapping`, by equal paths, and in order of equal kind and shapes: the order in
-    which each model lists them. Where the two list them in different orders, it is that ``among equals``,
-    and two branches of equal shapes may be exchanged: `compare` finds that, and `mapping` mends it. Where the two
-    see flattened features in different orders, kernels are permuted to match, which the report tells.
+    which each model lists them. One layer may be several: stacked recurrent layers and directions, a separable
+    convolution, an attention and its projections, also where these lie in one layer called ``qkv``; a convolution of
+    size one is a dense layer, and what a container holds may stand in a layer of its own. Where the two list their
+    layers in different orders, it is that ``among equals``, and two branches of equal shapes may be exchanged:
+    `compare` finds that, and `mapping` mends it. Where the two see flattened features in different orders, kernels
+    are permuted to match, which the report tells.
     All values are checked before the first is written; if a write fails, what was written is put back.
 
     Parameters
@@ -93,7 +90,8 @@ def copy_weights(source: Any, target: Any, mapping: LayerMapping | None = None) 
     source, target : native model, path, or Network
     mapping : mapping from path to path, or callable, optional
         Names, or globs with one ``*`` on both sides; or a function of a `Layer` that returns a path of
-        `target` or None. What it does not name is paired as usual.
+        `target` or None. Where one layer is several, a tuple of paths on either side, in their order. What it does
+        not name is paired as usual.
 
     Returns
     -------
@@ -119,82 +117,24 @@ def copy_weights(source: Any, target: Any, mapping: LayerMapping | None = None) 
     """
     networks = wrap(source), wrap(target)
     written = as_written(*networks)
-    (ours, inner_ours), (theirs, inner_theirs) = (
-        layers_to_pair(layers)
-        for layers in (written or networks[0].layers.values(), networks[1].layers.values())
-    )
-    inner = inner_ours | inner_theirs
-    matches = align(
-        ours,
-        theirs,
-        lambda layer: object() if id(layer) in inner else signature_of(layer),
-        mapping,
-        ordered=all(_has_order(network.native) for network in networks),
-    )
-    if not matches:
+    ours, theirs = written or networks[0].layers.values(), networks[1].layers.values()
+    ordered = all(is_ordered(network.native) for network in networks)
+    found = partners_of(ours, theirs, mapping, ordered=ordered)
+    if not found.matches:
         raise InputError(
-            f"no layer of the one model corresponds to one of the other: {_listed(ours)} against {_listed(theirs)}; "
-            f"pair them with mapping={{…}}"
+            f"no layer of the one model corresponds to one of the other: {_listed(found.left)} against "
+            f"{_listed(found.over)}; pair them with mapping={{…}}"
         )
     plan = _Plan(across=written is None and networks[0].backend != networks[1].backend)
-    for match in matches:
+    for match in found.matches:
         plan.add(match)
     skipped = [
         *plan.skipped,
-        *_unmatched("source", ours, [match.source for match in matches]),
-        *_unmatched("target", theirs, [match.target for match in matches]),
+        *_unmatched("source", found.left, [match.source for match in found.matches]),
+        *_unmatched("target", found.over, [match.target for match in found.matches]),
     ]
     _write_all(plan.writes.values())
     return WeightTransfer(tuple(plan.copied), tuple(skipped))
-
-
-def _has_order(model: Any) -> bool:
-    """Files that list their tensors by name do not tell which layer comes first."""
-    return not isinstance(model, Checkpoint) or model.ordered
-
-
-def layers_to_pair(layers: Iterable[Layer]) -> tuple[list[Layer], set[int]]:
-    """The layers with weights, and the ids of those that are to be paired by name alone."""
-    found = [layer for layer in layers if layer.weights]
-    return found, {id(layer) for layer in _shown_above(found)}
-
-
-def _shown_above(layers: Sequence[Layer]) -> Iterator[Layer]:
-    """Layers whose weights a layer that they stand in shows already, as attention does its projections'."""
-    shown: dict[Hashable, list[str]] = {}
-    for layer in layers:
-        holders = [shown.get(weight.identity, []) for weight in layer.weights.values()]
-        if all(any(_stands_in(layer.path, path) for path in paths) for paths in holders):
-            yield layer
-        for weight in layer.weights.values():
-            shown.setdefault(weight.identity, []).append(layer.path)
-
-
-def _stands_in(path: str, other: str) -> bool:
-    return path != other and (not other or path.startswith((f"{other}.", f"{other}/")))
-
-
-def signature_of(layer: Layer) -> tuple[Any, ...]:
-    """What two layers must have in common to be paired in order: biases and scales may be left out."""
-    essential = {name: weight.shape for name, weight in layer.weights.items() if _neutral(name) is None}
-    sizes = essential or {name: weight.shape for name, weight in layer.weights.items()}
-    if "slope" in sizes:  # one for all channels does what the same for each of them does
-        return (layer.kind, "slope")
-    if not essential and layer.kind.endswith("_norm"):
-        sizes = {"channel": next(iter(layer.weights.values())).shape}
-    return (layer.kind, tuple(sorted(sizes.items())))
-
-
-def is_neutral(name: str, values: np.ndarray[Any, Any]) -> bool:
-    """Whether a weight makes no difference: a bias of zeros, a scale of ones."""
-    neutral = _neutral(name)
-    return neutral is not None and bool((values == neutral).all())
-
-
-def _neutral(name: str) -> float | None:
-    return next(
-        (value for stem, value in _NEUTRAL.items() if name == stem or name.startswith(f"{stem}_")), None
-    )
 
 
 class _Plan:
@@ -206,7 +146,7 @@ class _Plan:
         self.copied: list[CopiedWeight] = []
         self.skipped: list[SkippedWeight] = []
 
-    def add(self, match: LayerMatch) -> None:
+    def add(self, match: LayerMatch[Part]) -> None:
         """Find what each weight of the target shall be, and check it."""
         source, target, evidence = match
         values, merged = values_for(source, target)
@@ -222,14 +162,14 @@ class _Plan:
                     raise InputError(
                         f"{source.path!r} cannot be copied to {target.path!r}: {error}"
                     ) from error
-                self.skipped.append(SkippedWeight("target", target.path, name, str(error)))
+                self.skipped.append(SkippedWeight("target", target.path, weight.name, str(error)))
             else:
                 notes = ", ".join(filter(None, (merged.get(name, ""), note, tied, differs)))
-                self.copied.append(CopiedWeight(source.path, target.path, name, evidence, notes))
+                self.copied.append(CopiedWeight(source.path, target.path, weight.name, evidence, notes))
         for name, rest in values.items():
             if name not in target.weights and not is_neutral(name, rest):
                 reason = f"{target.path!r} has no such weight"
-                self.skipped.append(SkippedWeight("source", source.path, name, reason))
+                self.skipped.append(SkippedWeight("source", source.path, source.weights[name].name, reason))
 
     def _write(self, layer: Layer, weight: WeightTensor, values: np.ndarray[Any, Any]) -> str:
         """Write a tied weight once; layers that share it must agree on what it shall be."""
@@ -253,97 +193,23 @@ def _difference(source: Layer, target: Layer) -> str:
     return ", ".join(told)
 
 
-def values_for(
-    source: Layer, target: Layer, copy: bool = True
-) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str, str]]:
-    """The weights of `source` that can be read, as far as `target` has such, and what was done to them, by name.
-
-    Without a copy they are only to be looked at.
-    """
-    values, _ = read_each(source.weights, copy)
-    return values, merge_recurrent_biases(target, values)
-
-
-def counterpart(
-    name: str,
-    weight: WeightTensor,
-    values: Mapping[str, np.ndarray[Any, Any]],
-    source: Layer,
-    target: Layer,
-) -> tuple[np.ndarray[Any, Any], str]:
-    """What a weight of `target` is if it computes the same as `source`, and what was done for it.
-
-    Parameters
-    ----------
-    name, weight : str, WeightTensor
-        One of `target`.
-    values : mapping
-        See `values_for`.
-    source, target : Layer
-
-    Raises
-    ------
-    InputError
-        If `source` has no such weight, or no such weight can compute the same.
-    UnsupportedError
-        If that of `source` cannot be read.
-    """
-    reset_after = [layer.config.get("reset_after") for layer in (source, target)]
-    if reset_after[0] != reset_after[1]:
-        raise InputError(
-            f"{source.path!r} has reset_after={reset_after[0]} and {target.path!r} reset_after={reset_after[1]}: "
-            f"the same weights would compute something else"
-        )
-    if name in source.weights and name not in values:
-        source.weights[name].peek()  # which says why it cannot be read
-    if name not in values:
-        neutral = _neutral(name)
-        if neutral is None:
-            raise InputError(f"{source.path!r} has no such weight")
-        return np.full(
-            weight.shape, neutral, np.float32
-        ), f"the source has none, which is the same as {neutral:g}"
-    if "flattened" in target.config and source.type_name == FILE_OF_KERAS:
-        raise InputError(
-            "the file does not tell in which order its features were flattened; "
-            "load it with Keras' own load_weights"
-        )
-    if name == "slope" and values[name].size == 1 and weight.shape != values[name].shape:
-        return np.broadcast_to(values[name].reshape(()), weight.shape), "the source's one slope for all"
-    return reordered(values[name], weight.axes, source, target)
-
-
 def _require_named_axes(weight: WeightTensor, source: Layer, target: Layer) -> None:
-    if len(weight.axes) > 1 and "axis0" in weight.axes:
+    equal = len(set(weight.shape)) < len(weight.shape)  # else they go together in one way
+    if equal and "axis0" in weight.axes:
         raise InputError(
             f"its axes have no names, so that their order in the other framework is not known; "
             f"if it is the same, say mapping={{{source.path!r}: {target.path!r}}}"
         )
 
 
-def merge_recurrent_biases(target: Layer, values: dict[str, np.ndarray[Any, Any]]) -> dict[str, str]:
-    """Where only the source keeps two biases, let its `values` have their sum; a GRU's reset gate parts them.
-
-    Returns what was done, by name.
-    """
-    if target.kind not in ("lstm", "rnn"):
-        return {}
-    merged = {}
-    for name in [name for name in values if name.startswith("recurrent_bias") and name not in target.weights]:
-        bias = name.removeprefix("recurrent_")
-        values[bias] = values[bias] + values.pop(name)
-        merged[bias] = "the sum of the source's two biases"
-    return merged
-
-
-def _unmatched(side: str, layers: Sequence[Layer], matched: Sequence[Layer]) -> Iterator[SkippedWeight]:
+def _unmatched(side: str, parts: Sequence[Part], matched: Sequence[Part]) -> Iterator[SkippedWeight]:
     """What no pair has, under this name or another."""
-    told = {weight.identity for layer in matched for weight in layer.weights.values()}
-    for layer in layers:
-        for name, weight in layer.weights.items():
+    told = {weight.identity for part in matched for weight in part.weights.values()}
+    for part in parts:
+        for weight in part.weights.values():
             if weight.identity not in told:
                 told.add(weight.identity)
-                yield SkippedWeight(side, layer.path, name, "no layer of the other model corresponds")
+                yield SkippedWeight(side, part.path, weight.name, "no layer of the other model corresponds")
 
 
 def _write_all(writes: Iterable[_Write]) -> None:
@@ -360,6 +226,6 @@ def _write_all(writes: Iterable[_Write]) -> None:
         raise
 
 
-def _listed(layers: Sequence[Layer], limit: int = 4) -> str:
+def _listed(layers: Sequence[Part], limit: int = 4) -> str:
     named = ", ".join(f"{layer.path} ({layer.kind})" for layer in layers[:limit])
     return (named or "no layer with weights") + (", …" if len(layers) > limit else "")

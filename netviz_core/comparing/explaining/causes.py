@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...models.transfer import counterpart, values_for
+from ...models.counterparts import held_by
 from ...words.arrays import AxisArray
-from ...words.errors import NetvizError
 from ..judging.difference import Difference
 from ..judging.judging import Judge, Judged, orders_before, outputs_of
 from ..judging.places import is_fed_directly
@@ -21,7 +19,7 @@ from ..judging.weights_alone import Weighed
 from ..pairing.pairing import StationPair
 from .signatures import called, corrected, signature
 from .variants import variants_of
-from .weight_changes import WeightChange, weight_changes
+from .weight_changes import WeightChange, changes_in, weight_changes
 
 Array = np.ndarray[Any, Any]
 
@@ -135,7 +133,7 @@ def causes_of_weights(found: Weighed, path_a: str, path_b: str) -> tuple[Cause, 
         Cause(path_a, path_b, change.words, True, change.name)
         for match, _, weights in found.pairs
         if (match.source.path, match.target.path) == (path_a, path_b)
-        for change in weight_changes(match.source, match.target, odd_weights(weights))
+        for change in changes_in(found.held[path_a, path_b], odd_weights(weights))
     )
 
 
@@ -262,11 +260,11 @@ def _of_weights(found: Judged, judge: Judge) -> Iterator[Proposal]:
     odd = odd_weights(found.weights)
     if not odd:
         return
-    values, _ = values_for(layer_b, layer_a)
     as_in_b: dict[str, Array | None] = {name: None for name in odd if name not in layer_a.weights}
-    for name in set(odd) & layer_a.weights.keys():
-        with suppress(NetvizError):
-            as_in_b[name] = counterpart(name, layer_a.weights[name], values, layer_b, layer_a)[0]
+    for weight in held_by(layer_b, layer_a):
+        if weight.name in odd and weight.expected is not None and weight.held is not None:
+            shape = layer_a.weights[weight.name].shape
+            as_in_b[weight.name] = weight.expected.reshape(shape)
     for change in _changes(found, judge):
         # Where b has one bias for two of a, the second is in the first.
         merged = {f"recurrent_{name}" for name in change.weights} - layer_b.weights.keys()

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import permutations
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...models.transfer import counterpart, values_for
-from ...words.errors import NetvizError
+from ...models.counterparts import Held, held_by
 from ...words.protocols import Layer
-from ..common import flattenings
-from ..judging.weights import held_by
+from .permutations import in_words, permutations_of, transposed
 from .signatures import round_to
 
 Array = np.ndarray[Any, Any]
@@ -20,7 +18,6 @@ Array = np.ndarray[Any, Any]
 _GATES = {"lstm": ("input", "forget", "cell", "output"), "gru": ("reset", "update", "new")}
 _CLOSE = 1e-4
 _FEW = 0.05
-_MOST_MAPS = 64
 
 
 class WeightChange(NamedTuple):
@@ -48,40 +45,46 @@ def weight_changes(
     if owner is not None:
         yield WeightChange("order of layers", f"b has the weights of a's {owner.path!r}", tuple(odd))
         return
-    values, _ = values_for(a, b)
-    held_in_b = held_by(b, a)
-    gated: dict[tuple[int, ...], list[str]] = {}
-    for name in odd:
-        weight = b.weights.get(name)
-        if weight is None:
-            yield _missing(name, "b")
-            continue
-        try:
-            expected, _ = counterpart(name, weight, values, a, b)
-        except NetvizError as error:
-            yield WeightChange("weights", f"{name}: {error}", (name,))
-            continue
-        if name not in held_in_b:
-            yield WeightChange("weights", f"{name} of b cannot be read", (name,))
-            continue
-        held = held_in_b[name]
-        gates = _gate_order(expected, held) if weight.axes[:1] == ("gate",) else None
-        if gates is not None:
-            gated.setdefault(gates, []).append(name)
-        elif name not in a.weights:
-            yield _missing(name, "a")
-        elif "bias" in name and not held.any():
-            yield WeightChange("bias", f"{name} is missing in b: all zeros", (name,))
-        elif "bias" in name and not expected.any():
-            yield WeightChange("bias", f"{name} is missing in a: all zeros", (name,))
-        else:
-            yield _changed(name, expected, held, weight.axes)
-    for order, names in gated.items():
-        known = _GATES.get(a.kind, tuple(str(number) for number in range(len(order))))
-        said = ", ".join(known[place] for place in order)
-        yield WeightChange(
-            "gate order", f"where the gates {', '.join(known)} belong, b has those for {said}", tuple(names)
-        )
+    yield from changes_in(held_by(a, b), odd)
+
+
+def changes_in(held: Iterable[Held], odd: Sequence[str]) -> Iterator[WeightChange]:
+    """Say how weights that differ came from what they would be as copies; what was done to several, once."""
+    orders: dict[tuple[str, str], list[str]] = {}
+    for weight in held:
+        if weight.name in odd:
+            name, words = _change(weight)
+            if not name.endswith("order"):
+                yield WeightChange(name, words.format(weight.name), (weight.name,))
+            else:
+                orders.setdefault((name, words), []).append(weight.name)
+    for (name, words), weights in orders.items():
+        yield WeightChange(name, words.format(" and ".join(weights)), tuple(weights))
+
+
+def _change(weight: Held) -> tuple[str, str]:
+    """A word for what was done, and a sentence with a place for the name of the weight."""
+    expected, held = weight.expected, weight.held
+    if (expected is None and held is None) or (
+        "" not in weight.dtypes and (expected is None or held is None)
+    ):
+        return "weights", f"{{}}: {_literal(weight.reason)}"
+    if expected is None or held is None or not weight.dtypes[1]:
+        return _missing(weight.name, "b" if held is None else "a")
+    order = _reordered(weight, expected, held)
+    if order is not None:
+        return order
+    if not weight.dtypes[0]:
+        return _missing(weight.name, "a")
+    if "bias" in weight.name and not held.any():
+        return "bias", "{} is missing in b: all zeros"
+    if "bias" in weight.name and not expected.any():
+        return "bias", "{} is missing in a: all zeros"
+    return _changed(expected, held, weight.axes)
+
+
+def _literal(text: str) -> str:
+    return text.replace("{", "{{").replace("}", "}}")
 
 
 def _holds(other: Layer, b: Layer, names: Sequence[str]) -> bool:
@@ -90,46 +93,69 @@ def _holds(other: Layer, b: Layer, names: Sequence[str]) -> bool:
         return False
     if any(other.weights[name].shape != b.weights[name].shape for name in names):
         return False
-    values, _ = values_for(other, b)
-    try:
-        pairs = [
-            (counterpart(name, b.weights[name], values, other, b)[0], b.weights[name].peek())
-            for name in names
-        ]
-    except NetvizError:
-        return False
-    return all(_same(expected, held) and np.ptp(held) > 0 for expected, held in pairs)
+    found = [weight for weight in held_by(other, b) if weight.name in names]
+    return len(found) == len(names) and all(
+        weight.expected is not None
+        and weight.held is not None
+        and _same(weight.expected, weight.held)
+        and np.ptp(weight.held) > 0
+        for weight in found
+    )
 
 
-def _missing(name: str, who: str) -> WeightChange:
+def _missing(name: str, who: str) -> tuple[str, str]:
     if name.startswith("running_"):
-        words = f"{who} has no {name!r}: it normalises with the statistics of the batch, as in training mode"
-        return WeightChange("training mode", words, (name,))
-    return WeightChange("bias" if "bias" in name else "weights", f"{who} has no weight {name!r}", (name,))
-
-
-def _gate_order(expected: Array, held: Array) -> tuple[int, ...] | None:
-    gates = range(len(expected))
-    return next((order for order in permutations(gates) if _same(expected[list(order)], held)), None)
-
-
-def _changed(name: str, expected: Array, held: Array, axes: Sequence[str]) -> WeightChange:
-    if expected.shape != held.shape:
-        return WeightChange(
-            "weights", f"{name} has the shape {expected.shape} in a and {held.shape} in b", (name,)
+        return (
+            "training mode",
+            f"{who} has no '{{}}': it normalises with the statistics of the batch, as in training mode",
         )
-    if expected.ndim == 2 and "in" in axes:
-        order = _flatten_order(expected, held, list(axes).index("in"))
-        if order is not None:
-            words = f"{name} of b is a's with its inputs in another order, as if flattened {order}"
-            return WeightChange("flatten order", words, (name,))
+    return "bias" if "bias" in name else "weights", f"{who} has no weight '{{}}'"
+
+
+_ORDERS = {"gate": "gate order", "head": "head order", "out": "row order", "token": "row order"}
+_SIDES = {
+    "in": "inputs",
+    "out": "outputs",
+    "gate": "gates",
+    "head": "heads",
+    "token": "tokens",
+    "channel": "channels",
+}
+
+
+def _reordered(weight: Held, expected: Array, held: Array) -> tuple[str, str] | None:
+    """Whether the slices of a weight stand in another order."""
+    square = expected.ndim == 2 and expected.shape[0] == expected.shape[1]
+    if square and _same(expected.T, held):
+        return None  # which is told as such
+    found = permutations_of(expected, held, weight.axes)
+    if not found:
+        return None
+    first = found[0]
+    name = _ORDERS.get(first.axis, "channel order")
+    if first.axis == "in" and expected.ndim == 2 and (shape := transposed(first.order)):
+        words = f"with its inputs in another order, as if {shape[0]} by {shape[1]} features were flattened transposed"
+        return "flatten order", f"{{}} of b: a's {words}"
+    if first.axis == "gate":
+        known = _GATES.get(weight.kind, tuple(map(str, range(len(first.order)))))
+        said = ", ".join(known[place] for place in first.order)
+        return name, f"{{}}: where the gates {', '.join(known)} belong, b has those for {said}"
+    said = " and ".join(
+        f"{_SIDES.get(axis, axis)} in another order: {in_words(order, weight.heads)}" for axis, order in found
+    )
+    return name, f"{{}} of b: a's with its {said}"
+
+
+def _changed(expected: Array, held: Array, axes: Sequence[str]) -> tuple[str, str]:
+    if expected.shape != held.shape:
+        return "weights", f"{{}} has the shape {expected.shape} in a and {held.shape} in b"
     for dtype in ("bfloat16", "float16"):
         for who, other, wide, narrow in (("b", "a", expected, held), ("a", "b", held, expected)):
             if narrow.any() and np.array_equal(round_to(wide, dtype), narrow):
-                return WeightChange("precision", f"{name} of {who} is {other}'s, rounded to {dtype}", (name,))
+                return "precision", f"{{}} of {who} is {other}'s, rounded to {dtype}"
     for cause, words, arranged in _arrangements(expected, axes):
         if _same(arranged, held):
-            return WeightChange(cause, f"{name} of b is {words}", (name,))
+            return cause, f"{{}} of b is {words}"
     with np.errstate(all="ignore"):
         apart = np.abs(expected.astype(np.float64) - held) > _CLOSE * (np.abs(held) + np.std(held))
     count = int((apart | ~np.isfinite(held) & np.isfinite(expected)).sum())
@@ -137,14 +163,14 @@ def _changed(name: str, expected: Array, held: Array, axes: Sequence[str]) -> We
         place = np.unravel_index(int(np.argmax(apart)), apart.shape)
         where = ", ".join(f"{axis} {index}" for axis, index in zip(axes, place, strict=True))
         words = (
-            f"{count:,} of {held.size:,} values of {name} differ, such as that at {where}: "
+            f"{count:,} of {held.size:,} values of {{}} differ, such as that at {where}: "
             f"{expected[place]:.6g} in a, {held[place]:.6g} in b"
         )
-        return WeightChange("weights", words, (name,))
+        return "weights", words
     factor = float(np.vdot(expected, held) / np.vdot(expected, expected)) if expected.any() else 0.0
     if factor and _same(expected * factor, held):
-        return WeightChange("weights", f"{name} of b is {factor:.6g} times a's", (name,))
-    return WeightChange("weights", f"{name} is different in b", (name,))
+        return "weights", f"{{}} of b is {factor:.6g} times a's"
+    return "weights", "{} is different in b"
 
 
 def _arrangements(values: Array, axes: Sequence[str]) -> Iterator[tuple[str, str, Array]]:
@@ -167,29 +193,7 @@ def _arrangements(values: Array, axes: Sequence[str]) -> Iterator[tuple[str, str
                     moved[place] = source
                 turned = values.transpose(moved)
                 yield "transposed kernel", "a's with its spatial axes exchanged", turned
-    for place, axis in enumerate(axes):
-        if sizes[axis] > 1:
-            cause = "channel order" if axis == "in" else "weights"
-            yield cause, f"a's with {axis} in reverse", np.flip(values, place)
     yield "weights", "the negative of a's", -values
-
-
-def _flatten_order(expected: Array, held: Array, place: int) -> str | None:
-    """How features of maps were flattened on the one side, if channel by channel on the other, or the reverse.
-
-    Only which axis is the slowest matters: places in a row stand for any map of as many.
-    """
-    size = expected.shape[place]
-    for channels in range(2, size):
-        if size % channels:
-            continue
-        for words, indices in flattenings((channels, size // channels), ("channel", "place")):
-            one, other = (values.take([0], axis=1 - place) for values in (expected, held))
-            if _same(one.take(indices, axis=place), other) and _same(
-                expected.take(indices, axis=place), held
-            ):
-                return words
-    return None
 
 
 def _same(left: Array, right: Array) -> bool:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ...models.alignment import LayerMapping, align
-from ...models.transfer import signature_of
+from ...models.alignment import Forms, LayerMapping, align, given_groups
+from ...models.forms import signature_of
 from ...words.protocols import Layer
 from ..pairing.pairing import StationPair
 from ..sides import Side
@@ -52,15 +52,21 @@ def frames_of(
     }
     ours, theirs = (_owners(side, told) for side in (a, b))
     known = {layer.path for layer in ours}
-    given = (
+    named = (
         {path: to for path, to in mapping.items() if path in known} if isinstance(mapping, Mapping) else None
     )
-    matches = align(ours, theirs, signature_of, given) if ours and theirs else []
+    given = given_groups(ours, {layer.path: layer for layer in theirs}, named)
+    matches = align(ours, theirs, _forms, given)
     return [
         Frame(m.source, m.target, weight_differences(m.source, m.target, tolerance))
         for m in matches
         if m.evidence in ("given", "name") or m.source.kind == m.target.kind == "container"
     ]
+
+
+def _forms(layer: Layer) -> Forms:
+    signature = signature_of(layer)
+    return Forms((signature,), signature, signature)
 
 
 def _owners(side: Side, told: set[object]) -> list[Layer]:

@@ -2,62 +2,41 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from ...models.transfer import counterpart, is_neutral, merge_recurrent_biases, values_for
-from ...models.weights import read_each
-from ...words.errors import InputError, UnsupportedError
+from ...models.counterparts import Held, held_by
 from ...words.protocols import Layer
 from .difference import Difference, difference, incomparable, tolerance_for
 
 Array = np.ndarray[Any, Any]
+Layers = Layer | Sequence[Layer]
 
 
-def weight_differences(a: Layer, b: Layer, tolerance: float | None = None) -> dict[str, Difference]:
+def weight_differences(a: Layers, b: Layers, tolerance: float | None = None) -> dict[str, Difference]:
     """How far each weight of b is from what it would be as a copy of a's."""
-    if not b.weights and not a.weights:
-        return {}
-    values, _ = values_for(a, b, copy=False)
-    held, unreadable = read_each(b.weights)
-    merge_recurrent_biases(a, held)
-    found = {name: incomparable(reason) for name, reason in unreadable.items()}
-    for name, weight in b.weights.items():
-        if name not in held:
-            continue
-        try:
-            expected, note = counterpart(name, weight, values, a, b)
-            limit = (
-                tolerance if tolerance is not None else tolerance_for(_weight_dtype(a, name), weight.dtype)
-            )
-            found[name] = difference(expected, held[name], limit, note)
-        except (InputError, UnsupportedError) as error:
-            found[name] = incomparable(str(error))
-    for name in values.keys() - b.weights.keys():
-        if not is_neutral(name, values[name]):
-            found[name] = incomparable("b's layer has no such weight")
-    return found
+    return differences_of(held_by(a, b), tolerance)
 
 
-def weight_pairs(a: Layer, b: Layer) -> dict[str, tuple[Array, Array]]:
+def differences_of(held: Iterable[Held], tolerance: float | None = None) -> dict[str, Difference]:
+    """How far weights are from what they would be as copies."""
+    return {weight.name: _difference(weight, tolerance) for weight in held}
+
+
+def _difference(weight: Held, tolerance: float | None) -> Difference:
+    if weight.expected is None or weight.held is None:
+        return incomparable(weight.reason)
+    dtypes = [dtype or "float32" for dtype in weight.dtypes]
+    limit = tolerance if tolerance is not None else tolerance_for(*dtypes)
+    return difference(weight.expected, weight.held, limit, weight.note)
+
+
+def weight_pairs(a: Layers, b: Layers) -> dict[str, tuple[Array, Array]]:
     """The weights of two layers, a's in the form that b's would have as a copy of them."""
-    found = {}
-    values, _ = values_for(a, b)
-    for name, held in held_by(b, a).items():
-        with suppress(InputError, UnsupportedError):
-            found[name] = counterpart(name, b.weights[name], values, a, b)[0], held.copy()
-    return found
-
-
-def held_by(layer: Layer, other: Layer) -> dict[str, Array]:
-    """The weights of a layer that can be read, as another one has such: one bias for two that do what one does."""
-    held, _ = read_each(layer.weights)
-    merge_recurrent_biases(other, held)
-    return held
-
-
-def _weight_dtype(layer: Layer, name: str) -> str:
-    weight = layer.weights.get(name)
-    return weight.dtype if weight is not None else "float32"
+    return {
+        weight.name: (weight.expected.copy(), weight.held.copy())
+        for weight in held_by(a, b)
+        if weight.expected is not None and weight.held is not None
+    }
