@@ -22,14 +22,15 @@ def as_read(layer: Layer, value: Activation, order: tuple[str, ...]) -> Activati
     order : tuple of str
         In which order they stood in the framework's own tensor.
     """
-    axes = _reading(layer, order)
+    axes = reading(layer, order)
     if axes == order or set(order) != set(value.axes):
         return value
     read = AxisArray(value.transpose(*order).values, axes).canonical()
     return Activation(read.values, read.axes, value.path, value.call, value.leaf, value.dtype)
 
 
-def _reading(layer: Layer, order: tuple[str, ...]) -> tuple[str, ...]:
+def reading(layer: Layer, order: tuple[str, ...]) -> tuple[str, ...]:
+    """What a layer takes the axes of its own tensor for, which were called so before."""
     if order[:1] != ("batch",) or "channel" not in order:
         return order
     last = layer.config.get("data_format") == "channels_last"

@@ -13,7 +13,7 @@ from ...words.errors import NetvizError
 from ...words.protocols import Layer
 from ..common import flattenings
 from ..judging.weights import held_by
-from .signatures import round_to
+from .narrow import round_to
 
 Array = np.ndarray[Any, Any]
 
