@@ -11,17 +11,17 @@ from .activation import softmax
 from .given import Array, Given, Unknown
 
 _ROLES = ("query", "key", "value", "output")
-_ORDER = {"MultiheadAttention": ("query", "key", "value"), "MultiHeadAttention": ("query", "value", "key")}
-"""By type name: what the three inputs are."""
 
 
 def attention(given: Given) -> AxisArray:
     """What multi-head attention returns first; with a mask if ``causal`` or one that is added tells it."""
     given.require_weights_among(*(f"{role}_{part}" for role in _ROLES for part in ("kernel", "bias")))
-    if given.type_name not in _ORDER or given.config.get("add_zero_attention"):
+    if given.config.get("add_zero_attention"):
         raise Unknown
     given_as = _inputs(given)
     query, key, value = (_projected(given, given_as[role], role) for role in _ROLES[:3])
+    if query.shape[2:] != key.shape[2:] or key.shape[:3] != value.shape[:3]:
+        raise Unknown
     mixed = attended(query, key, value, given.config.get("scale"), bool(given.config.get("causal")))
     result = np.einsum("bqhd,ohd->bqo", mixed, given.weight("output_kernel"), optimize=True)
     # Where no order of batch and time is told, nothing is but that of the query.
@@ -53,15 +53,14 @@ def attended(
 
 
 def _inputs(given: Given) -> dict[str, Array]:
-    """Query, key and value; two inputs are a query, and keys that are values as well."""
-    if any(part.values.dtype.kind != "f" for part in given.inputs):
+    """Query, key and value; one input is all three, and of two the second is keys and values."""
+    if not 1 <= len(given.inputs) <= 3 or any(part.values.dtype.kind != "f" for part in given.inputs):
         raise Unknown
-    found = [given.sequence(number) for number in range(len(given.inputs))]
-    if len(found) == 2:
-        return {"query": found[0], "key": found[1], "value": found[1]}
-    if len(found) != 3:
-        raise Unknown
-    return dict(zip(_ORDER[given.type_name], found, strict=True))
+    query, *others = (given.sequence(number) for number in range(len(given.inputs)))
+    second, third = (others * 2)[:2] if others else (query, query)
+    # Keras has the values before the keys.
+    key, value = (second, third) if "batch_first" in given.config else (third, second)
+    return {"query": query, "key": key, "value": value}
 
 
 def _projected(given: Given, x: Array, role: str) -> Array:

@@ -72,7 +72,7 @@ def _kernel(interpolation: str, given: Given) -> tuple[Callable[[Array], Array],
         return lambda far: np.maximum(1 - np.abs(far), 0), 1
     if interpolation == "bicubic":
         antialias = given.config.get("antialias")
-        return _cubic(_OF_KEYS if antialias else given.setting("cubic_coefficient")), 2
+        return _cubic(_OF_KEYS if antialias else given.config.get("cubic_coefficient", -0.75)), 2
     raise Unknown
 
 

@@ -23,10 +23,10 @@ from ..judging.verdict import is_fed_directly
 from ..judging.weights import weight_differences
 from ..judging.weights_alone import Weighed
 from ..sides import Station
-from .functions import told
+from .functions import activation_cause, told
 from .recognising import recognised
 from .signatures import called, corrected, signature
-from .variants import activation_cause, variants_of
+from .variants import variants_of
 from .weight_changes import WeightChange, weight_changes
 
 Array = np.ndarray[Any, Any]
@@ -378,8 +378,7 @@ def differing(ours: Course, theirs: Course) -> Iterator[Proposal]:
 
 
 def _activation(settings: Mapping[str, Any]) -> str:
-    name = str(settings.get("activation", "none"))
-    return told(name, {key: value for key, value in settings.items() if key != "activation"})
+    return told(str(settings.get("activation", "none")), settings)
 
 
 def _kinds(ours: Recipe, theirs: Recipe) -> str:

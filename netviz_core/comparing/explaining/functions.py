@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -52,16 +52,39 @@ _PLAIN = (
 """As people have them; others are solved for."""
 
 
-def told(name: str, settings: dict[str, Any]) -> str:
-    """An activation function in words."""
+def told(name: str, settings: Mapping[str, Any]) -> str:
+    """An activation function in words, with those settings that it takes and that are not as anybody has them."""
     if name == "gelu":
         return "gelu (tanh approximation)" if settings.get("approximate") else "gelu (exact)"
-    words = ", ".join(
-        f"{setting.replace('_', ' ')} {value:.4g}"
-        for setting, value in settings.items()
-        if isinstance(value, (int, float)) and not isinstance(value, bool)
-    )
-    return f"{name} ({words})" if words else name
+    words = [
+        f"{setting.replace('_', ' ')} {settings[setting]:.4g}"
+        for setting, usual in _TAKEN.get(name, {}).items()
+        if settings.get(setting) not in (None, usual)
+    ]
+    return f"{name} ({', '.join(words)})" if words else name
+
+
+_TAKEN: Mapping[str, Mapping[str, Any]] = {
+    "relu": {"negative_slope": 0.0, "threshold": 0.0, "max_value": None},
+    "leaky_relu": {"negative_slope": None},
+    "rrelu": {"negative_slope": None},
+    "elu": {"alpha": None},
+    "celu": {"alpha": None},
+    "silu": {"beta": 1.0},
+    "softplus": {"beta": None},
+    "hard_sigmoid": {"slope": None},
+    "hard_tanh": {"min_value": -1.0, "max_value": 1.0},
+    "soft_shrink": {"threshold": None},
+    "hard_shrink": {"threshold": None},
+    "threshold": {"threshold": None, "default_value": None},
+}
+"""By name: the settings that a function takes, and what is not worth telling."""
+
+
+def activation_cause(one: str, other: str) -> str:
+    """What it is called that two activations differ."""
+    names = {one, other}
+    return "slope" if "leaky_relu" in names and names <= {"leaky_relu", "relu", "linear"} else "activation"
 
 
 def functions_of(x: Array, y: Array, axes: Sequence[str] = ()) -> list[Function]:

@@ -108,7 +108,7 @@ def _reordered(
     for place, axis in reversed(list(enumerate(axes))):
         order = order_along(a, b, place)
         if order is not None:
-            name = _ORDERS.get(axis, "layout")
+            name = _ORDERS.get(axis, "channel order" if a.ndim == 2 else "layout")
             yield name, f"b has {order_in_words(order, axis)}", a.take(order, place), b
 
 

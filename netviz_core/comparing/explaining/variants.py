@@ -12,7 +12,7 @@ import numpy as np
 from ...words.arrays import AxisArray
 from ..common import matched
 from ..judging.recipes import Course
-from .functions import functions_of, told
+from .functions import activation_cause, functions_of, told
 from .narrow import ROUNDINGS
 from .recognising import EPSILONS, epsilon_of
 
@@ -168,15 +168,9 @@ def _of_activation(course: Course, target: AxisArray) -> Iterator[Variant]:
         if function.along is not None:
             continue
         settings = {"activation": function.name, **dict(function.settings)}
-        words = f"{{other}} applies {function}, {{own}} {told(name, dict(own))}"
+        words = f"{{other}} applies {function}, {{own}} {told(name, own)}"
         cause = activation_cause(function.name, name)
         yield Variant(cause, words, partial(Course.with_activation, settings=settings))
-
-
-def activation_cause(one: str, other: str) -> str:
-    """What it is called that two activations differ."""
-    names = {one, other}
-    return "slope" if "leaky_relu" in names and names <= {"leaky_relu", "relu", "linear"} else "activation"
 
 
 def _of_precision() -> Iterator[Variant]:
