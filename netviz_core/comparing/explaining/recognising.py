@@ -34,19 +34,26 @@ def recognised(course: Course, target: AxisArray, judge: Judge) -> Course:
     judge : Judge
         Says what agrees.
     """
-    if course.first.kind != "other" or len(course.inputs) != 1 or course.result() is not None:
+    if len(course.inputs) != 1 or course.result() is not None:
         return course
-    for recipe in _options(course, target):
-        option = course.with_first(recipe)
-        if recipe.kind.endswith("_norm"):
-            option = option.with_config(epsilon=epsilon_of(option, target))
+    options = _of_unknown_kind if course.first.kind == "other" else _with_activations
+    for option in options(course, target):
         result = option.result()
         if result is not None and judge.difference(result, target).within:
             return option
     return course
 
 
-def _options(course: Course, target: AxisArray) -> Iterator[Recipe]:
+def _with_activations(course: Course, target: AxisArray) -> Iterator[Course]:
+    """A layer that is known, but for the function that it applies in the end."""
+    before = course.with_activation({}).result()
+    together = matched(before, target) if before is not None else None
+    if together is not None:
+        for function in functions_of(together.a, together.b):
+            yield course.with_activation({"activation": function.name, **dict(function.settings)})
+
+
+def _of_unknown_kind(course: Course, target: AxisArray) -> Iterator[Course]:
     first, x = course.first, course.inputs[0]
     together = matched(x, target)
     if together is not None and not first.weights:
@@ -54,15 +61,14 @@ def _options(course: Course, target: AxisArray) -> Iterator[Recipe]:
             if function.name == "linear":
                 return
             along = {"axis": _position(course, function.along[1])} if function.along else {}
-            yield Recipe(
-                "activation",
-                first.type_name,
-                {"activation": function.name, **dict(function.settings), **along},
-                {},
-            )
+            settings = {"activation": function.name, **dict(function.settings), **along}
+            yield course.with_first(Recipe("activation", first.type_name, settings, {}))
     if together is not None:
-        yield from _norms(course)
-    yield from _products(first, x)
+        for recipe in _norms(course):
+            norm = course.with_first(recipe)
+            yield norm.with_config(epsilon=epsilon_of(norm, target))
+    for recipe in _products(first, x):
+        yield course.with_first(recipe)
 
 
 def _norms(course: Course) -> Iterator[Recipe]:

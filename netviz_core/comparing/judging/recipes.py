@@ -76,7 +76,7 @@ class Course:
         others = {
             name: value for name, value in self.recipes[-1].config.items() if name not in OF_ACTIVATIONS
         }
-        last = replace(self.recipes[-1], config={**others, **settings})
+        last = replace(self.recipes[-1], config={**others, **(settings or {"activation": "linear"})})
         return replace(self, recipes=(*self.recipes[:-1], last))
 
     @property
