@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
 
-import numpy as np
-
-from ...models.described import DescribedLayer
-from ...models.transfer import counterpart, values_for
-from ...models.weights import Layout, Weight, positional_layout
 from ...words.arrays import AxisArray
-from ...words.errors import NetvizError
-from ...words.protocols import Layer, WeightTensor
 from ..judging.difference import Difference
 from ..judging.judging import Judge, Judged, orders_before, outputs_of
-from ..judging.recipes import Course, Recipe, courses_of, named_by_users
+from ..judging.recipes import Course, courses_of, named_by_users
 from ..judging.verdict import is_fed_directly
 from ..judging.weights import weight_differences
 from ..judging.weights_alone import Weighed
-from ..sides import Station
-from .functions import activation_cause, told
+from .proposals import Proposal, differing, layer_of, of_weights
 from .recognising import recognised
 from .signatures import called, corrected, signature
 from .variants import variants_of
 from .weight_changes import WeightChange, weight_changes
-
-Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
@@ -55,27 +43,8 @@ class Cause:
     name: str
 
 
-class Proposal(NamedTuple):
-    """What may be the cause, and one side as it would be without it."""
-
-    name: str
-    words: str
-    changed: Callable[[Course], Course]
-
-
-_SETTINGS = {
-    "recurrent_activation": "activation", "epsilon": "epsilon", "padding": "padding", "padding_mode": "padding",
-    "stride": "stride", "dilation": "dilation", "groups": "groups", "kernel_size": "kernel size", "pooling": "pooling",
-    "count_include_pad": "pool padding", "ceil_mode": "pool padding", "divisor": "pool padding", "axis": "axis",
-    "scale": "preprocessing", "offset": "preprocessing", "mean": "preprocessing", "variance": "preprocessing",
-    "scale_offset": "scale", "equation": "equation", "go_backwards": "direction", "merge_mode": "merge mode",
-    "reset_after": "reset gate", "heads": "heads", "interpolation": "interpolation", "align_corners": "interpolation",
-    "antialias": "interpolation", "cubic_coefficient": "interpolation",
-}  # fmt: skip
-"""Settings that change what a layer returns in evaluation mode, and what a difference of them is called."""
-
-_RELATED = ("_norm", "lstm", "gru", "rnn", "attention", "pool", "activation", "dropout")
-"""How the names of kinds end of which one is easily taken for another."""
+_ROOM = 10.0
+"""How much larger an error may be in one sample than in all."""
 
 _CURED = 0.5
 """What may be left, as a share, of a difference whose cause has been found."""
@@ -202,33 +171,16 @@ class _Case:
         return [*((one.name, f"{one.words} (one of {len(known) + 1} causes: {words})") for one in known), own]
 
     def _of_weights(self) -> Iterator[Proposal]:
-        """Weights that are not the same on both sides, and what they would be as in b."""
+        """Weights that are not the same, of the layers as they have been brought together."""
+        pair = self._found.pair
         a, b = (
-            _layer(course, station)
-            for course, station in zip(
-                self._courses, (self._found.pair.a[0], self._found.pair.b[0]), strict=True
-            )
+            layer_of(course, station.layer, station.weights)
+            for course, station in zip(self._courses, (pair.a[0], pair.b[0]), strict=True)
         )
-        same = (a, b) == (self._found.pair.a[0].layer, self._found.pair.b[0].layer)
-        weights = self._found.weights if same and self._found.weights else weight_differences(a, b)
-        odd = [
-            name
-            for name in odd_weights(weights)
-            if a.kind == b.kind or {name} <= a.weights.keys() & b.weights.keys()
-        ]
-        if not odd:
-            return
-        values, _ = values_for(b, a)
-        as_in_b: dict[str, Array | None] = {name: None for name in odd if name not in a.weights}
-        for name in set(odd) & a.weights.keys():
-            with suppress(NetvizError):
-                as_in_b[name] = counterpart(name, a.weights[name], values, b, a)[0]
+        as_they_are = a is pair.a[0].layer and b is pair.b[0].layer and self._found.weights
+        differences = self._found.weights if as_they_are else weight_differences(a, b)
         others = [layer for layer in self._judge.a.layers.values() if layer.path != a.path]
-        for change in weight_changes(a, b, odd, others):
-            # Where b has one bias for two of a, the second is in the first.
-            merged = {f"recurrent_{name}" for name in change.weights} - b.weights.keys()
-            taken = {name: as_in_b.get(name) for name in {*change.weights, *merged}}
-            yield Proposal(change.name, change.words, _weights(taken))
+        return of_weights(a, b, odd_weights(differences), others)
 
     def _ruled_out(self) -> Iterator[str]:
         """What has been looked at, and is no reason; what could not be looked at is never said to be none."""
@@ -257,24 +209,6 @@ def _brought_together(
         recognised(course, target, judge) for course, target in zip(courses, targets, strict=True)
     )
     return ours, theirs
-
-
-def _layer(course: Course, station: Station) -> Layer:
-    """The first layer of a course, which may have other weights than the station's."""
-    first, layer = course.first, station.layer
-    if first.kind == layer.kind and first.weights is station.weights:
-        return layer
-    weights: dict[str, WeightTensor] = {}
-    for name, values in first.weights.items():
-        known = layer.weights.get(name)
-        axes = known.axes if known is not None else _AXES.get(name, ())
-        layout = Layout(axes) if len(axes) == values.ndim else positional_layout(values.ndim)
-        weights[name] = Weight(name, name, layout, values.shape, str(values.dtype), True, _constant(values))
-    return DescribedLayer(layer.path, first.kind, first.type_name, True, first.config, weights)
-
-
-_AXES = {"kernel": ("out", "in"), "bias": ("out",), "scale": ("channel",)}
-"""Those of weights that a layer of a known kind would have."""
 
 
 class _Test:
@@ -312,10 +246,26 @@ class _Test:
 
     def _left(self, changes: Sequence[Proposal]) -> Difference | None:
         """What is left of the difference, if these changes make it go away."""
-        left = self.after(changes)
-        if left is None or not left.within or left.error > _CURED * self._before.error:
+        if self._is_there_unchanged or not self._may_be(changes):
             return None
-        return None if self._is_there_unchanged else left
+        left = self.after(changes)
+        return (
+            left if left is not None and left.within and left.error <= _CURED * self._before.error else None
+        )
+
+    def _may_be(self, changes: Sequence[Proposal]) -> bool:
+        """Whether one sample, where a layer looks at each by itself, does not rule them out."""
+        course, target = self.changed(changes).of_one_sample(), self.target
+        if course is None or target.axes[:1] != ("batch",):
+            return True
+        result = course.result()
+        few = AxisArray(target.values[:1], target.axes)
+        return (
+            result is not None
+            and self._judge.difference(
+                result, few, _ROOM * (self._before.tolerance or self._judge.difference(few, few).tolerance)
+            ).within
+        )
 
     def smallest_set(self, proposals: Sequence[Proposal]) -> list[tuple[str, str]]:
         """Names and words of the fewest proposals that explain everything; none if all together do not."""
@@ -354,58 +304,6 @@ class _Test:
 
 def _figure(value: float) -> str:
     return f"{value:.1e}" if value else "0"
-
-
-def differing(ours: Course, theirs: Course) -> Iterator[Proposal]:
-    """What the two say of themselves that is not the same, and a's as it would be with that of b."""
-    kinds = ours.first.kind, theirs.first.kind
-    if kinds[0] != kinds[1]:
-        if "other" not in kinds and any(kind.endswith(_RELATED) for kind in kinds):
-            yield Proposal("kind", _kinds(ours.first, theirs.first), _of_kind(theirs.first))
-        return
-    for setting, name in _SETTINGS.items():
-        left, right = ours.first.config.get(setting), theirs.first.config.get(setting)
-        if left != right and None not in (left, right):
-            words = f"{setting.replace('_', ' ')} is {left} in a and {right} in b"
-            yield Proposal(name, words, _setting(setting, right))
-    left, right = ours.activation, theirs.activation
-    if left != right and "slope" not in {*ours.recipes[-1].weights, *theirs.recipes[-1].weights}:
-        names = [str(side.get("activation", "linear")) for side in (left, right)]
-        said = [_activation(side) for side in (left, right)]
-        if said[0] != said[1]:
-            words = f"activation is {said[0]} in a and {said[1]} in b"
-            yield Proposal(activation_cause(*names), words, lambda course: course.with_activation(right))
-
-
-def _activation(settings: Mapping[str, Any]) -> str:
-    return told(str(settings.get("activation", "none")), settings)
-
-
-def _kinds(ours: Recipe, theirs: Recipe) -> str:
-    kinds = [recipe.kind.replace("_", " ") for recipe in (ours, theirs)]
-    return f"a's layer is of kind {kinds[0]}, b's of kind {kinds[1]}"
-
-
-def _of_kind(other: Recipe) -> Callable[[Course], Course]:
-    """Another kind of layer with the weights that there are, and with the other's own where there are none."""
-
-    def changed(course: Course) -> Course:
-        weights = {name: course.first.weights.get(name, value) for name, value in other.weights.items()}
-        return course.with_first(replace(other, weights=weights))
-
-    return changed
-
-
-def _setting(name: str, value: Any) -> Callable[[Course], Course]:
-    return lambda course: course.with_config(**{name: value})
-
-
-def _weights(values: Mapping[str, Array | None]) -> Callable[[Course], Course]:
-    return lambda course: course.with_weights(**values)
-
-
-def _constant(values: Array) -> Callable[[], Array]:
-    return lambda: values
 
 
 def _changes(found: Judged, judge: Judge) -> Iterator[WeightChange]:

@@ -14,7 +14,8 @@ from ...models.alignment import LayerMapping, given_pairs
 from ..judging.judging import Judge, Judged, like, returned_by
 from ..judging.recipes import courses_of
 from ..sides import Side, containers_of
-from .causes import Cause, differing
+from .causes import Cause
+from .proposals import differing
 
 _OF_FUNCTIONS = ("activation", "slope")
 _OTHER_SIZES = (-1.0, 30.0, -0.03)

@@ -102,6 +102,13 @@ class Course:
         padding = tuple((int(one), int(other)) for one, other in total)
         return replace(self.with_config(padding=padding), padding=None)
 
+    def of_one_sample(self) -> Course | None:
+        """The same for the first sample alone; None where a layer may look at others, or there is no other."""
+        apart = self.first.kind.startswith(("conv", "depthwise", "separable", "dense", "pool"))
+        if not apart or any(x.axes[0] != "batch" or len(x.values) < 2 for x in self.inputs):
+            return None
+        return replace(self, inputs=tuple(AxisArray(x.values[:1], x.axes) for x in self.inputs))
+
     def folded(self) -> Course:
         """The same with a batch norm behind a convolution or dense layer made part of its weights."""
         if len(self.recipes) < 2 or self.recipes[1].kind != "batch_norm":
