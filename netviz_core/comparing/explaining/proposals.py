@@ -55,7 +55,7 @@ def differing(ours: Course, theirs: Course) -> Iterator[Proposal]:
         left, right = ours.first.config.get(setting), theirs.first.config.get(setting)
         if left != right and None not in (left, right):
             words = f"{setting.replace('_', ' ')} is {left} in a and {right} in b"
-            yield Proposal(name, words, _setting(setting, right))
+            yield Proposal(name, words, _settings({setting: right, **_only_in(theirs.first, ours.first)}))
     left, right = ours.activation, theirs.activation
     if left != right and "slope" not in {*ours.recipes[-1].weights, *theirs.recipes[-1].weights}:
         names = [str(side.get("activation", "linear")) for side in (left, right)]
@@ -84,8 +84,15 @@ def _of_kind(other: Recipe) -> Callable[[Course], Course]:
     return changed
 
 
-def _setting(name: str, value: Any) -> Callable[[Course], Course]:
-    return lambda course: course.with_config(**{name: value})
+def _only_in(recipe: Recipe, other: Recipe) -> Mapping[str, Any]:
+    """Settings that go with one that the other has not, as a cubic coefficient does with an interpolation."""
+    return {
+        name: recipe.config[name] for name in _SETTINGS if name in recipe.config.keys() - other.config.keys()
+    }
+
+
+def _settings(changed: Mapping[str, Any]) -> Callable[[Course], Course]:
+    return lambda course: course.with_config(**changed)
 
 
 def _weights(values: Mapping[str, Array | None]) -> Callable[[Course], Course]:

@@ -101,46 +101,105 @@ IMAGE, STEPS = (3, FEATURES, 9, 9), (3, 7, FEATURES)
 
 CASES = {
     "tanh and sigmoid": function(torch.tanh, torch.sigmoid, words=("tanh in a", "sigmoid in b")),
-    "a class and a layer": Case("activation", ("gelu (tanh approximation) in a", "gelu (exact) in b"),
-                                lambda: nn.GELU("tanh"), lambda: Applies(F.gelu)),
-    "quick gelu": Case("activation", ("gelu (exact) in a", "quick_gelu in b"),
-                       nn.GELU, lambda: Applies(lambda x: x * torch.sigmoid(1.702 * x))),
+    "a class and a layer": Case(
+        "activation",
+        ("gelu (tanh approximation) in a", "gelu (exact) in b"),
+        lambda: nn.GELU("tanh"),
+        lambda: Applies(F.gelu),
+    ),
+    "quick gelu": Case(
+        "activation",
+        ("gelu (exact) in a", "quick_gelu in b"),
+        nn.GELU,
+        lambda: Applies(lambda x: x * torch.sigmoid(1.702 * x)),
+    ),
     "relu6": Case("activation", ("relu in a", "relu6 in b"), nn.ReLU, nn.ReLU6, (3, 6 * FEATURES, 9)),
     "hard and soft sigmoid": Case("activation", ("sigmoid", "hard_sigmoid"), nn.Sigmoid, nn.Hardsigmoid),
     "alpha of elu": Case("activation", ("alpha 1", "alpha 0.5"), nn.ELU, lambda: nn.ELU(0.5)),
     "beta of softplus": Case("activation", ("beta 1", "beta 2.5"), nn.Softplus, lambda: nn.Softplus(2.5)),
     "slope": function(F.leaky_relu, lambda x: F.leaky_relu(x, 0.2), "slope", ("0.01", "0.2")),
     "softmax": Case("activation", ("softmax",), nn.Identity, lambda: nn.Softmax(-1)),
-    "epsilon of an RMS norm": Case("epsilon", ("1e-06 in a", "0.1 in b"),
-                                   lambda: OwnRMSNorm(1e-6), lambda: OwnRMSNorm(0.1)),
+    "epsilon of an RMS norm": Case(
+        "epsilon", ("1e-06 in a", "0.1 in b"), lambda: OwnRMSNorm(1e-6), lambda: OwnRMSNorm(0.1)
+    ),
     "any epsilon": Case("epsilon", ("0.037 in b",), lambda: OwnRMSNorm(1e-6), lambda: OwnRMSNorm(0.037)),
-    "epsilon of a layer norm": Case("epsilon", ("0.01 in b",), lambda: OwnLayerNorm(1e-5), lambda: OwnLayerNorm(1e-2)),
+    "epsilon of a layer norm": Case(
+        "epsilon", ("0.01 in b",), lambda: OwnLayerNorm(1e-5), lambda: OwnLayerNorm(1e-2)
+    ),
     "a norm that adds one": Case("scale", (), lambda: OwnRMSNorm(1e-6), lambda: OwnRMSNorm(1e-6, 1.0)),
-    "batch and instance norm": Case("kind", ("instance norm", "batch norm"),
-                                    lambda: nn.InstanceNorm2d(FEATURES, affine=True), lambda: nn.BatchNorm2d(FEATURES), IMAGE),
-    "group and instance norm": Case("kind", ("group norm", "instance norm"),
-                                    lambda: nn.GroupNorm(4, FEATURES), lambda: nn.InstanceNorm2d(FEATURES, affine=True), IMAGE),
-    "layer and RMS norm": Case("kind", ("layer norm", "rms norm"),
-                               lambda: nn.LayerNorm(FEATURES, bias=False), lambda: nn.RMSNorm(FEATURES, eps=1e-5)),
-    "pools": Case("pooling", ("max in a", "average in b"), lambda: nn.MaxPool2d(2), lambda: nn.AvgPool2d(2), IMAGE),
-    "zeros in a pool": Case("pool padding", ("zeros",), lambda: nn.MaxPool2d(3, 2, 1), lambda: ZeroPadding(3, 2, 1), IMAGE),
-    "corners": Case("interpolation", ("align corners is False in a and True in b",),
-                    lambda: nn.Upsample(scale_factor=2, mode="bilinear"),
-                    lambda: nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True), IMAGE),
-    "interpolation": Case("interpolation", ("bilinear in a", "bicubic in b"),
-                          lambda: nn.Upsample(size=(5, 13), mode="bilinear"), lambda: nn.Upsample(size=(5, 13), mode="bicubic"),
-                          IMAGE),
-    "TF32": Case("precision", ("TF32",), lambda: nn.Linear(FEATURES, FEATURES), lambda: NarrowProducts(FEATURES, FEATURES)),
-    "causal mask": Case("mask", ("causal",), lambda: Plain(FEATURES, 4, batch_first=True),
-                        lambda: Causal(FEATURES, 4, batch_first=True), STEPS),
-    "halves": function(lambda x: x * 1, lambda x: torch.cat([x[:, 4:], x[:, :4]], 1), "channel order", ("exchanged",)),
-    "heads": function(lambda x: x * 1, lambda x: x.unflatten(-1, (4, 4)).transpose(1, 2).flatten(1), "channel order",
-                      ("(4, 4) and transposed",)),
-    "any order": function(lambda x: x * 1, lambda x: x[:, torch.randperm(FEATURES, generator=torch.Generator().manual_seed(0))],
-                          "channel order", ("in the order",)),
+    "batch and instance norm": Case(
+        "kind",
+        ("instance norm", "batch norm"),
+        lambda: nn.InstanceNorm2d(FEATURES, affine=True),
+        lambda: nn.BatchNorm2d(FEATURES),
+        IMAGE,
+    ),
+    "group and instance norm": Case(
+        "kind",
+        ("group norm", "instance norm"),
+        lambda: nn.GroupNorm(4, FEATURES),
+        lambda: nn.InstanceNorm2d(FEATURES, affine=True),
+        IMAGE,
+    ),
+    "layer and RMS norm": Case(
+        "kind",
+        ("layer norm", "rms norm"),
+        lambda: nn.LayerNorm(FEATURES, bias=False),
+        lambda: nn.RMSNorm(FEATURES, eps=1e-5),
+    ),
+    "pools": Case(
+        "pooling", ("max in a", "average in b"), lambda: nn.MaxPool2d(2), lambda: nn.AvgPool2d(2), IMAGE
+    ),
+    "zeros in a pool": Case(
+        "pool padding", ("zeros",), lambda: nn.MaxPool2d(3, 2, 1), lambda: ZeroPadding(3, 2, 1), IMAGE
+    ),
+    "corners": Case(
+        "interpolation",
+        ("align corners is False in a and True in b",),
+        lambda: nn.Upsample(scale_factor=2, mode="bilinear"),
+        lambda: nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True),
+        IMAGE,
+    ),
+    "interpolation": Case(
+        "interpolation",
+        ("bilinear in a", "bicubic in b"),
+        lambda: nn.Upsample(size=(5, 13), mode="bilinear"),
+        lambda: nn.Upsample(size=(5, 13), mode="bicubic"),
+        IMAGE,
+    ),
+    "TF32": Case(
+        "precision",
+        ("TF32",),
+        lambda: nn.Linear(FEATURES, FEATURES),
+        lambda: NarrowProducts(FEATURES, FEATURES),
+    ),
+    "causal mask": Case(
+        "mask",
+        ("causal",),
+        lambda: Plain(FEATURES, 4, batch_first=True),
+        lambda: Causal(FEATURES, 4, batch_first=True),
+        STEPS,
+    ),
+    "halves": function(
+        lambda x: x * 1, lambda x: torch.cat([x[:, 4:], x[:, :4]], 1), "channel order", ("exchanged",)
+    ),
+    "heads": function(
+        lambda x: x * 1,
+        lambda x: x.unflatten(-1, (4, 4)).transpose(1, 2).flatten(1),
+        "channel order",
+        ("(4, 4) and transposed",),
+    ),
+    "any order": function(
+        lambda x: x * 1,
+        lambda x: x[:, torch.randperm(FEATURES, generator=torch.Generator().manual_seed(0))],
+        "channel order",
+        ("in the order",),
+    ),
     "a table": function(lambda x: x * 1, table, "addition", ("the same for all samples",), shape=STEPS),
-    "a mask": function(lambda x: x * 1, lambda x: x * (torch.arange(7) < 5)[None, :, None], "mask", ("zeros",), shape=STEPS),
-}  # fmt: skip
+    "a mask": function(
+        lambda x: x * 1, lambda x: x * (torch.arange(7) < 5)[None, :, None], "mask", ("zeros",), shape=STEPS
+    ),
+}
 
 
 @pytest.mark.parametrize("turned", [False, True], ids=["fault in b", "fault in a"])
@@ -232,15 +291,25 @@ BETWEEN = {
         lambda x: F.avg_pool2d(x, 3, 1, 1, count_include_pad=False),
         ("which counts", "which does not count"),
     ),
-    "maximum and average": ("pooling", lambda x: F.max_pool2d(x, 2), lambda x: F.avg_pool2d(x, 2), ("maximum", "average")),
+    "maximum and average": (
+        "pooling",
+        lambda x: F.max_pool2d(x, 2),
+        lambda x: F.avg_pool2d(x, 2),
+        ("maximum", "average"),
+    ),
     "corners": (
         "interpolation",
         lambda x: F.interpolate(x, scale_factor=2, mode="bilinear"),
         lambda x: F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True),
         ("bilinear", "align_corners"),
     ),
-    "activation": ("activation", F.silu, lambda x: F.gelu(x, approximate="tanh"), ("silu", "gelu (tanh approximation)")),
-}  # fmt: skip
+    "activation": (
+        "activation",
+        F.silu,
+        lambda x: F.gelu(x, approximate="tanh"),
+        ("silu", "gelu (tanh approximation)"),
+    ),
+}
 
 
 @pytest.mark.parametrize("name", BETWEEN)
