@@ -57,12 +57,12 @@ def differing(ours: Course, theirs: Course) -> Iterator[Proposal]:
             words = f"{setting.replace('_', ' ')} is {left} in a and {right} in b"
             yield Proposal(name, words, _settings({setting: right, **_only_in(theirs.first, ours.first)}))
     left, right = ours.activation, theirs.activation
-    if left != right and "slope" not in {*ours.recipes[-1].weights, *theirs.recipes[-1].weights}:
-        names = [str(side.get("activation", "linear")) for side in (left, right)]
-        said = [_activation(side) for side in (left, right)]
-        if said[0] != said[1]:
-            words = f"activation is {said[0]} in a and {said[1]} in b"
-            yield Proposal(activation_cause(*names), words, lambda course: course.with_activation(right))
+    said = [_activation(side) for side in (left, right)]
+    if said[0] != said[1]:
+        words = f"activation is {said[0]} in a and {said[1]} in b"
+        name = activation_cause(*(str(side.get("activation", "linear")) for side in (left, right)))
+        slope = theirs.recipes[-1].weights.get("slope")
+        yield Proposal(name, words, lambda course: course.with_activation(right, slope))
 
 
 def _activation(settings: Mapping[str, Any]) -> str:

@@ -71,12 +71,13 @@ class Course:
         """The same with other weights of the first layer; None takes one away."""
         return self.with_first(self.first.with_weights(**changed))
 
-    def with_activation(self, settings: Mapping[str, Any]) -> Course:
-        """The same with another activation at its end."""
+    def with_activation(self, settings: Mapping[str, Any], slope: Array | None = None) -> Course:
+        """The same with another activation at its end; `slope` is the weight of one that has such."""
         others = {
             name: value for name, value in self.recipes[-1].config.items() if name not in OF_ACTIVATIONS
         }
-        last = replace(self.recipes[-1], config={**others, **(settings or {"activation": "linear"})})
+        config = {**others, **(settings or {"activation": "linear"})}
+        last = replace(self.recipes[-1], config=config).with_weights(slope=slope)
         return replace(self, recipes=(*self.recipes[:-1], last))
 
     @property
@@ -197,8 +198,9 @@ def named(station: Station, value: AxisArray) -> AxisArray:
     if not any(axis.startswith("axis") for axis in value.axes):
         return value
     text = f"{station.layer.kind} {station.layer.type_name}".lower()
-    spatial = next((axes for rank, axes in _SPATIAL.items() if rank in text), None)
     config = station.layer.config
+    is_known = station.layer.kind != "other" or config  # a class of one's own may be called anything
+    spatial = next((axes for rank, axes in _SPATIAL.items() if is_known and rank in text), None)
     if spatial is not None and len(value.axes) == len(spatial) + 2:
         last = config.get("data_format") == "channels_last"
         axes = ("batch", *spatial, "channel") if last else ("batch", "channel", *spatial)

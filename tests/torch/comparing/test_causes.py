@@ -275,6 +275,40 @@ def test_what_is_not_known_of_a_layer_is_not_said_to_be_ruled_out() -> None:
     assert "no setting" not in cause.text
 
 
+class Conv1D(nn.Module):
+    """A dense layer whose kernel stands the other way, as in GPT-2."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight, self.bias = (
+            nn.Parameter(torch.ones(FEATURES, FEATURES)),
+            nn.Parameter(torch.zeros(FEATURES)),
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x @ self.weight + self.bias
+
+
+def test_a_weight_of_a_class_of_ones_own_is_put_to_the_test() -> None:
+    right = settled(nn.Sequential(Conv1D(), nn.GELU()))
+    wrong = copied(right)
+    with torch.no_grad():
+        wrong[0].weight[3, 4] += 1
+    (cause,) = nv.compare(right, wrong, numbers(*STEPS)).causes
+    assert (cause.name, cause.confirmed) == ("weights", True), cause.text
+    assert "1 of 256 values of kernel differ" in cause.text
+
+
+@pytest.mark.parametrize("other", [nn.ReLU, lambda: nn.LeakyReLU(0.1)], ids=["ReLU", "LeakyReLU"])
+def test_an_activation_with_weights_against_one_without(other: Callable[[], nn.Module]) -> None:
+    right = settled(nn.Sequential(nn.Conv2d(3, 8, 3), nn.PReLU(8)))
+    wrong = nn.Sequential(copied(right[0]), other()).eval()
+    for models in ((right, wrong), (wrong, right)):
+        (cause,) = nv.compare(*models, numbers(2, 3, 8, 8)).causes
+        assert (cause.name, cause.confirmed) == ("activation", True), cause.text
+        assert "prelu" in cause.text
+
+
 class Between(nn.Module):
     def __init__(self, first: nn.Module, does: Callable[..., torch.Tensor], second: nn.Module) -> None:
         super().__init__()
