@@ -46,6 +46,7 @@ _RELATED = ("_norm", "lstm", "gru", "rnn", "attention", "pool", "activation", "d
 
 def differing(ours: Course, theirs: Course) -> Iterator[Proposal]:
     """What the two say of themselves that is not the same, and a's as it would be with that of b."""
+    ours, theirs = _with_axis_as_in(ours, ours), _with_axis_as_in(theirs, ours)
     kinds = ours.first.kind, theirs.first.kind
     if kinds[0] != kinds[1]:
         if all(kind.endswith(_RELATED) for kind in kinds):
@@ -63,6 +64,23 @@ def differing(ours: Course, theirs: Course) -> Iterator[Proposal]:
         name = activation_cause(*(str(side.get("activation", "linear")) for side in (left, right)))
         slope = theirs.recipes[-1].weights.get("slope")
         yield Proposal(name, words, lambda course: course.with_activation(right, slope))
+
+
+def _with_axis_as_in(course: Course, other: Course) -> Course:
+    """Count the axes that a layer works along as they stand in another's tensor, from the first one on."""
+    places = course.first.config.get("axis")
+    if places is None or not course.orders or not other.orders or not course.first.kind.endswith(_ALONG_AXES):
+        return course
+    own, wanted = course.orders[0], other.orders[0]
+    places = places if isinstance(places, tuple) else (places,)
+    if set(own) != set(wanted) or not all(-len(own) <= place < len(own) for place in places):
+        return course
+    counted = tuple(wanted.index(own[place]) for place in places)
+    return course.with_config(axis=counted if len(counted) > 1 else counted[0])
+
+
+_ALONG_AXES = ("_norm", "activation")
+"""How the names of kinds end whose ``axis`` is one of their input's."""
 
 
 def _activation(settings: Mapping[str, Any]) -> str:
