@@ -87,7 +87,7 @@ def config_of(layer: Any, kind: str) -> Mapping[str, Any]:
     Padding is what is added before and after each spatial axis; in a transposed convolution, what is cut off.
     """
     if kind in ("container", "other", "input"):
-        return _of_preprocessing(layer) if kind == "other" else {}
+        return (_of_preprocessing(layer) or _of_resizing(layer)) if kind == "other" else {}
     if not isinstance(layer, keras.Layer):
         return _of_operation(layer, kind)
     if keras_class(layer, ("Bidirectional",)):
@@ -150,6 +150,20 @@ def _of_preprocessing(layer: Any) -> dict[str, Any]:
         along = {"axis": layer.axis[0]} if layer.axis else {}
         return {**taken, **along, "invert": layer.invert, "epsilon": keras.config.epsilon()}
     return {}
+
+
+def _of_resizing(layer: Any) -> dict[str, Any]:
+    """By how much, or to which size, and how what lies between is made."""
+    if keras_class(layer, ("UpSampling1D", "UpSampling2D", "UpSampling3D")):
+        found: dict[str, Any] = {"factor": _plain(layer.size)}
+    elif keras_class(layer, ("Resizing",)) and not (layer.crop_to_aspect_ratio or layer.pad_to_aspect_ratio):
+        found = {"output_size": (layer.height, layer.width), "antialias": layer.antialias}
+    else:
+        return {}
+    found |= {"interpolation": getattr(layer, "interpolation", "nearest"), "align_corners": False}
+    if found["interpolation"] == "bicubic":
+        found["cubic_coefficient"] = -0.75 if keras.backend.backend() == "torch" else -0.5
+    return {**found, "data_format": getattr(layer, "data_format", "channels_last")}
 
 
 def _numbers(value: Any) -> Any:

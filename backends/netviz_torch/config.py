@@ -93,6 +93,8 @@ def config_of(module: nn.Module, kind: str) -> Mapping[str, Any]:
     """
     if type(module).__module__ == padding.__name__:
         return _of_padding(module)
+    if isinstance(module, nn.Upsample):
+        return _of_resizing(module)
     if kind in ("container", "other"):
         return {}
     attributes = vars(module)
@@ -156,6 +158,21 @@ def _of_padding(module: nn.Module) -> dict[str, Any]:
     return {"padding": pairs, "padding_mode": mode} | (
         {"value": attributes["value"]} if mode == "zeros" else {}
     )
+
+
+def _of_resizing(module: nn.Upsample) -> dict[str, Any]:
+    """By how much, or to which size, and how what lies between is made."""
+    size, factor = (
+        tuple(told) if isinstance(told, (tuple, list)) else told
+        for told in (module.size, module.scale_factor)
+    )
+    found = {"interpolation": module.mode, "align_corners": bool(module.align_corners)}
+    found |= {"output_size": size} if size is not None else {"factor": factor}
+    if module.mode == "bicubic":
+        found["cubic_coefficient"] = -0.75
+    if module.mode == "nearest":
+        found["from_edge"] = True  # which of two places counts that are equally far away
+    return found
 
 
 def _torch_name(module: nn.Module) -> str:

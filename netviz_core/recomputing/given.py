@@ -79,6 +79,26 @@ class Given:
             return [axes, ("time", "batch", *axes[2:])]
         return [axes]
 
+    def sequence(self, number: int = 0) -> Array:
+        """An input as batch, time and features: by the places of its axes where these are known, else by their names.
+
+        Raises
+        ------
+        Unknown
+        """
+        x = self.inputs[number]
+        if x.values.ndim != 3:
+            raise Unknown
+        order = self.orders[number] if number < len(self.orders) else None
+        if order is None or set(order) != set(x.axes):
+            if set(x.axes) == {"batch", "time", "channel"}:
+                return x.transpose("batch", "time", "channel").values
+            if "channel" in x.axes[:2] or "time" in x.axes:
+                raise Unknown
+            order = x.axes
+        values = x.transpose(*order).values
+        return values if self.config.get("batch_first", True) else values.swapaxes(0, 1)
+
     def axes_at(self, x: AxisArray, position: Any, lengths: Sequence[int] | None = None) -> Axes:
         """The names of the axes at one or several positions in the framework's own tensor.
 

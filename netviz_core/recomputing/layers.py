@@ -17,6 +17,7 @@ from .attention import attention
 from .given import Array, Axes, Given, Unknown, along, floating, with_axis_last
 from .norms import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
 from .recurrent import recurrent
+from .resizing import resized
 from .windows import convolution, padding, pool, separable_convolution, transposed_convolution
 
 
@@ -61,8 +62,8 @@ def recomputed(
     array([[3., 0.]])
     """
     formula = _FORMULAS.get(kind) or _OTHERS.get(type_name)
-    if formula is None and kind == "other" and "padding_mode" in config:
-        formula = padding
+    if formula is None and kind == "other":
+        formula = next((made for setting, made in _BY_SETTING.items() if setting in config), None)
     if formula is None or config.get("built") is False:
         return None
     try:
@@ -209,6 +210,9 @@ _FORMULAS: Mapping[str, Formula] = {
     "merge": _merge,
 }
 """By kind."""
+
+_BY_SETTING: Mapping[str, Formula] = {"padding_mode": padding, "interpolation": resized}
+"""By a setting that others of no kind do not have."""
 
 _OTHERS: Mapping[str, Formula] = {
     "Identity": _unchanged,

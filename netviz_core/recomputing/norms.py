@@ -107,6 +107,6 @@ def _normalised(given: Given, x: AxisArray, mean: Array, variance: Array, axes: 
     factor = 1 / np.sqrt(variance.astype(np.float64) + float(given.setting("epsilon")))
     scale, bias = (given.weights.get(name) for name in ("scale", "bias"))
     if scale is not None:
-        factor = factor * along(scale, x, axes)
+        factor = factor * along(scale + given.config.get("scale_offset", 0), x, axes)
     shift = 0.0 if bias is None else along(bias, x, axes)
     return AxisArray(((values - mean) * factor + shift).astype(values.dtype), x.axes)

@@ -18,7 +18,7 @@ _PARTS = ("input_kernel", "recurrent_kernel", "bias", "recurrent_bias")
 
 def recurrent(given: Given) -> AxisArray:
     """What a recurrent layer returns first: each step of its last layer, or the last step alone."""
-    x, states = _sequence(given), _States(given)
+    x, states = floating(given.sequence()), _States(given)
     layers = int(given.config.get("layers", 1))
     directions = ("", "_reverse") if any(name.endswith("_reverse") for name in given.weights) else ("",)
     own = [
@@ -42,20 +42,6 @@ def recurrent(given: Given) -> AxisArray:
 
 def _layer(number: int) -> str:
     return f"_l{number}" if number else ""
-
-
-def _sequence(given: Given) -> Array:
-    """The input as batch, time, channel."""
-    x = given.x
-    if x.values.ndim != 3:
-        raise Unknown
-    if set(x.axes) == {"batch", "time", "channel"}:
-        ordered = x.transpose("batch", "time", "channel").values
-    elif "channel" in x.axes[:2] or "time" in x.axes:
-        raise Unknown
-    else:
-        ordered = x.values if given.config.get("batch_first", True) else x.values.swapaxes(0, 1)
-    return floating(ordered)
 
 
 class _States:

@@ -22,7 +22,7 @@ def convolution(given: Given) -> AxisArray:
     """What a convolution returns: plain, in groups, or depthwise."""
     given.require_weights_among("kernel", "bias")
     kernel = given.weight("kernel")
-    x = floating(_laid_out(given, kernel.ndim - 2))
+    x = floating(laid_out(given, kernel.ndim - 2))
     groups = int(given.setting("groups"))
     result = _convolved(given, x, kernel, groups)
     return _finished(given, result)
@@ -32,7 +32,7 @@ def separable_convolution(given: Given) -> AxisArray:
     """A depthwise convolution, and one over channels alone behind it."""
     given.require_weights_among("depthwise_kernel", "pointwise_kernel", "bias")
     depthwise, pointwise = given.weight("depthwise_kernel"), given.weight("pointwise_kernel")
-    x = floating(_laid_out(given, depthwise.ndim - 2))
+    x = floating(laid_out(given, depthwise.ndim - 2))
     between = _convolved(given, x, depthwise, x.shape[1])
     ones = (1,) * (depthwise.ndim - 2)
     return _finished(given, _slid(between, pointwise, ones, ones, 1))
@@ -43,7 +43,7 @@ def transposed_convolution(given: Given) -> AxisArray:
     given.require_weights_among("kernel", "bias")
     kernel = given.weight("kernel")
     rank = kernel.ndim - 2
-    x = floating(_laid_out(given, rank))
+    x = floating(laid_out(given, rank))
     stride, dilation = _per_axis(given, "stride", rank), _per_axis(given, "dilation", rank)
     apart = np.zeros(
         (*x.shape[:2], *((n - 1) * s + 1 for n, s in zip(x.shape[2:], stride, strict=True))), x.dtype
@@ -68,7 +68,7 @@ def pool(given: Given) -> AxisArray:
     if "output_size" in given.config:
         return _adaptive(given, pooling)
     size = given.setting("kernel_size")
-    x = floating(_laid_out(given, len(size)))
+    x = floating(laid_out(given, len(size)))
     stride, dilation = _per_axis(given, "stride", len(size)), given.config.get("dilation", (1,) * len(size))
     sides = _sides(given.setting("padding"), x.shape[2:], size, stride, dilation)
     if any(before != after for before, after in sides) and "uneven_padding_mode" in given.config:
@@ -76,22 +76,22 @@ def pool(given: Given) -> AxisArray:
     more = _overhang(x.shape[2:], sides, size, stride, dilation) if given.config.get("ceil_mode") else None
     reduced = _maximum if pooling == "max" else _mean
     result = reduced(given, x, sides, more or ((0, 0),) * len(size), size, stride, dilation)
-    return _like(given, result)
+    return like_input(given, result)
 
 
 def padding(given: Given) -> AxisArray:
     """What a layer returns that only pads."""
     sides = given.setting("padding")
-    x = _laid_out(given, len(sides))
+    x = laid_out(given, len(sides))
     mode, value = given.setting("padding_mode"), given.config.get("value", 0.0)
-    return _like(given, _padded(x, sides, mode, value))
+    return like_input(given, _padded(x, sides, mode, value))
 
 
-def _axes(rank: int) -> tuple[str, ...]:
+def spatial_axes(rank: int) -> tuple[str, ...]:
     return ("batch", "channel", *SPATIAL_AXES[3 - rank :])
 
 
-def _laid_out(given: Given, rank: int) -> Array:
+def laid_out(given: Given, rank: int) -> Array:
     """The input as batch, channel and spatial axes.
 
     Axes without names stand as ``data_format`` says, else in netviz' own order.
@@ -99,8 +99,8 @@ def _laid_out(given: Given, rank: int) -> Array:
     x = given.only
     if not 1 <= rank <= 3 or x.values.ndim != rank + 2:
         raise Unknown
-    if set(x.axes) == set(_axes(rank)):
-        return x.transpose(*_axes(rank)).values
+    if set(x.axes) == set(spatial_axes(rank)):
+        return x.transpose(*spatial_axes(rank)).values
     if rank == 1 and set(x.axes) == {"batch", "time", "channel"}:
         return x.transpose("batch", "channel", "time").values
     if not all(axis.startswith("axis") for axis in x.axes[1:]):
@@ -197,7 +197,7 @@ def _finished(given: Given, result: Array) -> AxisArray:
     rank = result.ndim - 2
     if "bias" in given.weights:
         result = result + given.weights["bias"].reshape(-1, *(1,) * rank)
-    return with_activation(given, AxisArray(result, _axes(rank)))
+    return with_activation(given, AxisArray(result, spatial_axes(rank)))
 
 
 def _overhang(lengths: Sizes, sides: Pairs, size: Sizes, stride: Sizes, dilation: Sizes) -> Pairs:
@@ -215,7 +215,8 @@ def _overhang(lengths: Sizes, sides: Pairs, size: Sizes, stride: Sizes, dilation
 def _maximum(
     given: Given, x: Array, sides: Pairs, more: Pairs, size: Sizes, stride: Sizes, dilation: Sizes
 ) -> Array:
-    wide = _padded(_padded(x, sides, value=-np.inf), more, value=-np.inf)
+    # What is padded with is what counts for nothing, but for layers of another mind.
+    wide = _padded(_padded(x, sides, value=given.config.get("value", -np.inf)), more, value=-np.inf)
     lengths = _count(wide.shape[2:], size, stride, dilation)
     result = np.full((*x.shape[:2], *lengths), -np.inf, x.dtype)
     for part in _parts(wide, size, stride, dilation, lengths):
@@ -243,7 +244,7 @@ def _adaptive(given: Given, pooling: str) -> AxisArray:
     wanted = given.setting("output_size")
     if not isinstance(wanted, (tuple, list)):
         raise Unknown
-    result = floating(_laid_out(given, len(wanted)))
+    result = floating(laid_out(given, len(wanted)))
     reduce = np.max if pooling == "max" else np.mean
     for axis, told in enumerate(wanted, 2):
         length = result.shape[axis]
@@ -252,13 +253,13 @@ def _adaptive(given: Given, pooling: str) -> AxisArray:
         parts = [reduce(result[(slice(None),) * axis + (slice(*one),)], axis=axis) for one in bounds]
         result = np.stack(parts, axis)
     if given.config.get("keepdims", True):
-        return _like(given, result)
+        return like_input(given, result)
     return AxisArray(result.reshape(result.shape[:2]), ("batch", "channel"))
 
 
-def _like(given: Given, result: Array) -> AxisArray:
+def like_input(given: Given, result: Array) -> AxisArray:
     """Give the result the axes of the input, where the layer keeps them."""
-    axes = _axes(result.ndim - 2)
+    axes = spatial_axes(result.ndim - 2)
     if "time" in given.x.axes:
         return AxisArray(result, ("batch", "channel", "time")).canonical()
     unnamed = set(given.x.axes) != set(axes) and "data_format" not in given.config

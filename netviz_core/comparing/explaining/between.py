@@ -21,7 +21,7 @@ from .weight_changes import weight_changes
 
 Array = np.ndarray[Any, Any]
 
-_MOST_EARLIER = 24
+_MOST_EARLIER = 16
 
 
 def causes_between(place: Place, paths: tuple[str, str], judge: Judge) -> list[Cause]:
@@ -85,7 +85,7 @@ def given_at(place: Place, judge: Judge) -> tuple[Sequence[AxisArray], Sequence[
     if returned is not None:
         return returned
     if place.before is not None:
-        heads = place.before.pair.a[0], place.before.pair.b[0]
+        heads = place.before.pair.head_a, place.before.pair.head_b
         a, b = ([named(head, value) for value in head.given] for head in heads)
         return a, b
     assert judge.a.whole is not None
@@ -97,7 +97,7 @@ def _from_elsewhere(place: Place, judge: Judge) -> str | None:
     """Whether the two are fed by layers that are no partners of each other: another wiring, or another order."""
     if place.before is None:
         return None
-    head_a, head_b = place.before.pair.a[0], place.before.pair.b[0]
+    head_a, head_b = place.before.pair.head_a, place.before.pair.head_b
     partners = {INPUT: INPUT} | {f.pair.a[-1].number: f.pair.b[-1].number for f in judge.judged}
     for source_a, source_b in zip(head_a.sources, head_b.sources, strict=False):
         if source_a is None or source_b is None:
@@ -132,18 +132,32 @@ def _earlier(judge: Judge, place: Place) -> list[Earlier]:
     """What was returned, or made for a layer, before, and agrees: the latest first."""
     stop = judge.judged.index(place.before) if place.before is not None else len(judge.judged)
     found: list[Earlier] = []
+    made: list[Earlier] = []
     for judged in reversed(judge.judged[:stop]):
-        heads, tails = (judged.pair.a[0], judged.pair.b[0]), (judged.pair.a[-1], judged.pair.b[-1])
-        returned = [returned_by(tail) for tail in tails]
-        if judged.has_function_built_in:
-            plain = returned[int(tails[0].layer.config.get("activation") not in (None, "linear"))][0]
-            found.append(Earlier(f"what {tails[0].path!r} computes", plain, plain))
-        elif judged.output.within and all(returned):
-            found.append(Earlier(f"what {tails[0].path!r} returned", returned[0][0], returned[1][0]))
-        made = all(len(head.given) == 1 and head.sources[0] in (None, INPUT) for head in heads)
-        if made and judged.given is not None and judged.given.within:
-            found.append(Earlier(f"what {heads[0].path!r} was given", heads[0].given[0], heads[1].given[0]))
-    return found[:_MOST_EARLIER]
+        heads = judged.pair.head_a, judged.pair.head_b
+        returned = _before_functions(judged, judge)
+        if returned is not None:
+            found.append(Earlier(f"what {judged.pair.a[-1].path!r} returned", *returned))
+        is_made = all(len(head.given) == 1 and head.sources[0] in (None, INPUT) for head in heads)
+        if is_made and judged.given is not None and judged.given.within:
+            made.append(Earlier(f"what {heads[0].path!r} was given", heads[0].given[0], heads[1].given[0]))
+    return [*found[:_MOST_EARLIER], *made[:_MOST_EARLIER]]
+
+
+def _before_functions(judged: Judged, judge: Judge) -> tuple[AxisArray, AxisArray] | None:
+    """What a pair returned on both sides, if it agrees: without an activation that one of them alone has built in.
+
+    Which one the other side applies is what is asked for.
+    """
+    tails = judged.pair.a[-1], judged.pair.b[-1]
+    returned = [returned_by(tail)[:1] for tail in tails]
+    if not all(returned):
+        return None
+    (a,), (b,) = returned
+    if judged.has_function_built_in:
+        plain = a if tails[0].layer.config.get("activation") in (None, "linear") else b
+        return plain, plain
+    return (a, b) if judged.output.within else None
 
 
 def causes_in_frame(frame: Frame) -> list[Cause]:

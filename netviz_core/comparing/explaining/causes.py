@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
 
-import numpy as np
-
-from ...models.counterparts import held_by
 from ...words.arrays import AxisArray
 from ..judging.difference import Difference
 from ..judging.judging import Judge, Judged, orders_before, outputs_of
 from ..judging.places import is_fed_directly
-from ..judging.recipes import Course, Recipe, courses_of, named_by_users
+from ..judging.recipes import Course, courses_of, named_by_users
+from ..judging.weights import weight_differences
 from ..judging.weights_alone import Weighed
-from ..pairing.pairing import StationPair
+from .proposals import Proposal, differing, layer_of, of_weights
+from .recognising import recognised
 from .signatures import called, corrected, signature
 from .variants import variants_of
-from .weight_changes import WeightChange, changes_in, weight_changes
-
-Array = np.ndarray[Any, Any]
+from .weight_changes import WeightChange, weight_changes
 
 
 @dataclass(frozen=True)
@@ -47,27 +43,11 @@ class Cause:
     name: str
 
 
-class Proposal(NamedTuple):
-    """What may be the cause, and the first layer of one side as it would be without it."""
+_ROOM = 10.0
+"""How much larger an error may be in one sample than in all."""
 
-    name: str
-    words: str
-    changed: Callable[[Recipe], Recipe]
-
-
-_SETTINGS = {
-    "activation": "activation", "approximate": "activation", "negative_slope": "slope", "alpha": "slope",
-    "max_value": "activation", "threshold": "activation", "recurrent_activation": "activation",
-    "epsilon": "epsilon", "padding": "padding", "padding_mode": "padding", "stride": "stride",
-    "dilation": "dilation", "groups": "groups", "kernel_size": "kernel size", "pooling": "pooling",
-    "count_include_pad": "pool padding", "ceil_mode": "pool padding", "axis": "axis", "scale": "preprocessing",
-    "offset": "preprocessing", "mean": "preprocessing", "variance": "preprocessing", "equation": "equation",
-    "go_backwards": "direction", "merge_mode": "merge mode", "reset_after": "reset gate", "heads": "heads",
-}  # fmt: skip
-"""Settings that change what a layer returns in evaluation mode, and what a difference of them is called."""
-
-_TELLS_BY_ABSENCE = frozenset(("activation", "negative_slope"))
-"""Settings of which it means something that one side does not have any."""
+_CURED = 0.5
+"""What may be left, as a share, of a difference whose cause has been found."""
 
 
 def causes_at(found: Judged, judge: Judge) -> list[Cause]:
@@ -77,36 +57,15 @@ def causes_at(found: Judged, judge: Judge) -> list[Cause]:
     if found.output.within:
         effect = "what the layers return on this input is within the tolerance all the same"
         return [Cause(*paths, f"{c.words}; {effect}", True, c.name) for c in _changes(found, judge)]
-    ours, theirs = courses_of(pair)
     out_a, out_b = outputs_of(pair)
-    if not out_a or not out_b or not ours.inputs or not theirs.inputs:
+    target_a, target_b = _those_apart(out_a, out_b, judge) if out_a and out_b else (None, None)
+    ours, theirs = courses_of(pair)
+    if target_a is None or target_b is None or not ours.inputs or not theirs.inputs:
         return [_unknown(paths, "what the layers were given is not known")]
-    target_a, target_b = _those_apart(out_a, out_b, judge)
-    test_a = _Test(ours, target_b, found.output, judge, "a", "b")
-    test_b = _Test(theirs, target_a, found.output, judge, "b", "a")
-    proposals = [*_of_settings(pair), *_of_weights(found, judge)]
-    confirmed = test_a.smallest_set(proposals)
-    if confirmed:
-        return [Cause(*paths, text, True, name) for name, text in confirmed]
-    for test in (test_a, test_b):
-        for variant in variants_of(test.course, test.target):
-            words = variant.words.format(own=test.own, other=test.other)
-            text = test.verdict([Proposal(variant.name, words, variant.changed)])
-            if text is not None:
-                return [Cause(*paths, text, True, variant.name)]
-    told = signature(
-        named_by_users(target_a, pair.a[-1], judge.a),
-        named_by_users(target_b, pair.b[-1], judge.b),
-        judge,
-        orders_before(judge.a, pair.a[-1], target_a.shape[-1]),
-    )
-    if told is not None:
-        return [Cause(*paths, corrected(told, found.output), True, called(told, is_fed_directly(found)))]
-    return [
-        *(Cause(*paths, f"{proposal.words}; not confirmed: {test_a.why_not([proposal])}", False, proposal.name)
-          for proposal in proposals),
-        *([] if proposals else [_unknown(paths, "no setting, no weight and no known behaviour explains it")]),
-    ]  # fmt: skip
+    case = _Case(found, judge, (ours, theirs), (target_a, target_b))
+    return [Cause(*paths, text, True, name) for name, text in case.confirmed()] or [
+        Cause(*paths, text, False, name) for name, text in case.suspected()
+    ]
 
 
 def _those_apart(
@@ -133,7 +92,7 @@ def causes_of_weights(found: Weighed, path_a: str, path_b: str) -> tuple[Cause, 
         Cause(path_a, path_b, change.words, True, change.name)
         for match, _, weights in found.pairs
         if (match.source.path, match.target.path) == (path_a, path_b)
-        for change in changes_in(found.held[path_a, path_b], odd_weights(weights))
+        for change in weight_changes(match.source, match.target, odd_weights(weights))
     )
 
 
@@ -146,6 +105,112 @@ def _unknown(paths: tuple[str, str], why: str) -> Cause:
     return Cause(*paths, f"unknown: {why}", False, "unknown")
 
 
+class _Case:
+    """All that is known of a pair that differs, and the search for the reason."""
+
+    def __init__(
+        self,
+        found: Judged,
+        judge: Judge,
+        courses: tuple[Course, Course],
+        targets: tuple[AxisArray, AxisArray],
+    ) -> None:
+        self._found, self._judge, self._targets = found, judge, targets
+        self._courses = _brought_together(courses, targets, judge)
+        self._proposals = [*differing(*self._courses), *self._of_weights()]
+        self._tests = [
+            _Test(self._courses[0], targets[1], found.output, judge, "a", "b"),
+            _Test(self._courses[1], targets[0], found.output, judge, "b", "a"),
+        ]
+
+    def confirmed(self) -> list[tuple[str, str]]:
+        """Names and words of what explains the difference."""
+        return (
+            self._tests[0].smallest_set(self._proposals)
+            or self._behaviour([])
+            or self._by_numbers(self._targets[0], [])
+            or (self._behaviour(self._proposals) or self._on_top() if self._proposals else [])
+        )
+
+    def suspected(self) -> list[tuple[str, str]]:
+        """The same of what may be the reason and is not confirmed; of what was ruled out, if there is nothing."""
+        told = [
+            (one.name, f"{one.words}; not confirmed: {self._tests[0].why_not([one])}")
+            for one in self._proposals
+        ]
+        return told or [("unknown", f"unknown: {'; '.join(self._ruled_out())}")]
+
+    def _behaviour(self, known: Sequence[Proposal]) -> list[tuple[str, str]]:
+        """What one side does and does not say, with what it says changed before."""
+        for test in self._tests if not known else self._tests[:1]:
+            changed = test.changed(known)
+            for variant in variants_of(changed, test.target):
+                words = variant.words.format(own=test.own, other=test.other)
+                told = test.told([*known, Proposal(variant.name, words, variant.changed)])
+                if told:
+                    return told
+        return []
+
+    def _on_top(self) -> list[tuple[str, str]]:
+        """What was done to the numbers besides all that is known to differ."""
+        result = self._tests[0].changed(self._proposals).result()
+        return [] if result is None else self._by_numbers(result, self._proposals)
+
+    def _by_numbers(self, value: AxisArray, known: Sequence[Proposal]) -> list[tuple[str, str]]:
+        pair, judge = self._found.pair, self._judge
+        told = signature(
+            named_by_users(value, pair.a[-1], judge.a),
+            named_by_users(self._targets[1], pair.b[-1], judge.b),
+            judge,
+            orders_before(judge.a, pair.a[-1], value.shape[-1]),
+        )
+        if told is None:
+            return []
+        words = corrected(told, self._found.output)
+        own = (called(told, is_fed_directly(self._found)), words)
+        return [*((one.name, f"{one.words} (one of {len(known) + 1} causes: {words})") for one in known), own]
+
+    def _of_weights(self) -> Iterator[Proposal]:
+        """Weights that are not the same, of the layers as they have been brought together."""
+        pair = self._found.pair
+        a, b = (
+            layer_of(course, station.layer, station.weights)
+            for course, station in zip(self._courses, (pair.a[0], pair.b[0]), strict=True)
+        )
+        as_they_are = a is pair.a[0].layer and b is pair.b[0].layer and self._found.weights
+        differences = self._found.weights if as_they_are else weight_differences(a, b)
+        others = [layer for layer in self._judge.a.layers.values() if layer.path != a.path]
+        return of_weights(a, b, odd_weights(differences), others)
+
+    def _ruled_out(self) -> Iterator[str]:
+        """What has been looked at, and is no reason; what could not be looked at is never said to be none."""
+        for test, target in zip(self._tests, self._targets, strict=True):
+            first, result = test.course.first, test.course.result()
+            if result is None:
+                yield f"what {test.own} computes is not known ({first.type_name}), nor are all its settings"
+            elif not self._judge.difference(result, target, self._found.output.tolerance or None).within:
+                yield f"{test.own} does not do what its settings and weights say"
+            else:
+                yield f"{test.own} does what its settings and weights say"
+        if self._found.weights:
+            yield "no weight differs"
+        yield "no order, scale, activation or precision explains the numbers"
+
+
+def _brought_together(
+    courses: tuple[Course, Course], targets: tuple[AxisArray, AxisArray], judge: Judge
+) -> tuple[Course, Course]:
+    """Both sides in one form: what one has in layers of its own is made part of the first, as the other has it."""
+    if len(courses[0].recipes) != len(courses[1].recipes):
+        courses = courses[0].folded(), courses[1].folded()
+    if all(course.first.kind != "pool" for course in courses):
+        courses = courses[0].padding_inside(), courses[1].padding_inside()
+    ours, theirs = (
+        recognised(course, target, judge) for course, target in zip(courses, targets, strict=True)
+    )
+    return ours, theirs
+
+
 class _Test:
     """Recomputes one side with something changed, and holds it against what the other side returned."""
 
@@ -156,19 +221,22 @@ class _Test:
         self._before, self._judge = before, judge
         self.own, self.other = own, other
 
+    def changed(self, changes: Sequence[Proposal]) -> Course:
+        """This side with these changes."""
+        course = self.course
+        for change in changes:
+            course = change.changed(course)
+        return course
+
     def after(self, changes: Sequence[Proposal]) -> Difference | None:
         """What remains of the difference with these changes; None if it cannot be recomputed."""
-        recipe = self.course.recipes[0]
-        for change in changes:
-            recipe = change.changed(recipe)
-        result = self.course.result(first=recipe)
+        result = self.changed(changes).result()
         if result is None:
             return None
-        last = self.target
-        if "time" in result.axes and "time" not in last.axes:
+        if "time" in result.axes and "time" not in self.target.axes and len(self.target.shape) == 2:
             result = result.select(time=-1)
         # What could not be compared before has no tolerance of its own.
-        return self._judge.difference(result, last, self._before.tolerance or None)
+        return self._judge.difference(result, self.target, self._before.tolerance or None)
 
     @cached_property
     def _is_there_unchanged(self) -> bool:
@@ -176,34 +244,55 @@ class _Test:
         unchanged = self.after([])
         return unchanged is not None and unchanged.within
 
-    def verdict(self, changes: Sequence[Proposal]) -> str | None:
-        """The cause in words, if these changes make the difference go away."""
-        left = self.after(changes)
-        if left is None or not left.within or self._is_there_unchanged:
+    def _left(self, changes: Sequence[Proposal]) -> Difference | None:
+        """What is left of the difference, if these changes make it go away."""
+        if self._is_there_unchanged or not self._may_be(changes):
             return None
-        words = "; ".join(change.words for change in changes)
+        left = self.after(changes)
         return (
-            f"{words}; with that in both, the difference falls from {_figure(self._before.max_abs)} "
-            f"to {_figure(left.max_abs)}"
+            left if left is not None and left.within and left.error <= _CURED * self._before.error else None
+        )
+
+    def _may_be(self, changes: Sequence[Proposal]) -> bool:
+        """Whether one sample, where a layer looks at each by itself, does not rule them out."""
+        course, target = self.changed(changes).of_one_sample(), self.target
+        if course is None or target.axes[:1] != ("batch",):
+            return True
+        result = course.result()
+        few = AxisArray(target.values[:1], target.axes)
+        return (
+            result is not None
+            and self._judge.difference(
+                result, few, _ROOM * (self._before.tolerance or self._judge.difference(few, few).tolerance)
+            ).within
         )
 
     def smallest_set(self, proposals: Sequence[Proposal]) -> list[tuple[str, str]]:
         """Names and words of the fewest proposals that explain everything; none if all together do not."""
         for proposal in proposals:
-            text = self.verdict([proposal])
-            if text is not None:
-                return [(proposal.name, text)]
-        if self.verdict(proposals) is None:
+            if self._left([proposal]) is not None:
+                return self.told([proposal])
+        if len(proposals) < 2 or self._left(proposals) is None:
             return []
         kept = list(proposals)
         for proposal in proposals:
             fewer = [other for other in kept if other is not proposal]
-            if fewer and self.verdict(fewer) is not None:
+            if fewer and self._left(fewer) is not None:
                 kept = fewer
-        words = self.verdict(kept)
-        return [
-            (proposal.name, f"{proposal.words} (one of {len(kept)} causes: {words})") for proposal in kept
-        ]
+        return self.told(kept)
+
+    def told(self, changes: Sequence[Proposal]) -> list[tuple[str, str]]:
+        """Names and words of changes that make the difference go away together; none if they do not."""
+        left = self._left(changes)
+        if left is None:
+            return []
+        words = (
+            f"{'; '.join(change.words for change in changes)}; with that in both, the difference falls from "
+            f"{_figure(self._before.max_abs)} to {_figure(left.max_abs)}"
+        )
+        if len(changes) == 1:
+            return [(changes[0].name, words)]
+        return [(one.name, f"{one.words} (one of {len(changes)} causes: {words})") for one in changes]
 
     def why_not(self, changes: Sequence[Proposal]) -> str:
         """Why a proposal is none that is confirmed."""
@@ -217,71 +306,8 @@ def _figure(value: float) -> str:
     return f"{value:.1e}" if value else "0"
 
 
-def _of_settings(pair: StationPair) -> Iterator[Proposal]:
-    """Settings that are not the same on both sides, as they would be in b."""
-    for setting, words in differing_settings(pair):
-        yield Proposal(_SETTINGS[setting], words, _setting(setting, pair.b[0].layer.config.get(setting)))
-
-
-def differing_settings(pair: StationPair) -> Iterator[tuple[str, str]]:
-    """Settings that are not the same on both sides, and that in words."""
-    ours, theirs = pair.a[0].layer.config, pair.b[0].layer.config
-    elsewhere = set(_told_elsewhere(pair))
-    for setting in _SETTINGS:
-        left, right = ours.get(setting), theirs.get(setting)
-        if (
-            left == right
-            or setting in elsewhere
-            or (None in (left, right) and setting not in _TELLS_BY_ABSENCE)
-        ):
-            continue
-        if setting == "activation" and {left, right} <= {None, "linear"}:
-            continue
-        yield setting, f"{setting.replace('_', ' ')} is {_said(left)} in a and {_said(right)} in b"
-
-
-def _told_elsewhere(pair: StationPair) -> Iterator[str]:
-    """Settings that one side has in a layer of their own, so that the first layers do not tell of them."""
-    if len(pair.a) != len(pair.b):
-        yield from ("activation", "approximate", "negative_slope", "alpha", "max_value", "threshold")
-
-
-def _setting(name: str, value: Any) -> Callable[[Recipe], Recipe]:
-    return lambda recipe: recipe.with_config(**{name: value})
-
-
-def _said(value: Any) -> str:
-    return "none" if value is None else f"{value}"
-
-
-def _of_weights(found: Judged, judge: Judge) -> Iterator[Proposal]:
-    """Weights that are not the same on both sides, and what they would be as in b."""
-    layer_a, layer_b = found.pair.a[0].layer, found.pair.b[0].layer
-    odd = odd_weights(found.weights)
-    if not odd:
-        return
-    as_in_b: dict[str, Array | None] = {name: None for name in odd if name not in layer_a.weights}
-    for weight in held_by(layer_b, layer_a):
-        if weight.name in odd and weight.expected is not None and weight.held is not None:
-            shape = layer_a.weights[weight.name].shape
-            as_in_b[weight.name] = weight.expected.reshape(shape)
-    for change in _changes(found, judge):
-        # Where b has one bias for two of a, the second is in the first.
-        merged = {f"recurrent_{name}" for name in change.weights} - layer_b.weights.keys()
-        yield Proposal(
-            change.name,
-            change.words,
-            _weights({name: as_in_b.get(name) for name in {*change.weights, *merged}}),
-        )
-
-
 def _changes(found: Judged, judge: Judge) -> Iterator[WeightChange]:
     """How the weights that are not the same have been changed."""
     a, b = found.pair.a[0].layer, found.pair.b[0].layer
-    odd = odd_weights(found.weights)
     others = [layer for layer in judge.a.layers.values() if layer.path != a.path]
-    return weight_changes(a, b, odd, others)
-
-
-def _weights(values: Mapping[str, Array | None]) -> Callable[[Recipe], Recipe]:
-    return lambda recipe: recipe.with_weights(**values)
+    return weight_changes(a, b, odd_weights(found.weights), others)

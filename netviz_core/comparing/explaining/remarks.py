@@ -14,11 +14,10 @@ from ...models.alignment import LayerMapping, given_pairs
 from ..judging.judging import Judge, Judged, like
 from ..judging.recipes import courses_of
 from ..sides import Side, containers_of
-from .causes import Cause, differing_settings
+from .causes import Cause
+from .proposals import differing
 
-_OF_FUNCTIONS = frozenset(
-    ("activation", "recurrent_activation", "approximate", "negative_slope", "alpha", "max_value", "threshold")
-)
+_OF_FUNCTIONS = ("activation", "slope")
 _OTHER_SIZES = (-1.0, 30.0, -0.03)
 
 
@@ -64,10 +63,10 @@ def _why_not_seen(side: Side, path: str) -> str:
 
 def _hidden(found: Judged, judge: Judge) -> Iterator[Cause]:
     """Functions that are not the same, and return the same here: asked what they return for other numbers."""
-    differing = [words for setting, words in differing_settings(found.pair) if setting in _OF_FUNCTIONS]
-    if not differing or found.status != "agrees":
-        return
     ours, theirs = courses_of(found.pair)
+    words = [one.words for one in differing(ours, theirs) if one.name in _OF_FUNCTIONS]
+    if not words or found.status != "agrees":
+        return
     for factor in _OTHER_SIZES:
         inputs = [like(value, value.values * factor, value.axes) for value in ours.inputs]
         results = ours.result(inputs=inputs), theirs.result(inputs=inputs)
@@ -76,7 +75,7 @@ def _hidden(found: Judged, judge: Judge) -> Iterator[Cause]:
         apart = judge.difference(results[0], results[1], found.output.tolerance)
         if not apart.within:
             text = (
-                f"{'; '.join(differing)}: without effect on this input; for {factor:g} times what the layers are given "
+                f"{'; '.join(words)}: without effect on this input; for {factor:g} times what the layers are given "
                 f"they would differ by {apart.max_abs:.1e}"
             )
             yield Cause(found.pair.a[0].path, found.pair.b[0].path, text, True, "activation")

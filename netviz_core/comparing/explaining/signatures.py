@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, permutations
+from itertools import permutations
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...recomputing.activation import activated
 from ...words.arrays import AxisArray
 from ..common import Matched, matched
 from ..judging.difference import Difference
 from ..judging.judging import Judge, like
+from ..permutations import order_along, order_in_words
+from .functions import functions_of
+from .narrow import round_to
 
 Array = np.ndarray[Any, Any]
 
-_FUNCTIONS = (
-    "relu relu6 gelu silu tanh sigmoid elu selu softplus softsign mish hard_silu hard_sigmoid exponential"
-).split()
-_ALONG_AXIS = ("softmax", "log_softmax")
+Candidate = tuple[str, str, Array, Array]
+"""The name and the words of what may have been done, and what a's and b's numbers would then be."""
+
+_ORDERS = {"channel": "channel order", "time": "direction", "batch": "order of samples"}
+"""What it is called if an axis is in another order."""
+
 _DIGITS = {"bfloat16": 2.0**-7, "float16": 2.0**-10, "float32": 2.0**-23}
 """How far apart numbers of these floats stand; the narrowest first, whose numbers all wider ones have, too."""
-
-_MANY = 1_000_000
 
 
 class Signature(NamedTuple):
@@ -61,9 +63,10 @@ def signature(
     orders : iterable of pairs
         In which orders a map may have been flattened to these features, in words and as indices.
     """
-    together = matched(a, b)
-    if together is not None:
-        for name, words, left, right in chain(_flattened(together, orders), _candidates(together)):
+    if b.canonical().shape == a.canonical().shape or matched(a, b) is not None:
+        together = matched(a, b)
+        assert together is not None
+        for name, words, left, right in _candidates(together, tuple(orders)):
             found = judge.difference(like(a, left, together.axes), like(b, right, together.axes))
             if found.within:
                 return Signature(name, words, found)
@@ -73,21 +76,11 @@ def signature(
     return _laid_out(a, b, judge)
 
 
-def _flattened(both: Matched, orders: Iterable[tuple[str, Array]]) -> Iterator[tuple[str, str, Array, Array]]:
-    if both.a.ndim == 2:
-        for order, indices in orders:
-            yield "flatten order", f"b flattens in the order {order}", both.a[:, indices], both.b
-            yield "flatten order", f"a flattens in the order {order}", both.a, both.b[:, indices]
-
-
-def _candidates(both: Matched) -> Iterator[tuple[str, str, Array, Array]]:
-    a, b = (values.astype(np.float64) for values in (both.a, both.b))
+def _candidates(both: Matched, orders: Iterable[tuple[str, Array]]) -> Iterator[Candidate]:
+    a, b = (np.asarray(values, np.float64) for values in (both.a, both.b))
     yield from _dropped(a, b, "b")
     yield from _dropped(b, a, "a")
-    for place, axis in enumerate(both.axes):
-        if axis != "batch" and a.shape[place] > 1:
-            cause = "channel order" if axis == "channel" else "direction" if axis == "time" else "layout"
-            yield cause, f"b has the axis {axis} in reverse", np.flip(a, place), b
+    yield from _reordered(a, b, both.axes, orders)
     for order in permutations(range(1, a.ndim)):
         whole = (0, *order)
         if whole != tuple(range(a.ndim)) and a.transpose(whole).shape == b.shape:
@@ -97,19 +90,44 @@ def _candidates(both: Matched) -> Iterator[tuple[str, str, Array, Array]]:
     if "channel" in both.axes:
         turned = np.flip(a, both.axes.index("channel"))
         for _, words, left, right in _affine(turned, b, both.axes):
-            yield (
-                "scale",
-                f"b has the channels in reverse order (RGB against BGR), and {words}",
-                left,
-                right,
-            )
-    for words, function in _functions(both.axes):
-        yield "activation", f"b applies {words}, a does not", function(a), b
-        yield "activation", f"a applies {words}, b does not", a, function(b)
+            yield "scale", f"b has the channels in reverse order (RGB against BGR), and {words}", left, right
+    for function in functions_of(a, b, both.axes):
+        yield "activation", f"b applies {function}, a does not", function(a), b
+    for function in functions_of(b, a, both.axes):
+        yield "activation", f"a applies {function}, b does not", a, function(b)
+    yield from _added(a, b)
 
 
-def _dropped(kept: Array, thinned: Array, who: str) -> Iterator[tuple[str, str, Array, Array]]:
-    """Dropout: some values are zero, and the rest is larger by one and the same factor."""
+def _reordered(
+    a: Array, b: Array, axes: Sequence[str], flattened: Iterable[tuple[str, Array]]
+) -> Iterator[Candidate]:
+    """The slices along an axis in another order."""
+    for said, indices in flattened if a.ndim == 2 else ():
+        yield "flatten order", f"b flattens in the order {said}", a[:, indices], b
+        yield "flatten order", f"a flattens in the order {said}", a, b[:, indices]
+    for place, axis in reversed(list(enumerate(axes))):
+        order = order_along(a, b, place)
+        if order is not None:
+            name = _ORDERS.get(axis, "channel order" if a.ndim == 2 else "layout")
+            yield name, f"b has {order_in_words(order, axis)}", a.take(order, place), b
+
+
+def _added(a: Array, b: Array) -> Iterator[Candidate]:
+    """Something that is the same for all samples, such as a table of positions."""
+    if len(a) < 2 or not np.isfinite(a).all() or not np.isfinite(b).all():
+        return
+    table = (b - a).mean(0, keepdims=True)
+    # Of samples that are alike this would be true in any case.
+    if np.std(a - a.mean(0, keepdims=True)) > 1e-2 * np.std(table):
+        size = float(np.sqrt(np.mean(np.square(table))))
+        words = (
+            f"b has something added that is the same for all samples (of about {size:.3g}), such as a table"
+        )
+        yield "addition", words, a + table, b
+
+
+def _dropped(kept: Array, thinned: Array, who: str) -> Iterator[Candidate]:
+    """Some values are zero: by dropout if the rest is larger by what makes up for it, by a mask if it is as it was."""
     there = kept != 0
     zero = there & (thinned == 0)
     share = float(zero.sum() / max(there.sum(), 1))
@@ -117,16 +135,27 @@ def _dropped(kept: Array, thinned: Array, who: str) -> Iterator[tuple[str, str, 
     if not 0.005 < share < 0.995 or not rest.any():
         return
     factor = float(np.median(thinned[rest] / kept[rest]))
-    if abs(factor * (1 - share) - 1) > 0.2:
-        return
-    words = (
-        f"dropout is on in {who}: {share:.0%} of the values are zero there, "
-        f"and the rest is {factor:.4g} times as large"
+    # How many are dropped is itself a matter of chance.
+    slack = 0.02 + 3 * float(np.sqrt(share / (1 - share) / there.sum()))
+    if factor > 1 + share / 2 and abs(factor * (1 - share) - 1) < slack:
+        words = (
+            f"dropout is on in {who}: {share:.0%} of the values are zero there, "
+            f"and the rest is {factor:.4g} times as large"
+        )
+        yield "dropout", words, np.where(zero, 0, kept * factor), thinned
+    elif _whole_places(zero, there):
+        words = f"{who} has zeros in {share:.0%} of the places, at each for all features: a mask"
+        yield "mask", words, np.where(zero, 0, kept), thinned
+
+
+def _whole_places(zero: Array, there: Array) -> bool:
+    """Whether what is zero is so along one whole axis, that of features or of steps."""
+    return any(
+        bool((zero == (zero.any(place, keepdims=True) & there)).all()) for place in range(1, zero.ndim)
     )
-    yield "dropout", words, np.where(zero, 0, kept * factor), thinned
 
 
-def _affine(a: Array, b: Array, axes: Sequence[str]) -> Iterator[tuple[str, str, Array, Array]]:
+def _affine(a: Array, b: Array, axes: Sequence[str]) -> Iterator[Candidate]:
     scale, offset = _fit(a.ravel(), b.ravel())
     yield "scale", f"b is {_times(scale, offset)}", a * scale + offset, b
     if "channel" not in axes or a.shape[axes.index("channel")] > 4096:
@@ -157,23 +186,6 @@ def _times(scale: float, offset: float) -> str:
     return f"{scale:.6g} × a {'+' if offset > 0 else '−'} {abs(offset):.6g}"
 
 
-def _functions(axes: Sequence[str]) -> Iterator[tuple[str, Any]]:
-    for name in _FUNCTIONS:
-        config = {"approximate": False, "alpha": 1.0}
-        yield name, lambda values, name=name, config=config: _applied(name, values, config)
-    yield "gelu (tanh approximation)", lambda values: _applied("gelu", values, {"approximate": True})
-    for name in _ALONG_AXIS:
-        for place, axis in enumerate(axes):
-            if axis != "batch":
-                words = f"{name} along {axis}"
-                yield words, lambda values, name=name, place=place: _applied(name, values, {}, place)
-
-
-def _applied(name: str, values: Array, config: dict[str, Any], axis: int = -1) -> Array:
-    result = activated(name, values, config, axis)
-    return values if result is None else result
-
-
 def _precision(both: Matched, judge: Judge) -> Signature | None:
     """A narrower float: all numbers of one side are such, and the other side's are as near as they can be."""
     if both.a.dtype.kind != "f" or both.b.dtype.kind != "f" or not both.a.size:
@@ -195,17 +207,6 @@ def _precision(both: Matched, judge: Judge) -> Signature | None:
                 )
                 return Signature("precision", words, left)
     return None
-
-
-def round_to(values: Array, dtype: str) -> Array:
-    """Round to a narrower float, and come back to float32."""
-    if dtype != "bfloat16":
-        with np.errstate(over="ignore"):
-            return values.astype(dtype).astype(np.float32)
-    bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
-    even = ((bits >> 16) & 1) + np.uint32(0x7FFF)
-    rounded: Array = ((bits + even) & np.uint32(0xFFFF0000)).view(np.float32)
-    return rounded
 
 
 def _laid_out(a: AxisArray, b: AxisArray, judge: Judge) -> Signature | None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import combinations, product
+from functools import partial
+from itertools import combinations
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ...words.arrays import AxisArray
 from ..common import matched
-from ..judging.recipes import Course, Recipe
+from ..judging.recipes import Course
+from .functions import activation_cause, functions_of, told
+from .narrow import ROUNDINGS
+from .recognising import EPSILONS, epsilon_of
 
 Array = np.ndarray[Any, Any]
 
@@ -20,50 +24,64 @@ class Variant(NamedTuple):
 
     name: str
     words: str
-    changed: Callable[[Recipe], Recipe]
+    changed: Callable[[Course], Course]
 
 
-_ACTIVATIONS = (
-    "linear relu relu6 gelu silu tanh sigmoid elu selu softplus softsign mish hard_silu hard_sigmoid "
-    "leaky_relu softmax log_softmax exponential"
-).split()
-_EPSILONS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-12, 0.0)
+_RECURRENT = ("lstm", "gru", "rnn")
+_MULTIPLYING = ("conv", "depthwise", "separable", "dense", "einsum", "attention", *_RECURRENT)
 
 
 def variants_of(course: Course, target: AxisArray) -> Iterator[Variant]:
     """What the first layer of a course could do otherwise, the likely first; the other side returned `target`."""
-    recipe = course.recipes[0]
-    kind = recipe.kind
+    kind = course.first.kind
     if kind.endswith("_norm"):
-        yield from _of_norm(recipe, course)
-    if kind.endswith("_norm") or recipe.config.get("activation") in ("softmax", "log_softmax"):
-        yield from _of_axis(recipe, course)
-    if kind.startswith(("conv", "depthwise", "separable")) or kind == "pool":
-        yield from _of_padding(recipe)
+        yield from _of_norm(course, target)
+    if kind.endswith("_norm") or course.first.config.get("activation") in ("softmax", "log_softmax"):
+        yield from _of_axis(course)
     if kind == "pool":
-        yield from _of_pool(recipe)
-    if kind not in ("lstm", "gru", "rnn", "pool", "dropout", "embedding", "reshape", "merge"):
-        yield from _of_activation(recipe, course, target)
-    yield from _of_weights(recipe)
+        yield from _of_pool(course)
+    if kind.startswith(("conv", "depthwise", "separable")) or kind == "pool":
+        yield from _of_padding(course)
+    if kind == "attention":
+        yield from _of_attention(course)
+    if kind in _RECURRENT:
+        backwards = not course.first.config.get("go_backwards", False)
+        yield Variant(
+            "direction", "{other} reads the steps in the other direction", _setting("go_backwards", backwards)
+        )
+    else:
+        yield from _of_activation(course, target)
+    yield from _of_weights(course)
+    if kind.startswith(_MULTIPLYING):
+        yield from _of_precision()
 
 
-def _of_norm(recipe: Recipe, course: Course) -> Iterator[Variant]:
-    own = recipe.config.get("epsilon")
-    for epsilon in _EPSILONS:
+def _of_norm(course: Course, target: AxisArray) -> Iterator[Variant]:
+    first = course.first
+    own = first.config.get("epsilon")
+    for epsilon in dict.fromkeys((epsilon_of(course, target), *EPSILONS)):
         if epsilon != own:
-            words = f"{{other}} works with an epsilon of {epsilon:g}, {{own}} with {own}"
+            words = f"{{other}} works with an epsilon of {epsilon:g}, {{own}} with {own:g}"
             yield Variant("epsilon", words, _setting("epsilon", epsilon))
-    if recipe.kind == "batch_norm" and course.inputs:
+    if "scale" in first.weights:
+        offset = first.config.get("scale_offset", 0)
+        words = "{other} multiplies by one more than its scale, {own} by its scale"
+        yield Variant(
+            "scale",
+            words if not offset else words.replace("one more", "one less"),
+            _setting("scale_offset", offset + 1 if not offset else None),
+        )
+    if first.kind == "batch_norm" and course.inputs:
         x = course.inputs[0]
         others = tuple(place for place, axis in enumerate(x.axes) if axis != "channel")
-        if "channel" in x.axes and {"running_mean", "running_variance"} <= recipe.weights.keys():
+        if "channel" in x.axes and {"running_mean", "running_variance"} <= first.weights.keys():
             values = x.values.astype(np.float64)
             moments = {"running_mean": values.mean(others), "running_variance": values.var(others)}
             words = "{other} normalises with the statistics of the batch, as in training, {own} with the running ones"
-            yield Variant("training mode", words, lambda recipe: recipe.with_weights(**moments))
+            yield Variant("training mode", words, lambda course: course.with_weights(**moments))
 
 
-def _of_axis(recipe: Recipe, course: Course) -> Iterator[Variant]:
+def _of_axis(course: Course) -> Iterator[Variant]:
     """The same along other axes."""
     if not course.inputs:
         return
@@ -75,26 +93,20 @@ def _of_axis(recipe: Recipe, course: Course) -> Iterator[Variant]:
             yield Variant("axis", words, _setting("axis", places[0] if count == 1 else places))
 
 
-def _of_padding(recipe: Recipe) -> Iterator[Variant]:
-    padding = recipe.config.get("padding")
-    sizes = recipe.config.get("kernel_size")
+def _of_padding(course: Course) -> Iterator[Variant]:
+    padding = course.first.config.get("padding")
+    sizes = course.first.config.get("kernel_size")
     if not isinstance(sizes, tuple):
         return
-    lost = [
-        (size - 1) * step
-        for size, step in zip(sizes, recipe.config.get("dilation", (1,) * len(sizes)), strict=False)
-    ]
-    sides = sorted(
-        {
-            pair
-            for total in lost
-            for before in range(total + 1)
-            for pair in ((before, total - before), (before, before))
-        }
-    )
-    options: list[Any] = ["same"]
-    options += [((before, after),) * len(sizes) for before, after in sides]
-    for option in options:
+    dilation = course.first.config.get("dilation", (1,) * len(sizes))
+    lost = [(size - 1) * step for size, step in zip(sizes, dilation, strict=False)]
+    sides = {
+        pair
+        for total in lost
+        for before in range(total + 1)
+        for pair in ((before, total - before), (before, before))
+    }
+    for option in ("same", *(((before, after),) * len(sizes) for before, after in sorted(sides))):
         if option != padding:
             words = f"{{other}} pads by {option}, {{own}} by {padding}"
             yield Variant("padding", words, _setting("padding", option))
@@ -103,66 +115,74 @@ def _of_padding(recipe: Recipe) -> Iterator[Variant]:
         yield Variant("padding", words, _setting("padding_mode", mode))
 
 
-def _of_pool(recipe: Recipe) -> Iterator[Variant]:
-    counted = bool(recipe.config.get("count_include_pad"))
-    words = (
-        "{other} "
-        + ("does not count" if counted else "counts")
-        + " padding in its averages, {own} does the opposite"
-    )
+def _of_pool(course: Course) -> Iterator[Variant]:
+    config = course.first.config
+    if course.padding is not None:
+        words = "{own} pads with zeros, which count, {other} with what counts for nothing"
+        inside = _setting("count_include_pad", False)
+        yield Variant("pool padding", words, lambda course: inside(course.padding_inside()))
+    if config.get("pooling") == "max":
+        words = "{other} pads with zeros, {own} with what is smaller than every number"
+        yield Variant("pool padding", words, _setting("value", 0.0))
+    counted = bool(config.get("count_include_pad"))
+    does = "does not count" if counted else "counts"
+    words = f"{{other}} {does} padding in its averages, {{own}} does the opposite"
     yield Variant("pool padding", words, _setting("count_include_pad", not counted))
-    ceil = bool(recipe.config.get("ceil_mode"))
-    yield Variant(
-        "pool padding", "{other} rounds the number of windows the other way", _setting("ceil_mode", not ceil)
-    )
+    words = "{other} rounds the number of windows the other way"
+    yield Variant("pool padding", words, _setting("ceil_mode", not config.get("ceil_mode")))
     for pooling in ("max", "average"):
-        if recipe.config.get("pooling") != pooling:
+        if config.get("pooling") != pooling:
             words = f"{{other}} takes the {pooling}, {{own}} does not"
-            yield Variant("pooling", words, _setting("pooling", pooling))
+            counting = {"count_include_pad": False} if pooling == "average" else {}
+            yield Variant("pooling", words, _settings(pooling=pooling, **counting))
 
 
-def _of_activation(recipe: Recipe, course: Course, target: AxisArray) -> Iterator[Variant]:
-    own = recipe.config.get("activation") or "linear"
-    said = f"{{own}} {own}"
-    slope = _slope(recipe, course, target)
-    if slope is not None:
-        words = f"{{other}} has a slope of {slope:.4g} below zero, {{own}} {recipe.config.get('negative_slope', 0)}"
-        yield Variant("slope", words, _settings(activation="leaky_relu", negative_slope=slope))
-    for name, approximate in product(_ACTIVATIONS, (False, True)):
-        if approximate and name != "gelu":
-            continue
-        if name == own and approximate == bool(recipe.config.get("approximate")):
-            continue
-        told = (
-            f"{name} (tanh approximation)" if approximate else f"{name} (exact)" if name == "gelu" else name
-        )
-        settings = (
-            {"negative_slope": 0.01} if name == "leaky_relu" else {"approximate": approximate, "alpha": 1.0}
-        )
-        words = f"{{other}} applies {told}, {said}"
-        yield Variant("activation", words, _settings(activation=name, **settings))
+def _of_attention(course: Course) -> Iterator[Variant]:
+    causal = not course.first.config.get("causal")
+    words = "{other} looks at what comes later, {own} does not"
+    if causal:
+        words = "{other} looks at nothing that comes later (a causal mask), {own} at all"
+    yield Variant("mask", words, _setting("causal", causal))
+    kernel = course.first.weights.get("query_kernel")
+    if kernel is None:
+        return
+    heads, size = kernel.shape[:2]
+    for scale, said in (
+        (1.0, "1"),
+        (1 / size, f"1 / {size}"),
+        ((heads * size) ** -0.5, f"1 / √{heads * size}"),
+    ):
+        words = f"{{other}} scales what queries and keys make by {said}, {{own}} by 1 / √{size}"
+        yield Variant("scale", words, _setting("scale", scale))
 
 
-def _slope(recipe: Recipe, course: Course, target: AxisArray) -> float | None:
-    """The slope of the other side below zero, if it has one there and the identity above."""
-    before = course.result(first=recipe.with_config(activation="linear"))
+def _of_activation(course: Course, target: AxisArray) -> Iterator[Variant]:
+    """What the other side makes of what comes before the activation of this one."""
+    own = course.activation
+    before = course.with_activation({}).result()
     together = matched(before, target) if before is not None else None
     if together is None:
-        return None
-    x, y = together.a.ravel(), together.b.ravel()
-    below, above = x < -1e-3 * np.std(x), x > 0
-    if not below.any() or not above.any() or not np.allclose(y[above], x[above], rtol=1e-3, atol=1e-5):
-        return None
-    slopes = y[below] / x[below]
-    slope = float(np.median(slopes))
-    # No slope is a ReLU, and a slope of one no activation at all: these are tried by name.
-    told = min(abs(slope), abs(slope - 1)) > 1e-6
-    return slope if told and np.allclose(slopes, slope, rtol=1e-2, atol=1e-3) else None
+        return
+    name = str(own.get("activation", "linear"))
+    for function in functions_of(together.a, together.b, together.axes):
+        if function.along is not None:
+            continue
+        settings = {"activation": function.name, **dict(function.settings)}
+        words = f"{{other}} applies {function}, {{own}} {told(name, own)}"
+        cause = activation_cause(function.name, name)
+        yield Variant(cause, words, partial(Course.with_activation, settings=settings))
 
 
-def _of_weights(recipe: Recipe) -> Iterator[Variant]:
+def _of_precision() -> Iterator[Variant]:
+    """Products of narrower numbers, added up in wider ones."""
+    for name, rounding in ROUNDINGS.items():
+        words = f"{{other}} multiplies in {name}, {{own}} does not"
+        yield Variant("precision", words, partial(Course.rounded, rounding=rounding))
+
+
+def _of_weights(course: Course) -> Iterator[Variant]:
     """Weights that are the same, and used in another way."""
-    for name, values in recipe.weights.items():
+    for name, values in course.first.weights.items():
         spatial = tuple(range(2, values.ndim))
         if "bias" in name and values.any():
             yield Variant(
@@ -191,13 +211,13 @@ def _of_weights(recipe: Recipe) -> Iterator[Variant]:
             )
 
 
-def _setting(name: str, value: Any) -> Callable[[Recipe], Recipe]:
-    return lambda recipe: recipe.with_config(**{name: value})
+def _setting(name: str, value: Any) -> Callable[[Course], Course]:
+    return _settings(**{name: value})
 
 
-def _settings(**settings: Any) -> Callable[[Recipe], Recipe]:
-    return lambda recipe: recipe.with_config(**settings)
+def _settings(**settings: Any) -> Callable[[Course], Course]:
+    return lambda course: course.with_config(**settings)
 
 
-def _weights(name: str, values: Array) -> Callable[[Recipe], Recipe]:
-    return lambda recipe: recipe.with_weights(**{name: values})
+def _weights(name: str, values: Array) -> Callable[[Course], Course]:
+    return lambda course: course.with_weights(**{name: values})

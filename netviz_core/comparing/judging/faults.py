@@ -75,7 +75,7 @@ def _agree_in_the_end(judge: Judge) -> bool:
 
 def _dtype(found: Judged) -> str:
     """The coarsest dtype of what a pair is made of."""
-    stations = (*found.pair.a, *found.pair.b)
+    stations = found.pair.stations
     values = [value.dtype for station in stations for value in (*station.given, *station.returned)]
     return coarsest([*values, *(dtype for station in stations for dtype in weight_dtypes(station.layer))])
 

@@ -145,7 +145,7 @@ class Judge:
         return max(parts, key=lambda part: part.error, default=None)
 
     def _given(self, pair: StationPair) -> Difference | None:
-        head_a, head_b = pair.a[0], pair.b[0]
+        head_a, head_b = pair.head_a, pair.head_b
         if not head_a.given or not head_b.given:
             return None
         if self._is_linked and len(head_a.given) == len(head_b.given) == 1:

@@ -53,7 +53,7 @@ def between(before: Judged | None, judge: Judge) -> Place:
     """A place between layers: before a pair, or at the model's end."""
     heads: Sequence[Station | None] = (None, None)
     if before is not None:
-        heads = before.pair.a[0], before.pair.b[0]
+        heads = before.pair.head_a, before.pair.head_b
     ours, theirs = (
         list(_unpaired_before(side, head, judge))
         for side, head in zip((judge.a, judge.b), heads, strict=True)
@@ -78,12 +78,12 @@ def _stands_in(station: Station, container: Layer) -> bool:
 
 def is_fed_directly(first: Judged) -> bool:
     """Whether a pair takes the input of one of the models."""
-    return INPUT in first.pair.a[0].sources or INPUT in first.pair.b[0].sources
+    return INPUT in first.pair.head_a.sources or INPUT in first.pair.head_b.sources
 
 
 def _unpaired_before(side: Side, head: Station | None, judge: Judge) -> Iterator[Station]:
     """The layers without a partner through which a station, or the model's end, gets what it is given."""
-    paired = {id(station) for found in judge.judged for station in (*found.pair.a, *found.pair.b)}
+    paired = {id(station) for found in judge.judged for station in found.pair.stations}
     end = side.whole.sources if side.whole is not None else ()
     seen: list[Station] = []
     waiting = list(head.sources if head is not None else end)

@@ -26,7 +26,7 @@ def join_neighbours(judge: Judge) -> None:
         pair = found.pair
         if found.given is not None and not np.isfinite(found.given.error):
             for mine, side in ((pair.a, judge.a), (pair.b, judge.b)):
-                _join_before(found, mine, side, judge)
+                _join_before(found, mine[0], side, judge)
         if not np.isfinite(found.output.error):
             for mine, side in ((pair.a, judge.a), (pair.b, judge.b)):
                 _join_behind(found, mine, side, judge)
@@ -95,7 +95,7 @@ def _after(own: Sequence[Station], joined: Sequence[Station]) -> AxisArray | Non
     returned = returned_by(own[-1])
     if not returned:
         return None
-    course = course_of(joined, None)
+    course = course_of(joined)
     return (
         course.result(inputs=(like(returned[0], returned[0].values, course.inputs[0].axes),))
         if course.inputs
@@ -104,8 +104,9 @@ def _after(own: Sequence[Station], joined: Sequence[Station]) -> AxisArray | Non
 
 
 def _unpaired(judge: Judge) -> set[tuple[int, int]]:
-    taken = {(0, station.number) for found in judge.judged for station in found.pair.a}
-    return taken | {(1, station.number) for found in judge.judged for station in found.pair.b}
+    pairs = [found.pair for found in judge.judged]
+    ours = {(0, station.number) for pair in pairs for station in (*pair.before_a, *pair.a)}
+    return ours | {(1, station.number) for pair in pairs for station in (*pair.before_b, *pair.b)}
 
 
 def _behind(station: Station, side: Side, judge: Judge) -> Iterator[Station]:
@@ -120,24 +121,24 @@ def _behind(station: Station, side: Side, judge: Judge) -> Iterator[Station]:
         yield station
 
 
-def _join_before(found: Judged, own: list[Station], side: Side, judge: Judge) -> None:
-    which = 0 if own is found.pair.a else 1
+def _join_before(found: Judged, station: Station, side: Side, judge: Judge) -> None:
+    pair = found.pair
+    which = 0 if station is pair.a[0] else 1
+    others = (pair.head_b if which == 0 else pair.head_a).given
     taken = _unpaired(judge)
     joined: list[Station] = []
-    station = own[0]
     for _ in range(_MOST):
         source = station.sources[0] if len(station.sources) == 1 else None
         if source is None or source == INPUT or (which, source) in taken:
             return
         station = side.stations[source]
         joined.insert(0, station)
-        others = (found.pair.b if which == 0 else found.pair.a)[0].given
         if (
             station.given
             and others
             and np.isfinite(judge.difference(*_in_order(station.given[0], others[0], which)).error)
         ):
-            own[:0] = joined
+            (pair.before_a if which == 0 else pair.before_b)[:] = joined
             judge.look_again(found)
             return
 

@@ -51,10 +51,11 @@ class Rerun:
         self._side = judge.a if self.is_turned else judge.b
         self._laid: dict[tuple[str, int, str, bool], Laid] = {}
         for number, found in enumerate(judge.judged):
-            for point, place in ((Point(number, True), 0), (Point(number, False), -1)):
-                ends = found.pair.a[place], found.pair.b[place]
+            pair = found.pair
+            heads, tails = (pair.head_a, pair.head_b), (pair.a[-1], pair.b[-1])
+            for is_given, ends in ((True, heads), (False, tails)):
                 source, target = reversed(ends) if self.is_turned else ends
-                self._lay(point, source, target)
+                self._lay(Point(number, is_given), source, target)
 
     def puts(self, point: Point) -> bool:
         """Whether values can be put in place there."""
@@ -97,8 +98,12 @@ class Rerun:
         return self._side.rerun(replacement)
 
     def _again(self, pair: StationPair, side: Side) -> StationPair:
-        own = [side.stations[station.number] for station in (pair.a if self.is_turned else pair.b)]
-        return replace(pair, a=own) if self.is_turned else replace(pair, b=own)
+        def again(stations: Sequence[Station]) -> list[Station]:
+            return [side.stations[station.number] for station in stations]
+
+        if self.is_turned:
+            return replace(pair, a=again(pair.a), before_a=again(pair.before_a))
+        return replace(pair, b=again(pair.b), before_b=again(pair.before_b))
 
     def _lay(self, point: Point, source: Station, target: Station) -> None:
         """Note what is to be put in the place of what a station is given or returns."""

@@ -32,7 +32,8 @@ _MOSTLY = 0.5
 class StationPair:
     """Calls that correspond.
 
-    Each side may have more than one layer: what goes into the first and comes out of the last is compared.
+    Each side may have more than one layer: what goes into the first and comes out of the last is compared. The
+    first of `a` and `b` are those that gave the pair its name.
 
     Parameters
     ----------
@@ -41,18 +42,32 @@ class StationPair:
         What says that they correspond.
     confidence : float
         From 0 to 1.
+    before_a, before_b : list of Station
+        Layers before those that belong to the pair, such as a padding that the other side's layer does itself.
     """
 
     a: list[Station]
     b: list[Station]
     evidence: tuple[str, ...]
     confidence: float
+    before_a: list[Station] = field(default_factory=list)
+    before_b: list[Station] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def head_a(self) -> Station:
+        """The station of a that is given what the pair is given."""
+        return [*self.before_a, *self.a][0]
+
+    @property
+    def head_b(self) -> Station:
+        """The same of b."""
+        return [*self.before_b, *self.b][0]
 
     @property
     def stations(self) -> list[Station]:
         """All of both sides."""
-        return [*self.a, *self.b]
+        return [*self.before_a, *self.a, *self.before_b, *self.b]
 
 
 def pair_up(a: Side, b: Side, mapping: LayerMapping | None = None) -> list[StationPair]:

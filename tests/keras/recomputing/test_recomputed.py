@@ -309,7 +309,9 @@ def test_axes_are_not_guessed() -> None:
     np.testing.assert_allclose(again(layer, before, orders=[CHANNELS_LAST]).values, after.values, rtol=1e-5)
 
 
-@pytest.mark.parametrize("make", [L.UpSampling2D, lambda: L.Reshape((4, 15)), lambda: L.Permute((2, 1, 3))])
+@pytest.mark.parametrize(
+    "make", [lambda: L.Cropping2D(1), lambda: L.Reshape((4, 15)), lambda: L.Permute((2, 1, 3))]
+)
 def test_what_is_not_known_is_not_computed(make: Any) -> None:
     layer, before, _ = called(make(), array(2, 5, 4, 3))
     assert again(layer, before) is None
@@ -365,3 +367,17 @@ def test_random_pools(data: st.DataObject) -> None:
 def test_random_recurrent(make: Any, features: int, units: int, bias: bool, whole: bool, both: bool) -> None:
     layer = make(units, use_bias=bias, return_sequences=whole)
     check(L.Bidirectional(layer) if both else layer, array(3, 4, features))
+
+
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic"])
+@pytest.mark.parametrize(
+    "size", [2, (2, 4)], ids=str
+)  # TensorFlow has a table of cubic shares, exact at these
+def test_upsampling(interpolation: str, size: Any) -> None:
+    check(L.UpSampling2D(size, interpolation=interpolation), array(2, 5, 6, 3))
+
+
+@pytest.mark.parametrize("antialias", [False, True])
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear"])
+def test_resizing(interpolation: str, antialias: bool) -> None:
+    check(L.Resizing(4, 9, interpolation=interpolation, antialias=antialias), array(2, 8, 6, 3))

@@ -302,7 +302,7 @@ UNKNOWN = [
     (nn.LPPool2d(2, 2), IMAGE),
     (nn.FractionalMaxPool2d(2, output_size=3), IMAGE),
     (nn.EmbeddingBag(7, 3), None),
-    (nn.Upsample(scale_factor=2), IMAGE),
+    (nn.PixelShuffle(2), IMAGE),
     (nn.LSTM(6, 4, proj_size=2), (2, 5, 6)),
     (nn.Unflatten(1, (2, 2)), IMAGE),
     (nn.Sequential(nn.ReLU()), IMAGE),
@@ -394,3 +394,25 @@ def test_random_recurrent(
 ) -> None:
     module = make(features, units, layers, bias=bias, batch_first=batch_first, bidirectional=both)
     check(module, numbers(3, 4, features))
+
+
+@pytest.mark.parametrize("factor", [{"scale_factor": 2}, {"scale_factor": 1.7}, {"size": (5, 13)}], ids=str)
+@pytest.mark.parametrize(
+    "mode",
+    [
+        {"mode": "nearest"}, {"mode": "nearest-exact"}, {"mode": "area"},
+        *({"mode": mode, "align_corners": aligned} for mode in ("bilinear", "bicubic") for aligned in (False, True)),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_resizing(mode: dict[str, Any], factor: dict[str, Any]) -> None:
+    if mode["mode"] == "area" and factor.get("scale_factor") == 1.7:
+        factor = {"size": (15, 13)}  # the same, of which areas there are as many
+    check(nn.Upsample(**factor, **mode), numbers(*IMAGE))
+
+
+@pytest.mark.parametrize(
+    ("mode", "shape"), [("linear", SIGNAL), ("trilinear", VOLUME), ("nearest", VOLUME), ("nearest", SIGNAL)]
+)
+def test_resizing_of_signals_and_volumes(mode: str, shape: tuple[int, ...]) -> None:
+    check(nn.Upsample(scale_factor=2, mode=mode), numbers(*shape))
