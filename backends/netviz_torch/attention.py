@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from netviz_core.backend_api import RecorderLike
+from netviz_core.backend_api import RecorderLike, UnsupportedError
 
 from .attention_fused import FusedAttention
 from .attention_seen import Running, SeenAttention
@@ -38,7 +38,12 @@ def record_attention(model: Any, inputs: Any, recorder: RecorderLike) -> None:
     watch = AttentionWatch(seen)
     with evaluation(model, inputs, watch) as (module, forward):
         watch.parameters = {memory_of(parameter) for parameter in module.parameters()}
-        given = module.register_forward_pre_hook(watch.begin, with_kwargs=True)
+        try:
+            given = module.register_forward_pre_hook(watch.begin, with_kwargs=True)
+        except RuntimeError as error:
+            raise UnsupportedError(
+                "a scripted module takes no hooks, and hides how it attends; look at the unscripted model"
+            ) from error
         try:
             with running.following(module, recorder), watching(watch), FusedAttention(seen), torch.no_grad():
                 forward()

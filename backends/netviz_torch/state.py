@@ -57,7 +57,8 @@ class TorchKeeper(Keeper):
             self._keep_tensor(value)
         elif isinstance(value, torch.jit.ScriptModule):
             # It keeps its attributes in C++.
-            self.undo(partial(value.train, value.training))
+            if hasattr(value, "training"):  # a frozen one has no modes
+                self.undo(partial(value.train, value.training))
             self.reach((*value.children(), *value.parameters(recurse=False), *value.buffers(recurse=False)))
         elif isinstance(value, nn.Module):
             self.keep_dict(vars(value), _HOOKS)

@@ -8,7 +8,7 @@ way, what the model itself owns is remembered before it is overwritten and can b
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -107,6 +107,8 @@ class Watch(TorchDispatchMode):
         """The ids of the parameters of layers that somebody asks for."""
         self.used: set[int] = set()
         """Those that took part in some operation."""
+        self.hooks: tuple[Callable[..., None] | None, Callable[..., None] | None] = None, None
+        """To be called before and after a model that takes no hooks itself."""
         self._held: dict[int, list[weakref.ref[HeldTensor]]] = {}
         self._owned: dict[int, list[torch.Tensor]] = {}
         self._before: list[tuple[torch.Tensor, torch.Tensor]] = []

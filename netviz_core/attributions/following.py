@@ -19,6 +19,7 @@ from ..words.arrays import Activation, AxisArray
 from ..words.errors import AxisError, InputError, LayerNotFoundError
 from ..words.structure import leaves
 from ..words.supports import OriginOf, Source
+from .questions import score_of
 from .places import Picture, Places, by_names, places_of
 
 Array = np.ndarray[Any, Any]
@@ -107,13 +108,28 @@ class Followed:
             f"the output of layer {path!r}, of shape {told.shape}, {reason}; choose a layer before it{_advice(told)}"
         )
 
-    def last(self) -> Iterator[Placed]:
-        """The values with more than one place on a picture, the last that was returned first."""
-        returned = list(self._returned())
-        outputs = {(told.axes, told.shape) for told in returned if not told.path}
+    def last(self, output: str | None = None) -> Iterator[Placed]:
+        """The values with more than one place on a picture, the last that was returned first.
+
+        Those that have the form of the scores, and may be these, come behind all others.
+
+        Parameters
+        ----------
+        output : str, optional
+            The part of the model's output that has the scores.
+
+        Raises
+        ------
+        AmbiguousKeyError, InputError
+            If there is no such part, or it is not known which one it is.
+        """
+        returned = [told for told in self._returned() if told.path]
+        parts = {told.leaf: told for told in self._returned() if not told.path}
+        scores = score_of(parts, output)[1] if parts else None
+        is_alike = lambda told: scores is not None and (told.axes, told.shape) == (scores.axes, scores.shape)  # noqa: E731
         seen = set()
-        for told in reversed(returned):
-            if not told.path or told.path in seen or (told.axes, told.shape) in outputs:
+        for told in sorted(reversed(returned), key=is_alike):
+            if told.path in seen:
                 continue
             places = self._places(told)
             if not isinstance(places, str) and places.count > 1:

@@ -32,13 +32,13 @@ class Question:
         names: Sequence[str] | None,
         is_binary: bool = False,
     ) -> None:
-        self._target, self._mask, self._output, self._names = target, mask, output, names
+        self._target, self._mask, self.output, self._names = target, mask, output, names
         self._is_binary = is_binary or (names is not None and len(names) == 2)
         self._is_of_number = False
 
     def score_of(self, parts: Mapping[str, AxisArray]) -> tuple[str, AxisArray]:
         """The part of the output that has the scores of the classes."""
-        return score_of(parts, self._output)
+        return score_of(parts, self.output)
 
     def targets(self, scores: AxisArray) -> list[list[int]]:
         """The classes asked about, for each sample."""
