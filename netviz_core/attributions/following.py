@@ -19,8 +19,8 @@ from ..words.arrays import Activation, AxisArray
 from ..words.errors import AxisError, InputError, LayerNotFoundError
 from ..words.structure import leaves
 from ..words.supports import OriginOf, Source
-from .questions import score_of
 from .places import Picture, Places, by_names, places_of
+from .questions import score_of
 
 Array = np.ndarray[Any, Any]
 
@@ -123,12 +123,13 @@ class Followed:
         AmbiguousKeyError, InputError
             If there is no such part, or it is not known which one it is.
         """
-        returned = [told for told in self._returned() if told.path]
         parts = {told.leaf: told for told in self._returned() if not told.path}
         scores = score_of(parts, output)[1] if parts else None
-        is_alike = lambda told: scores is not None and (told.axes, told.shape) == (scores.axes, scores.shape)  # noqa: E731
+        returned = [told for told in self._returned() if told.path]
+        returned.reverse()
+        returned.sort(key=lambda told: scores is not None and _form(told) == _form(scores))
         seen = set()
-        for told in sorted(reversed(returned), key=is_alike):
+        for told in returned:
             if told.path in seen:
                 continue
             places = self._places(told)
@@ -226,6 +227,10 @@ def _image_of(network: Network, x: Any, inputs: Mapping[str, Any], name: str) ->
         images = network.adapter.images(network.native, given)
     is_image = images is not None and {"y", "x"} <= set(images.axes) <= {"batch", "channel", "y", "x"}
     return images if is_image else None
+
+
+def _form(told: OriginOf) -> tuple[Any, ...]:
+    return told.axes, told.shape
 
 
 def _advice(told: OriginOf) -> str:
