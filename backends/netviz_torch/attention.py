@@ -115,15 +115,16 @@ class AttentionWatch(Watch):
                     attended.path,
                 )
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = super().__torch_dispatch__(func, types, args, kwargs)
+    def run(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """See `Watch.run`; also look for attention in it."""
+        result = super().run(func, args, kwargs)
         if not isinstance(func, torch._ops.OpOverload):
             if not self._seen.in_fused and _hides_weights(func):
                 self._seen.miss(f"{func} computes its attention without showing the weights")
             return result
         with torch._C.DisableTorchFunction():
             before = [self._lineages.get(tensor) for tensor in args[-2:]]
-            self._lineages.after(func, args, kwargs or {}, result)
+            self._lineages.after(func, args, kwargs, result)
             if not self._seen.in_fused:
                 self._look(func, args, before, result)
         return result

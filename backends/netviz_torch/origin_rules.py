@@ -204,7 +204,10 @@ def _linear(origins: Origins, of: OriginOfTensor, args: Sequence[Any], results: 
 def _attention(origins: Origins, of: OriginOfTensor, args: Sequence[Any], results: list[torch.Tensor]) -> Any:
     query, _, value = args[:3]
     rows, rank = results[0].ndim - 2, results[0].ndim
-    return [paired(hull(of(query), (-1,)), hull(of(value), (-2, -1)), {rows}, {rank}, results[0].shape)]
+    summed = (
+        (-2, -1) if query.shape[:-2] == value.shape[:-2] else (-3, -2, -1)
+    )  # values of several heads of queries
+    return [paired(hull(of(query), (-1,)), hull(of(value), summed), {rows}, {rank}, results[0].shape)]
 
 
 def _embedding(origins: Origins, of: OriginOfTensor, args: Sequence[Any], results: list[torch.Tensor]) -> Any:

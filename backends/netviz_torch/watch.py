@@ -132,12 +132,17 @@ class Watch(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if not isinstance(func, OpOverload):
-            return func(*args, **kwargs)
-        if torch.is_inference_mode_enabled() and _is_composite(func):
+        is_known = isinstance(func, OpOverload)
+        if is_known and torch.is_inference_mode_enabled() and _is_composite(func):
             # Elsewhere the operations that it is made of come here, by which it is known.
             with self:
                 return func._op_dk(_COMPOSITE, *args, **kwargs)
+        return self.run(func, args, kwargs)
+
+    def run(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Run an operation that is made of no others, and see what it does."""
+        if not isinstance(func, OpOverload):
+            return func(*args, **kwargs)
         for tensor in _written(func, args, kwargs):
             self._before_write(tensor)
             if tensor.is_inference():
