@@ -305,9 +305,7 @@ def _rollout_title(count: int, left_out: Mapping[str, str]) -> str:
         return layers
     named = [repr(path) if path else "the model's own" for path in left_out]
     more = f" and {len(named) - 3} more" if len(named) > 3 else ""
-    return (
-        f"attention rollout · {count} layers, without {', '.join(named[:3])}{more}, which could not be read"
-    )
+    return f"{layers}, without {', '.join(named[:3])}{more}, which could not be read"
 
 
 def _images(

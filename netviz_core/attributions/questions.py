@@ -54,7 +54,14 @@ class Question:
                 f"itself, or put a sigmoid behind it"
             )
         if self._target is None:
-            return [[int(best)] for best in self._strengths(values).argmax(axis=1)]
+            strengths = self._strengths(values)
+            unknown = np.flatnonzero(np.isnan(strengths).any(axis=1))
+            if unknown.size and classes > 1:
+                raise InputError(
+                    f"a score of sample {unknown[0]} is NaN, so that no class has the highest; name one with target=, "
+                    f"or see netviz_core.health for what made it"
+                )
+            return [[int(best)] for best in strengths.argmax(axis=1)]
         given = _several(self._target)
         if given is None:
             return [[self._index(self._target, classes)]] * count
