@@ -156,7 +156,7 @@ def _picking(func: OpOverload) -> Rule | None:
 
     def rule(origins: Origins, of: OriginOfTensor, args: Sequence[Any], results: list[torch.Tensor]) -> Any:
         given, index = args[0], results[1].cpu()
-        dim = args[place] if len(args) > place else arguments[place].default_value
+        dim: Any = args[place] if len(args) > place else arguments[place].default_value
         if index.ndim < given.ndim:
             return [hull(of(given), {dim % given.ndim}, keepdims=False)] * 2
         found = moved([of(given)], [given.shape], lambda ends: _as_tensor(ends[0]).gather(dim, index).numpy())
