@@ -51,7 +51,9 @@ def grouped(net, maps):
     """Four heads of queries look at two of keys."""
     heads = tokens(maps).unflatten(-1, (4, 2)).transpose(1, 2)
     shared = heads[:, :2]
-    looked = nn.functional.scaled_dot_product_attention(heads, shared, shared, enable_gqa=True)
+    looked = nn.functional.scaled_dot_product_attention(
+        heads, shared, shared, is_causal=True, enable_gqa=True
+    )
     return looked.transpose(1, 2).flatten(2)
 
 

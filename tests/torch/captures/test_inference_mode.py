@@ -67,7 +67,8 @@ def test_what_cannot_be_differentiated_is_named():
 def test_what_was_made_inside_is_followed_inside():
     def made():
         torch.manual_seed(0)
-        return Convolutional().eval(), torch.rand(2, 3, 8, 8)
+        layers = nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)
+        return nn.Sequential(*layers).eval(), torch.rand(2, 3, 8, 8)
 
     want = nv.cam(*made(), method="eigen-cam")
     with torch.inference_mode():
