@@ -248,3 +248,21 @@ def test_the_last_layer_that_has_a_map_is_looked_at():
             return self.head(self.act(self.act(self.conv(x)).mean((2, 3)))) + 0 * unused.mean()
 
     assert nv.cam(Again().eval(), torch.rand(1, 3, 8, 8), target=1).layer == "act"
+
+
+def test_heads_that_share_keys_of_a_text_are_followed():
+    class Grouped(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.query, self.shared = nn.Linear(16, 16), nn.Linear(16, 8)
+
+        def forward(self, x):
+            query, shared = (
+                layer(x).unflatten(-1, (-1, 4)).transpose(1, 2) for layer in (self.query, self.shared)
+            )
+            return nn.functional.scaled_dot_product_attention(
+                query, shared, shared, is_causal=True, enable_gqa=True
+            )
+
+    with pytest.raises(nv.AxisError, match="places"):
+        nv.cam(Grouped().eval(), torch.randn(2, 5, 16))
