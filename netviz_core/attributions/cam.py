@@ -153,7 +153,7 @@ def activation_map(
             f"the {network.backend} backend has no gradients; method='eigen-cam' and 'cam' need none"
         )
     followed = Followed(network, x, axes)
-    candidates = iter([followed.find(layer)]) if layer is not None else followed.last()
+    candidates = iter([followed.find(layer)]) if layer is not None else followed.last(ask.output)
     if method in WITH_GRADIENTS:
         found = _by_gradients(network, x, candidates, followed, ask, WITH_GRADIENTS[method], axes)
     else:

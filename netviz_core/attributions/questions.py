@@ -33,13 +33,13 @@ class Question:
         reads: Callable[[str], str] = lambda leaf: "",
     ) -> None:
         """`reads` tells of a part of the output how the loss reads it, see `LossReading`."""
-        self._target, self._mask, self._output, self._names = target, mask, output, names
+        self._target, self._mask, self.output, self._names = target, mask, output, names
         self._how_read, self._reads = reads, ""
         self._is_of_number = False
 
     def score_of(self, parts: Mapping[str, AxisArray]) -> tuple[str, AxisArray]:
         """The part of the output that has the scores of the classes."""
-        leaf, scores = score_of(parts, self._output)
+        leaf, scores = score_of(parts, self.output)
         self._reads = self._how_read(leaf)
         return leaf, scores
 
@@ -57,7 +57,14 @@ class Question:
                 f"to ask about the number itself, or put a sigmoid behind it"
             )
         if self._target is None:
-            return [[int(best)] for best in self._strengths(values).argmax(axis=1)]
+            strengths = self._strengths(values)
+            unknown = np.flatnonzero(np.isnan(strengths).any(axis=1))
+            if unknown.size and classes > 1:
+                raise InputError(
+                    f"a score of sample {unknown[0]} is NaN, so that no class has the highest; name one with target=, "
+                    f"or see netviz_core.health for what made it"
+                )
+            return [[int(best)] for best in strengths.argmax(axis=1)]
         given = _several(self._target)
         if given is None:
             return [[self._index(self._target, classes)]] * count
