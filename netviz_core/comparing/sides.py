@@ -138,11 +138,13 @@ class Side:
         returned, nothing.
         """
         assert self.network is not None
+        adapter = self.network.adapter
+        assert hasattr(adapter, "run_replaced")
         layers = [self.layers[path] for path in {station.path: None for station in self.stations}]
         layers += [self.layers[""]] if "" in self.layers and self.whole not in self.stations else []
         given = Recorder(layers, max_bytes=sys.maxsize)
         returned = Recorder(layers, max_bytes=sys.maxsize, given=given)
-        self.network.adapter.run_replaced(self.network.native, self.inputs, returned, replacement)
+        adapter.run_replaced(self.network.native, self.inputs, returned, replacement)
         seen = {
             (station.path, station.call): station
             for station in _calls(self.layers, returned.slots, given.slots)

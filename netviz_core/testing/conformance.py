@@ -197,9 +197,10 @@ class BackendConformance:
 
     @pytest.mark.usefixtures("weights_stay")
     def test_what_is_put_in_place_is_what_follows_is_computed_from(self, network: Network, x: Any) -> None:
-        if not hasattr(network.adapter, "run_replaced"):
+        adapter = network.adapter
+        if not hasattr(adapter, "run_replaced"):
             pytest.skip("the backend does not put other values in place (SupportsReplacement)")
-        layers = list(network.layers.values())
+        run_replaced, layers = adapter.run_replaced, list(network.layers.values())
 
         def run(zeroed: str | None) -> Recorder:
             recorder = Recorder(layers, given=Recorder(layers))
@@ -209,7 +210,7 @@ class BackendConformance:
             ) -> Array | None:
                 return np.zeros(shape, np.float32) if path == zeroed and not is_given else None
 
-            network.adapter.run_replaced(network.native, x, recorder, replacement)
+            run_replaced(network.native, x, recorder, replacement)
             return recorder
 
         before = run(None)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...models.counterparts import held_by
 from ...models.described import DescribedLayer
-from ...models.transfer import counterpart, values_for
 from ...models.weights import Layout, Weight, positional_layout
-from ...words.errors import NetvizError
 from ...words.protocols import Layer, WeightTensor
 from ..judging.recipes import Course, Recipe
 from .functions import activation_cause, told
@@ -127,11 +125,10 @@ def of_weights(a: Layer, b: Layer, odd: Sequence[str], others: Sequence[Layer]) 
         odd = [name for name in odd if name in a.weights and name in b.weights]
     if not odd:
         return
-    values, _ = values_for(b, a)
     as_in_b: dict[str, Array | None] = {name: None for name in odd if name not in a.weights}
-    for name in set(odd) & a.weights.keys():
-        with suppress(NetvizError):
-            as_in_b[name] = counterpart(name, a.weights[name], values, b, a)[0]
+    for weight in held_by(b, a):
+        if weight.name in odd and weight.name in a.weights and weight.expected is not None:
+            as_in_b[weight.name] = weight.expected.reshape(a.weights[weight.name].shape)
     for change in weight_changes(a, b, odd, others):
         # Where b has one bias for two of a, the second is in the first.
         merged = {f"recurrent_{name}" for name in change.weights} - b.weights.keys()

@@ -10,7 +10,7 @@ from ..pairing.pairing import StationPair
 from ..sides import Side, Station
 from .difference import Difference
 from .judging import Judge, Judged
-from .noise import FAULT, SUSPICION, bound, coarsest, is_exact, moved, ratio, weight_dtypes
+from .noise import FAULT, SUSPICION, Noise, coarsest, is_exact, moved, noise_of, weight_dtypes
 from .places import Place, between
 from .regions import has_function_built_in, join_neighbours, join_what_agrees
 from .rerun import Point, Rerun
@@ -91,9 +91,9 @@ class _Search:
         self._same = self._rerun.judge()
         self._dtypes = {number: _dtype(found) for number, found in enumerate(judge.judged)}
         self._whole_dtype = coarsest(self._dtypes.values())
-        self._noise: Mapping[Point, Difference] = {}
+        self._measured: Mapping[Point, Difference] = {}
         if self._is_noise_needed():
-            self._noise = self._measured()
+            self._measured = self._of_moving()
         stations = [found.pair.a[0] if self._rerun.is_turned else found.pair.b[0] for found in judge.judged]
         self._order = sorted(range(len(stations)), key=lambda number: stations[number].number)
         self._points = [Point(n, is_given) for n in self._order for is_given in (True, False)] + [END]
@@ -126,7 +126,10 @@ class _Search:
             return 0.0
         if judge.tolerance is not None:
             return 0.0 if seen.within else math.inf
-        return ratio(seen, self._dtypes.get(point.pair, self._whole_dtype), self._noise.get(point))
+        return self._noise_at(point).ratio(seen)
+
+    def _noise_at(self, point: Point) -> Noise:
+        return noise_of(self._dtypes.get(point.pair, self._whole_dtype), self._measured.get(point))
 
     def _join_what_agrees(self) -> None:
         """Make regions of layers that differ, and agree with what comes behind them on one side; then look again."""
@@ -163,7 +166,7 @@ class _Search:
         ]
         return any(part is not None and _CLEAN / 2 < part.error < _GREY for part in seen)
 
-    def _measured(self) -> dict[Point, Difference]:
+    def _of_moving(self) -> dict[Point, Difference]:
         """What comes of moving all values that are put in place by half a spacing."""
         side_a, side_b = self._free.a, self._free.b
         coarse = [coarsest(_dtypes_of(side)) for side in (side_a, side_b)]
@@ -245,18 +248,17 @@ class _Search:
             yield self._place(point)
 
     def _place(self, point: Point) -> Place:
-        seen, times = self._seen(point, self._same), self._ratio(point, self._same)
+        seen = self._seen(point, self._same)
         assert seen is not None
-        limit = seen.tolerance
-        if self._free.tolerance is None:
-            limit = bound(seen, times, self._dtypes.get(point.pair, self._whole_dtype))
-        judge = self._same.tolerating(limit)
+        limit = seen.tolerance if self._free.tolerance is not None else self._noise_at(point).limit(seen)
+        judge, apart = self._same.tolerating(limit), replace(seen, tolerance=limit)
         if point.is_given:
             place = between(judge.judged[point.pair] if point != END else None, judge)
         else:
-            place = Place(judge.judged[point.pair])
-            place.judged.output = replace(seen, tolerance=limit)
-        place.seen, place.judge, place.ratio = replace(seen, tolerance=limit), judge, times
+            found = judge.judged[point.pair]
+            found.output = apart
+            place = Place(found)
+        place.seen, place.judge, place.ratio = apart, judge, self._ratio(point, self._same)
         return place
 
 

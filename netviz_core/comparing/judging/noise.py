@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -59,31 +60,38 @@ def weight_dtypes(layer: Layer) -> list[str]:
     return [weight.dtype for weight in layer.weights.values()]
 
 
-def ratio(seen: Difference, dtype: str, measured: Difference | None = None) -> float:
-    """How many times the noise a difference is: by its largest value and by its norm, whichever is more.
+class Noise(NamedTuple):
+    """The `Difference.error` and `Difference.relative` that rounding brings by itself."""
+
+    largest: float
+    norm: float
+
+    def ratio(self, seen: Difference) -> float:
+        """How many times the noise a difference is: by its largest value and by its norm, whichever is more."""
+        if not seen.error:
+            return 0.0
+        if not math.isfinite(seen.error):
+            return math.inf
+        by_norm = seen.relative / self.norm if math.isfinite(seen.relative) else 0.0
+        return max(seen.error / self.largest, by_norm)
+
+    def limit(self, seen: Difference) -> float:
+        """What the error of a value may be that takes the place of one side's, to be no fault."""
+        limit, times = FAULT * self.largest, self.ratio(seen)
+        return limit if not limit >= seen.error > 0 or times < FAULT else FAULT * seen.error / times
+
+
+def noise_of(dtype: str, measured: Difference | None = None) -> Noise:
+    """The noise at one place.
 
     Parameters
     ----------
-    seen : Difference
     dtype : str
         The coarser one of both sides.
     measured : Difference, optional
         What came of moving all that was given by half a spacing.
     """
-    if not seen.error:
-        return 0.0
-    if not math.isfinite(seen.error):
-        return math.inf
     largest, norm = _LEAST.get(dtype, _LEAST["float64"])
-    if measured is not None and math.isfinite(measured.error):
-        largest, norm = max(largest, measured.error), max(norm, measured.relative)
-    by_norm = seen.relative / norm if math.isfinite(seen.relative) else 0.0
-    return max(seen.error / largest, by_norm)
-
-
-def bound(seen: Difference, times: float, dtype: str) -> float:
-    """The `Difference.error` that would be just no fault, where `seen` is so many times the noise."""
-    least = FAULT * _LEAST.get(dtype, _LEAST["float64"])[0]
-    if not times or not math.isfinite(times) or not math.isfinite(seen.error):
-        return least
-    return FAULT * seen.error / times
+    if measured is None or not math.isfinite(measured.error):
+        return Noise(largest, norm)
+    return Noise(max(largest, measured.error), max(norm, measured.relative))
