@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..pairing.pairing import StationPair
@@ -12,7 +12,13 @@ from .difference import Difference
 from .judging import Judge, Judged
 from .noise import FAULT, SUSPICION, Noise, coarsest, is_exact, moved, noise_of, weight_dtypes
 from .places import Place, between
-from .regions import has_function_built_in, join_neighbours, join_what_agrees
+from .regions import (
+    has_function_built_in,
+    has_function_on_one_side,
+    join_neighbours,
+    join_what_agrees,
+    what_may_join,
+)
 from .rerun import Point, Rerun
 
 END = Point(-1, True)
@@ -98,6 +104,7 @@ class _Search:
         self._order = sorted(range(len(stations)), key=lambda number: stations[number].number)
         self._points = [Point(n, is_given) for n in self._order for is_given in (True, False)] + [END]
         self._join_what_agrees()
+        self._join_what_clears()
 
     def found(self) -> Found:
         """All places, and what is only built otherwise."""
@@ -135,17 +142,48 @@ class _Search:
         """Make regions of layers that differ, and agree with what comes behind them on one side; then look again."""
         odd = [n for n in self._order if self._ratio(Point(n, False), self._same) >= FAULT]
         joined = [n for n in odd if join_what_agrees(self._free, self._same, n)]
-        if joined:
-            self._rerun = Rerun(self._free)
         self._built_in = {
             Point(n, False)
             for n in odd
             if n not in joined and has_function_built_in(self._same.judged[n], self._same)
         }
         if joined or self._built_in:
-            self._same = self._rerun.judge(self._built_in)
-            for point in self._built_in:
-                self._same.judged[point.pair].has_function_built_in = True
+            self._take(Rerun(self._free) if joined else self._rerun)
+
+    def _join_what_clears(self) -> None:
+        """Let a layer behind one that differs join it, where what comes behind agrees then."""
+        odd = {point for point in self._points if self._ratio(point, self._same) >= FAULT}
+        tried: dict[int, tuple[list[Station], Station]] = {}
+        for number in self._order:
+            if Point(number, False) in odd and self._is_odd_behind(number, odd):
+                found = what_may_join(self._free, number)
+                if found is not None:
+                    tried[number] = found
+        if not tried:
+            return
+        for number, (own, behind) in tried.items():
+            own.append(behind)
+            self._free.look_again(self._free.judged[number])
+        self._take(Rerun(self._free))
+        left = {point for point in self._points if self._ratio(point, self._same) >= FAULT}
+        wrong = [number for number in tried if self._is_odd_behind(number, left)]
+        for number in wrong:
+            tried[number][0].pop()
+            self._free.look_again(self._free.judged[number])
+        if wrong:
+            self._take(Rerun(self._free))
+
+    def _is_odd_behind(self, number: int, odd: Collection[Point]) -> bool:
+        """Whether the next thing that a layer is given differs."""
+        place = self._points.index(Point(number, False))
+        following = next((point for point in self._points[place + 1 :] if point.is_given), END)
+        return following in odd
+
+    def _take(self, rerun: Rerun) -> None:
+        self._rerun = rerun
+        self._same = rerun.judge(self._built_in)
+        for point in self._built_in:
+            self._same.judged[point.pair].has_function_built_in = True
 
     def _put_right_at_once(self, odd: Sequence[Point]) -> set[Point]:
         """Points at which nothing could be put in place, and what follows agrees all the same."""
@@ -244,8 +282,23 @@ class _Search:
 
     def _regions(self, faults: Sequence[Point]) -> Iterator[Place]:
         """Faults by place; what a layer returned that could not be put in place is one with what follows from it."""
+        before: Point | None = None
         for point in faults:
-            yield self._place(point)
+            is_one = (
+                before is not None and not before.is_given and point.is_given and self._follows(point, before)
+            )
+            if not (is_one and before is not None and self._is_open(before)):
+                yield self._place(point)
+            before = point
+
+    def _follows(self, point: Point, before: Point) -> bool:
+        """Whether nothing else is given to a layer between two places."""
+        between = self._points[self._points.index(before) + 1 : self._points.index(point)]
+        return not any(other.is_given for other in between)
+
+    def _is_open(self, point: Point) -> bool:
+        """Whether what comes behind cannot be judged apart from what a layer returns."""
+        return not self._rerun.puts(point) or has_function_on_one_side(self._same.judged[point.pair])
 
     def _place(self, point: Point) -> Place:
         seen = self._seen(point, self._same)

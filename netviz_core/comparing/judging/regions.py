@@ -63,6 +63,23 @@ def join_what_agrees(judge: Judge, same: Judge, number: int) -> bool:
     return False
 
 
+def what_may_join(judge: Judge, number: int) -> tuple[list[Station], Station] | None:
+    """The layers of one side of a pair, and one behind without a partner that the other side may have built in."""
+    found = judge.judged[number]
+    for place, side in enumerate((judge.a, judge.b)):
+        own, _ = _both(found.pair, place)
+        behind = next(_behind(own[-1], side, judge), None)
+        if behind is not None and (behind.layer.kind == "activation" or behind.layer.kind.endswith("_norm")):
+            return own, behind
+    return None
+
+
+def has_function_on_one_side(found: Judged) -> bool:
+    """Whether one side's layer applies an activation itself, and the other's does not say so."""
+    functions = [pair[-1].layer.config.get("activation") for pair in (found.pair.a, found.pair.b)]
+    return (functions[0] in (None, "linear")) is not (functions[1] in (None, "linear"))
+
+
 def has_function_built_in(found: Judged, judge: Judge) -> bool:
     """Whether what differs is just the activation that one side's layer has built in, and the other's has not."""
     for place in (0, 1):

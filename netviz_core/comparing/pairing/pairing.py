@@ -23,6 +23,7 @@ _SAME_PATH, _SAME_WEIGHTS, _SAME_OUTPUT, _SAME_INPUT = 8.0, 6.0, 5.0, 3.0
 _SAME_SIZE, _SAME_FUNCTION, _SAME_WORD, _SAME_FORM = 2.0, 1.0, 0.5, 1.0
 _REORDERED = frozenset(("dense", "lstm", "gru", "rnn"))
 """Kinds of which the frameworks order features or gates in different ways."""
+_SURE = 1e6
 _MANY = 1 << 22
 _CLOSE = 1e-3
 _MOSTLY = 0.5
@@ -343,18 +344,19 @@ def _kinship_of_kinds(left: str, right: str) -> float:
 
 
 def _in_order(likeness: _Likeness, sure: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The rest in order: of b in that of the partners before them."""
-    rows = [i for i in range(len(likeness.ours)) if i not in {i for i, _ in sure}]
-    keys: list[tuple[float, int]] = []
+    """The rest in order, between the sure ones: of b in that of the partners before them."""
     partner = {j: i for i, j in sure}
-    latest = -1
+    latest, keys = -1, []
     for j in range(len(likeness.theirs)):
         latest = partner.get(j, latest)
-        keys.append((latest, j))
-    columns = sorted((j for j in range(len(likeness.theirs)) if j not in partner), key=lambda j: keys[j])
-    if not rows or not columns:
-        return []
-    return [(rows[i], columns[j]) for i, j in _aligned(likeness.scores[np.ix_(rows, columns)])]
+        keys.append((latest, j not in partner, j))
+    columns = sorted(range(len(likeness.theirs)), key=lambda j: keys[j])
+    scores = likeness.scores.copy()
+    for i, j in sure:
+        scores[i, :] = scores[:, j] = 0
+        scores[i, j] = _SURE
+    places = [(i, columns[j]) for i, j in _aligned(scores[:, columns])]
+    return [(i, j) for i, j in places if partner.get(j) != i]
 
 
 def _aligned(scores: Array) -> list[tuple[int, int]]:
