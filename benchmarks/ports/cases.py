@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -10,7 +11,7 @@ import numpy as np
 
 from . import networks, transformers_plans
 from .attention_rewrites import IN_KERAS, IN_TORCH
-from .catalogue import KINDS
+from .catalogue import KINDS, Kind
 from .judging import Case, Made
 from .planting import planted, port
 from .plans import Maker, Plan
@@ -40,12 +41,12 @@ def make_right(family: str, way: str, rewrite: str, seed: int, precision: str) -
     return made.made(made.b, native=seed % 2 == 1)
 
 
-def make_faulty(family: str, way: str, rewrite: str, kinds: tuple[str, ...], seed: int, precision: str) -> Made:
+def make_faulty(family: str, way: str, rewrite: str, kinds: tuple[str, ...], count: int, seed: int, precision: str) -> Made:
     try:
         made = port(FAMILIES[family](), way, rewrites_of(way)[rewrite], seed, precision)
     except NotHere:
         made = port(FAMILIES[family](), way, without_settings, seed, precision)
-    return planted(made, kinds, seed, native=seed % 2 == 1)
+    return planted(made, kinds, count, seed, native=seed % 2 == 1)
 
 
 def right_ports() -> Iterator[Case]:
@@ -97,39 +98,57 @@ def single_faults() -> Iterator[Case]:
         options = [
             (family, way)
             for way, family in itertools.product(WAYS, FAMILIES)
-            if _fits(way, family) and way.split(">")[1] in kind.where and FAMILIES[family]().of(*kind.ops)
+            if _fits(way, family) and way.split(">")[1] in kind.where and _can_have(kind, family)
         ]
         for place in range(min(FOR_EACH_KIND, len(options))):
             family, way = options[(number + place * len(options) // FOR_EACH_KIND) % len(options)]
-            yield _fault(family, way, (kind.name,), number * 7 + place)
+            seed = number * 7 + place
+            rewrite = "built in" if kind.name == "activation built in" else _rewrite(way, seed)
+            yield _fault(family, way, rewrite, kind.name, (kind.name,), 1, seed)
+
+
+def _can_have(kind: Kind, family: str) -> bool:
+    """Whether the family has a place for such a fault."""
+    plan, state = _sample(family)
+    if kind.name == "activation built in":
+        return bool(plan.of("conv", "dense")) and bool(plan.of("act"))
+    for step in plan.of(*kind.ops):
+        with contextlib.suppress(NotHere):
+            kind.change(plan, state, step, np.random.default_rng(0))
+            return True
+    return False
 
 
 def groups_of_faults() -> Iterator[Case]:
     """Two to five faults at once, of kinds that the family has room for."""
     families = [name for name in FAMILIES if len(FAMILIES[name]().steps) > 10]
     for number in range(GROUPS):
-        rng = np.random.default_rng(1000 + number)
         family = families[number % len(families)]
         ways = [way for way in WAYS if _fits(way, family)]
         way = ways[number % len(ways)]
-        ops = {step.op for step in FAMILIES[family]().steps}
-        kinds = [kind.name for kind in KINDS.values() if ops & set(kind.ops) and way.split(">")[1] in kind.where]
-        kinds = [kind for kind in kinds if kind not in NOT_TOGETHER]
+        kinds = [
+            kind.name
+            for kind in KINDS.values()
+            if way.split(">")[1] in kind.where and kind.name not in NOT_TOGETHER and _can_have(kind, family)
+        ]
+        chosen = tuple(str(one) for one in np.random.default_rng(1000 + number).permutation(kinds))
         count = 2 + number % (4 if len(FAMILIES[family]().steps) > 25 else 2)
-        chosen = tuple(str(one) for one in rng.choice(kinds, count, replace=False))
-        yield _fault(family, way, chosen, 1000 + number)
+        yield _fault(family, way, _rewrite(way, 1000 + number), f"{count} faults", chosen, count, 1000 + number)
 
 
 NOT_TOGETHER = ("dropout left on", "order of layers", "stride")
 """What makes another fault uncertain."""
 
 
-def _fault(family: str, way: str, kinds: tuple[str, ...], seed: int) -> Case:
-    precision = PRECISIONS[seed % len(PRECISIONS)]
+def _rewrite(way: str, seed: int) -> str:
     names = list(rewrites_of(way))
-    rewrite = names[0] if seed % 3 == 0 else names[(seed * 5) % len(names)]
-    label = f"faults/{family}/{way}/{precision}/{rewrite}/{' + '.join(kinds)}/{seed}"
-    return Case(label, "faults", family, partial(make_faulty, family, way, rewrite, kinds, seed, precision))
+    return names[0] if seed % 3 == 0 else names[(seed * 5) % len(names)]
+
+
+def _fault(family: str, way: str, rewrite: str, label: str, kinds: tuple[str, ...], count: int, seed: int) -> Case:
+    precision = PRECISIONS[seed % len(PRECISIONS)]
+    name = f"faults/{family}/{way}/{precision}/{rewrite}/{label}/{seed}"
+    return Case(name, "faults", family, partial(make_faulty, family, way, rewrite, kinds, count, seed, precision))
 
 
 SOURCES: list[Callable[[], Iterator[Case]]] = [right_ports, single_faults, groups_of_faults]

@@ -12,7 +12,7 @@ import netviz_core as nv
 REMARKS = frozenset(
     (
         "momentum", "rounding", "rate", "precision", "mapping", "outputs", "not finite", "structure", "input",
-        "training settings", "not compared", "nondeterministic",
+        "training settings", "not compared", "not deterministic",
     )
 )  # fmt: skip
 """Names of causes that say something besides, and blame no layer."""
@@ -151,7 +151,7 @@ def named(found: Any) -> list[Named]:
     faults = getattr(found, "faults", None)
     if faults is None:
         faults = [found.first_divergence] if found.first_divergence is not None else []
-    causes = tuple(cause for cause in found.causes if cause.name not in REMARKS)
+    causes = found.causes
     places = [
         Named(one.path_a, one.path_b, getattr(one, "pair", one).note, tuple(getattr(one, "causes", ()))) for one in faults
     ]

@@ -81,7 +81,7 @@ def concatenation(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     return _with(plan, state, step, order=(*range(1, count), 0))
 
 
-@kind("dropout left on", "dropout", "dropout, nondeterministic", "dropout, random", true="")
+@kind("dropout left on", "dropout", "dropout, not deterministic", "dropout, random", true="")
 def dropout(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     return _with(plan, state, step, on=True)
 

@@ -90,40 +90,49 @@ def _size(value: np.ndarray) -> float:
     return float(np.sqrt(np.mean(np.square(value, dtype=np.float64))))
 
 
-def planted(made: Port, kinds: Sequence[str], seed: int, native: bool = False) -> Made:
-    """The port with a fault of each of these kinds, each in another step."""
-    rng = np.random.default_rng(seed)
-    for _ in range(8):
-        try:
-            return _attempt(made, [KINDS[kind] for kind in kinds], rng, native)
-        except NotHere:
-            reason = f"no {' and '.join(kinds)} there"
-        except NoEffect as error:
-            reason = str(error)
-    raise NoEffect(reason)
-
-
-def _attempt(made: Port, kinds: Sequence[Kind], rng: np.random.Generator, native: bool) -> Made:
-    where = "torch" if isinstance(made.b, Torch) else "keras"
-    plan, state, taken, faults = made.plan, made.state, set(), []
-    measure = Measure(made)
+def planted(made: Port, kinds: Sequence[str], count: int, seed: int, native: bool = False) -> Made:
+    """The port with so many faults, of the first of these kinds that show there, each in another step."""
+    planting = Planting(made, np.random.default_rng(seed))
     for kind in kinds:
-        steps = [step for step in plan.of(*kind.ops) if step.name not in taken and made_of(made.plan, step)]
-        if where not in kind.where or not steps:
-            raise NotHere
-        step = steps[int(rng.integers(len(steps)))]
-        changed = kind.change(plan, state, step, rng)
-        alone = kind.change(made.plan, made.state, step, np.random.default_rng(int(rng.integers(1 << 30))))
-        measure.require(kind, alone)
-        plan, state = changed.plan, changed.state
-        taken |= {changed.at, step.name, *around(made.plan, step)}
-        faults.append((kind, changed))
-    b = made.rebuilt(plan, state)
-    return made.made(b, [_planted(made, b, kind, changed) for kind, changed in faults], native)
+        if planting.adds(KINDS[kind]) and len(planting.faults) == count:
+            return planting.made(native)
+    raise NoEffect("; ".join(dict.fromkeys(planting.reasons)) or "no place for it")
 
 
-def made_of(plan: Plan, step: Step) -> bool:
-    return any(one.name == step.name for one in plan.steps)
+class Planting:
+    """Faults in one port, one after the other."""
+
+    def __init__(self, made: Port, rng: np.random.Generator) -> None:
+        self.port, self.rng = made, rng
+        self.plan, self.state = made.plan, made.state
+        self.taken: set[str] = set()
+        self.faults: list[tuple[Kind, Changed]] = []
+        self.reasons: list[str] = []
+        self.measure = Measure(made)
+
+    def adds(self, kind: Kind) -> bool:
+        """Plant one of this kind, where it shows."""
+        steps = [step for step in self.port.plan.of(*kind.ops) if step.name not in self.taken]
+        for place in self.rng.permutation(len(steps))[:6]:
+            step, seed = steps[place], int(self.rng.integers(1 << 30))
+            try:
+                alone = kind.change(self.port.plan, self.port.state, step, np.random.default_rng(seed))
+                self.measure.require(kind, alone)
+                changed = kind.change(self.plan, self.state, step, np.random.default_rng(seed))
+            except NotHere:
+                continue
+            except NoEffect as error:
+                self.reasons.append(str(error))
+                continue
+            self.plan, self.state = changed.plan, changed.state
+            self.taken |= {changed.at, step.name, *around(self.port.plan, step)}
+            self.faults.append((kind, changed))
+            return True
+        return False
+
+    def made(self, native: bool) -> Made:
+        b = self.port.rebuilt(self.plan, self.state)
+        return self.port.made(b, [_planted(self.port, b, kind, changed) for kind, changed in self.faults], native)
 
 
 def around(plan: Plan, step: Step) -> set[str]:
