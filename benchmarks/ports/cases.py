@@ -15,6 +15,7 @@ from .catalogue import KINDS, Kind
 from .judging import Case, Made
 from .planting import planted, port
 from .plans import Maker, Plan
+from .real import real_networks
 from .rewrites import NotHere, Rewrite, without_settings
 
 FAMILIES: dict[str, Maker] = {**networks.FAMILIES, **transformers_plans.FAMILIES}
@@ -151,7 +152,7 @@ def _fault(family: str, way: str, rewrite: str, label: str, kinds: tuple[str, ..
     return Case(name, "faults", family, partial(make_faulty, family, way, rewrite, kinds, count, seed, precision))
 
 
-SOURCES: list[Callable[[], Iterator[Case]]] = [right_ports, single_faults, groups_of_faults]
+SOURCES: list[Callable[[], Iterator[Case]]] = [right_ports, single_faults, groups_of_faults, real_networks]
 
 
 def all_cases() -> list[Case]:

@@ -20,6 +20,8 @@ class Changed(NamedTuple):
     plan: Plan
     state: State
     at: str
+    also: tuple[str, ...] = ()
+    """Other steps that have it, too."""
 
 
 Change = Callable[[Plan, State, Step, Random], Changed]
@@ -129,7 +131,7 @@ def norm_scale(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
 # Activations
 
 
-@kind("activation", "act", words="activation")
+@kind("activation", "act", "slope", "activation")
 def activation(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     others = {
         "relu": ["elu", "relu6", "silu", "leaky_relu"], "leaky_relu": ["relu", "elu"], "elu": ["relu", "selu"],
@@ -146,7 +148,7 @@ def exactness(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     return _with(plan, state, step, kind="gelu" if step.settings["kind"] == "gelu_tanh" else "gelu_tanh")
 
 
-@kind("missing activation", "act", "activation", "activation, relu, silu, gelu, tanh, sigmoid, elu")
+@kind("missing activation", "act", "activation", "activation, relu, silu, gelu, tanh, sigmoid, elu", true="slope")
 def no_activation(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     return Changed(plan.with_step(Step(step.name, "through", step.inputs)), state, step.name)
 
@@ -195,7 +197,7 @@ def stride(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     assert later is not None
     _require(later.get("stride", 1) == 1)
     changed = plan.with_step(step.but(stride=None)).with_step(later.but(stride=2))
-    return Changed(changed, state, step.name)
+    return Changed(changed, state, step.name, (later.name,))
 
 
 @kind("groups", "conv", words="group", true="weights, kernel shape, shapes", local=True)
@@ -240,7 +242,7 @@ def columns(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     return _weights(plan, state, step, lambda w: w[:, order], "weight")
 
 
-@kind("missing bias", "conv dense transposed", "bias", "bias")
+@kind("missing bias", "conv dense transposed", "bias", "bias", true="weights, scale")
 def no_bias(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     _require("bias" in state[step.name])
     if rng.random() < 0.5:

@@ -47,7 +47,7 @@ class Planted:
     def is_at(self, place: Any) -> bool:
         """Whether a fault that was named, with paths of a and b, is this one."""
         a, b = _path(place.path_a), _path(place.path_b)
-        if b in self.at_b or (self.near and b in self.near):
+        if b in self.near or any(b == one or b.startswith(f"{one}.") for one in self.at_b):
             return True
         if b == "" and a in self.at_a - {""}:
             return True

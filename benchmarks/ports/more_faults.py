@@ -103,7 +103,7 @@ def layer_order(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     steps = list(swapped.steps)
     one, two = (next(n for n, each in enumerate(steps) if each.name == name) for name in (step.name, act.name))
     steps[one], steps[two] = steps[two], steps[one]
-    return Changed(swapped.with_steps(steps), state, step.name)
+    return Changed(swapped.with_steps(steps), state, step.name, (act.name,))
 
 
 @kind("order of channels", "channels", "channel order, order", "order, revers")
@@ -201,7 +201,7 @@ def tiled(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
 def q_for_k(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     q, k, _ = step.inputs
     _require(q in state and k in state and state[q]["weight"].shape == state[k]["weight"].shape)
-    return Changed(plan, {**state, q: state[k], k: state[q]}, q)
+    return Changed(plan, {**state, q: state[k], k: state[q]}, q, (k,))
 
 
 @kind("no positions", "positions", "positions, table, addition, inputs, kind", "position, add, table, plus, nothing", true="")
@@ -237,7 +237,7 @@ def gates(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     return _gates(plan, state, step, (0, 2, 1, 3) if step.op == "lstm" else (1, 0, 2))
 
 
-@kind("recurrent bias", "gru lstm", "bias", "bias")
+@kind("recurrent bias", "gru lstm", "bias", "bias", true="weights, scale")
 def recurrent_bias(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     return _weights(plan, state, step, np.zeros_like, "bias_hh_l0", "bias_ih_l0")
 

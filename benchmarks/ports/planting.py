@@ -125,7 +125,7 @@ class Planting:
                 self.reasons.append(str(error))
                 continue
             self.plan, self.state = changed.plan, changed.state
-            self.taken |= {changed.at, step.name, *around(self.port.plan, step)}
+            self.taken |= {changed.at, step.name, *changed.also, *around(self.port.plan, step)}
             self.faults.append((kind, changed))
             return True
         return False
@@ -179,6 +179,8 @@ def paths(one: Built, name: str) -> tuple[set[str], bool]:
 
 def _planted(made: Port, b: Built, kind: Kind, changed: Changed) -> Planted:
     at, is_layer = paths(b, changed.at)
+    for name in changed.also:
+        at |= paths(b, name)[0]
     origin = changed.plan[changed.at].get("origin", changed.at)
     in_a = {step.name for step in made.a.plan.steps}
     at_a = paths(made.a, origin)[0] if origin in in_a else set()
