@@ -45,7 +45,8 @@ def whole(plan: Plan, state: State, rng: np.random.Generator) -> r.Written:
         if mix.get("rotary") or not q.get("bias", True) or mix.get("scale"):
             continue
         own = {
-            f"in_proj_{key}": np.concatenate([state[part.name][key] for part in (q, k, v)]) for key in ("weight", "bias")
+            f"in_proj_{key}": np.concatenate([state[part.name][key] for part in (q, k, v)])
+            for key in ("weight", "bias")
         }
         own |= {f"out_proj.{key}": state[o.name][key] for key in ("weight", "bias")}
         for part in (q, k, v, o):
@@ -122,7 +123,9 @@ def stacked(plan: Plan, state: State, rng: np.random.Generator) -> r.Written:
         if len(row) < 2:
             continue
         own = {
-            key.replace("_l0", f"_l{n}"): value for n, step in enumerate(row) for key, value in state.pop(step.name).items()
+            key.replace("_l0", f"_l{n}"): value
+            for n, step in enumerate(row)
+            for key, value in state.pop(step.name).items()
         }
         last = row[-1].name
         state[last] = own
@@ -135,7 +138,11 @@ def stacked(plan: Plan, state: State, rng: np.random.Generator) -> r.Written:
 def norms_of_torch(plan: Plan, state: State, rng: np.random.Generator) -> r.Written:
     """PyTorch's own RMS norm in the place of one written by hand, and SiLU by hand."""
     changed = [
-        step.but(own=None) if step.op == "rms" else step.but(kind="swish") if step.get("kind") == "silu" else step
+        step.but(own=None)
+        if step.op == "rms"
+        else step.but(kind="swish")
+        if step.get("kind") == "silu"
+        else step
         for step in plan.steps
     ]
     return r._required(plan.with_steps(changed), state, int(changed != list(plan.steps)))

@@ -13,9 +13,9 @@ from . import networks, transformers_plans
 from .attention_rewrites import IN_KERAS, IN_TORCH
 from .catalogue import KINDS, Kind
 from .judging import Case, Made
-from .planting import planted, port
 from .plans import Maker, Plan
-from .real import real_networks
+from .planting import planted, port
+from .real_cases import real_faults, real_networks
 from .rewrites import NotHere, Rewrite, without_settings
 
 FAMILIES: dict[str, Maker] = {**networks.FAMILIES, **transformers_plans.FAMILIES}
@@ -42,7 +42,9 @@ def make_right(family: str, way: str, rewrite: str, seed: int, precision: str) -
     return made.made(made.b, native=seed % 2 == 1)
 
 
-def make_faulty(family: str, way: str, rewrite: str, kinds: tuple[str, ...], count: int, seed: int, precision: str) -> Made:
+def make_faulty(
+    family: str, way: str, rewrite: str, kinds: tuple[str, ...], count: int, seed: int, precision: str
+) -> Made:
     try:
         made = port(FAMILIES[family](), way, rewrites_of(way)[rewrite], seed, precision)
     except NotHere:
@@ -59,7 +61,9 @@ def right_ports() -> Iterator[Case]:
             for seed, family in enumerate(_spread(families, count, number)):
                 precision = PRECISIONS[(number + seed) % len(PRECISIONS)]
                 label = f"right/{family}/{way}/{precision}/{name}"
-                yield Case(label, "right", family, partial(make_right, family, way, name, number + seed, precision))
+                yield Case(
+                    label, "right", family, partial(make_right, family, way, name, number + seed, precision)
+                )
 
 
 def _changes(rewrite: Rewrite, family: str) -> bool:
@@ -134,7 +138,9 @@ def groups_of_faults() -> Iterator[Case]:
         ]
         chosen = tuple(str(one) for one in np.random.default_rng(1000 + number).permutation(kinds))
         count = 2 + number % (4 if len(FAMILIES[family]().steps) > 25 else 2)
-        yield _fault(family, way, _rewrite(way, 1000 + number), f"{count} faults", chosen, count, 1000 + number)
+        yield _fault(
+            family, way, _rewrite(way, 1000 + number), f"{count} faults", chosen, count, 1000 + number
+        )
 
 
 NOT_TOGETHER = ("dropout left on", "order of layers", "stride")
@@ -146,16 +152,24 @@ def _rewrite(way: str, seed: int) -> str:
     return names[0] if seed % 3 == 0 else names[(seed * 5) % len(names)]
 
 
-def _fault(family: str, way: str, rewrite: str, label: str, kinds: tuple[str, ...], count: int, seed: int) -> Case:
+def _fault(
+    family: str, way: str, rewrite: str, label: str, kinds: tuple[str, ...], count: int, seed: int
+) -> Case:
     precision = PRECISIONS[seed % len(PRECISIONS)]
     name = f"faults/{family}/{way}/{precision}/{rewrite}/{label}/{seed}"
-    return Case(name, "faults", family, partial(make_faulty, family, way, rewrite, kinds, count, seed, precision))
+    return Case(
+        name, "faults", family, partial(make_faulty, family, way, rewrite, kinds, count, seed, precision)
+    )
 
 
-SOURCES: list[Callable[[], Iterator[Case]]] = [right_ports, single_faults, groups_of_faults, real_networks]
+SOURCES: list[Callable[[], Iterator[Case]]] = [
+    right_ports,
+    single_faults,
+    groups_of_faults,
+    real_networks,
+    real_faults,
+]
 
 
 def all_cases() -> list[Case]:
     return [case for source in SOURCES for case in source()]
-
-

@@ -49,14 +49,29 @@ CELLS = ("lstm", "gru")
 
 
 def kind(
-    name: str, ops: str, causes: str = "", words: str = "", true: str = "weights", where: str = "torch keras", local: bool = True
+    name: str,
+    ops: str,
+    causes: str = "",
+    words: str = "",
+    true: str = "weights",
+    where: str = "torch keras",
+    local: bool = True,
 ) -> Callable[[Change], Change]:
     """Put a change into the catalogue; lists are separated by commas."""
 
     def listed(change: Change) -> Change:
-        split = [tuple(filter(None, (one.strip() for one in said.split(",")))) for said in (causes, words, true)]
+        split = [
+            tuple(filter(None, (one.strip() for one in said.split(",")))) for said in (causes, words, true)
+        ]
         KINDS[name] = Kind(
-            name, tuple(ops.split()), change, frozenset((*split[0], name)), split[1], frozenset(split[2]), where, local
+            name,
+            tuple(ops.split()),
+            change,
+            frozenset((*split[0], name)),
+            split[1],
+            frozenset(split[2]),
+            where,
+            local,
         )
         return change
 
@@ -67,9 +82,7 @@ def _with(plan: Plan, state: State, step: Step, **settings: Any) -> Changed:
     return Changed(plan.with_step(step.but(**settings)), state, step.name)
 
 
-def _weights(
-    plan: Plan, state: State, step: Step, changed: Callable[[Array], Array], *names: str
-) -> Changed:
+def _weights(plan: Plan, state: State, step: Step, changed: Callable[[Array], Array], *names: str) -> Changed:
     own = dict(state[step.name])
     chosen = [name for name in own if name in names] or [NotHere]
     if chosen == [NotHere]:
@@ -97,7 +110,14 @@ def training(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     return _with(plan, state, step, training=True)
 
 
-@kind("instance norm for batch norm", "bn", "kind, training mode", "instance", true="weights, training mode", where="torch keras")
+@kind(
+    "instance norm for batch norm",
+    "bn",
+    "kind, training mode",
+    "instance",
+    true="weights, training mode",
+    where="torch keras",
+)
 def instance(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     _require(state[step.name]["weight"].size > 1 and plan.x.ndim == 4 and "fc" not in step.name)
     own = {key: value for key, value in state[step.name].items() if "running" not in key}
@@ -116,7 +136,12 @@ def ln_for_rms(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     return Changed(plan.with_step(changed), state, step.name)
 
 
-@kind("running statistics", "bn", "weights, running_mean, running_var", "running_mean, running_var, moving, statistics")
+@kind(
+    "running statistics",
+    "bn",
+    "weights, running_mean, running_var",
+    "running_mean, running_var, moving, statistics",
+)
 def statistics(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     if rng.random() < 0.5:
         return _weights(plan, state, step, np.zeros_like, "running_mean")
@@ -148,7 +173,13 @@ def exactness(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     return _with(plan, state, step, kind="gelu" if step.settings["kind"] == "gelu_tanh" else "gelu_tanh")
 
 
-@kind("missing activation", "act", "activation", "activation, relu, silu, gelu, tanh, sigmoid, elu", true="slope")
+@kind(
+    "missing activation",
+    "act",
+    "activation",
+    "activation, relu, silu, gelu, tanh, sigmoid, elu",
+    true="slope",
+)
 def no_activation(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     return Changed(plan.with_step(Step(step.name, "through", step.inputs)), state, step.name)
 
@@ -159,11 +190,22 @@ def slope(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     return _with(plan, state, step, slope=float(rng.choice([0.01, 0.3])))
 
 
-@kind("activation built in", "conv dense depthwise", "activation", "activation, sigmoid, tanh, relu, silu, elu", where="keras")
+@kind(
+    "activation built in",
+    "conv dense depthwise",
+    "activation",
+    "activation, sigmoid, tanh, relu, silu, elu",
+    where="keras",
+)
 def other_built_in(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     own = step.get("activation")
     _require(own)
-    return _with(plan, state, step, activation=str(rng.choice([one for one in ("tanh", "silu", "sigmoid") if one != own])))
+    return _with(
+        plan,
+        state,
+        step,
+        activation=str(rng.choice([one for one in ("tanh", "silu", "sigmoid") if one != own])),
+    )
 
 
 # Convolutions and dense layers
@@ -232,11 +274,19 @@ def flipped(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
 def rows(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     size = state[step.name]["weight"].shape[0]
     _require(size > 3)
-    order = rng.permutation(size) if rng.random() < 0.5 else np.arange(size).reshape(2, -1).T.ravel() if size % 2 == 0 else np.roll(np.arange(size), 1)
+    order = (
+        rng.permutation(size)
+        if rng.random() < 0.5
+        else np.arange(size).reshape(2, -1).T.ravel()
+        if size % 2 == 0
+        else np.roll(np.arange(size), 1)
+    )
     return _weights(plan, state, step, lambda w: w[order], "weight", "bias")
 
 
-@kind("columns permuted", "dense", "order, permutation, columns, flatten order, channel order", "order, permut")
+@kind(
+    "columns permuted", "dense", "order, permutation, columns, flatten order, channel order", "order, permut"
+)
 def columns(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     order = np.roll(np.arange(state[step.name]["weight"].shape[1]), 1)
     return _weights(plan, state, step, lambda w: w[:, order], "weight")
@@ -278,7 +328,12 @@ def scaled(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     return _weights(plan, state, step, lambda w: w * rng.choice([0.5, 2.0, -1.0]), "weight")
 
 
-@kind("rounded weights", "conv dense", "weights, precision, rounding, quantised, rounded", "kernel, weight, round, quantis")
+@kind(
+    "rounded weights",
+    "conv dense",
+    "weights, precision, rounding, quantised, rounded",
+    "kernel, weight, round, quantis",
+)
 def rounded(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     def changed(weight: Array) -> Array:
         unit = np.abs(weight).max() / 15
@@ -287,12 +342,21 @@ def rounded(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     return _weights(plan, state, step, changed, "weight")
 
 
-@kind("weights of another layer", "conv dense bn ln depthwise lstm gru", "weights, order of layers", "kernel, weight, of another, of a's")
+@kind(
+    "weights of another layer",
+    "conv dense bn ln depthwise lstm gru",
+    "weights, order of layers",
+    "kernel, weight, of another, of a's",
+)
 def of_another(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     def forms(name: str) -> list[Any]:
         return [value.shape for value in state[name].values()]
 
-    others = [name for name in state if name != step.name and forms(name) == forms(step.name) and plan[name].op == step.op]
+    others = [
+        name
+        for name in state
+        if name != step.name and forms(name) == forms(step.name) and plan[name].op == step.op
+    ]
     _require(others)
     other = others[int(rng.integers(len(others)))]
     return Changed(plan, {**state, step.name: dict(state[other])}, step.name)
@@ -305,7 +369,9 @@ def unpermuted(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     return _with(plan, state, step, unpermuted=True)
 
 
-@kind("features flattened otherwise", "flatten", "flatten order, layout, order", "flatten, order", where="torch")
+@kind(
+    "features flattened otherwise", "flatten", "flatten order, layout, order", "flatten, order", where="torch"
+)
 def flattened(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     return _with(plan, state, step, order="other")
 
@@ -316,12 +382,15 @@ def crop(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     return _with(plan, state, step, shifted=True)
 
 
-@kind("rows of an embedding", "embed", "weights, order, permutation, rows", "embedding, order, weight, permut, row")
+@kind(
+    "rows of an embedding",
+    "embed",
+    "weights, order, permutation, rows",
+    "embedding, order, weight, permut, row",
+)
 def embedding(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     return _weights(plan, state, step, lambda w: np.roll(w, 1, 0), "weight")
 
 
 def inserted(plan: Plan, state: State, after: str, name: str, op: str, **settings: Any) -> Changed:
     return Changed(plan.inserting(Step(name, op, (after,), settings), after), state, name)
-
-

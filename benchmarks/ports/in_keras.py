@@ -43,7 +43,11 @@ class Keras(NamedTuple):
 
     def output(self) -> Array:
         value = np.asarray(ops.convert_to_numpy(ops.cast(self.model(self.x(), training=False), "float32")))
-        return np.moveaxis(value, -1, 1) if value.ndim == 4 or self.plan.family == "tcn" and value.ndim == 3 else value
+        return (
+            np.moveaxis(value, -1, 1)
+            if value.ndim == 4 or (self.plan.family == "tcn" and value.ndim == 3)
+            else value
+        )
 
 
 def channels_first(plan: Plan) -> bool:

@@ -135,7 +135,9 @@ def container(leaves: list[Leaf], prefix: str, reads: Sequence[str], returns: Se
         raise ValueError(f"the steps of one container stand apart: {[head for head, _ in groups]}")
     made, modules = Container(reads, returns), True
     for place, (head, inside) in enumerate(groups):
-        run, module = _run(head, inside, prefix, returns, [leaf for _, group in groups[place + 1 :] for leaf in group])
+        run, module = _run(
+            head, inside, prefix, returns, [leaf for _, group in groups[place + 1 :] for leaf in group]
+        )
         made._runs.append(run)
         if module is not None:
             made.add_module(head, module)
@@ -191,7 +193,11 @@ def weights_of(plan: Plan, seed: int = 0) -> State:
 
 def state_of(built: Torch) -> State:
     return {
-        name: {key: value.numpy().copy() for key, value in leaf.module.state_dict().items() if "num_batches" not in key}
+        name: {
+            key: value.numpy().copy()
+            for key, value in leaf.module.state_dict().items()
+            if "num_batches" not in key
+        }
         for name, leaf in built.leaves.items()
         if leaf.module is not None and leaf.module.state_dict()
     }

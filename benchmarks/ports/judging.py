@@ -51,7 +51,11 @@ class Planted:
             return True
         if b == "" and a in self.at_a - {""}:
             return True
-        said = f"{place.note} {' '.join(cause.text for cause in place.causes)}" if "between" in place.note else ""
+        said = (
+            f"{place.note} {' '.join(cause.text for cause in place.causes)}"
+            if "between" in place.note
+            else ""
+        )
         return any(f"'{one}'" in said for one in self.at_b | self.near if one)
 
     def tells(self, cause: Any) -> bool:
@@ -107,8 +111,11 @@ class Verdict:
 
     @property
     def is_right(self) -> bool:
-        return self.status in ("compared", "no effect") and not self.alarms and not self.wrong and (
-            all(self.places) and all(self.causes)
+        return (
+            self.status in ("compared", "no effect")
+            and not self.alarms
+            and not self.wrong
+            and (all(self.places) and all(self.causes))
         )
 
 
@@ -151,9 +158,10 @@ def named(found: Any) -> list[Named]:
     faults = getattr(found, "faults", None)
     if faults is None:
         faults = [found.first_divergence] if found.first_divergence is not None else []
-    causes = found.causes
+    causes = [cause for cause in found.causes if "without effect" not in cause.text]
     places = [
-        Named(one.path_a, one.path_b, getattr(one, "pair", one).note, tuple(getattr(one, "causes", ()))) for one in faults
+        Named(one.path_a, one.path_b, getattr(one, "pair", one).note, tuple(getattr(one, "causes", ())))
+        for one in faults
     ]
     return [
         place._replace(causes=place.causes or tuple(c for c in causes if _same(c, place) or len(places) == 1))
@@ -170,7 +178,8 @@ def _hold(verdict: Verdict, found: Any, planted: tuple[Planted, ...]) -> None:
     own = [[place for place in places if fault.is_at(place)] for fault in planted]
     verdict.places = [bool(one) for one in own]
     verdict.causes = [
-        any(fault.tells(cause) for place in one for cause in place.causes) for fault, one in zip(planted, own, strict=True)
+        any(fault.tells(cause) for place in one for cause in place.causes)
+        for fault, one in zip(planted, own, strict=True)
     ]
     for place in places:
         faults = [fault for fault, one in zip(planted, own, strict=True) if place in one]
@@ -178,8 +187,13 @@ def _hold(verdict: Verdict, found: Any, planted: tuple[Planted, ...]) -> None:
         if not faults:
             verdict.alarms.append(blamed)
         for cause in place.causes:
-            if cause.confirmed and cause.name not in REMARKS and not any(fault.allows(cause) for fault in faults):
+            if (
+                cause.confirmed
+                and cause.name not in REMARKS
+                and not any(fault.allows(cause) for fault in faults)
+            ):
                 verdict.wrong.append(f"{blamed}: {cause.name}: {cause.text[:120]}")
     if not planted and not found.agrees and not verdict.alarms:
         verdict.alarms.append("does not agree")
+    verdict.wrong = list(dict.fromkeys(verdict.wrong))
     verdict.said = str(found).strip().splitlines()[0]

@@ -65,7 +65,9 @@ def _pads(step: Step, x: Any, name: str) -> tuple[list[Any], str]:
     """The layer that pads before it, if there has to be one, and the layer's own padding."""
     one, dim = step.settings, len(x.shape) - 2
     pad, kernel, dilation = one.get("padding", 0), one.get("kernel", 3), one.get("dilation", 1)
-    if one.get("same") or (pad and one.get("stride", 1) == 1 and 2 * pad == (kernel - 1) * dilation and not one.get("explicit")):
+    if one.get("same") or (
+        pad and one.get("stride", 1) == 1 and 2 * pad == (kernel - 1) * dilation and not one.get("explicit")
+    ):
         return [], "same"
     if not pad:
         return [], "valid"
@@ -107,7 +109,14 @@ def _transposed(step: Step, x: Any, name: str) -> list[Any]:
     crop = (pad, pad - one.get("output_padding", 0))
     if one.get("shifted"):
         crop = crop[::-1]
-    return [layer, *([L.Cropping2D((crop, crop), name=f"{name}_crop")] if any(crop) and not one.get("keras_padding") else [])]
+    return [
+        layer,
+        *(
+            [L.Cropping2D((crop, crop), name=f"{name}_crop")]
+            if any(crop) and not one.get("keras_padding")
+            else []
+        ),
+    ]
 
 
 def _activation(step: Step) -> str | None:
@@ -164,12 +173,16 @@ def _norm(step: Step, x: Any, name: str) -> list[Any]:
     eps = step.get("eps", 1e-5)
     if step.op == "bn":
         kind = Training if step.get("training") else L.BatchNormalization
-        return [kind(axis=step.get("axis", -1), epsilon=eps, momentum=1 - step.get("momentum", 0.1), name=name)]
+        return [
+            kind(axis=step.get("axis", -1), epsilon=eps, momentum=1 - step.get("momentum", 0.1), name=name)
+        ]
     if step.op in ("gn", "inorm"):
         return [L.GroupNormalization(step.get("groups", -1), epsilon=eps, name=name)]
     if step.op == "rms":
         return [L.RMSNormalization(epsilon=eps, name=name)]
-    return [L.LayerNormalization(axis=step.get("axis", -1), epsilon=eps, center=step.get("bias", True), name=name)]
+    return [
+        L.LayerNormalization(axis=step.get("axis", -1), epsilon=eps, center=step.get("bias", True), name=name)
+    ]
 
 
 def _recurrent(step: Step, x: Any, name: str) -> list[Any]:
@@ -296,12 +309,15 @@ def _cells(step: Step, w: Weights, number: int) -> list[Any]:
         own, back, one, two = (w[f"{name}_l{number}{end}"] for name in names)
         if step.op == "gru":
             order = step.get("gates", (1, 0, 2))
-            own, back, one, two = (np.concatenate([np.split(v, 3)[n] for n in order]) for v in (own, back, one, two))
+            own, back, one, two = (
+                np.concatenate([np.split(v, 3)[n] for n in order]) for v in (own, back, one, two)
+            )
             weights += [own.T, back.T, np.stack([one, two])]
         else:
             if step.get("gates"):
                 own, back, one, two = (
-                    np.concatenate([np.split(v, 4)[n] for n in step.settings["gates"]]) for v in (own, back, one, two)
+                    np.concatenate([np.split(v, 4)[n] for n in step.settings["gates"]])
+                    for v in (own, back, one, two)
                 )
             weights += [own.T, back.T, one + two]
     return weights

@@ -41,7 +41,13 @@ def global_pool(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     return _with(plan, state, step, kind="max")
 
 
-@kind("upsampling mode", "upsample", "mode, interpolation, upsampling", "nearest, bilinear, bicubic, interpol, mode", true="")
+@kind(
+    "upsampling mode",
+    "upsample",
+    "mode, interpolation, upsampling",
+    "nearest, bilinear, bicubic, interpol, mode",
+    true="",
+)
 def upsampling(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     return _with(plan, state, step, mode="nearest" if step.get("mode") == "bilinear" else "bilinear")
 
@@ -55,12 +61,29 @@ def corners(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
 # What is between layers
 
 
-@kind("missing residual", "add", "residual, addition, inputs, order of layers", "add, residual, sum, skip", true="")
+@kind(
+    "missing residual",
+    "add",
+    "residual, addition, inputs, order of layers",
+    "add, residual, sum, skip",
+    true="",
+)
 def no_residual(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
-    return Changed(plan.with_step(Step(step.name, "through", step.inputs, {"which": int(rng.integers(2))})), state, step.name)
+    return Changed(
+        plan.with_step(Step(step.name, "through", step.inputs, {"which": int(rng.integers(2))})),
+        state,
+        step.name,
+    )
 
 
-@kind("residual of another place", "add", "residual, addition, inputs", "add, residual, sum, skip, of what", true="", local=False)
+@kind(
+    "residual of another place",
+    "add",
+    "residual, addition, inputs",
+    "add, residual, sum, skip, of what",
+    true="",
+    local=False,
+)
 def wrong_residual(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     """What comes before the norm in the place of what comes behind it, or the reverse."""
     one, two = step.inputs
@@ -75,7 +98,13 @@ def factor(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     return _with(plan, state, step, factor=0.5)
 
 
-@kind("order of concatenation", "concat", "order, channel order, permutation, parts", "order, permut, exchanged", true="")
+@kind(
+    "order of concatenation",
+    "concat",
+    "order, channel order, permutation, parts",
+    "order, permut, exchanged",
+    true="",
+)
 def concatenation(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     count = len(step.inputs)
     return _with(plan, state, step, order=(*range(1, count), 0))
@@ -89,10 +118,18 @@ def dropout(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
 @kind("scale between layers", "conv dense ln", "scale, preprocessing", "×, times, scale, /", true="")
 def scale(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     _require(step.name != plan.output)
-    return inserted(plan, state, step.name, f"{step.name}_times", "times", by=float(rng.choice([0.5, 1.5, 8.0])))
+    return inserted(
+        plan, state, step.name, f"{step.name}_times", "times", by=float(rng.choice([0.5, 1.5, 8.0]))
+    )
 
 
-@kind("order of layers", "bn", "order of layers, order, activation", "order, before, behind, exchanged", local=False)
+@kind(
+    "order of layers",
+    "bn",
+    "order of layers, order, activation",
+    "order, before, behind, exchanged",
+    local=False,
+)
 def layer_order(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     """The activation before the norm."""
     act = plan.only_reader(step.name)
@@ -101,7 +138,9 @@ def layer_order(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     swapped = plan.rewired(act.name, step.name, but=(step.name,)).with_returns(act.name, step.name)
     swapped = swapped.with_step(replace(act, inputs=step.inputs)).with_step(replace(step, inputs=(act.name,)))
     steps = list(swapped.steps)
-    one, two = (next(n for n, each in enumerate(steps) if each.name == name) for name in (step.name, act.name))
+    one, two = (
+        next(n for n, each in enumerate(steps) if each.name == name) for name in (step.name, act.name)
+    )
     steps[one], steps[two] = steps[two], steps[one]
     return Changed(swapped.with_steps(steps), state, step.name, (act.name,))
 
@@ -111,7 +150,13 @@ def no_channels(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     return Changed(plan.with_step(Step(step.name, "through", step.inputs)), state, step.name)
 
 
-@kind("first state for the last", "last", "time, direction, order, layout, inputs", "first, last, step, position, place", true="layout")
+@kind(
+    "first state for the last",
+    "last",
+    "time, direction, order, layout, inputs",
+    "first, last, step, position, place",
+    true="layout",
+)
 def first_state(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     return _with(plan, state, step, place=0 if step.get("place", -1) == -1 else -1)
 
@@ -121,7 +166,13 @@ def read_otherwise(plan: Plan, state: State, step: Step, rng: Random) -> Changed
     return _with(plan, state, step, order=True)
 
 
-@kind("reshaped, not transposed", "maps", "layout, order, flatten order", "order, layout, reshape", where="keras")
+@kind(
+    "reshaped, not transposed",
+    "maps",
+    "layout, order, flatten order",
+    "order, layout, reshape",
+    where="keras",
+)
 def reshaped(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     return _with(plan, state, step, order="other")
 
@@ -146,7 +197,9 @@ def bgr(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     return inserted(plan, state, INPUT, "prepare", "channels", order=(2, 1, 0))
 
 
-@kind("normalised input", "conv", "preprocessing, scale, inputs", "×, channel by channel, mean, scale", true="")
+@kind(
+    "normalised input", "conv", "preprocessing, scale, inputs", "×, channel by channel, mean, scale", true=""
+)
 def normalised(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     _first(plan, step)
     _require(plan.x.ndim == 4 and plan.x.shape[1] == 3)
@@ -179,43 +232,76 @@ def softmax_axis(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     return _with(plan, state, step.but(by="matmul"), axis=-2)
 
 
-@kind("rotary pairs", "attend", "rotary, rotation, order, positions", "rotary, rotat, interleav, position, pairs", where="torch", true="")
+@kind(
+    "rotary pairs",
+    "attend",
+    "rotary, rotation, order, positions",
+    "rotary, rotat, interleav, position, pairs",
+    where="torch",
+    true="",
+)
 def rotary(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     _require(step.get("rotary"))
     return _with(plan, state, step, rotary="half" if step.get("rotary") == "interleaved" else "interleaved")
 
 
-@kind("base of the rotary positions", "attend", "rotary, rotation, positions", "rotary, rotat, position, base", where="torch", true="")
+@kind(
+    "base of the rotary positions",
+    "attend",
+    "rotary, rotation, positions",
+    "rotary, rotat, position, base",
+    where="torch",
+    true="",
+)
 def base(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     _require(step.get("rotary"))
     return _with(plan, state, step, base=5e5)
 
 
-@kind("keys repeated otherwise", "attend", "heads, order, groups", "head, repeat, order", where="torch", true="")
+@kind(
+    "keys repeated otherwise", "attend", "heads, order, groups", "head, repeat, order", where="torch", true=""
+)
 def tiled(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     _require(1 < step.get("kv_heads", 0) < step.get("heads", 2))
     return _with(plan, state, step, tiled=True)
 
 
-@kind("q and k exchanged", "attend", "weights, order of layers", "weight, kernel, order, exchanged", local=False)
+@kind(
+    "q and k exchanged", "attend", "weights, order of layers", "weight, kernel, order, exchanged", local=False
+)
 def q_for_k(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     q, k, _ = step.inputs
     _require(q in state and k in state and state[q]["weight"].shape == state[k]["weight"].shape)
     return Changed(plan, {**state, q: state[k], k: state[q]}, q, (k,))
 
 
-@kind("no positions", "positions", "positions, table, addition, inputs, kind", "position, add, table, plus, nothing", true="")
+@kind(
+    "no positions",
+    "positions",
+    "positions, table, addition, inputs, kind",
+    "position, add, table, plus, nothing",
+    true="",
+)
 def no_positions(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     state = {name: values for name, values in state.items() if name != step.name}
     return Changed(plan.with_step(Step(step.name, "through", step.inputs)), state, step.name)
 
 
-@kind("another table of positions", "positions", "weights, positions, table", "table, position, weight, kernel")
+@kind(
+    "another table of positions", "positions", "weights, positions, table", "table, position, weight, kernel"
+)
 def positions(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     return _weights(plan, state, step, lambda table: np.roll(table, 1, 0), "table")
 
 
-@kind("shift of the windows", "windows", "layout, order, shift, window, direction", "shift, roll, order, window", where="torch", true="")
+@kind(
+    "shift of the windows",
+    "windows",
+    "layout, order, shift, window, direction",
+    "shift, roll, order, window",
+    where="torch",
+    true="",
+)
 def shift(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     return _with(plan, state, step, shift=1 - step.get("shift", 0) // 2)
 
@@ -260,15 +346,29 @@ def recurrent_value(plan: Plan, state: State, step: Step, rng: Random) -> Change
     return _weights(plan, state, step, changed, str(rng.choice(["weight_hh_l0", "weight_ih_l0"])))
 
 
-@kind("halves of a bidirectional layer", "gru lstm", "order, direction, weights, merge mode", "order, direction, half, halves, weight", true="weights, order")
+@kind(
+    "halves of a bidirectional layer",
+    "gru lstm",
+    "order, direction, weights, merge mode",
+    "order, direction, half, halves, weight",
+    true="weights, order",
+)
 def halves(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     _require(step.get("both"))
     own = state[step.name]
-    turned = {name: own[name.removesuffix("_reverse") if "_reverse" in name else f"{name}_reverse"] for name in own}
+    turned = {
+        name: own[name.removesuffix("_reverse") if "_reverse" in name else f"{name}_reverse"] for name in own
+    }
     return Changed(plan, {**state, step.name: turned}, step.name)
 
 
-@kind("concatenation of a bidirectional layer", "gru lstm", "order, merge mode, direction, channel order", "order, half, halves, permut", where="torch")
+@kind(
+    "concatenation of a bidirectional layer",
+    "gru lstm",
+    "order, merge mode, direction, channel order",
+    "order, half, halves, permut",
+    where="torch",
+)
 def merged(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     _require(step.get("both"))
     return _with(plan, state, step, merge="swapped")

@@ -91,7 +91,9 @@ def unet(upsample: bool = False) -> Plan:
             add(f"up{n}.larger", "upsample", mode="bilinear")
             up = add(f"up{n}.thin", "conv", filters=width, kernel=1)
         else:
-            up = add(f"up{n}.larger", "transposed", filters=width, kernel=3, stride=2, padding=1, output_padding=1)
+            up = add(
+                f"up{n}.larger", "transposed", filters=width, kernel=3, stride=2, padding=1, output_padding=1
+            )
         add(f"up{n}.cat", "concat", kept[n], up)
         add(f"up{n}.conv", "conv", filters=width, padding=1)
         add(f"up{n}.bn", "bn")
@@ -124,7 +126,15 @@ def inception(blocks: int = 2) -> Plan:
             y = x
             for step in range(depth):
                 size = 1 if step == 0 else 3
-                add(f"mix{n}.b{branch}_{step}", "conv", y, filters=6, kernel=size, padding=size // 2, bias=False)
+                add(
+                    f"mix{n}.b{branch}_{step}",
+                    "conv",
+                    y,
+                    filters=6,
+                    kernel=size,
+                    padding=size // 2,
+                    bias=False,
+                )
                 add(f"mix{n}.b{branch}_{step}_bn", "bn", eps=1e-3)
                 y = add(f"mix{n}.b{branch}_{step}_act", "act", kind="relu")
             ends.append(y)
@@ -235,7 +245,16 @@ def yolo() -> Plan:
     add = Draft("yolo", pictures(16))
 
     def conv(name: str, width: int, x: str, size: int = 3, stride: int = 1) -> str:
-        add(f"{name}.conv", "conv", x, filters=width, kernel=size, stride=stride, padding=size // 2, bias=False)
+        add(
+            f"{name}.conv",
+            "conv",
+            x,
+            filters=width,
+            kernel=size,
+            stride=stride,
+            padding=size // 2,
+            bias=False,
+        )
         add(f"{name}.bn", "bn", eps=1e-3)
         return add(f"{name}.act", "act", kind="silu")
 

@@ -80,7 +80,9 @@ class Plan:
     def rewired(self, old: str, new: str, but: Sequence[str] = ()) -> Plan:
         """The plan in which those that read one value read another."""
         return self.with_steps(
-            replace(step, inputs=tuple(new if one == old and step.name not in but else one for one in step.inputs))
+            replace(
+                step, inputs=tuple(new if one == old and step.name not in but else one for one in step.inputs)
+            )
             for step in self.steps
         )
 

@@ -35,7 +35,9 @@ class Port(NamedTuple):
     precision: str
 
     def rebuilt(self, plan: Plan, state: State, precision: str = "") -> Built:
-        return built("torch" if isinstance(self.b, Torch) else "keras", plan, state, precision or self.precision)
+        return built(
+            "torch" if isinstance(self.b, Torch) else "keras", plan, state, precision or self.precision
+        )
 
     def made(self, b: Built, planted: Sequence[Planted] = (), native: bool = False) -> Made:
         return Made(self.a.model, b.model, self._x(b, native), tuple(planted))
@@ -56,7 +58,12 @@ def built(where: str, plan: Plan, state: State, precision: str) -> Built:
 
 
 def port(
-    plan: Plan, way: str, rewrite: Rewrite, seed: int = 0, precision: str = "float32", before: Rewrite | None = None
+    plan: Plan,
+    way: str,
+    rewrite: Rewrite,
+    seed: int = 0,
+    precision: str = "float32",
+    before: Rewrite | None = None,
 ) -> Port:
     """A right port; `way` is ``torch>keras`` or the like. It is verified with the frameworks."""
     source, target = way.split(">")
@@ -70,7 +77,9 @@ def port(
     want, got = numbers(a.output()), numbers(b.output())
     limit = 1e-4 if precision == "float32" else 0.15 if precision == "bfloat16" else 0.03
     if not np.isfinite(want).all() or _size(got - want) > limit * _size(want):
-        raise WrongRecipe(f"outputs are {_size(got - want) / _size(want):.1e} apart, of {limit:.0e} that may be")
+        raise WrongRecipe(
+            f"outputs are {_size(got - want) / _size(want):.1e} apart, of {limit:.0e} that may be"
+        )
     return made
 
 
@@ -132,7 +141,9 @@ class Planting:
 
     def made(self, native: bool) -> Made:
         b = self.port.rebuilt(self.plan, self.state)
-        return self.port.made(b, [_planted(self.port, b, kind, changed) for kind, changed in self.faults], native)
+        return self.port.made(
+            b, [_planted(self.port, b, kind, changed) for kind, changed in self.faults], native
+        )
 
 
 def around(plan: Plan, step: Step) -> set[str]:
@@ -155,7 +166,9 @@ class Measure:
         bad = self.made.rebuilt(changed.plan, changed.state)
         effect = _size(numbers(bad.output()) - self.clean)
         if not effect > LEAST * self.noise:
-            raise NoEffect(f"{kind.name} changes the output by {effect:.1e} where the noise is {self.noise:.1e}")
+            raise NoEffect(
+                f"{kind.name} changes the output by {effect:.1e} where the noise is {self.noise:.1e}"
+            )
         if kind.is_local and any(step.name == changed.at for step in self.made.plan.steps):
             self._require_at(kind, changed, bad)
 
@@ -188,10 +201,17 @@ def _planted(made: Port, b: Built, kind: Kind, changed: Changed) -> Planted:
     if not is_layer or not kind.is_local or origin not in in_a:
         for name in _neighbours(b, changed.at):
             near |= paths(b, name)[0]
-        near |= {name.rsplit(".", depth)[0] for name in at for depth in (1, 2) if isinstance(b, Torch) and name.count(".") >= depth}
+        near |= {
+            name.rsplit(".", depth)[0]
+            for name in at
+            for depth in (1, 2)
+            if isinstance(b, Torch) and name.count(".") >= depth
+        }
     if kind.name == "scale of the input" or changed.at == "prepare":
         near |= {""}
-    return Planted(kind.name, frozenset(at), frozenset(at_a), frozenset(near), kind.causes, kind.words, kind.true)
+    return Planted(
+        kind.name, frozenset(at), frozenset(at_a), frozenset(near), kind.causes, kind.words, kind.true
+    )
 
 
 def _neighbours(b: Built, name: str) -> set[str]:
@@ -200,7 +220,10 @@ def _neighbours(b: Built, name: str) -> set[str]:
     step = b.plan[name]
     before, behind = list(step.inputs), [one.name for one in b.plan.readers(name)]
     seen: set[str] = set()
-    for places, onward in ((before, lambda s: s.inputs), (behind, lambda s: [one.name for one in b.plan.readers(s.name)])):
+    for places, onward in (
+        (before, lambda s: s.inputs),
+        (behind, lambda s: [one.name for one in b.plan.readers(s.name)]),
+    ):
         while places:
             one = places.pop()
             if one == INPUT or one in seen:

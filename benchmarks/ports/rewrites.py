@@ -50,7 +50,12 @@ def built_in(plan: Plan, state: State, rng: np.random.Generator) -> Written:
         before = next((step for step in plan.steps if step.name == act.inputs[0]), None)
         if before is None or before.op not in ("conv", "dense", "depthwise", "separable"):
             continue
-        if plan.only_reader(before.name) is None or act.settings["kind"] in ("leaky_relu", "gelu_tanh", "gelu", "relu6"):
+        if plan.only_reader(before.name) is None or act.settings["kind"] in (
+            "leaky_relu",
+            "gelu_tanh",
+            "gelu",
+            "relu6",
+        ):
             continue
         plan = plan.with_step(before.but(activation=act.settings["kind"])).without(act.name)
         found += 1
@@ -71,7 +76,9 @@ def padded_before(plan: Plan, state: State, rng: np.random.Generator) -> Written
         if pad := step.get("padding"):
             sides = (pad,) * (2 * (state[step.name]["weight"].ndim - 2))
             padding = Step(f"{step.name}_pad", "pad", step.inputs, {"sides": sides})
-            plan = _before(plan.with_step(replace(step.but(padding=None), inputs=(padding.name,))), padding, step.name)
+            plan = _before(
+                plan.with_step(replace(step.but(padding=None), inputs=(padding.name,))), padding, step.name
+            )
             found += 1
     return _required(plan, state, found)
 
@@ -114,7 +121,9 @@ def rescaled(plan: Plan, state: State, rng: np.random.Generator) -> Written:
             continue
         factor = rng.uniform(0.5, 2, state[first.name]["weight"].shape[0]).astype(np.float32)
         over = factor.reshape(-1, *[1] * (state[first.name]["weight"].ndim - 1))
-        state[first.name] = {key: value * (over if value.ndim > 1 else factor) for key, value in state[first.name].items()}
+        state[first.name] = {
+            key: value * (over if value.ndim > 1 else factor) for key, value in state[first.name].items()
+        }
         state[second.name]["weight"] = state[second.name]["weight"] / over.swapaxes(0, 1)
         found += 1
     return _required(plan, state, found)
@@ -133,7 +142,11 @@ def flat(plan: Plan, state: State, rng: np.random.Generator) -> Written:
 
 def nested(plan: Plan, state: State, rng: np.random.Generator) -> Written:
     """Three steps at a time in a container of their own."""
-    return _under({step.name: f"stage{n // 6}.part{n // 3}.{step.op}{n}" for n, step in enumerate(plan.steps)}, plan, state)
+    return _under(
+        {step.name: f"stage{n // 6}.part{n // 3}.{step.op}{n}" for n, step in enumerate(plan.steps)},
+        plan,
+        state,
+    )
 
 
 def _under(names: dict[str, str], plan: Plan, state: State) -> Written:
@@ -165,7 +178,9 @@ def with_identities(plan: Plan, state: State, rng: np.random.Generator) -> Writt
     places = [step for step in plan.steps if step.op not in ("flatten", "windows", "split")]
     for n, place in enumerate(rng.choice(len(places), max(2, len(places) // 4), replace=False)):
         name = f"{places[place].name}_{'drop' if n % 2 else 'same'}"
-        plan = plan.inserting(Step(name, "dropout" if n % 2 else "identity", (places[place].name,)), places[place].name)
+        plan = plan.inserting(
+            Step(name, "dropout" if n % 2 else "identity", (places[place].name,)), places[place].name
+        )
     return plan, state
 
 
@@ -176,7 +191,9 @@ def split_concat(plan: Plan, state: State, rng: np.random.Generator) -> Written:
         if conv is None or conv.op != "conv" or len(cat.inputs) != 2:
             continue
         weight = state[conv.name]["weight"]
-        width = next((state[one]["weight"].shape[0] for one in _sources(plan, cat.inputs[0]) if one in state), None)
+        width = next(
+            (state[one]["weight"].shape[0] for one in _sources(plan, cat.inputs[0]) if one in state), None
+        )
         if width is None or not 0 < width < weight.shape[1]:
             continue
         one, two = f"{conv.name}_one", f"{conv.name}_two"
@@ -189,7 +206,9 @@ def split_concat(plan: Plan, state: State, rng: np.random.Generator) -> Written:
             Step(conv.name, "add", (one, two), {}),
         ]
         place = plan.steps.index(conv)
-        kept = [step for step in (*plan.steps[:place], *steps, *plan.steps[place + 1 :]) if step.name != cat.name]
+        kept = [
+            step for step in (*plan.steps[:place], *steps, *plan.steps[place + 1 :]) if step.name != cat.name
+        ]
         return plan.with_steps(kept), state
     raise NotHere
 
@@ -212,7 +231,10 @@ def separable(plan: Plan, state: State, rng: np.random.Generator) -> Written:
         if point is None or point.op != "conv" or point.get("kernel") != 1 or deep.get("bias", True):
             continue
         own = {"depthwise": state.pop(deep.name)["weight"], "pointwise": state[point.name]["weight"]}
-        state[point.name] = {**own, **{key: value for key, value in state[point.name].items() if key == "bias"}}
+        state[point.name] = {
+            **own,
+            **{key: value for key, value in state[point.name].items() if key == "bias"},
+        }
         settings = {**deep.settings, "filters": point.settings["filters"], "bias": point.get("bias", True)}
         plan = plan.with_step(Step(point.name, "separable", point.inputs, settings)).without(deep.name)
         found += 1
@@ -254,5 +276,3 @@ def also_applied(first: Rewrite, *others: Rewrite) -> Rewrite:
 
 def apply(rewrite: Rewrite, plan: Plan, state: State, seed: int) -> Written:
     return rewrite(plan, copied(state), np.random.default_rng(seed))
-
-

@@ -27,23 +27,31 @@ def main(arguments: list[str]) -> int:
     if options.list:
         print("\n".join(names))
         return 0
-    verdicts = []
+    verdicts: list[Verdict] = []
     start = time.monotonic()
     for number, verdict in enumerate(_verdicts(names, options.jobs, options.limit), 1):
         verdicts.append(verdict)
         if not options.quiet:
-            print(f"{number:4}/{len(names)} {time.monotonic() - start:6.0f} s  {_line(verdict)}", file=sys.stderr, flush=True)
+            print(
+                f"{number:4}/{len(names)} {time.monotonic() - start:6.0f} s  {_line(verdict)}",
+                file=sys.stderr,
+                flush=True,
+            )
+        if options.json and (number % 25 == 0 or number == len(names)):
+            Path(options.json).write_text(json.dumps([dataclasses.asdict(one) for one in verdicts], indent=1))
     verdicts.sort(key=lambda verdict: names.index(verdict.name))
     said, is_met = tally(verdicts)
     print(said)
-    if options.json:
-        Path(options.json).write_text(json.dumps([dataclasses.asdict(one) for one in verdicts], indent=1))
     return int(not is_met)
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.ports", description="Judge nv.compare on a corpus of ports.")
-    parser.add_argument("filter", nargs="*", help="parts of names; all of the parts that a comma joins have to be there")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.ports", description="Judge nv.compare on a corpus of ports."
+    )
+    parser.add_argument(
+        "filter", nargs="*", help="parts of names; all of the parts that a comma joins have to be there"
+    )
     parser.add_argument("--group", action="append", help="right, faults, real, or 'real faults'")
     parser.add_argument("--quick", action="store_true", help="every eighth case")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="every N-th case")
@@ -59,7 +67,9 @@ def chosen(options: argparse.Namespace) -> list[Case]:
     from .cases import all_cases
 
     wanted = [part.split(",") for part in options.filter] or [[]]
-    cases = [case for case in all_cases() if any(all(part in case.name for part in parts) for parts in wanted)]
+    cases = [
+        case for case in all_cases() if any(all(part in case.name for part in parts) for parts in wanted)
+    ]
     cases = [case for case in cases if not options.group or case.group in options.group]
     return cases[:: 8 if options.quick else options.every]
 

@@ -18,20 +18,36 @@ def tally(verdicts: list[Verdict]) -> tuple[str, bool]:
     causes = [found for one in faulty for found in one.causes]
     groups = [one for one in faulty if len(one.planted) > 1]
     aims = [
-        _aim("false alarms in right ports", sum(bool(one.alarms or one.wrong or one.status != "compared") for one in right), len(right), 0),
+        _aim(
+            "false alarms in right ports",
+            sum(bool(one.alarms or one.wrong or one.status != "compared") for one in right),
+            len(right),
+            0,
+        ),
         _aim("false alarms beside faults", sum(len(one.alarms) for one in faulty), len(faulty), 0),
         _aim("places right", sum(places), len(places), 0.97),
         _aim("causes right", sum(causes), len(causes), 0.85),
         _aim("confirmed and wrong", sum(len(one.wrong) for one in counted), len(counted), 0),
-        _aim("all faults found, of several", sum(all(one.places) and bool(one.places) for one in groups), len(groups), 0.95),
-        _aim("errors and time limits", sum(one.status in ("error", "time") for one in counted), len(counted), 0),
+        _aim(
+            "all faults found, of several",
+            sum(all(one.places) and bool(one.places) for one in groups),
+            len(groups),
+            0.95,
+        ),
+        _aim(
+            "errors and time limits", sum(one.status in ("error", "time") for one in counted), len(counted), 0
+        ),
     ]
     by_kind = _table("kind of fault", _by_kind(faulty))
     by_family = _table("family", _by(faulty, lambda one: one.family))
     of_right = _table("right ports", _by(right, lambda one: one.family), alarms_only=True)
     failures = [_failure(one) for one in counted if not one.is_right]
     seconds = sorted(one.seconds for one in counted)
-    middle = f"{seconds[len(seconds) // 2]:.1f} s a comparison in the middle, {seconds[-1]:.1f} s at most" if seconds else ""
+    middle = (
+        f"{seconds[len(seconds) // 2]:.1f} s a comparison in the middle, {seconds[-1]:.1f} s at most"
+        if seconds
+        else ""
+    )
     parts = [
         of_right, by_family, by_kind,
         "\n".join(["not right:", *failures]) if failures else "",
@@ -53,7 +69,11 @@ def _aim(name: str, count: int, total: int, aim: float) -> tuple[str, bool]:
 
 def _failure(one: Verdict) -> str:
     lost = [kind for kind, found in zip(one.planted, one.places, strict=False) if not found]
-    unsaid = [kind for kind, place, cause in zip(one.planted, one.places, one.causes, strict=False) if place and not cause]
+    unsaid = [
+        kind
+        for kind, place, cause in zip(one.planted, one.places, one.causes, strict=False)
+        if place and not cause
+    ]
     parts = [
         f"place: {', '.join(lost)}" if lost else "", f"cause: {', '.join(unsaid)}" if unsaid else "",
         f"alarm: {'; '.join(one.alarms)}" if one.alarms else "",

@@ -105,7 +105,9 @@ def attend(step: Step) -> Callable[..., torch.Tensor]:
             q, k = (rotated(z, rotary == "interleaved", step.get("base", 1e4)) for z in (q, k))
         if kept != heads:
             k, v = (
-                z.repeat(1, heads // kept, 1, 1) if step.get("tiled") else z.repeat_interleave(heads // kept, 1)
+                z.repeat(1, heads // kept, 1, 1)
+                if step.get("tiled")
+                else z.repeat_interleave(heads // kept, 1)
                 for z in (k, v)
             )
         scale = step.get("scale", size**-0.5)
@@ -177,7 +179,9 @@ def _norm(step: Step, x: torch.Tensor) -> Made:
     eps, channels = step.get("eps", 1e-5), x.shape[1]
     if step.op == "bn":
         kind = {2: nn.BatchNorm1d, 3: nn.BatchNorm1d, 4: nn.BatchNorm2d}[x.ndim]
-        module = kind(channels, eps, step.get("momentum", 0.1), track_running_stats=not step.get("training", False))
+        module = kind(
+            channels, eps, step.get("momentum", 0.1), track_running_stats=not step.get("training", False)
+        )
         return module, None
     if step.op == "inorm":
         return (nn.InstanceNorm2d if x.ndim == 4 else nn.InstanceNorm1d)(channels, eps, affine=True), None

@@ -11,7 +11,8 @@ def attention(add: Draft, name: str, x: str, norm: str = "", causal: bool = Fals
     """Queries, keys, values, attention, and the projection of what it returns."""
     bias, kept = settings.pop("bias", True), settings.pop("kept", WIDTH)
     parts = [
-        add(f"{name}.{part}", "dense", x, units=WIDTH if part == "q" else kept, bias=bias) for part in ("q", "k", "v")
+        add(f"{name}.{part}", "dense", x, units=WIDTH if part == "q" else kept, bias=bias)
+        for part in ("q", "k", "v")
     ]
     add(f"{name}.mix", "attend", *parts, causal=causal, **settings)
     return add(f"{name}.o", "dense", units=WIDTH, bias=bias)
@@ -69,7 +70,15 @@ def llama(blocks: int = 2, kept: int = WIDTH // 2) -> Plan:
         name = f"layers.{n}"
         y = add(f"{name}.norm1", "rms", eps=1e-5, own=True)
         y = attention(
-            add, f"{name}.attn", y, causal=True, rotary="half", heads=4, kv_heads=4 * kept // WIDTH, bias=False, kept=kept
+            add,
+            f"{name}.attn",
+            y,
+            causal=True,
+            rotary="half",
+            heads=4,
+            kv_heads=4 * kept // WIDTH,
+            bias=False,
+            kept=kept,
         )
         x = add(f"{name}.add1", "add", x, y)
         y = add(f"{name}.norm2", "rms", eps=1e-5, own=True)
