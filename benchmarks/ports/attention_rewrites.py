@@ -149,21 +149,23 @@ def norms_of_torch(plan: Plan, state: State, rng: np.random.Generator) -> r.Writ
 
 
 IN_TORCH: dict[str, r.Rewrite] = {
-    "as it is": r.without_settings, "folded norms": r.folded, "functional": r.functional,
+    "as it is": r.as_it_is, "folded norms": r.folded, "functional": r.functional,
     "padding before": r.padded_before, "permuted units": r.permuted, "rescaled units": r.rescaled,
     "renamed": r.renamed, "flat": r.flat, "nested otherwise": r.nested, "branches reordered": r.reordered,
     "identities": r.with_identities, "split concatenation": r.split_concat, "fused qkv": fused_qkv,
     "whole attention": whole, "sdpa": by_sdpa, "scaled weights": scaled_weights, "other rotary": other_rotary,
     "permuted heads": permuted_heads, "stacked": stacked, "norms of torch": norms_of_torch,
+    "settings of training": r.for_training,
     "folded and functional": r.also_applied(r.folded, r.functional),
     "permuted and nested": r.also_applied(r.permuted, permuted_heads, r.nested),
 }  # fmt: skip
 IN_KERAS: dict[str, r.Rewrite] = {
-    "as it is": r.without_settings, "folded norms": r.folded, "built in": r.built_in,
+    "as it is": r.as_it_is, "folded norms": r.folded, "built in": r.built_in,
     "padding before": r.padded_before, "permuted units": r.permuted, "renamed": r.renamed,
     "branches reordered": r.reordered, "identities": r.with_identities, "whole attention": whole,
     "fused qkv": fused_qkv, "separable": r.separable, "pointwise as dense": r.pointwise_as_dense,
     "split concatenation": r.split_concat, "permuted heads": permuted_heads,
+    "settings of training": r.for_training,
     "folded and built in": r.also_applied(r.folded, r.built_in),
     "built in and reordered": r.also_applied(r.built_in, r.reordered),
     "permuted and renamed": r.also_applied(r.permuted, permuted_heads, r.renamed),

@@ -11,12 +11,13 @@ import numpy as np
 
 from . import networks, transformers_plans
 from .attention_rewrites import IN_KERAS, IN_TORCH
+from .by_hand import pairs_by_hand
 from .catalogue import KINDS, Kind
 from .judging import Case, Made
 from .plans import Maker, Plan
 from .planting import planted, port
 from .real_cases import real_faults, real_networks
-from .rewrites import NotHere, Rewrite, without_settings
+from .rewrites import NotHere, Rewrite, as_it_is
 
 FAMILIES: dict[str, Maker] = {**networks.FAMILIES, **transformers_plans.FAMILIES}
 WAYS = ("torch>torch", "torch>keras", "keras>torch")
@@ -48,7 +49,7 @@ def make_faulty(
     try:
         made = port(FAMILIES[family](), way, rewrites_of(way)[rewrite], seed, precision)
     except NotHere:
-        made = port(FAMILIES[family](), way, without_settings, seed, precision)
+        made = port(FAMILIES[family](), way, as_it_is, seed, precision)
     return planted(made, kinds, count, seed, native=seed % 2 == 1)
 
 
@@ -163,12 +164,8 @@ def _fault(
 
 
 SOURCES: list[Callable[[], Iterator[Case]]] = [
-    right_ports,
-    single_faults,
-    groups_of_faults,
-    real_networks,
-    real_faults,
-]
+    right_ports, pairs_by_hand, single_faults, groups_of_faults, real_networks, real_faults
+]  # fmt: skip
 
 
 def all_cases() -> list[Case]:

@@ -252,7 +252,9 @@ LAYERS: dict[str, Callable[..., list[Any]]] = {
         else L.ZeroPadding2D((tuple(s.settings["sides"][2:]), tuple(s.settings["sides"][:2])), name=name)
     ],
     "crop": lambda s, x, name: [L.Cropping1D((0, s.settings["by"]), name=name)],
-    "normalise": lambda s, x, name: [L.Normalization(mean=s.settings["mean"], variance=np.square(s.settings["std"]), name=name)],
+    "normalise": lambda s, x, name: [
+        L.Normalization(mean=s.settings["mean"], variance=np.square(s.settings["std"]), name=name)
+    ],
     "times": lambda s, x, name: [L.Rescaling(s.settings["by"], s.get("plus", 0.0), name=name)],
     "add": lambda s, *x: [L.Add(name=x[-1])] if s.get("factor", 1.0) == 1.0 else [_add],
     "concat": lambda s, *x: [_concat] if s.get("order") else [L.Concatenate(name=x[-1])],
@@ -260,7 +262,9 @@ LAYERS: dict[str, Callable[..., list[Any]]] = {
     "attend": lambda s, *x: [
         Attend(s.get("heads", 2), s.get("causal", False), s.get("scale"), s.get("axis", -1), name=x[-1])
     ],
-    "mha": lambda s, x, name: [L.MultiHeadAttention(s.settings["heads"], x.shape[-1] // s.settings["heads"], name=name)],
+    "mha": lambda s, x, name: [
+        L.MultiHeadAttention(s.settings["heads"], x.shape[-1] // s.settings["heads"], name=name)
+    ],
     "excite": lambda s, *x: [_excite],
     "through": lambda s, *x: [lambda s, *x: x[s.get("which", 0)]],
     "split": lambda s, x, name: [lambda s, x: ops.split(x, s.settings["parts"], -1)[s.settings["part"]]],
@@ -278,7 +282,7 @@ def _kernel(value: Any) -> Any:
 def weights_for(step: Step, w: Weights, shape: Sequence[int] = ()) -> list[list[Any]]:
     """What each layer of the step that has weights is given; `shape` is that of maps that were flattened."""
     if step.op in ("conv", "transposed"):
-        return [[_kernel(w["weight"]) if step.op == "conv" else _kernel(w["weight"]), *_bias(step, w)]]
+        return [[_kernel(w["weight"]), *_bias(step, w)]]
     if step.op == "depthwise":
         return [[np.moveaxis(w["weight"], (0, 1), (-2, -1)), *_bias(step, w)]]
     if step.op == "separable":

@@ -1,4 +1,7 @@
-"""The same network with another structure: each takes a plan and its weights, and returns others that compute the same."""
+"""The same network with another structure.
+
+Each takes a plan and its weights, and returns others that compute the same.
+"""
 
 from __future__ import annotations
 
@@ -253,7 +256,16 @@ def pointwise_as_dense(plan: Plan, state: State, rng: np.random.Generator) -> Wr
     return _required(plan, state, found)
 
 
-def without_settings(plan: Plan, state: State, rng: np.random.Generator) -> Written:
+def for_training(plan: Plan, state: State, rng: np.random.Generator) -> Written:
+    """Other settings of what counts in training alone."""
+    changed = plan.with_steps(
+        step.but(momentum=0.01) if step.op == "bn" else step.but(rate=0.7) if step.op == "dropout" else step
+        for step in plan.steps
+    )
+    return _required(changed, state, len(plan.of("bn", "dropout")))
+
+
+def as_it_is(plan: Plan, state: State, rng: np.random.Generator) -> Written:
     """As it is."""
     return plan, state
 

@@ -27,6 +27,9 @@ def main(arguments: list[str]) -> int:
     if options.list:
         print("\n".join(names))
         return 0
+    if not names:
+        print(f"no case has {' or '.join(options.filter)} in its name; --list shows all", file=sys.stderr)
+        return 2
     verdicts: list[Verdict] = []
     start = time.monotonic()
     for number, verdict in enumerate(_verdicts(names, options.jobs, options.limit), 1):

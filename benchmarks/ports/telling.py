@@ -51,7 +51,7 @@ def tally(verdicts: list[Verdict]) -> tuple[str, bool]:
     parts = [
         of_right, by_family, by_kind,
         "\n".join(["not right:", *failures]) if failures else "",
-        "\n".join(["recipes that are wrong themselves:", *(f"  {one.name}: {one.said[:200]}" for one in broken)]) if broken else "",
+        "\n".join(["wrong recipes:", *(f"  {one.name}: {one.said[:200]}" for one in broken)]) if broken else "",
         f"{len(right)} right ports, {len(faulty)} faulty ones with {len(places)} faults, "
         f"{sum(one.status == 'no effect' for one in verdicts)} left out because their fault has no effect; {middle}",
         "\n".join(line for line, _ in aims),

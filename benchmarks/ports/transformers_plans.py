@@ -101,10 +101,7 @@ def vit(blocks: int = 2, act: str = "gelu", whole: bool = False) -> Plan:
     for n in range(blocks):
         name = f"blocks.{n}"
         y = add(f"{name}.norm1", "ln", eps=1e-6)
-        if whole:
-            y = add(f"{name}.attn", "mha", heads=2)
-        else:
-            y = attention(add, f"{name}.attn", y)
+        y = add(f"{name}.attn", "mha", heads=2) if whole else attention(add, f"{name}.attn", y)
         x = add(f"{name}.add1", "add", x, y)
         add(f"{name}.norm2", "ln", eps=1e-6)
         add(f"{name}.fc1", "dense", units=32)
