@@ -122,7 +122,10 @@ class Planting:
     def adds(self, kind: Kind) -> bool:
         """Plant one of this kind, where it shows."""
         steps = [step for step in self.port.plan.of(*kind.ops) if step.name not in self.taken]
-        for place in self.rng.permutation(len(steps))[:6]:
+        tried = 0
+        for place in self.rng.permutation(len(steps)):
+            if tried == 6:
+                return False
             step, seed = steps[place], int(self.rng.integers(1 << 30))
             try:
                 alone = kind.change(self.port.plan, self.port.state, step, np.random.default_rng(seed))
@@ -132,6 +135,7 @@ class Planting:
                 continue
             except NoEffect as error:
                 self.reasons.append(str(error))
+                tried += 1
                 continue
             self.plan, self.state = changed.plan, changed.state
             self.taken |= {changed.at, step.name, *changed.also, *around(self.port.plan, step)}
