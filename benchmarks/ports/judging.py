@@ -26,6 +26,15 @@ class WrongRecipe(Exception):
     """The recipe itself is wrong: what is said to be a right port is none."""
 
 
+class Named(NamedTuple):
+    """A place that a comparison named."""
+
+    path_a: str
+    path_b: str
+    note: str
+    causes: tuple[Any, ...]
+
+
 @dataclass(frozen=True)
 class Planted:
     """One fault: its kind, the places that count as right, and what may be said of it."""
@@ -44,18 +53,16 @@ class Planted:
     true: frozenset[str] = frozenset()
     """Names of causes that are true, and say less."""
 
-    def is_at(self, place: Any) -> bool:
-        """Whether a fault that was named, with paths of a and b, is this one."""
+    def is_at(self, place: Named) -> bool:
+        """Whether a place that was named is this fault's."""
         a, b = _path(place.path_a), _path(place.path_b)
         if b in self.near or any(b == one or b.startswith(f"{one}.") for one in self.at_b):
             return True
         if b == "" and a in self.at_a - {""}:
             return True
-        said = (
-            f"{place.note} {' '.join(cause.text for cause in place.causes)}"
-            if "between" in place.note
-            else ""
-        )
+        if not self.near or "between" not in place.note:
+            return False
+        said = f"{place.note} {' '.join(cause.text for cause in place.causes)}"
         return any(f"'{one}'" in said for one in self.at_b | self.near if one)
 
     def tells(self, cause: Any) -> bool:
@@ -142,15 +149,6 @@ def judged(case: Case) -> Verdict:
         verdict.seconds = time.perf_counter() - start
     _hold(verdict, found, made.planted)
     return verdict
-
-
-class Named(NamedTuple):
-    """A place that a comparison named."""
-
-    path_a: str
-    path_b: str
-    note: str
-    causes: tuple[Any, ...]
 
 
 def named(found: Any) -> list[Named]:

@@ -79,7 +79,7 @@ def no_residual(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
 @kind(
     "residual of another place",
     "add",
-    "residual, addition, inputs",
+    "residual, addition, inputs, order of layers",
     "add, residual, sum, skip, of what",
     true="",
     local=False,
@@ -128,6 +128,7 @@ def scale(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     "bn",
     "order of layers, order, activation",
     "order, before, behind, exchanged",
+    true="weights, slope",
     local=False,
 )
 def layer_order(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
@@ -366,6 +367,7 @@ def halves(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     "concatenation of a bidirectional layer",
     "gru lstm",
     "order, merge mode, direction, channel order",
+    local=False,
     "order, half, halves, permut",
     where="torch",
 )

@@ -211,8 +211,6 @@ def _planted(made: Port, b: Built, kind: Kind, changed: Changed) -> Planted:
             for depth in (1, 2)
             if isinstance(b, Torch) and name.count(".") >= depth
         }
-    if kind.name == "scale of the input" or changed.at == "prepare":
-        near |= {""}
     return Planted(
         kind.name, frozenset(at), frozenset(at_a), frozenset(near), kind.causes, kind.words, kind.true
     )

@@ -221,7 +221,7 @@ def _pool(step: Step, x: torch.Tensor) -> Made:
 
 def _mean(step: Step, x: torch.Tensor) -> Made:
     if x.ndim == 3:
-        return None, lambda x: x.mean(step.get("axis", 1))
+        return None, (lambda x: x.amax(1)) if step.get("kind") == "max" else (lambda x: x.mean(1))
     if step.get("kind") == "max":
         return None, lambda x: x.amax((2, 3))
     if step.get("functional"):
