@@ -367,9 +367,9 @@ def halves(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     "concatenation of a bidirectional layer",
     "gru lstm",
     "order, merge mode, direction, channel order",
-    local=False,
     "order, half, halves, permut",
     where="torch",
+    local=False,
 )
 def merged(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     _require(step.get("both"))
