@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
+from torch.nn.utils.rnn import PackedSequence
 
 from netviz_core.backend_api import AxisArray, InputError, NetvizError, UnsupportedError, require_input
 
@@ -59,6 +60,8 @@ def prepare(module: nn.Module, inputs: Any, follower: AxisFollower) -> tuple[tup
             return _tensor(np.asarray(value), reference)  # of other packages: a table, say
         if isinstance(value, list):
             return [convert(part) for part in value]
+        if isinstance(value, tuple) and hasattr(value, "_fields"):
+            return type(value)(*map(convert, value))
         if isinstance(value, torch.Tensor) and value.is_inference():
             return value.clone()  # through which nothing could be differentiated
         return value
@@ -70,7 +73,12 @@ def prepare(module: nn.Module, inputs: Any, follower: AxisFollower) -> tuple[tup
             if isinstance(part, torch.Tensor):
                 follower.note_input(part)
         return ((), converted) if _takes_keywords(module, converted) else ((converted,), {})
-    parts = inputs if isinstance(inputs, tuple) else (inputs,)
+    if isinstance(inputs, PackedSequence):
+        raise InputError(
+            "a PackedSequence was given as input, of which no axis is that of the samples; give them padded, and let a "
+            "module of yours pack them"
+        )
+    parts = inputs if isinstance(inputs, tuple) and not _is_one(module, inputs) else (inputs,)
     _require_places(module, len(parts))
     args = tuple(map(convert, parts))
     for part in args:
@@ -104,6 +112,16 @@ def _tensor(values: np.ndarray, reference: torch.Tensor | None) -> torch.Tensor:
     if reference is None:
         return tensor
     return tensor.to(reference.device, reference.dtype if tensor.is_floating_point() else tensor.dtype)
+
+
+def _is_one(module: nn.Module, inputs: tuple[Any, ...]) -> bool:
+    """Whether a tuple with names is what the model takes as a whole: where it does not take so many inputs."""
+    if hasattr(inputs, "_fields"):
+        try:
+            _require_places(module, len(inputs))
+        except InputError:
+            return True
+    return False
 
 
 def _require_places(module: nn.Module, count: int) -> None:

@@ -42,8 +42,9 @@ class ScoreWatch(Watch):
         reference, score = self._scores.get(id(tensor), (None, None))
         return score if reference is not None and reference() is tensor else None
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = super().__torch_dispatch__(func, types, args, kwargs)
+    def run(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """See `Watch.run`; also note what a softmax or sigmoid was put on."""
+        result = super().run(func, args, kwargs)
         packet = getattr(func, "overloadpacket", None)
         if packet in _SQUASHING and args[0].requires_grad and not is_transformed(args[0]):
             made = result[0] if isinstance(result, tuple) else result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -137,7 +138,8 @@ def cam(
     if layer is not None:
         require_path("cam", {"model": model, "x": x, "layer": layer})
     network = wrap(model)
-    ask = Question(target, mask, leaf_called(network, output), class_names(network))
+    reads = partial(own_reading, network)
+    ask = Question(target, mask, leaf_called(network, output), class_names(network), reads)
     return activation_map(network, network.input_or_example(x), layer, ask, method, axes)
 
 
@@ -151,7 +153,7 @@ def activation_map(
             f"the {network.backend} backend has no gradients; method='eigen-cam' and 'cam' need none"
         )
     followed = Followed(network, x, axes)
-    candidates = iter([followed.find(layer)]) if layer is not None else followed.last()
+    candidates = iter([followed.find(layer)]) if layer is not None else followed.last(ask.output)
     if method in WITH_GRADIENTS:
         found = _by_gradients(network, x, candidates, followed, ask, WITH_GRADIENTS[method], axes)
     else:
@@ -201,6 +203,14 @@ def class_names(network: Network) -> Sequence[str] | None:
         return None
     names: Sequence[str] | None = network.adapter.class_names(network.native)
     return names
+
+
+def own_reading(network: Network, leaf: str) -> str:
+    """How the loss that a model carries reads a part of its output; empty where it carries none."""
+    if not hasattr(network.adapter, "own_reading"):
+        return ""
+    reads: str = network.adapter.own_reading(network.native, leaf)
+    return reads
 
 
 def input_images(network: Network, x: Any) -> Array | None:

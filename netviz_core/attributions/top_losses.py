@@ -81,8 +81,12 @@ class _Held(NamedTuple):
     order: int
     loss: float
     verdict: Verdict
-    is_binary: bool
+    reads: str
     inputs: Any
+
+    def how_read(self, leaf: str) -> str:
+        """How the loss reads the one part of the output that it is of."""
+        return self.reads
 
 
 def top_losses(
@@ -178,7 +182,7 @@ def top_losses(
             if len(held) < k or (rank, -count) > held[0][:2]:
                 sample = kept(part(inputs, place, place + 1))
                 push = heapq.heappush if len(held) < k else heapq.heappushpop
-                push(held, _Held(rank, -count, value, verdict, reads.startswith("binary"), sample))
+                push(held, _Held(rank, -count, value, verdict, reads, sample))
             count += 1
     worst = sorted(held, reverse=True, key=lambda entry: entry[:2])
     rows = tuple(_row(network, entry) for entry in worst)
@@ -313,7 +317,7 @@ def _pictures(
     if not heatmap:
         return pictures, None
     try:
-        asked = [Question(entry.verdict.predicted, None, leaf, None, entry.is_binary) for entry in worst]
+        asked = [Question(entry.verdict.predicted, None, leaf, None, entry.how_read) for entry in worst]
         views = [
             activation_map(network, entry.inputs, layer, ask, method)
             for entry, ask in zip(worst, asked, strict=True)

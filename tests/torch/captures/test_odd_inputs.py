@@ -1,5 +1,7 @@
 """What is no input of a model is refused in a sentence that can be followed."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 import torch
@@ -121,3 +123,33 @@ def test_a_pair_of_different_inputs_is_the_cause():
     model = nn.Linear(4, 3)
     found = nv.compare(model, model, (torch.randn(2, 4), torch.randn(2, 4)))
     assert "different inputs" in found.causes[0].text
+
+
+class Batch(NamedTuple):
+    image: object
+    words: object
+
+
+def test_a_named_tuple_is_one_input_where_the_model_takes_one():
+    class Whole(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(4, 3)
+
+        def forward(self, batch):
+            return self.fc(batch.image) + batch.words.mean()
+
+    class Parts(Whole):
+        def forward(self, image, words):
+            return super().forward(Batch(image, words))
+
+    batch = Batch(np.ones((2, 4), "float32"), torch.ones(2, 5))
+    whole, parts = Whole(), Parts()
+    parts.load_state_dict(whole.state_dict())
+    np.testing.assert_array_equal(nv.capture(whole, batch)[""].values, nv.capture(parts, batch)[""].values)
+
+
+def test_a_packed_sequence_has_no_axis_of_samples():
+    packed = nn.utils.rnn.pack_sequence([torch.ones(3, 4), torch.ones(2, 4)])
+    with pytest.raises(nv.InputError, match="PackedSequence"):
+        nv.health(nn.LSTM(4, 5), packed)
