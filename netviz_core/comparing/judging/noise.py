@@ -49,10 +49,9 @@ def moved(values: Array, dtype: str, seed: int) -> Array:
     if values.dtype.kind != "f" or dtype not in _SPACING:
         return values
     random = np.random.default_rng(seed)
-    shift = random.uniform(-0.5, 0.5, values.shape).astype(np.float32) * _SPACING[dtype]
-    return (
-        values * (1 + shift).astype(values.dtype) if values.dtype == np.float64 else values + values * shift
-    )
+    shift = np.asarray(random.uniform(-0.5, 0.5, values.shape) * _SPACING[dtype], values.dtype)
+    result: Array = values + values * shift
+    return result
 
 
 def weight_dtypes(layer: Layer) -> list[str]:
