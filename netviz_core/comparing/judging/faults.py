@@ -7,14 +7,15 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..pairing.pairing import StationPair
-from ..sides import Side, Station
-from .difference import Difference
+from ..sides import INPUT, Side, Station
+from .difference import Array, Difference
 from .judging import Judge, Judged
 from .noise import FAULT, SUSPICION, Noise, coarsest, is_exact, moved, noise_of, weight_dtypes
 from .places import Place, between
 from .regions import (
     has_function_built_in,
     has_function_on_one_side,
+    is_laid_out_otherwise,
     join_neighbours,
     join_what_agrees,
     what_may_join,
@@ -26,6 +27,12 @@ END = Point(-1, True)
 
 _MOST_PASSES = 5
 """How many more passes are made at most to tell another structure from a fault."""
+
+_NEAR, _FAR = 8, 6
+"""How many points on something may lie that puts a difference right at once; how many that differ are looked at."""
+
+_GROWN = 20.0
+"""How many times what rounding of the input alone makes of the output it may be apart when all places agree."""
 
 _GREY = 1e-3
 """Errors of exact floats below this may be rounding in a layer that multiplies it: then that is measured."""
@@ -95,6 +102,9 @@ class _Search:
         self._rerun = Rerun(judge)
         self._built_in: set[Point] = set()
         self._same = self._rerun.judge()
+        again = Rerun(judge, self._same)
+        if again.features != self._rerun.features:  # seen better, now that no error travels
+            self._rerun, self._same = again, again.judge()
         self._dtypes = {number: _dtype(found) for number, found in enumerate(judge.judged)}
         self._whole_dtype = coarsest(self._dtypes.values())
         self._measured: Mapping[Point, Difference] = {}
@@ -113,6 +123,8 @@ class _Search:
         closed = self._put_right_at_once(odd)
         closed |= self._closed([point for point in odd if point not in closed])
         faults = [point for point in odd if point not in closed]
+        if not faults and self._is_more_than_rounding():
+            faults = [END]
         return Found(
             list(self._regions(faults)),
             [self._place(p) for p in self._points if SUSPICION <= ratios[p] < FAULT],
@@ -138,6 +150,20 @@ class _Search:
     def _noise_at(self, point: Point) -> Noise:
         return noise_of(self._dtypes.get(point.pair, self._whole_dtype), self._measured.get(point))
 
+    def _is_more_than_rounding(self) -> bool:
+        """Whether what the models return is further apart than rounding, grown on the way, makes it."""
+        whole = self._free.whole
+        if whole is None or whole.within or self._same.whole is None:
+            return False
+        fed = {
+            Point(n, True)
+            for n, found in enumerate(self._free.judged)
+            if INPUT in (*found.pair.head_a.sources, *found.pair.head_b.sources)
+        }
+        free = set(self._points) - fed
+        grown = self._moved(self._rerun, self._rerun.judge(free), free).get(END)
+        return grown is not None and noise_of(self._whole_dtype, grown).ratio(whole) > _GROWN
+
     def _join_what_agrees(self) -> None:
         """Make regions of layers that differ, and agree with what comes behind them on one side; then look again."""
         odd = [n for n in self._order if self._ratio(Point(n, False), self._same) >= FAULT]
@@ -148,7 +174,7 @@ class _Search:
             if n not in joined and has_function_built_in(self._same.judged[n], self._same)
         }
         if joined or self._built_in:
-            self._take(Rerun(self._free) if joined else self._rerun)
+            self._take(Rerun(self._free, self._same) if joined else self._rerun)
 
     def _join_what_clears(self) -> None:
         """Let a layer behind one that differs join it, where what comes behind agrees then."""
@@ -164,14 +190,14 @@ class _Search:
         for number, (own, behind) in tried.items():
             own.append(behind)
             self._free.look_again(self._free.judged[number])
-        self._take(Rerun(self._free))
+        self._take(Rerun(self._free, self._same))
         left = {point for point in self._points if self._ratio(point, self._same) >= FAULT}
         wrong = [number for number in tried if self._is_odd_behind(number, left)]
         for number in wrong:
             tried[number][0].pop()
             self._free.look_again(self._free.judged[number])
         if wrong:
-            self._take(Rerun(self._free))
+            self._take(Rerun(self._free, self._same))
 
     def _is_odd_behind(self, number: int, odd: Collection[Point]) -> bool:
         """Whether the next thing that a layer is given differs."""
@@ -210,25 +236,27 @@ class _Search:
         coarse = [coarsest(_dtypes_of(side)) for side in (side_a, side_b)]
         own = side_a if self._rerun.is_turned else side_b
         other = side_b if own is side_a else side_a
-        found = self._moved(self._rerun, self._same, own)
+        found = self._moved(self._rerun, self._same)
         if coarse[0] != coarse[1] and coarsest(_dtypes_of(own)) != self._whole_dtype and other.can_be_rerun:
             pairs = [
                 _of_one(found.pair.a[0] if other is side_a else found.pair.b[0])
                 for found in self._free.judged
             ]
             free = self._free.of(other, other, pairs)
-            more = self._moved(Rerun(free), free, other)
+            more = self._moved(Rerun(free), free)
             found = {point: max(found[point], more[point], key=lambda part: part.error) for point in found}
         return found
 
-    def _moved(self, rerun: Rerun, before: Judge, side: Side) -> dict[Point, Difference]:
-        def changed(values, point):  # type: ignore[no-untyped-def]
+    def _moved(self, rerun: Rerun, before: Judge, free: Collection[Point] = ()) -> dict[Point, Difference]:
+        """How far what is returned moves with what is put in place."""
+
+        def changed(values: Array, point: Point) -> Array:
             return moved(values, self._dtypes[point.pair], point.pair * 2 + point.is_given)
 
-        after = rerun.judge(changed=changed)
+        after = rerun.judge(free, changed)
         found: dict[Point, Difference] = {}
-        both = [(before.judged[n].pair, after.judged[n].pair) for n in range(len(before.judged))]
-        pairs = [StationPair([_end(one, rerun)], [_end(other, rerun)], (), 1.0) for one, other in both]
+        both = zip(before.judged, after.judged, strict=True)
+        pairs = [_of_one_side(one.pair, other.pair, rerun.is_turned) for one, other in both]
         ends = (before.a, after.a) if rerun.is_turned else (before.b, after.b)
         apart = Judge(*ends, pairs, None, is_linked=False)
         for number, judged in enumerate(apart.judged):
@@ -242,39 +270,47 @@ class _Search:
     def _closed(self, odd: Sequence[Point]) -> set[Point]:
         """The points that differ by structure alone: what is computed from them agrees, once they are left as they are.
 
-        Each point that differs may be what puts right the ones before it. Intervals that have no point in common
-        are tried in one pass; what lies behind a fault that was left in place is tried again without it.
+        A layer may have its units in another order, or scaled, and a later one puts that right. From each such layer
+        on all is left as it is, for a few points that differ; those up to the first that agrees then are structure.
+        Stretches that have no point in common are tried in one pass; what lies behind a fault that was left in place
+        is tried again without it.
         """
         closed: set[Point] = set()
-        tried: dict[Point, list[Point]] = {sink: list(_starts(odd, sink)) for sink in odd}
+        waiting = [point for point in odd if self._may_be_put_right(point, odd)]
         for _ in range(_MOST_PASSES):
-            intervals = list(self._scheduled(odd, closed, tried))
-            if not intervals:
+            stretches = list(self._scheduled(waiting, [point for point in odd if point not in closed]))
+            if not stretches:
                 break
-            free = {point for start, sink in intervals for point in self._within(start, sink)}
+            free = {point for start, end in stretches for point in self._within(start, end)}
             judge = self._rerun.judge(free | self._built_in)
-            failed = False
-            for start, sink in intervals:
-                if self._ratio(sink, judge) < FAULT:
-                    closed |= {point for point in odd if point in self._within(start, sink) or point == sink}
-                    tried[sink].clear()
-                elif not failed:
-                    failed = True
-                    tried[sink].remove(start)
+            for start, end in stretches:
+                inside = [p for p in odd if p in self._within(start, end) or p == end]
+                agreeing = next((p for p in inside[1:] if self._ratio(p, judge) < FAULT), None)
+                waiting.remove(start)
+                if agreeing is None:
+                    break  # it may be a fault, and what comes behind has seen it
+                closed |= set(inside[: inside.index(agreeing) + 1])
+                waiting = [p for p in waiting if p not in closed]
         return closed
 
-    def _scheduled(
-        self, odd: Sequence[Point], closed: set[Point], tried: Mapping[Point, list[Point]]
-    ) -> Iterator[tuple[Point, Point]]:
+    def _may_be_put_right(self, point: Point, odd: Sequence[Point]) -> bool:
+        """Whether a difference looks like one of structure: of what a layer returns, before something else differs."""
+        if point.is_given or point == odd[-1]:
+            return False
+        following = odd[odd.index(point) + 1 :]
+        place = self._points.index(point)
+        is_near = any(self._points.index(other) - place <= _NEAR for other in following if other.is_given)
+        return is_near or is_laid_out_otherwise(self._same.judged[point.pair])
+
+    def _scheduled(self, waiting: Sequence[Point], odd: Sequence[Point]) -> Iterator[tuple[Point, Point]]:
+        """Stretches without a point in common: from where, and up to which point that differs."""
         last = -1
-        for sink in odd:
-            starts = [start for start in tried[sink] if start not in closed]
-            if sink in closed or not starts:
-                continue
-            place = self._points.index(starts[0])
-            if place > last:
-                last = self._points.index(sink)
-                yield starts[0], sink
+        for start in waiting:
+            place = self._points.index(start)
+            following = odd[odd.index(start) + 1 :][:_FAR]
+            if place > last and following:
+                last = self._points.index(following[-1])
+                yield start, following[-1]
 
     def _within(self, start: Point, sink: Point) -> Sequence[Point]:
         """The points from one to another, without that."""
@@ -315,21 +351,6 @@ class _Search:
         return place
 
 
-def _starts(odd: Sequence[Point], sink: Point) -> Iterator[Point]:
-    """From where a difference may come that a point puts right: first what several layers in a row return."""
-    before = odd[: odd.index(sink)]
-    if not before:
-        return
-    run = []
-    for point in reversed(before[-3:]):
-        if point.is_given:
-            break
-        run.append(point)
-    candidates = [run[-1]] if sink.is_given and run else []
-    candidates += list(reversed(before[-2:]))
-    yield from dict.fromkeys(candidates)
-
-
 def _dtypes_of(side: Side) -> list[str]:
     return [value.dtype for station in side.stations for value in station.returned]
 
@@ -338,8 +359,11 @@ def _of_one(station: Station) -> StationPair:
     return StationPair([station], [station], (), 1.0)
 
 
-def _end(pair: StationPair, rerun: Rerun) -> Station:
-    return pair.a[0] if rerun.is_turned else pair.b[0]
+def _of_one_side(one: StationPair, other: StationPair, of_a: bool) -> StationPair:
+    """One side of a pair in two runs."""
+    if of_a:
+        return StationPair(one.a, other.a, (), 1.0, one.before_a, other.before_a)
+    return StationPair(one.b, other.b, (), 1.0, one.before_b, other.before_b)
 
 
 def _as_they_ran(judge: Judge) -> Iterator[Place]:

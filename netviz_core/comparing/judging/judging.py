@@ -76,7 +76,7 @@ class Judge:
         self.tolerance = tolerance
         self._is_linked = is_linked
         # Then features that are flattened are flattened in the same order, if both do the same.
-        self._laid_out_alike = a.framework == b.framework and _data_formats(a) == _data_formats(b)
+        self.is_laid_out_alike = a.framework == b.framework and _data_formats(a) == _data_formats(b)
         self._by_tail: dict[tuple[int, int], Judged] = {}
         self.inputs = self._whole_given()
         self.judged: list[Judged] = []
@@ -168,13 +168,13 @@ class Judge:
         return known.output if known is not None else None
 
     def in_order_of(
-        self, ours: AxisArray, theirs: AxisArray, pair: StationPair, is_given: bool
+        self, ours: AxisArray, theirs: AxisArray, pair: StationPair, is_given: bool, is_turned: bool = False
     ) -> tuple[AxisArray, Difference] | None:
-        """Features of a in the order in which b has them, and how far they are apart then.
+        """Features of a in the order in which b has them, or the reverse, and how far they are apart then.
 
         None where they are no features that were flattened, or no order fits clearly better than their own.
         """
-        if self._laid_out_alike or len(ours.shape) != 2 or ours.shape != theirs.shape:
+        if self.is_laid_out_alike or len(ours.shape) != 2 or ours.shape != theirs.shape:
             return None
         if not is_given and pair.a[0].layer.kind != "reshape":
             return None
@@ -183,9 +183,10 @@ class Judge:
         for side, station in ((self.a, pair.a[0]), (self.b, pair.b[0])):
             for words, indices in orders_before(side, station, ours.shape[1]):
                 for order in (indices, np.argsort(indices)):
-                    moved = like(ours, ours.values[:, order], ours.axes)
+                    own, other = (theirs, ours) if is_turned else (ours, theirs)
+                    moved = like(own, own.values[:, order], own.axes)
                     note = f"features in another order ({words})"
-                    together = Matched(moved.values, theirs.values, ours.axes, note)
+                    together = Matched(moved.values, other.values, ours.axes, note)
                     options.append((moved, self._held(together, ours, theirs)))
         best = min(options, key=lambda option: option[1].error, default=None)
         return best if best is not None and best[1].error < _MUCH_LESS * before.error else None

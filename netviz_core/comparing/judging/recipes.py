@@ -150,9 +150,10 @@ class Course:
 def course_of(stations: Sequence[Station], before: Sequence[Station] = ()) -> Course:
     """The course of one side: layers one after another, and a padding before them."""
     head = [*before, *stations][0]
-    padding = recipe_of(head) if before else None
+    is_padding = bool(before) and "padding_mode" in head.layer.config
+    padding = recipe_of(head) if is_padding else None
     recipes = tuple(recipe_of(station) for station in stations)
-    if len(before) > 1:  # more than one layer before it is not recomputed
+    if len(before) > is_padding:  # other layers before it are not recomputed
         recipes = (replace(recipes[0], kind="other"), *recipes[1:])
     inputs = tuple(named(head, value) for value in head.given)
     orders = tuple(axes_as_read(head.layer, slot.axes) for slot in head.given_numbers)

@@ -8,6 +8,7 @@ import numpy as np
 
 from ...recomputing.activation import activated
 from ...words.arrays import AxisArray
+from ..common import matched
 from ..pairing.pairing import StationPair
 from ..sides import INPUT, Side, Station
 from .judging import Judge, Judged, like, returned_by
@@ -15,6 +16,9 @@ from .recipes import course_of
 
 _MOST = 3
 """How many layers without a partner are looked at before and behind one that has one."""
+
+_SAME_SIZE, _MOSTLY = 0.03, 0.9
+"""Channels are the same in another order if their sizes are; scaled, if so many point the same way."""
 
 
 def join_neighbours(judge: Judge) -> None:
@@ -78,6 +82,26 @@ def has_function_on_one_side(found: Judged) -> bool:
     """Whether one side's layer applies an activation itself, and the other's does not say so."""
     functions = [pair[-1].layer.config.get("activation") for pair in (found.pair.a, found.pair.b)]
     return (functions[0] in (None, "linear")) is not (functions[1] in (None, "linear"))
+
+
+def is_laid_out_otherwise(found: Judged) -> bool:
+    """Whether both sides return the same channels in another order, or each of them scaled."""
+    ours, theirs = returned_by(found.pair.a[-1])[:1], returned_by(found.pair.b[-1])[:1]
+    together = matched(ours[0], theirs[0]) if ours and theirs else None
+    if together is None or together.a.ndim < 2:
+        return False
+    place = together.axes.index("channel") if "channel" in together.axes else -1
+    a, b = (
+        np.moveaxis(values, place, 0).reshape(values.shape[place], -1).astype(np.float64)
+        for values in (together.a, together.b)
+    )
+    if a.shape[1] < 2 or not (np.isfinite(a).all() and np.isfinite(b).all()):
+        return False
+    one, other = (np.sort(np.linalg.norm(values, axis=1)) for values in (a, b))
+    if np.allclose(one, other, rtol=_SAME_SIZE, atol=_SAME_SIZE * float(one.mean())):
+        return True
+    products = (a * b).sum(1) / np.maximum(np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1), 1e-30)
+    return bool((products > 1 - _SAME_SIZE).mean() > _MOSTLY)
 
 
 def has_function_built_in(found: Judged, judge: Judge) -> bool:

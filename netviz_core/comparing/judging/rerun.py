@@ -43,19 +43,24 @@ class Rerun:
     ----------
     judge : Judge
         Of both as they ran freely.
+    seen : Judge, optional
+        Of an earlier run in which both were given the same: by its values it is told in which order features lie.
     """
 
-    def __init__(self, judge: Judge) -> None:
-        self._judge = judge
+    def __init__(self, judge: Judge, seen: Judge | None = None) -> None:
+        self._judge, self._seen = judge, seen or judge
         self.is_turned = not judge.b.can_be_rerun
         self._side = judge.a if self.is_turned else judge.b
         self._laid: dict[tuple[str, int, str, bool], Laid] = {}
+        self.features: set[Point] = set()
+        """Where features are put in place in another order than that in which they come."""
         for number, found in enumerate(judge.judged):
             pair = found.pair
             heads, tails = (pair.head_a, pair.head_b), (pair.a[-1], pair.b[-1])
             for is_given, ends in ((True, heads), (False, tails)):
                 source, target = reversed(ends) if self.is_turned else ends
                 self._lay(Point(number, is_given), source, target)
+                self._lay_features(Point(number, is_given), target)
 
     def puts(self, point: Point) -> bool:
         """Whether values can be put in place there."""
@@ -117,6 +122,22 @@ class Rerun:
             if laid is not None:
                 key = (target.path, target.call, slot.observation.leaf, point.is_given)
                 self._laid[key] = Laid(point, laid, laid.shape)
+
+    def _lay_features(self, point: Point, target: Station) -> None:
+        """Put features in the order in which this side has them flattened."""
+        pair = self._seen.judged[point.pair].pair
+        ends = (pair.head_a, pair.head_b) if point.is_given else (pair.a[-1], pair.b[-1])
+        values = [end.given if point.is_given else end.returned for end in ends]
+        if any(len(side) != 1 for side in values):
+            return
+        ours, theirs = values[0][0], values[1][0]
+        moved = self._seen.in_order_of(ours, theirs, pair, point.is_given, self.is_turned)
+        if moved is None:
+            return
+        slots = target.given_numbers if point.is_given else target.returned_slots
+        key = (target.path, target.call, slots[0].observation.leaf, point.is_given)
+        self._laid[key] = Laid(point, moved[0].values, moved[0].shape)
+        self.features.add(point)
 
 
 def _order(station: Station, slot: Slot, is_given: bool) -> tuple[str, ...]:
