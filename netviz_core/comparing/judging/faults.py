@@ -160,7 +160,8 @@ class _Search:
             for n, found in enumerate(self._free.judged)
             if INPUT in (*found.pair.head_a.sources, *found.pair.head_b.sources)
         }
-        free = set(self._points) - fed
+        first = next(point for point in self._points if not point.is_given)
+        free = set(self._points) - fed - {first}
         grown = self._moved(self._rerun, self._rerun.judge(free), free).get(END)
         return grown is not None and noise_of(self._whole_dtype, grown).ratio(whole) > _GROWN
 
@@ -285,13 +286,26 @@ class _Search:
             judge = self._rerun.judge(free | self._built_in)
             for start, end in stretches:
                 inside = [p for p in odd if p in self._within(start, end) or p == end]
-                agreeing = next((p for p in inside[1:] if self._ratio(p, judge) < FAULT), None)
-                waiting.remove(start)
-                if agreeing is None:
+                found = self._put_right(inside, judge)
+                closed |= found
+                waiting = [p for p in waiting if p not in closed and p != start]
+                if not found:
                     break  # it may be a fault, and what comes behind has seen it
-                closed |= set(inside[: inside.index(agreeing) + 1])
-                waiting = [p for p in waiting if p not in closed]
         return closed
+
+    def _put_right(self, inside: Sequence[Point], judge: Judge) -> set[Point]:
+        """Of points that were all left as they are, those up to the first that agrees; and so on behind it."""
+        found: set[Point] = set()
+        rest = list(inside)
+        while len(rest) > 1:
+            agreeing = next((p for p in rest[1:] if self._ratio(p, judge) < FAULT), None)
+            is_given_the_same = rest[0].is_given or self._ratio(Point(rest[0].pair, True), judge) < FAULT
+            if agreeing is None or not is_given_the_same:
+                break
+            stop = rest.index(agreeing) + 1
+            found |= set(rest[:stop])
+            rest = rest[stop:]
+        return found
 
     def _may_be_put_right(self, point: Point, odd: Sequence[Point]) -> bool:
         """Whether a difference looks like one of structure: of what a layer returns, before something else differs."""

@@ -25,7 +25,8 @@ _REORDERED = frozenset(("dense", "lstm", "gru", "rnn"))
 """Kinds of which the frameworks order features or gates in different ways."""
 _SURE = 1e6
 _MANY = 1 << 22
-_CLOSE = 1e-3
+_CLOSE = 1e-2
+"""How far apart numbers may be that tell of a pair: the one side may have rounded them to a narrow float."""
 _MOSTLY = 0.5
 
 
