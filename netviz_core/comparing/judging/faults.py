@@ -277,8 +277,12 @@ class _Search:
         is tried again without it.
         """
         closed: set[Point] = set()
-        waiting = [point for point in odd if self._may_be_put_right(point, odd)]
-        for _ in range(_MOST_PASSES):
+        likely = [point for point in odd if self._may_be_put_right(point, odd)]
+        others = [point for point in odd[:-1] if not point.is_given and point not in likely]
+        waiting = likely
+        for number in range(_MOST_PASSES):
+            if not waiting and number < _MOST_PASSES - 1:
+                waiting, others = [point for point in others if point not in closed], []
             stretches = list(self._scheduled(waiting, [point for point in odd if point not in closed]))
             if not stretches:
                 break
