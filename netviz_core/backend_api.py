@@ -54,6 +54,7 @@ from .words.observations import Coverage, HeldValue, Observation, Ready, blank
 from .words.operations import NOT_FOLLOWED, OPERATIONS, OUTPUT, word_for
 from .words.protocols import KINDS, Backend, Layer, LayerSelection, RecorderLike, WeightTensor
 from .words.restoring import Keeper
+from .words.squashing import may_be_squashed, squashed_by
 from .words.structure import leaves, others, replaced
 from .words.supports import (
     Coordinate,
@@ -170,6 +171,7 @@ __all__ = [
     "joined",
     "leaves",
     "load_weights_h5",
+    "may_be_squashed",
     "moved",
     "multiplied",
     "nearest",
@@ -184,6 +186,7 @@ __all__ = [
     "require_input",
     "reshaped",
     "shown",
+    "squashed_by",
     "widened",
     "with_margins",
     "word_for",

@@ -11,7 +11,7 @@ import numpy as np
 from ..captures.capture import Capture
 from ..captures.recorder import Recorder
 from ..models.network import Network, wrap
-from ..views.overlays import Overlays, resized, scaled_to_unit
+from ..views.overlays import Overlays, resized, scaled_to_unit, told_of_flat, without_contrast
 from ..views.scales import value_limits
 from ..views.tiles import TileGrid
 from ..words.arguments import require_path
@@ -24,8 +24,7 @@ from ..words.errors import (
     as_integer,
     nearest,
 )
-from .cam import input_images
-from .following import Followed
+from .following import Followed, input_images
 from .pictures import given_picture, part_of, pictures_in
 from .places import Grid
 
@@ -108,11 +107,14 @@ class AttentionMaps(TileGrid):
         maps = rows[:, self.grid.index]
         images = None if self.images is None else np.repeat(self.images[[self.sample]], len(maps), axis=0)
         size = maps.shape[1:] if images is None else images.shape[1:3]
+        heads = [f"head {index}" if len(maps) > 1 else "" for index in range(len(maps))]
+        flat = without_contrast(maps)
+        remark = told_of_flat(flat)
         return Overlays(
-            title=f"attention · {self.layer or 'output'}",
+            title=f"attention · {self.layer or 'output'}" + f" · {remark}" * bool(remark),
             images=images,
             heat=scaled_to_unit(resized(maps, *size)),
-            captions=tuple(f"head {index}" for index in range(len(maps))) if len(maps) > 1 else ("",),
+            captions=tuple("\n".join(filter(None, lines)) for lines in zip(heads, flat, strict=True)),
             value_label="attention",
         )
 

@@ -141,6 +141,11 @@ class Followed:
             found.append(images[picture.sample])
         return np.stack(found) if len({image.shape for image in found}) == 1 else None
 
+    def why_bare(self, images: Array | None) -> str:
+        """Why there are no images below maps, where the model has several inputs; empty where there are."""
+        count = len(self._inputs)
+        return f"laid over none of the {count} inputs" if images is None and count > 1 else ""
+
     def _returned(self) -> Iterator[OriginOf]:
         if not self._told:
             yield from self._named.values()
@@ -190,6 +195,16 @@ class Followed:
     def _image(self, name: str) -> Array | None:
         image = _image_of(self._network, self._x, self._inputs, name)
         return None if image is None else displayed(image, declared_range(self._network, self._x))
+
+
+def input_images(network: Network, x: Any) -> Array | None:
+    """The images of an input as they are to be shown, ``(batch, y, x, 3)`` in [0, 1]; None if there are none."""
+    images = x if isinstance(x, AxisArray) else None
+    if hasattr(network.adapter, "images"):
+        images = network.adapter.images(network.native, x)
+    if images is None or not {"y", "x"} <= set(images.axes) <= {"batch", "channel", "y", "x"}:
+        return None
+    return displayed(images, declared_range(network, x))
 
 
 def declared_range(network: Network, x: Any) -> tuple[float, float] | None:
