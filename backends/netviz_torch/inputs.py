@@ -64,6 +64,7 @@ def prepare(module: nn.Module, inputs: Any, follower: AxisFollower) -> tuple[tup
         return value
 
     require_input(inputs)
+    follower.note_layers(module)
     if isinstance(inputs, Mapping):  # what a tokenizer of Hugging Face returns is no dict
         converted = {key: convert(value) for key, value in inputs.items()}
         for part in converted.values():
