@@ -39,7 +39,8 @@ def check_runnable(module: nn.Module) -> None:
 def prepare(module: nn.Module, inputs: Any, follower: AxisFollower) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Positional and keyword arguments for the model.
 
-    NumPy arrays become tensors of the model's floating dtype on its device; tensors stay as they are.
+    NumPy arrays become tensors of the model's floating dtype on its device; tensors stay as they are. A list is one
+    input, as of pictures of any size, unless the model's forward takes its parts and not the list.
     """
     tensors = chain(module.parameters(), module.buffers())
     # Weights on the meta device may be brought from elsewhere while the model runs.
@@ -70,8 +71,9 @@ def prepare(module: nn.Module, inputs: Any, follower: AxisFollower) -> tuple[tup
         for part in converted.values():
             if isinstance(part, torch.Tensor):
                 follower.note_input(part)
-        return ((), converted) if _takes_keywords(module, converted) else ((converted,), {})
-    parts = inputs if isinstance(inputs, tuple) else (inputs,)
+        return ((), converted) if _takes(module, **converted) else ((converted,), {})
+    is_several = isinstance(inputs, list) and not _takes(module, inputs) and _takes(module, *inputs)
+    parts = tuple(inputs) if is_several or isinstance(inputs, tuple) else (inputs,)
     _require_places(module, len(parts))
     args = tuple(map(convert, parts))
     for part in args:
@@ -118,9 +120,9 @@ def _require_places(module: nn.Module, count: int) -> None:
         return  # a forward without a signature, as that of a scripted module
 
 
-def _takes_keywords(module: nn.Module, values: dict[Any, Any]) -> bool:
+def _takes(module: nn.Module, *args: Any, **kwargs: Any) -> bool:
     try:
-        inspect.signature(module.forward).bind(**values)
+        inspect.signature(module.forward).bind(*args, **kwargs)
     except (TypeError, ValueError):
         return False
     return True
