@@ -154,7 +154,7 @@ class Followed:
     def _places(self, told: OriginOf) -> Places | str:
         key = told.path, told.call, told.leaf
         if key in self._named and not told.is_given:
-            images = [name for name in self._inputs if self._image(name) is not None]
+            images = images_among(self._network, self._x)
             places = by_names(self._named[key], self.samples, images[0] if len(images) == 1 else None)
             if not isinstance(places, str) or not self.is_seen:
                 return places
@@ -195,6 +195,12 @@ class Followed:
     def _image(self, name: str) -> Array | None:
         image = _image_of(self._network, self._x, self._inputs, name)
         return None if image is None else displayed(image, declared_range(self._network, self._x))
+
+
+def images_among(network: Network, x: Any) -> list[str]:
+    """The names of those inputs that are images."""
+    inputs = dict(leaves(x, is_array))
+    return [name for name in inputs if _image_of(network, x, inputs, name) is not None]
 
 
 def input_images(network: Network, x: Any) -> Array | None:
