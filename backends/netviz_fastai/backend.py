@@ -37,7 +37,7 @@ from netviz_core.backend_api import (
 
 from . import data, display
 from .items import through_transforms
-from .losses import is_fastais, losses, prediction
+from .losses import is_fastais, losses, prediction, reading_of
 from .tensors import on_device, plain
 
 
@@ -142,6 +142,10 @@ class FastaiBackend:
         if is_fastais(loss):
             return losses(loss, scores, targets)
         return self._torch.losses(model.model, loss, scores, plain(targets))
+
+    def own_reading(self, model: Learner, leaf: str) -> str:
+        """How the Learner's loss reads the output, see `SupportsOwnReading`."""
+        return reading_of(model.loss_func)
 
     def example(self, model: Learner) -> Any:
         """The inputs of the first validation batch; of the first of training data where there is none."""

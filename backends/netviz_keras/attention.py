@@ -1,4 +1,4 @@
-"""The weights with which attention looks from query to key, as Keras' layers tell them when asked."""
+"""The weights with which attention looks from query to key: as Keras' layers tell them, or as a model makes them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import keras
 
 from netviz_core.backend_api import RecorderLike
 
+from .attention_made import MadeByCall, made_by_hand
 from .axes import AxisBook
 from .inputs import Arguments, prepare
 from .kinds import keras_class
@@ -24,7 +25,7 @@ _CLASSES = ("MultiHeadAttention", "GroupedQueryAttention", "Attention")
 _AXES = ("batch", "window", "head", "query", "key")
 _NO_ATTENTION = (
     "it is none of Keras' attention layers (MultiHeadAttention, GroupQueryAttention, Attention, "
-    "AdditiveAttention), of which alone the weights can be had"
+    "AdditiveAttention), and multiplies no values by a softmax, or other curve, of products"
 )
 _NOT_TOLD = "its call() does not take return_attention_scores, by which Keras' layers return their weights"
 
@@ -35,10 +36,11 @@ def observe(model: Any, inputs: Any, recorder: RecorderLike) -> None:
     args, kwargs = prepare(model, inputs, book)
     build(model, (args, kwargs))
     layers = list(walk(model))
+    made = made_by_hand(model, (args, kwargs), layers, book, recorder, _tells)
     _explain_others(layers, recorder)
     first = next(filter(is_tensor, keras.tree.flatten((args, kwargs))), None)
     samples = None if first is None or not first.shape else first.shape[0]
-    heard = listening(AttentionListener(layers, recorder, book, samples))
+    heard = listening(AttentionListener(layers, recorder, book, samples, made))
     with unchanged(model, (args, kwargs)), _not_fused(layers), keras.StatelessScope(), no_gradients(), heard:
         model(*args, **kwargs, training=False)
     explain(layers, recorder)
@@ -48,9 +50,15 @@ class AttentionListener(Listener):
     """Asks attention layers for their weights, and gives their callers what these asked for themselves."""
 
     def __init__(
-        self, layers: Iterable[KerasLayer], recorder: RecorderLike, book: AxisBook, samples: int | None
+        self,
+        layers: Iterable[KerasLayer],
+        recorder: RecorderLike,
+        book: AxisBook,
+        samples: int | None,
+        made: MadeByCall,
     ) -> None:
         super().__init__(layers, recorder, book)
+        self._made = {path: iter(calls) for path, calls in made.items()}
         self._samples = samples
         self._asked_for: list[bool] = []
 
@@ -66,6 +74,8 @@ class AttentionListener(Listener):
 
     def returned(self, layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
         if not self._tells(layer):
+            for weights in next(self._made.get(self._paths.get(id(layer), "?"), iter(())), ()):
+                report(self._recorder, self._paths[id(layer)], [("", *weights)])
             return output
         own, weights = output
         path = self._paths[id(layer)]

@@ -27,7 +27,7 @@ _KEPT_BY_KIND = frozenset(
 )
 _KEPT_BY_CLASS = frozenset(
     """Identity LayerScale Masking Rescaling Normalization StochasticDepth ActivityRegularization UnitNormalization
-    ZeroPadding1D Cropping1D UpSampling1D""".split()
+    ZeroPadding1D Cropping1D UpSampling1D Cast SaturateCast ConvertToTensor Copy StopGradient""".split()
 )
 _MIXED_BY = ("Dot", "Einsum", "Glu", "Matmul", "Stack")
 

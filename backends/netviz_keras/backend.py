@@ -102,7 +102,7 @@ class KerasBackend:
         pull_back(model, inputs, seed, activations, gradients)
 
     def attention(self, model: Any, inputs: Any, recorder: RecorderLike) -> None:
-        """Tell of the weights of Keras' attention layers, see `SupportsAttention`.
+        """Tell of the weights of Keras' attention layers, and of attention made of operations, see `SupportsAttention`.
 
         Where attention goes over several axes, their positions are flattened into one axis of queries and
         one of keys; axes that are not attended to are flattened into the batch.
@@ -126,6 +126,12 @@ class KerasBackend:
         from .losses import by_sample
 
         return by_sample(model, loss, output, targets)
+
+    def own_reading(self, model: Any, leaf: str) -> str:
+        """How the loss of a compiled model reads a part of the output, see `SupportsOwnReading`."""
+        from .losses import own_reading
+
+        return own_reading(model, leaf)
 
     def image_range(self, model: Any, inputs: Any) -> tuple[float, float] | None:
         """The range that a ``Rescaling`` or ``Normalization`` of the model is made for, see `SupportsImageRange`."""

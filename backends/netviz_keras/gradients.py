@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
@@ -25,9 +25,9 @@ from .axes import AxisBook
 from .inputs import Arguments, prepare
 from .layers import KerasLayer, walk
 from .listening import Listener, explain, listening, unheard
-from .operations import Operations, hearing, replayed
+from .operations import Operations, hearing
 from .passes import build, unchanged
-from .scores import Score, may_be_squashed, score_behind
+from .scores import Score, before, may_be_squashed, score_behind
 from .taps import Adding, Tap, Tapping
 from .tensors import Held, dtype_name, is_differentiable, is_tensor
 
@@ -81,18 +81,23 @@ class _Forward:
     paths: frozenset[str]
     book: AxisBook
 
-    def tapped(self, tap: Tap) -> tuple[Tapping, dict[str, _Part]]:
-        """Make the pass with taps; what was heard, and the parts of the output by leaf."""
-        tapping, operations = Tapping(self.layers, self.paths, self.book, tap), Operations()
-        with hearing(operations):
-            output = self.heard_by(tapping)
-        parts = dict(leaves(output, is_tensor))
-        return tapping, {leaf: _Part(part, score_behind(part, operations)) for leaf, part in parts.items()}
+    def tapping(self, tap: Tap) -> Tapping:
+        return Tapping(self.layers, self.paths, self.book, tap)
 
-    def heard_by(self, listener: Listener) -> Any:
+    def scored(self, tapping: Tapping) -> dict[str, _Part]:
+        """Make the pass with taps; the parts of the output by leaf."""
+        operations = Operations()
+        with hearing(operations):
+            parts = self.heard_by(tapping)
+        return {
+            leaf: _Part(part, score_behind(part, before(part, operations))) for leaf, part in parts.items()
+        }
+
+    def heard_by(self, listener: Listener) -> dict[str, Any]:
+        """Make the pass; what the model returns by leaf."""
         args, kwargs = self.arguments
         with unchanged(self.model, self.arguments), keras.StatelessScope(), listening(listener):
-            return self.model(*args, **kwargs, training=False)
+            return dict(leaves(self.model(*args, **kwargs, training=False), is_tensor))
 
     def asked(self, seed: Seed, parts: Mapping[str, _Part]) -> dict[str, tuple[Any, Any]]:
         """By leaf those parts of the output that something is asked of, as scores where they have any, and what.
@@ -145,7 +150,8 @@ def _on_tensorflow(forward: _Forward, seed: Seed) -> tuple[Tapping, Sequence[Any
             tape.watch(own)
             return own, own
 
-        tapping, parts = forward.tapped(tap)
+        tapping = forward.tapping(tap)
+        parts = forward.scored(tapping)
     asked = forward.asked(seed, parts).values()
     with _said_by_engine():
         found = tape.gradient(
@@ -164,8 +170,10 @@ def _on_torch(forward: _Forward, seed: Seed) -> tuple[Tapping, Sequence[Any]]:
         return kept, kept.clone()
 
     with torch.inference_mode(False), torch.enable_grad():
-        tapping, returned = forward.tapped(tap)
-        asked = [pair for pair in forward.asked(seed, returned).values() if pair[0].requires_grad]
+        tapping = forward.tapping(tap)
+        asked = [
+            pair for pair in forward.asked(seed, forward.scored(tapping)).values() if pair[0].requires_grad
+        ]
         if not asked or not tapping.taps:
             return tapping, [torch.zeros_like(kept) for kept in tapping.taps]
         parts, derivatives = zip(*asked, strict=True)
@@ -179,61 +187,37 @@ def _on_torch(forward: _Forward, seed: Seed) -> tuple[Tapping, Sequence[Any]]:
 
 def _on_jax(forward: _Forward, seed: Seed) -> tuple[Tapping, Sequence[Any]]:
     """One pass for the values, and one as a function of zeros that are added to them."""
-    tapping, parts = forward.tapped(lambda tensor: (tensor, tensor))
+    tapping = forward.tapping(lambda tensor: (tensor, tensor))
+    parts = {leaf: _Part(part, None) for leaf, part in forward.heard_by(tapping).items()}
     zeros = [jax.numpy.zeros_like(kept) for kept in tapping.taps]
 
-    def shifted(added: Sequence[Any]) -> dict[str, Any]:
-        with unheard():
-            return dict(leaves(forward.heard_by(Adding(forward.layers, tapping, added)), is_tensor))
+    def made(added: Sequence[Any]) -> dict[str, list[Any]]:
+        """Each part of the output, and what that is made of."""
+        operations = Operations()
+        with unheard(), hearing(operations):
+            returned = forward.heard_by(Adding(forward.layers, tapping, added))
+        return {leaf: [part, *before(part, operations)] for leaf, part in returned.items()}
 
-    starts, parts = _scored_on_jax(shifted, zeros, parts)
-    asked = forward.asked(seed, parts)
+    places = dict.fromkeys(parts, 0)
     with _said_by_engine():
-        _, back = jax.vjp(lambda added: [starts(added)[leaf] for leaf in asked], zeros)
-        (found,) = back([derivative for _, derivative in asked.values()])
-    return tapping, found
+        if any(may_be_squashed(part.tensor) for part in parts.values()):
+            # What is heard is another thing where derivatives are taken.
+            found, _ = jax.vjp(made, zeros)
+            for leaf, (part, *rest) in found.items():
+                score = score_behind(part, rest)
+                if score is not None:
+                    parts[leaf] = parts[leaf]._replace(score=score)
+                    places[leaf] = next(i for i, tensor in enumerate(found[leaf]) if tensor is score.tensor)
+    asked = forward.asked(seed, parts)
 
+    def starts(added: Sequence[Any]) -> list[Any]:
+        found = made(added)
+        return [found[leaf][places[leaf]] for leaf in asked]
 
-def _scored_on_jax(
-    function: Callable[[Sequence[Any]], dict[str, Any]], zeros: Sequence[Any], parts: dict[str, _Part]
-) -> tuple[Callable[[Sequence[Any]], dict[str, Any]], dict[str, _Part]]:
-    """The function with the scores in the place of what a softmax or sigmoid makes of them, and these scores.
-
-    JAX tells of operations only by what it has traced, which is then computed one by one.
-    """
-    if not any(may_be_squashed(part.tensor) for part in parts.values()):
-        return function, parts
-    try:
-        traced = jax.make_jaxpr(function)(zeros)
-    except jax.errors.JAXTypeError:  # the model looks at values
-        return function, parts
-    operations = Operations()
-    order: list[Any] = []
-
-    def note(name: str, given: Sequence[Any], returned: Sequence[Any]) -> None:
-        operations.note(name, given, returned)
-        order.extend(returned)
-
-    returned = dict(zip(sorted(parts), replayed(traced, zeros, note), strict=True))
-    scores = {leaf: score_behind(tensor, operations) for leaf, tensor in returned.items()}
-    numbers = {
-        leaf: number
-        for leaf, score in scores.items()
-        for number, tensor in enumerate(order)
-        if score is not None and tensor is score.tensor
-    }
-
-    def scored(added: Sequence[Any]) -> dict[str, Any]:
-        made: list[Any] = []
-        outputs = replayed(traced, added, lambda _, given, returned: made.extend(returned))
-        return {
-            leaf: made[numbers[leaf]] if leaf in numbers else output
-            for leaf, output in zip(sorted(parts), outputs, strict=True)
-        }
-
-    return scored, {
-        leaf: _Part(part.tensor, scores[leaf] if leaf in numbers else None) for leaf, part in parts.items()
-    }
+    with _said_by_engine():
+        _, back = jax.vjp(starts, zeros)
+        (gradients,) = back([derivative for _, derivative in asked.values()])
+    return tapping, gradients
 
 
 _ENGINES = {"tensorflow": _on_tensorflow, "torch": _on_torch, "jax": _on_jax}

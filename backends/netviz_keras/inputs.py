@@ -118,6 +118,9 @@ def _require_numbers(value: Any) -> None:
         and not dtype.name.startswith(("bfloat", "float8"))
     ):
         raise InputError(f"an array of dtype {dtype} was given as input; give integers, floats or booleans")
+    shape = tuple(getattr(value, "shape", ()))
+    if shape[:1] == (0,):
+        raise InputError(f"an input of shape {shape} was given, which holds no sample; give at least one")
 
 
 def _data_format(model: Any) -> str:

@@ -210,11 +210,17 @@ def listening(listener: Listener) -> Iterator[None]:
 
 
 class Ears:
-    """Keeps a method of Keras' classes wrapped while at least one context listens."""
+    """Keeps a method of classes, by default Keras', wrapped while at least one context listens."""
 
-    def __init__(self, method: str, told: Callable[[Callable[..., Any], type], Callable[..., Any]]) -> None:
+    def __init__(
+        self,
+        method: str,
+        told: Callable[[Callable[..., Any], type], Callable[..., Any]],
+        classes: Sequence[type] = (keras.Operation, keras.Layer),
+    ) -> None:
         self._method = method
         self._told = told
+        self._classes = classes
         self._lock = threading.Lock()
         self._users = 0
         self._originals: dict[type, Callable[..., Any]] = {}
@@ -223,7 +229,7 @@ class Ears:
         with self._lock:
             self._users += 1
             if self._users == 1:
-                for cls in (keras.Operation, keras.Layer):
+                for cls in self._classes:
                     self._originals[cls] = getattr(cls, self._method)
                     setattr(cls, self._method, self._told(self._originals[cls], cls))
 

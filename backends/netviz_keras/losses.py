@@ -14,6 +14,7 @@ from keras.src.trainers.compile_utils import get_loss
 
 from netviz_core.backend_api import InputError, LossReading, shown
 
+from .outputs import output_names
 from .tensors import adopted, as_numpy, is_tensor, no_gradients
 
 _CLASSES = frozenset(
@@ -78,6 +79,22 @@ def _own_loss(model: Any) -> Any:
     return loss
 
 
+def own_reading(model: Any, leaf: str) -> str:
+    """See `netviz_core.backend_api.SupportsOwnReading`."""
+    loss, names = getattr(model, "loss", None), output_names(model)
+    if isinstance(loss, Mapping):
+        loss = next(
+            (loss[name] for name in (leaf, *names) if name in loss and names.get(name, leaf) == leaf), None
+        )
+    elif isinstance(loss, (list, tuple)):
+        leaves = list(names.values()) or [leaf]
+        loss = loss[leaves.index(leaf)] if leaf in leaves and len(loss) == len(leaves) else None
+    try:
+        return "" if loss is None else _reads(keras.losses.get(loss))
+    except ValueError:
+        return ""  # a name that only compile() knows
+
+
 def _only(part: Any, name: str) -> Any:
     """The one array in an output or in targets."""
     arrays = [adopted(array) for array in ([part] if is_tensor(part) else keras.tree.flatten(part))]
@@ -107,7 +124,7 @@ def _mean_of_each(loss: Any, values: Any, predicted: Any) -> np.ndarray[Any, Any
 
 def _reads(loss: Any) -> str:
     """How a loss takes the output of a model."""
-    function: Any = getattr(loss, "fn", None)
+    function: Any = getattr(loss, "fn", loss)
     options = dict(getattr(loss, "_fn_kwargs", {}))
     while isinstance(function, functools.partial):
         function, options = function.func, {**function.keywords, **options}

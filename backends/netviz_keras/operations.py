@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import keras
+
+from .listening import Ears
 
 if keras.backend.backend() == "torch":
     import torch
     from torch.overrides import TorchFunctionMode, resolve_name
 elif keras.backend.backend() == "jax":
     import jax
-    import jax.extend.core
+    from jax.extend.core import Primitive
 elif keras.backend.backend() == "tensorflow":
     from tensorflow.python.framework import op_callbacks
 
@@ -21,48 +25,51 @@ Note = Callable[[str, Sequence[Any], Sequence[Any]], None]
 """Takes the name of an operation, in small letters, what it was given and what it returned."""
 
 _HEARD = frozenset(
-    (
-        # softmaxes, sigmoids and what they may be made of
-        """softmax log_softmax logsoftmax sigmoid logistic expit log_sigmoid logsigmoid softplus
+    " ".join(
+        (
+            # softmaxes, sigmoids and what they may be made of
+            """softmax log_softmax logsoftmax sigmoid logistic expit log_sigmoid logsigmoid softplus
     exp log log1p expm1 neg negative reciprocal div divide truediv true_divide realdiv rtruediv rdiv
-    sub subtract rsub add addv2 radd sum reduce_sum max amax reduce_max logsumexp tanh """
-        # what moves numbers or brings them to another type
-        """identity copy copy_p clone detach stopgradient stop_gradient cast to type float convert_element_type
+    sub subtract rsub add addv2 radd sum reduce_sum max amax reduce_max logsumexp tanh""",
+            # what moves numbers or brings them to another type
+            """identity copy copy_p clone detach stopgradient stop_gradient cast to type float convert_element_type
     reshape view flatten ravel unflatten squeeze unsqueeze expanddims expand_dims transpose permute movedim
-    swapaxes contiguous broadcastto broadcast_in_dim expand"""
+    swapaxes contiguous broadcastto broadcast_in_dim expand""",
+            # a function that JAX has with a derivative of its own, such as its softmax
+            "custom_jvp_call custom_vjp_call",
+        )
     ).split()
 )
+
+
+_UNHEARD: tuple[Any, Sequence[Any], int] = (None, (), -1)
 
 
 class Operations:
     """Which operation made a tensor, and of what."""
 
     def __init__(self) -> None:
-        self._made: dict[int, tuple[Any, Sequence[Any]]] = {}
+        self._made: dict[int, tuple[Any, Sequence[Any], int]] = {}
 
     def note(self, name: str, given: Sequence[Any], returned: Sequence[Any]) -> None:
         """An operation has returned; those that cannot be a part of a softmax are not kept."""
         if name in _HEARD:
             for tensor in returned:
                 # Kept with the tensor itself, so that no other comes to have its identity.
-                self._made.setdefault(id(tensor), (tensor, tuple(given)))
+                self._made.setdefault(id(tensor), (tensor, tuple(given), len(self._made)))
 
     def made_of(self, tensor: Any) -> Sequence[Any]:
         """What the operation that made a tensor was given; nothing if none that is heard made it."""
-        return self._made.get(id(tensor), (None, ()))[1]
+        return self._made.get(id(tensor), _UNHEARD)[1]
+
+    def order(self, tensor: Any) -> int:
+        """The number of the operation that made a tensor; before all others if none that is heard made it."""
+        return self._made.get(id(tensor), _UNHEARD)[2]
 
 
-@contextmanager
-def hearing(operations: Operations) -> Iterator[None]:
-    """Let `operations` hear what TensorFlow or torch compute in this context; for JAX there is `replayed`."""
-    if keras.backend.backend() == "tensorflow":
-        with _hearing_tensorflow(operations.note):
-            yield
-    elif keras.backend.backend() == "torch":
-        with _Heard(operations.note):
-            yield
-    else:
-        yield
+def hearing(operations: Operations) -> AbstractContextManager[None]:
+    """Let `operations` hear what the engine computes in this context."""
+    return _ENGINES[keras.backend.backend()](operations.note)
 
 
 @contextmanager
@@ -98,45 +105,45 @@ if keras.backend.backend() == "torch":
             return returned
 
 
-def replayed(closed: Any, arguments: Sequence[Any], note: Note) -> list[Any]:
-    """Compute what JAX has traced, operation by operation, functions that are compiled by themselves included."""
-    return _replayed(closed.jaxpr, closed.consts, arguments, note)
+@contextmanager
+def _hearing_torch(note: Note) -> Iterator[None]:
+    with _Heard(note):
+        yield
 
 
-def _replayed(jaxpr: Any, constants: Sequence[Any], arguments: Sequence[Any], note: Note) -> list[Any]:
-    values = dict(zip((*jaxpr.constvars, *jaxpr.invars), (*constants, *arguments), strict=True))
-
-    def value_of(atom: Any) -> Any:
-        return atom.val if isinstance(atom, jax.extend.core.Literal) else values[atom]
-
-    for equation in jaxpr.eqns:
-        given = [value_of(atom) for atom in equation.invars]
-        inner = _seen_into(equation)
-        if inner is not None:
-            returned = _replayed(inner.jaxpr, inner.consts, given, note)
-        else:
-            bound = equation.primitive.get_bind_params(equation.params)
-            functions, options = (
-                bound if isinstance(bound, tuple) else ((), bound)
-            )  # JAX' older form, and its newer
-            returned = equation.primitive.bind(*functions, *given, **options)
-            returned = returned if equation.primitive.multiple_results else [returned]
-            note(equation.primitive.name, given, returned)
-        values.update(zip(equation.outvars, returned, strict=True))
-    return [value_of(atom) for atom in jaxpr.outvars]
+_noting: ContextVar[Note | None] = ContextVar("netviz_keras_noting", default=None)
 
 
-def _seen_into(equation: Any) -> Any:
-    """What a compiled function computes, and one with a derivative of its own if it may be a softmax; else None."""
-    inner = equation.params.get("jaxpr" if equation.primitive.name in ("jit", "pjit") else "call_jaxpr")
-    if equation.primitive.name in ("jit", "pjit") or (inner is not None and _is_heard(inner.jaxpr)):
-        return inner
-    return None
+def _bound(original: Callable[..., Any], _: type) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def bind(self: Any, *given: Any, **options: Any) -> Any:
+        note = _noting.get()
+        if note is None:
+            return original(self, *given, **options)
+        token = _noting.set(None)  # what an operation consists of is its own business
+        try:
+            returned = original(self, *given, **options)
+        finally:
+            _noting.reset(token)
+        note(self.name, given, returned if self.multiple_results else [returned])
+        return returned
+
+    return bind
 
 
-def _is_heard(jaxpr: Any) -> bool:
-    inner = [_seen_into(equation) for equation in jaxpr.eqns]
-    return all(
-        equation.primitive.name in _HEARD if within is None else _is_heard(within.jaxpr)
-        for equation, within in zip(jaxpr.eqns, inner, strict=True)
-    )
+if keras.backend.backend() == "jax":
+    _jax_ears = Ears("bind", _bound, (Primitive,))
+
+
+@contextmanager
+def _hearing_jax(note: Note) -> Iterator[None]:
+    """Functions that are compiled by themselves are computed operation by operation."""
+    token = _noting.set(note)
+    try:
+        with jax.disable_jit(), _jax_ears:
+            yield
+    finally:
+        _noting.reset(token)
+
+
+_ENGINES = {"tensorflow": _hearing_tensorflow, "torch": _hearing_torch, "jax": _hearing_jax}

@@ -7,7 +7,7 @@ engine, or by hand, it is known by what it computes of what.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,13 +29,13 @@ class Score(NamedTuple):
     squashed_by: str
 
 
-def score_behind(output: Any, operations: Operations) -> Score | None:
-    """The scores that a part of a model's output is made of; None where no softmax or sigmoid made it."""
+def score_behind(output: Any, made_of: Iterable[Any]) -> Score | None:
+    """The scores among what a part of a model's output is made of; None where no softmax or sigmoid made it."""
     if not may_be_squashed(output):
         return None
     returned, dtype = Held(output).numpy(), dtype_name(output)
     found: Score | None = None
-    for tensor in _before(output, operations):
+    for tensor in made_of:
         if is_differentiable(tensor) and int(np.prod(tensor.shape)) == returned.size:
             by = squashed_by(Held(tensor).numpy(), returned, dtype)
             # What is only shifted, as by the highest score, gives the same: the first of them is the score.
@@ -48,12 +48,12 @@ def may_be_squashed(output: Any) -> bool:
     return bool(is_differentiable(output) and output.shape) and looks_squashed(Held(output).numpy())
 
 
-def _before(output: Any, operations: Operations) -> Iterator[Any]:
-    """What a tensor is made of, the nearest first."""
-    waiting, seen = [output], {id(output)}
-    while waiting and len(seen) < _MOST_TENSORS:
+def before(output: Any, operations: Operations) -> list[Any]:
+    """What a tensor is made of, what was made last first."""
+    waiting, found = [output], {id(output): output}
+    while waiting and len(found) < _MOST_TENSORS:
         for tensor in operations.made_of(waiting.pop(0)):
-            if id(tensor) not in seen:
-                seen.add(id(tensor))
+            if id(tensor) not in found:
+                found[id(tensor)] = tensor
                 waiting.append(tensor)
-                yield tensor
+    return sorted(list(found.values())[1:], key=operations.order, reverse=True)

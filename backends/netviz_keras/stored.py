@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import keras
 from keras.src.saving import saving_lib
 
 from .layers import walk
@@ -43,5 +44,6 @@ def _names_of_keras_3(model: Any) -> dict[str, Any]:
         f"{group}/{number}": variable
         for group, variables in store.groups.items()
         for number, variable in variables.items()
-        if id(variable) in own
+        # With LoRA, the file has a kernel that is computed for it, and is no variable.
+        if id(variable) in own or not isinstance(variable, keras.Variable)
     }

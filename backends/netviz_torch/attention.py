@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from netviz_core.backend_api import RecorderLike
+from netviz_core.backend_api import RecorderLike, UnsupportedError
 
 from .attention_fused import FusedAttention
 from .attention_seen import Running, SeenAttention
@@ -38,7 +38,12 @@ def record_attention(model: Any, inputs: Any, recorder: RecorderLike) -> None:
     watch = AttentionWatch(seen)
     with evaluation(model, inputs, watch) as (module, forward):
         watch.parameters = {memory_of(parameter) for parameter in module.parameters()}
-        given = module.register_forward_pre_hook(watch.begin, with_kwargs=True)
+        try:
+            given = module.register_forward_pre_hook(watch.begin, with_kwargs=True)
+        except RuntimeError as error:
+            raise UnsupportedError(
+                "a scripted module takes no hooks, and hides how it attends; look at the unscripted model"
+            ) from error
         try:
             with running.following(module, recorder), watching(watch), FusedAttention(seen), torch.no_grad():
                 forward()
@@ -114,15 +119,16 @@ class AttentionWatch(Watch):
                     attended.path,
                 )
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = super().__torch_dispatch__(func, types, args, kwargs)
+    def run(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """See `Watch.run`; also look for attention in it."""
+        result = super().run(func, args, kwargs)
         if not isinstance(func, torch._ops.OpOverload):
             if not self._seen.in_fused and _hides_weights(func):
                 self._seen.miss(f"{func} computes its attention without showing the weights")
             return result
         with torch._C.DisableTorchFunction():
             before = [self._lineages.get(tensor) for tensor in args[-2:]]
-            self._lineages.after(func, args, kwargs or {}, result)
+            self._lineages.after(func, args, kwargs, result)
             if not self._seen.in_fused:
                 self._look(func, args, before, result)
         return result

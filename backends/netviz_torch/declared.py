@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
+
 import torch
 from torch import nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
+
+from .kinds import native_class
 
 
 def is_what_it_is_called(module: nn.Module, native_name: str, tensor: torch.Tensor) -> bool:
@@ -13,7 +17,10 @@ def is_what_it_is_called(module: nn.Module, native_name: str, tensor: torch.Tens
     PyTorch's own code reads it as such. That of a subclass may keep packed or scaled numbers there: it is
     believed where they have the form that the layer declares, and are those that are computed with.
     """
-    if type(module).forward.__module__.partition(".")[0] == "torch":
+    forward = inspect.getattr_static(
+        native_class(module), "forward"
+    )  # scripted classes cannot be asked for it
+    if forward.__module__.partition(".")[0] == "torch":
         return True
     declared = _declared(module).get(native_name, tuple(tensor.shape))
     is_number = tensor.is_floating_point() or tensor.is_complex()

@@ -61,6 +61,11 @@ def load_saved(path: Path, trust: bool = False) -> Any:
                 f"{str(path)!r} needs code that is not there: {error}; define, import or install it, then load again"
             ) from error
         except Exception as error:
+            if stranger := _stranger(path):
+                raise FileFormatError(
+                    f"{str(path)!r} was not written by torch.save: it is {stranger}; give what "
+                    f"torch.save(model.state_dict(), path) writes"
+                ) from error
             beyond = [] if trust else _beyond_tensors(path)
             if not beyond:
                 raise
@@ -68,6 +73,18 @@ def load_saved(path: Path, trust: bool = False) -> Any:
                 f"{str(path)!r} holds more than tensors ({', '.join(beyond[:4])}), and opening it could run code; "
                 f"save the state_dict() alone, or, {_TRUST}"
             ) from error
+
+
+def _stranger(path: Path) -> str:
+    """What a file is that does not begin as PyTorch's do; empty for one that does."""
+    with path.open("rb") as file:
+        start = file.read(64)
+    if not start or start.startswith(b"PK"):
+        return ""
+    if not start.startswith(b"\x80"):
+        return "neither a zip archive nor a pickle"
+    magic = torch.serialization.MAGIC_NUMBER.to_bytes(10, "little")
+    return "" if magic in start else "a pickle of something else"
 
 
 def _beyond_tensors(path: Path) -> list[str]:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
+from torch.nn.utils.rnn import PackedSequence
 
 from netviz_core.backend_api import AxisArray, InputError, NetvizError, UnsupportedError, require_input
 
@@ -60,6 +61,8 @@ def prepare(module: nn.Module, inputs: Any, follower: AxisFollower) -> tuple[tup
             return _tensor(np.asarray(value), reference)  # of other packages: a table, say
         if isinstance(value, list):
             return [convert(part) for part in value]
+        if isinstance(value, tuple) and hasattr(value, "_fields"):
+            return type(value)(*map(convert, value))
         if isinstance(value, torch.Tensor) and value.is_inference():
             return value.clone()  # through which nothing could be differentiated
         return value
@@ -72,8 +75,12 @@ def prepare(module: nn.Module, inputs: Any, follower: AxisFollower) -> tuple[tup
             if isinstance(part, torch.Tensor):
                 follower.note_input(part)
         return ((), converted) if _takes(module, **converted) else ((converted,), {})
-    is_several = isinstance(inputs, list) and not _takes(module, inputs) and _takes(module, *inputs)
-    parts = tuple(inputs) if is_several or isinstance(inputs, tuple) else (inputs,)
+    if isinstance(inputs, PackedSequence):
+        raise InputError(
+            "a PackedSequence was given as input, of which no axis is that of the samples; give them padded, and let a "
+            "module of yours pack them"
+        )
+    parts = (inputs,) if _is_one(module, inputs) else tuple(inputs)
     _require_places(module, len(parts))
     args = tuple(map(convert, parts))
     for part in args:
@@ -107,6 +114,18 @@ def _tensor(values: np.ndarray, reference: torch.Tensor | None) -> torch.Tensor:
     if reference is None:
         return tensor
     return tensor.to(reference.device, reference.dtype if tensor.is_floating_point() else tensor.dtype)
+
+
+def _is_one(module: nn.Module, inputs: Any) -> bool:
+    """Whether this is what the model takes as a whole: of a list or a tuple with names its forward tells."""
+    if isinstance(inputs, list):
+        return _takes(module, inputs) or not _takes(module, *inputs)
+    if hasattr(inputs, "_fields"):
+        try:
+            _require_places(module, len(inputs))
+        except InputError:
+            return True
+    return not isinstance(inputs, tuple)
 
 
 def _require_places(module: nn.Module, count: int) -> None:

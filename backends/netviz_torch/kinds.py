@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib
 import re
 
+import torch
 from torch import nn
-from torch.jit._script import RecursiveScriptModule
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.instancenorm import _InstanceNorm
 
@@ -50,7 +50,7 @@ _DEPTHWISE = {"conv1d": "depthwise_conv1d", "conv2d": "depthwise_conv2d"}
 
 def native_class(module: nn.Module) -> type[nn.Module]:
     """The class of a module; for one that was exported or scripted, that which it was made from."""
-    if isinstance(module, RecursiveScriptModule):
+    if isinstance(module, torch.jit.ScriptModule):
         full_name = re.sub(r"__torch__\.|___torch_mangle_\d+\.", "", module._c._type().qualified_name())
     else:
         full_name = vars(module).get("_ty", "")

@@ -44,17 +44,19 @@ def observed(module: nn.Module, recorder: RecorderLike | None, watch: Watch) -> 
                 wanted = path in recorder.paths
                 if (wanted or defines_axes(child, kind)) and not _is_inside(scripts, path):
                     hook = _hook(path if wanted else None, kind, recorder, watch)
+                    listen = (
+                        _listen_before(path, recorder.given, watch)
+                        if wanted and recorder.given is not None
+                        else None
+                    )
                     try:
-                        if wanted and recorder.given is not None:
-                            listen = _listen_before(path, recorder.given, watch)
+                        if listen is not None:
                             hooks.append(child.register_forward_pre_hook(listen, with_kwargs=True))
                         hooks.append(child.register_forward_hook(hook))
                     except RuntimeError:
-                        recorder.miss(
-                            path,
-                            "a scripted module takes no hooks; capture the unscripted model",
-                            "unsupported",
-                        )
+                        recorder.miss(path, "a scripted module takes no hooks; capture the unscripted model")
+                        if not path:
+                            watch.hooks = listen, hook
                 if wanted:
                     watch.weights.update(map(id, child.parameters(recurse=False)))
         with watching(watch, recorder):
@@ -206,6 +208,8 @@ def _explain_misses(
         child = modules.get(path)
         if entry.status != "not_observed" or child is None:
             continue
+        if isinstance(child, torch.jit.ScriptModule) and not _is_inside(scripts, path):
+            continue  # whose classes cannot be asked for their forward
         used = watch.used & set(map(id, child.parameters(recurse=False)))
         if _is_inside(scripts, path):
             recorder.miss(

@@ -145,19 +145,24 @@ def _concatenated(
     return [concatenated(list(map(of, parts)), [part.shape for part in parts], dim)]
 
 
-def _picked(origins: Origins, of: OriginOfTensor, args: Sequence[Any], results: list[torch.Tensor]) -> Any:
+def _picking(func: OpOverload) -> Rule | None:
     """The largest along an axis, or all in order: values and their indices."""
-    dim = next(
-        (argument for argument in args[1:] if isinstance(argument, int) and not isinstance(argument, bool)),
-        -1,
-    )
-    if len(results) != 2 or results[0].ndim != args[0].ndim:
-        return _reduced(origins, of, args, results)
-    if len(args) > 2 and results[0].shape != args[0].shape:  # topk has its number before the axis
-        dim = args[2] if isinstance(args[2], int) else -1
-    index = results[1].cpu()
-    found = moved([of(args[0])], [args[0].shape], lambda ends: _as_tensor(ends[0]).gather(dim, index).numpy())
-    return [found, found]
+    arguments = func._schema.arguments
+    place = next((place for place, argument in enumerate(arguments) if argument.name == "dim"), None)
+    if place is None:
+        return _reduced
+    if arguments[place].kwarg_only:
+        return None  # rules are given what goes by its position
+
+    def rule(origins: Origins, of: OriginOfTensor, args: Sequence[Any], results: list[torch.Tensor]) -> Any:
+        given, index = args[0], results[1].cpu()
+        dim: Any = args[place] if len(args) > place else arguments[place].default_value
+        if index.ndim < given.ndim:
+            return [hull(of(given), {dim % given.ndim}, keepdims=False)] * 2
+        found = moved([of(given)], [given.shape], lambda ends: _as_tensor(ends[0]).gather(dim, index).numpy())
+        return [found, found]
+
+    return rule
 
 
 def _reduced(origins: Origins, of: OriginOfTensor, args: Sequence[Any], results: list[torch.Tensor]) -> Any:
@@ -199,7 +204,10 @@ def _linear(origins: Origins, of: OriginOfTensor, args: Sequence[Any], results: 
 def _attention(origins: Origins, of: OriginOfTensor, args: Sequence[Any], results: list[torch.Tensor]) -> Any:
     query, _, value = args[:3]
     rows, rank = results[0].ndim - 2, results[0].ndim
-    return [paired(hull(of(query), (-1,)), hull(of(value), (-2, -1)), {rows}, {rank}, results[0].shape)]
+    summed = (
+        (-2, -1) if query.shape[:-2] == value.shape[:-2] else (-3, -2, -1)
+    )  # values of several heads of queries
+    return [paired(hull(of(query), (-1,)), hull(of(value), summed), {rows}, {rank}, results[0].shape)]
 
 
 def _embedding(origins: Origins, of: OriginOfTensor, args: Sequence[Any], results: list[torch.Tensor]) -> Any:
@@ -279,7 +287,6 @@ _RULES: dict[str, Rule] = {
         _reduced,
     ),
     **dict.fromkeys("linalg_vector_norm norm".split(), _normed),
-    **dict.fromkeys("sort topk median mode kthvalue cummax".split(), _picked),
     **dict.fromkeys("mm bmm matmul".split(), _product),
     **dict.fromkeys("addmm baddbmm".split(), _added_product),
     **dict.fromkeys(
@@ -339,6 +346,7 @@ _MOVING: dict[str, tuple[int, ...]] = {
     "select_scatter": (0, 1),
     "masked_scatter": (0, 2),
 }
+_PICKING = frozenset("sort topk median mode kthvalue cummax cummin".split())
 _VIEWS = frozenset({"view", "_unsafe_view", "reshape", "_reshape_alias"})
 
 
@@ -355,6 +363,8 @@ def rule_of(func: OpOverload) -> Rule | None:
     name = name[:-1] if func._schema.is_mutable and name.endswith("_") else name
     if name in _RULES:
         return _RULES[name]
+    if name in _PICKING:
+        return _picking(func)
     if torch.Tag.pointwise in func.tags:
         return _pointwise
     if name in _VIEWS and func._overloadname != "dtype":

@@ -120,11 +120,11 @@ class OriginWatch(Watch):
         reference, origin = self._known.get(id(tensor), (None, {}))
         return origin if reference is not None and reference() is tensor else {}
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
+    def run(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """See `Watch.run`; also follow the places of its arguments to its results."""
         given = [tensor for _, tensor in leaves((args, kwargs), is_tensor)]
         before = {id(tensor): self.get(tensor) for tensor in given}
-        result = super().__torch_dispatch__(func, types, args, kwargs)
+        result = super().run(func, args, kwargs)
         if any(before.values()):
             for tensor, origin in self._after(func, args, result, given, before):
                 self._set(tensor, origin)

@@ -43,8 +43,14 @@ def evaluation(model: Any, inputs: Any, watch: Watch) -> Iterator[tuple[nn.Modul
     def forward() -> Any:
         with suppress(NotImplementedError):  # an exported program has no modes
             module.eval()
+        before, after = watch.hooks
         try:
-            return module(*args, **kwargs)
+            if before is not None:
+                before(module, args, kwargs)
+            output = module(*args, **kwargs)
+            if after is not None:
+                after(module, args, output)
+            return output
         except NetvizError:
             raise
         except Exception as error:

@@ -68,12 +68,13 @@ class ScoreWatch(Watch):
                     return Score(given.value, given.edge, given.dtype, by)
         return None
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def run(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """See `Watch.run`; also note what a softmax or sigmoid may have been put on."""
         name = _name_of(func)
         given = _given(args) if name in _RAISING or name in _SHIFTING else None
         # Before the operation, which may write into what it is given.
         steps = (*self._steps(given), self._held_as_given(given)) if given is not None else ()
-        result = super().__torch_dispatch__(func, types, args, kwargs)
+        result = super().run(func, args, kwargs)
         if name in _RAISING and steps:
             self._raised.append(steps)
         elif steps and isinstance(result, torch.Tensor) and given is not None and result.shape == given.shape:

@@ -40,6 +40,7 @@ def unchanged(watch: Watch, *roots: Any) -> Iterator[None]:
 
 
 _HOOKS = frozenset(vars(nn.Module())) - {"_parameters", "_buffers", "_modules"}
+_KEPT_HOOKS = tuple(name for name in _HOOKS if isinstance(vars(nn.Module())[name], dict))
 
 
 class TorchKeeper(Keeper):
@@ -57,9 +58,11 @@ class TorchKeeper(Keeper):
             self._keep_tensor(value)
         elif isinstance(value, torch.jit.ScriptModule):
             # It keeps its attributes in C++.
-            self.undo(partial(value.train, value.training))
+            if hasattr(value, "training"):  # a frozen one has no modes
+                self.undo(partial(value.train, value.training))
             self.reach((*value.children(), *value.parameters(recurse=False), *value.buffers(recurse=False)))
         elif isinstance(value, nn.Module):
+            self.undo(partial(_put_back_hooks, vars(value), _hooks_of(vars(value))))
             self.keep_dict(vars(value), _HOOKS)
             self.keep_class(type(value))
         elif isinstance(value, torch.Generator):
@@ -125,3 +128,17 @@ def _random_state() -> Iterator[None]:
         torch.set_rng_state(cpu)
         if gpus:
             torch.cuda.set_rng_state_all(gpus)
+
+
+def _hooks_of(attributes: dict[str, Any]) -> dict[str, dict[Any, Any]]:
+    """A module's hooks, kind by kind."""
+    return {name: dict(hooks) for name in _KEPT_HOOKS if (hooks := attributes.get(name))}
+
+
+def _put_back_hooks(attributes: dict[str, Any], before: dict[str, dict[Any, Any]]) -> None:
+    """Take away the hooks that a model gave itself during the pass, and bring back those that it took away."""
+    present = _hooks_of(attributes)
+    for name in present.keys() | before.keys():
+        if present.get(name) != before.get(name):
+            attributes[name].clear()
+            attributes[name].update(before.get(name, {}))

@@ -8,7 +8,7 @@ way, what the model itself owns is remembered before it is overwritten and can b
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -107,6 +107,8 @@ class Watch(TorchDispatchMode):
         """The ids of the parameters of layers that somebody asks for."""
         self.used: set[int] = set()
         """Those that took part in some operation."""
+        self.hooks: tuple[Callable[..., None] | None, Callable[..., None] | None] = None, None
+        """To be called before and after a model that takes no hooks itself."""
         self._held: dict[int, list[weakref.ref[HeldTensor]]] = {}
         self._owned: dict[int, list[torch.Tensor]] = {}
         self._before: list[tuple[torch.Tensor, torch.Tensor]] = []
@@ -130,12 +132,17 @@ class Watch(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if not isinstance(func, OpOverload):
-            return func(*args, **kwargs)
-        if torch.is_inference_mode_enabled() and _is_composite(func):
+        is_known = isinstance(func, OpOverload)
+        if is_known and torch.is_inference_mode_enabled() and _is_composite(func):
             # Elsewhere the operations that it is made of come here, by which it is known.
             with self:
                 return func._op_dk(_COMPOSITE, *args, **kwargs)
+        return self.run(func, args, kwargs)
+
+    def run(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Run an operation that is made of no others, and see what it does."""
+        if not isinstance(func, OpOverload):
+            return func(*args, **kwargs)
         for tensor in _written(func, args, kwargs):
             self._before_write(tensor)
             if tensor.is_inference():

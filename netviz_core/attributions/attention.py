@@ -207,8 +207,14 @@ def attention(
     return _shown(made, "rollout" if rollout else "head")
 
 
+class _AttentionRecorder(Recorder):
+    """Is told of attention alone, so that nothing is known of layers of which it is told nothing."""
+
+    absence = ""
+
+
 def _captured(network: Network, x: Any) -> Capture:
-    recorder = Recorder(network.select())
+    recorder = _AttentionRecorder(network.select())
     network.adapter.attention(network.native, x, recorder)  # type: ignore[attr-defined]
     return Capture(network.backend, recorder)
 
@@ -226,9 +232,11 @@ def _below(network: Network, captured: Capture, layer: str | None) -> list[str]:
         where = f"in layer {layer!r}" if layer is not None else "in the model"
         seen = sorted({slot.path for slot in slots.values()})
         asked = captured.coverage.get(layer or "")
-        reason = f"; {asked.reason}" if asked is not None and asked.status == "not_observed" else ""
-        others = nearest(layer or "", seen) or "none was in any layer of this model"
-        raise LayerNotFoundError(f"no attention was seen {where}{reason}; {others}")
+        reason = f"; {asked.reason}" if asked is not None and asked.reason else ""
+        others = (
+            f"; {nearest(layer or '', seen)}" if seen else ", nor in any other" if layer is not None else ""
+        )
+        raise LayerNotFoundError(f"no attention was seen {where}{others}{reason}")
     return keys
 
 
@@ -297,9 +305,7 @@ def _rollout_title(count: int, left_out: Mapping[str, str]) -> str:
         return layers
     named = [repr(path) if path else "the model's own" for path in left_out]
     more = f" and {len(named) - 3} more" if len(named) > 3 else ""
-    return (
-        f"attention rollout · {count} layers, without {', '.join(named[:3])}{more}, which could not be read"
-    )
+    return f"{layers}, without {', '.join(named[:3])}{more}, which could not be read"
 
 
 def _over_images(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from .cam_methods import TITLES, WITH_GRADIENTS, require_method
 from .class_maps import by_gradients, without_gradients
 from .following import Followed
 from .places import Picture
-from .questions import Question, class_names, leaf_called
+from .questions import Question, class_names, leaf_called, own_reading
 
 Array = np.ndarray[Any, Any]
 
@@ -129,7 +130,8 @@ def cam(
     if layer is not None:
         require_path("cam", {"model": model, "x": x, "layer": layer})
     network = wrap(model)
-    ask = Question(target, mask, leaf_called(network, output), class_names(network))
+    reads = partial(own_reading, network)
+    ask = Question(target, mask, leaf_called(network, output), class_names(network), reads)
     return activation_map(network, network.input_or_example(x), layer, ask, method, axes)
 
 
@@ -143,7 +145,7 @@ def activation_map(
             f"the {network.backend} backend has no gradients; method='eigen-cam' and 'cam' need none"
         )
     followed = Followed(network, x, axes)
-    candidates = iter([followed.find(layer)]) if layer is not None else followed.last()
+    candidates = iter([followed.find(layer)]) if layer is not None else followed.last(ask.output)
     if method in WITH_GRADIENTS:
         found = by_gradients(network, x, candidates, followed, ask, WITH_GRADIENTS[method], axes)
     else:

@@ -20,6 +20,7 @@ from ..words.errors import AxisError, InputError, LayerNotFoundError
 from ..words.structure import leaves
 from ..words.supports import OriginOf, Source
 from .places import Picture, Places, by_names, places_of
+from .questions import score_of
 
 Array = np.ndarray[Any, Any]
 
@@ -107,13 +108,29 @@ class Followed:
             f"the output of layer {path!r}, of shape {told.shape}, {reason}; choose a layer before it{_advice(told)}"
         )
 
-    def last(self) -> Iterator[Placed]:
-        """The values with more than one place on a picture, the last that was returned first."""
-        returned = list(self._returned())
-        outputs = {(told.axes, told.shape) for told in returned if not told.path}
+    def last(self, output: str | None = None) -> Iterator[Placed]:
+        """The values with more than one place on a picture, the last that was returned first.
+
+        Those that have the form of the scores, and may be these, come behind all others.
+
+        Parameters
+        ----------
+        output : str, optional
+            The part of the model's output that has the scores.
+
+        Raises
+        ------
+        AmbiguousKeyError, InputError
+            If there is no such part, or it is not known which one it is.
+        """
+        parts = {told.leaf: told for told in self._returned() if not told.path}
+        scores = score_of(parts, output)[1] if parts else None
+        returned = [told for told in self._returned() if told.path]
+        returned.reverse()
+        returned.sort(key=lambda told: scores is not None and _form(told) == _form(scores))
         seen = set()
-        for told in reversed(returned):
-            if not told.path or told.path in seen or (told.axes, told.shape) in outputs:
+        for told in returned:
+            if told.path in seen:
                 continue
             places = self._places(told)
             if not isinstance(places, str) and places.count > 1:
@@ -231,6 +248,10 @@ def _image_of(network: Network, x: Any, inputs: Mapping[str, Any], name: str) ->
         images = network.adapter.images(network.native, given)
     is_image = images is not None and {"y", "x"} <= set(images.axes) <= {"batch", "channel", "y", "x"}
     return images if is_image else None
+
+
+def _form(told: OriginOf) -> tuple[Any, ...]:
+    return told.axes, told.shape
 
 
 def _advice(told: OriginOf) -> str:

@@ -136,7 +136,8 @@ def gradient_of(loss: str, scores: Array, targets: Array) -> Array:
 class Verdict:
     """What a model made of one sample, in words.
 
-    ``is_right`` is None, and ``predicted`` too, where it is not one class that is right.
+    ``is_right`` is None, and ``predicted`` too, where it is not one class that is right; where scores are NaN, nothing
+    is predicted, right or wrong.
     """
 
     prediction: str
@@ -194,10 +195,10 @@ def _of_classes(probabilities: Array, actual: Array, names: Sequence[str] | None
     best = probabilities.argmax(axis=1)
     return [
         Verdict(
-            named_class(int(found), names),
+            "NaN" if np.isnan(shares[found]) else named_class(int(found), names),
             named_class(int(wanted), names),
             float(shares[wanted]),
-            bool(found == wanted),
+            None if np.isnan(shares[found]) else bool(found == wanted),
             int(found),
         )
         for shares, found, wanted in zip(probabilities, best, actual, strict=True)
@@ -211,12 +212,15 @@ def _of_each_label(probabilities: Array, targets: Array, names: Sequence[str] | 
         both = np.concatenate([1 - shares, shares], axis=1)
         return _of_classes(both, wanted[:, 0].astype(np.intp), names)
     return [
-        Verdict(_labels(found > 0.5, names), _labels(should, names), None)
+        Verdict(_labels(found, names), _labels(should, names), None)
         for found, should in zip(shares, wanted, strict=True)
     ]
 
 
-def _labels(chosen: Array, names: Sequence[str] | None) -> str:
+def _labels(shares: Array, names: Sequence[str] | None) -> str:
+    if np.isnan(shares).any():
+        return "NaN"
+    chosen = shares > 0.5
     return ", ".join(named_class(int(index), names) for index in np.flatnonzero(chosen)) or "none"
 
 

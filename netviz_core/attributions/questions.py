@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -30,17 +30,20 @@ class Question:
         mask: Any,
         output: str | None,
         names: Sequence[str] | None,
-        is_binary: bool = False,
+        reads: Callable[[str], str] = lambda leaf: "",
     ) -> None:
-        self._target, self._mask, self._output, self._names = target, mask, output, names
-        self._is_binary = is_binary or (names is not None and len(names) == 2)
+        """`reads` tells of a part of the output how the loss reads it, see `LossReading`."""
+        self._target, self._mask, self.output, self._names = target, mask, output, names
+        self._how_read, self._reads = reads, ""
         self._is_of_number = False
         self.is_of_probability = False
         """Whether what was asked about turned out to be a probability, of which no score is known."""
 
     def score_of(self, parts: Mapping[str, AxisArray]) -> tuple[str, AxisArray]:
         """The part of the output that has the scores of the classes."""
-        return score_of(parts, self._output)
+        leaf, scores = score_of(parts, self.output)
+        self._reads = self._how_read(leaf)
+        return leaf, scores
 
     def targets(self, scores: AxisArray) -> list[list[int]]:
         """The classes asked about, for each sample."""
@@ -53,11 +56,18 @@ class Question:
         if classes == 1 and self._target is not None:
             raise InputError(
                 f"target={shown(self._target)} was given, and the model returns a single number, of which is not known "
-                f"that it scores two classes, for no sigmoid was seen; leave target out to ask about the number "
-                f"itself, or put a sigmoid behind it"
+                f"that it scores two classes, for no sigmoid was seen, nor a loss that reads it so; leave target out "
+                f"to ask about the number itself, or put a sigmoid behind it"
             )
         if self._target is None:
-            return [[int(best)] for best in self._strengths(values).argmax(axis=1)]
+            strengths = self._strengths(values)
+            unknown = np.flatnonzero(np.isnan(strengths).any(axis=1))
+            if unknown.size and classes > 1:
+                raise InputError(
+                    f"a score of sample {unknown[0]} is NaN, so that no class has the highest; name one with target=, "
+                    f"or see netviz_core.health for what made it"
+                )
+            return [[int(best)] for best in strengths.argmax(axis=1)]
         given = _several(self._target)
         if given is None:
             return [[self._index(self._target, classes)]] * count
@@ -93,10 +103,15 @@ class Question:
     def _class_scores(self, scores: AxisArray) -> Array:
         """Scores as ``(batch, class)`` or ``(batch, class, y, x)``, the one of two classes as those of both."""
         values = _class_scores(scores)
+        if values.shape[1] > 1 or not self._is_binary(scores):
+            return values
+        is_share = self._reads == "binary_probabilities" and not isinstance(scores, Scores)
+        return np.concatenate([float(is_share) - values, values], axis=1)
+
+    def _is_binary(self, scores: AxisArray) -> bool:
         by_sigmoid = isinstance(scores, Scores) and scores.squashed_by == "sigmoid"
-        if values.shape[1] == 1 and (self._is_binary or by_sigmoid):
-            return np.concatenate([-values, values], axis=1)
-        return values
+        has_two_names = self._names is not None and len(self._names) == 2
+        return by_sigmoid or has_two_names or self._reads.startswith("binary")
 
     def _strengths(self, values: Array) -> Array:
         """How strongly each class stands out of a sample: its score, that within the mask, or at how many pixels."""
@@ -193,6 +208,14 @@ def class_names(network: Network) -> Sequence[str] | None:
         return None
     names: Sequence[str] | None = network.adapter.class_names(network.native)
     return names
+
+
+def own_reading(network: Network, leaf: str) -> str:
+    """How the loss that a model carries reads a part of its output; empty where it carries none."""
+    if not hasattr(network.adapter, "own_reading"):
+        return ""
+    reads: str = network.adapter.own_reading(network.native, leaf)
+    return reads
 
 
 def score_of(parts: Mapping[str, Part], leaf: str | None) -> tuple[str, Part]:

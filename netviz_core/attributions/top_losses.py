@@ -82,8 +82,12 @@ class _Held(NamedTuple):
     order: int
     loss: float
     verdict: Verdict
-    is_binary: bool
+    reads: str
     inputs: Any
+
+    def how_read(self, leaf: str) -> str:
+        """How the loss reads the one part of the output that it is of."""
+        return self.reads
 
 
 def top_losses(
@@ -179,12 +183,12 @@ def top_losses(
             if len(held) < k or (rank, -count) > held[0][:2]:
                 sample = kept(part(inputs, place, place + 1))
                 push = heapq.heappush if len(held) < k else heapq.heappushpop
-                push(held, _Held(rank, -count, value, verdict, reads.startswith("binary"), sample))
+                push(held, _Held(rank, -count, value, verdict, reads, sample))
             count += 1
     worst = sorted(held, reverse=True, key=lambda entry: entry[:2])
     rows = tuple(_row(network, entry) for entry in worst)
     asked = [
-        Question(entry.verdict.predicted, None, leaf_called(network, output), None, entry.is_binary)
+        Question(entry.verdict.predicted, None, leaf_called(network, output), None, entry.how_read)
         for entry in worst
     ]
     images, heat, flat = _pictures(network, worst, heatmap, layer, method, asked)

@@ -256,6 +256,8 @@ def _thinned(end: Array, keep: int | None = None) -> Array:
 
 def _reshaped(end: Array, shape: tuple[int, ...]) -> Array:
     """As ``numpy.reshape`` does; what repeats along axes that stay apart from the others takes no memory."""
+    if not end.size:
+        return np.zeros(shape, end.dtype)
     once, short = list(end.shape), list(shape)
     for old, new in _groups(end.shape, shape):
         if all(end.strides[axis] == 0 or end.shape[axis] == 1 for axis in old):
@@ -273,9 +275,6 @@ def _groups(before: Sequence[int], after: Sequence[int]) -> Iterator[tuple[list[
     new: list[int] = []
     sizes = [1, 1]
     following = [iter(range(len(before))), iter(range(len(after)))]
-    if 0 in before:
-        yield list(range(len(before))), list(range(len(after)))
-        return
     while True:
         side = int(sizes[0] > sizes[1])
         axis = next(following[side], None)

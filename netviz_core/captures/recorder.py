@@ -74,6 +74,9 @@ class Recorder:
     keeps_values = True
     """Whether it wants the values themselves; if not, a backend may give `blank` ones."""
 
+    absence = "it did not run during the pass"
+    """Why nothing was told of a layer."""
+
     looks_only = False
     """Whether it reads a value while it is told of it and never again, so that a backend need not keep it safe."""
 
@@ -192,7 +195,7 @@ class Recorder:
     def coverage(self) -> dict[str, Coverage]:
         """What became of every layer asked for, so far."""
         captured = {slot.path for slot in self._slots}
-        absent = Coverage("not_observed", "it did not run during the pass")
+        absent = Coverage("not_observed", self.absence)
         found = {path: self._misses.get(path, absent) for path in self._order}
         # A layer of which some calls or parts are missing is captured, and still says why those are not.
         for path in captured:

@@ -101,11 +101,12 @@ class CheckpointBackend:
         return isinstance(model, Checkpoint)
 
     def layers(self, model: Checkpoint) -> Iterator[StoredLayer]:
-        """Yield the layers that the names tell of, in the order of the checkpoint."""
+        """Yield the layers that the names tell of, in the order of the checkpoint, each behind those around it."""
+        split = {name: _split(name) for name in model.tensors}
         groups: dict[str, dict[str, StoredTensor]] = {"": {}}
-        for name, tensor in model.tensors.items():
-            path, _, last = _split(name)
-            groups.setdefault(path, {})[last] = tensor
+        groups.update((path, {}) for path in _outermost_first([path for path, _, _ in split.values()]))
+        for name, (path, _, last) in split.items():
+            groups[path][last] = model.tensors[name]
         following = [*list(groups.values())[1:], {}]
         for (path, tensors), after in zip(groups.items(), following, strict=True):
             kind, rules = _recognised(path, tensors, after)
@@ -152,6 +153,14 @@ def _split(name: str) -> tuple[str, str, str]:
     separator = "/" if "/" in name else "."
     path, _, last = name.rpartition(separator)
     return path.removesuffix("/vars"), separator, last
+
+
+def _outermost_first(paths: Sequence[str]) -> Iterator[str]:
+    """Paths as they come, but for those around others, which a file in alphabetical order names behind them."""
+    known = set(paths)
+    for path in paths:
+        ends = [end for end, letter in enumerate(path) if letter in "./"]
+        yield from (path[:end] for end in [*ends, len(path)] if path[:end] in known)
 
 
 def _weights(tensors: Mapping[str, StoredTensor], rules: Rules) -> dict[str, Weight]:

@@ -264,8 +264,17 @@ def images(array: Any, axes: Sequence[str] = ("batch", "y", "x", "channel")) -> 
     values = np.asarray(array)
     require_known_axes(axes)
     names = tuple(axes)
+    if values.dtype.kind in "OSUmM":
+        raise AxisError(
+            f"{shown(array)} is no array of numbers; open a file or a picture first: np.asarray(picture)"
+        )
     if values.ndim == len(names) - 1 and (missing := _missing_axis(values.shape, names)):
         values = np.expand_dims(values, names.index(missing))
+    if values.ndim != len(names):
+        raise AxisError(
+            f"an array of shape {values.shape} has not the axes {', '.join(names)} of a batch of images; give it "
+            f"these, such as array[None, :, :, None] of one grey image, or name its own with axes="
+        )
     return AxisArray(values, names)
 
 

@@ -365,6 +365,13 @@ class SupportsLosses(Protocol):
         """
 
 
+class SupportsOwnReading(Protocol):
+    """Opt-in: a backend whose models carry the loss that they are trained with, which tells what their output means."""
+
+    def own_reading(self, model: Any, leaf: str) -> str:
+        """How that loss reads a part of the output: as ``LossReading.reads``, or empty without a loss of that part."""
+
+
 class SupportsWeightFiles(Protocol):
     """Knows how its framework names tensors in files of weights. Opt-in."""
 

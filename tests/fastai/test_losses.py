@@ -192,3 +192,22 @@ def test_a_loss_that_is_none_gets_a_sentence(digits: Learner) -> None:
     learner.loss_func = None
     with pytest.raises(nv.InputError, match="no loss function; give loss="):
         BACKEND.losses(learner, None, output, targets)
+
+
+def test_a_learners_loss_tells_that_a_single_score_speaks_of_two_classes(tmp_path: Path) -> None:
+    block = DataBlock(
+        (ImageBlock, RegressionBlock),
+        get_items=digit_files,
+        get_y=lambda path: float(int(digit_of(path)) % 2),
+        splitter=IndexSplitter(range(0, 60, 4)),
+    )
+    dls = block.dataloaders(tmp_path, bs=4, num_workers=0)
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 1))
+    learner = Learner(dls, model, loss_func=BCEWithLogitsLossFlat())
+    x = torch.rand(2, 3, 8, 8)
+    against, for_it = (nv.cam(learner, x, "0", target) for target in (0, 1))
+    assert for_it.captions == ("1", "1")
+    assert not (against.maps * for_it.maps).any()
+    learner.loss_func = MSELossFlat()
+    with pytest.raises(nv.InputError, match="a single number"):
+        nv.cam(learner, x, "0", 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import warnings
 
 import numpy as np
@@ -152,3 +153,18 @@ def test_what_an_optimizer_keeps_is_no_weight(tmp_path, algorithm):
     torch.save({**state, "rng": torch.get_rng_state(), "loss": torch.tensor(0.1)}, tmp_path / "last.pt")
     found = nv.summary(tmp_path / "last.pt")
     assert found.total_parameters == nv.summary(model.state_dict()).total_parameters
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"epoch,loss\n1,0.5\n", "neither a zip archive nor a pickle"),
+        (pickle.dumps({"epoch": 1}), "a pickle of something else"),
+        (pickle.dumps(small_cnn()), "a pickle of something else"),
+    ],
+)
+@pytest.mark.parametrize("trust", [False, True])
+def test_what_others_wrote_is_told_from_a_damaged_file(tmp_path, content, what, trust):
+    (tmp_path / "model.pt").write_bytes(content)
+    with pytest.raises(nv.FileFormatError, match=f"not written by torch.save: it is {what}"):
+        nv.wrap(tmp_path / "model.pt", trust=trust)

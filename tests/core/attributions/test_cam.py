@@ -151,10 +151,11 @@ def test_another_head_gives_another_map(images, method):
         ({"target": [1, 2]}, nv.InputError, "2 targets were given for 3 samples"),
         ({"target": [1, [], 2]}, nv.InputError, "no target was given for sample 1"),
         (
-            {"x": np.full((3, 1, 8, 8), np.nan, "float32"), "method": "eigen-cam"},
+            {"x": np.full((3, 1, 8, 8), np.nan, "float32"), "method": "eigen-cam", "target": 0},
             nv.InputError,
             "returned NaN",
         ),
+        ({"x": np.full((3, 1, 8, 8), np.nan, "float32")}, nv.InputError, "score of sample 0 is NaN"),
         ({"method": "gradcam"}, nv.InputError, "did you mean 'grad-cam'"),
         ({"layer": "dense1"}, nv.AxisError, "no places on an image"),
         ({"layer": "conv2"}, nv.LayerNotFoundError, "did you mean 'conv1'"),

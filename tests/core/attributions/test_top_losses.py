@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import netviz_core as nv
-from netviz_core.attributions.losses import losses_of
+from netviz_core.attributions.losses import losses_of, verdicts
 from netviz_core.testing.reference import Dense, Model, example_model
 
 random = np.random.default_rng(0)
@@ -235,3 +235,16 @@ def test_a_wrong_name_is_said_before_the_data_is_read(given):
 
     with pytest.raises((nv.LayerNotFoundError, nv.InputError), match="did you mean"):
         nv.top_losses(example_model(), 2, unread(), "cross_entropy", **given)
+
+
+def test_where_scores_are_nan_nothing_is_predicted():
+    x, y = np.random.default_rng(0).normal(size=(2, 1, 8, 8)), np.zeros(2, int)
+    x[1] = np.nan
+    found = nv.top_losses(example_model(), 2, (x, y), "cross_entropy")
+    assert (found.rows[0].index, found.rows[0].prediction, found.rows[0].actual) == (1, "NaN", "0")
+    assert (
+        verdicts("binary_probabilities", np.full((1, 3), np.nan), np.zeros((1, 3)), None)[0].prediction
+        == "NaN"
+    )
+    with pytest.raises(nv.InputError, match="a score of sample 1 is NaN"):
+        nv.cam(example_model(), x, "conv1", method="eigen-cam")

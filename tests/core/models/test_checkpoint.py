@@ -174,3 +174,11 @@ def test_a_mapping_without_tensors_is_no_checkpoint():
 def test_an_unknown_suffix_names_the_known(tmp_path):
     with pytest.raises(nv.FileFormatError, match=r"\.safetensors"):
         nv.wrap(tmp_path / "model.bin")
+
+
+def test_layers_around_others_come_first_whatever_the_order_of_the_file():
+    one = np.ones((3, 2))
+    found = nv.summary({"vit.proj.weight": one, "vit.proj.bias": one[:, 0], "vit.tokens": one, "head": one})
+    assert [row.path for row in found.rows] == ["", "vit", "vit.proj"]
+    assert [row.parameters for row in found.rows] == [21, 15, 9]
+    assert nv.wrap({"a/b/kernel": one, "a/gain": one}).parents == {"a": "", "a/b": "a"}

@@ -40,7 +40,13 @@ def test_select_drops_an_axis_for_a_number_and_keeps_it_for_a_slice():
         (lambda: array().transpose("x", "y"), nv.AxisError, "name each of them once"),
         (lambda: array().select(why=0), nv.AxisError, "no axis 'why'"),
         (lambda: array().select(x=4), nv.InputError, "which has 4 entries"),
-        (lambda: nv.images(np.zeros((2, 2))), nv.AxisError, "4 axis names"),
+        (
+            lambda: nv.images(np.zeros((2, 2))),
+            nv.AxisError,
+            r"shape \(2, 2\) has not the axes batch, y, x, channel",
+        ),
+        (lambda: nv.images("digit.png"), nv.AxisError, "'digit.png' is no array"),
+        (lambda: nv.images(None), nv.AxisError, "None is no array"),
     ],
 )
 def test_what_does_not_fit_is_said(call, error, text):

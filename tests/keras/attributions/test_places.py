@@ -102,3 +102,28 @@ def test_slices_are_counted_as_what_they_are():
     model = keras.Sequential([keras.Input((12, 8, 8, 2)), layers.Conv3D(4, 3, name="conv")])
     assert nv.feature_maps(model, "conv", pixels(1, 12, 8, 8, 2)).tile_label == "channel × z"
     assert nv.kernels(model, "conv").tile_label == "out × in × z"
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        [layers.RandomFlip(), layers.RandomRotation(0.1), layers.RandomZoom(0.1), layers.RandomContrast(0.1)],
+        [layers.CenterCrop(6, 6)],
+        [layers.RandomBrightness(0.1), layers.CenterCrop(5, 6), layers.Rescaling(1.0)],
+    ],
+    ids=["augmented", "cropped", "both"],
+)
+def test_pictures_that_are_augmented_and_cropped_within_the_model(before):
+    head = [layers.Conv2D(3, 1, name="conv"), layers.GlobalAveragePooling2D(), layers.Dense(2)]
+    model, x = keras.Sequential([keras.Input((8, 9, 1)), *before, *head]), pixels(2, 8, 9, 1)
+    found = nv.cam(model, x, target=1)
+    returned = keras.Model(model.inputs[0], model.get_layer("conv").output)(x)
+    np.testing.assert_allclose(found.maps, weights_of(model, returned, 1), atol=1e-5)
+    np.testing.assert_allclose(found.images[..., 0], x[..., 0], atol=1e-6)
+
+
+def test_a_layer_within_a_wrapper_that_casts_what_it_returns():
+    conv = layers.SpectralNormalization(layers.Conv2D(3, 1), name="conv")
+    model = keras.Sequential([keras.Input((8, 8, 1)), conv, layers.GlobalAveragePooling2D(), layers.Dense(2)])
+    x = pixels(2, 8, 8, 1)
+    np.testing.assert_allclose(nv.cam(model, x, target=1).maps, weights_of(model, conv(x), 1), atol=1e-5)

@@ -58,6 +58,20 @@ class Called(keras.Model):
         return self.last(self.head(ops.mean(self.conv(x), (1, 2))))
 
 
+class Deciding(L.Layer):
+    """Looks at values before it applies a function."""
+
+    def __init__(self, last: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self.last = last
+
+    def compute_output_shape(self, shape: Any) -> Any:
+        return shape
+
+    def call(self, scores: Any) -> Any:
+        return self.last(scores) if ops.max(scores) > -1000 else scores
+
+
 def model_of(head: np.ndarray, activation: Any, is_layer: bool) -> keras.Model:
     units = head.shape[1]
     if is_layer:
@@ -83,6 +97,13 @@ def test_a_map_is_that_of_the_score_however_the_softmax_is_spelt(spelling, is_la
     np.testing.assert_allclose(found.maps, evidence(HEAD[:, TARGET]), atol=1e-4)
 
 
+@pytest.mark.parametrize("spelling", SOFTMAXES)
+def test_scores_are_seen_within_a_layer_that_looks_at_values(spelling):
+    last = Deciding(keras.activations.get(SOFTMAXES[spelling]))
+    found = nv.cam(model_of(HEAD, last, False), X, "conv", TARGET)
+    np.testing.assert_allclose(found.maps, evidence(HEAD[:, TARGET]), atol=1e-4)
+
+
 @pytest.mark.parametrize("spelling", SIGMOIDS)
 def test_one_score_speaks_of_two_classes(spelling):
     is_layer = spelling != "of one axis"
@@ -93,6 +114,47 @@ def test_one_score_speaks_of_two_classes(spelling):
         np.testing.assert_allclose(found.maps, evidence(sign * HEAD[:, 0]), atol=1e-4)
         assert found.captions == (str(target),) * 4
     assert nv.cam(model, X, "conv").target == tuple(predicted)
+
+
+@pytest.mark.parametrize(
+    ("loss", "last", "boundary"),
+    [
+        (keras.losses.BinaryCrossentropy(from_logits=True), "linear", 0),
+        (keras.losses.BinaryFocalCrossentropy(from_logits=True), "linear", 0),
+        ("binary_crossentropy", "hard_sigmoid", 0.5),
+    ],
+    ids=["scores", "focal", "shares that no sigmoid made"],
+)
+@pytest.mark.parametrize("as_list", [False, True])
+def test_the_loss_of_a_compiled_model_tells_that_one_score_speaks_of_two_classes(
+    loss, last, boundary, as_list
+):
+    model = model_of(HEAD[:, :1] / 99, last, True)
+    model.compile(loss=[loss] if as_list else loss)
+    for target, sign in ((1, 1), (0, -1)):
+        found = nv.cam(model, X, "conv", target)
+        share = 1 if boundary == 0 else 1 / 6
+        np.testing.assert_allclose(found.maps, evidence(sign * share * HEAD[:, 0] / 99), atol=1e-4)
+        assert found.captions == (str(target),) * 4
+    predicted = native(model(X)).reshape(-1) > boundary
+    assert nv.cam(model, X, "conv").target == tuple(predicted.astype(int))
+
+
+def test_the_loss_of_another_output_tells_nothing():
+    shown = keras.Input((8, 8, 3))
+    pooled = L.GlobalAveragePooling2D()(L.Conv2D(6, 1, name="conv")(shown))
+    heads = [L.Dense(1, name="yes")(pooled), L.Dense(1, name="size")(pooled)]
+    binary = keras.losses.BinaryCrossentropy(from_logits=True)
+    for outputs, losses in (
+        (heads, [binary, "mse"]),
+        (heads, {"yes": binary, "size": "mse"}),
+        ({"yes": heads[0], "size": heads[1]}, {"yes": binary, "size": "mse"}),
+    ):
+        model = keras.Model(shown, outputs)
+        model.compile(loss=losses)
+        assert nv.cam(model, X, "conv", 0, output="yes").captions == ("0",) * 4
+        with pytest.raises(nv.InputError, match="a single number"):
+            nv.cam(model, X, "conv", 0, output="size")
 
 
 @pytest.mark.parametrize("method", ["cam", "eigen-cam"])

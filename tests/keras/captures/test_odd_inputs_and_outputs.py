@@ -85,3 +85,10 @@ def test_a_layer_within_one_that_did_not_run_was_not_called():
     within = [path for path in found if "attention/" in path]
     assert within
     assert all("it was not called" in found[path].reason for path in within)
+
+
+def test_a_batch_of_none_is_refused():
+    model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(6, 3)])
+    for ask in (nv.capture, nv.health, nv.summary, nv.cam):
+        with pytest.raises(nv.InputError, match="holds no sample"):
+            ask(model, np.zeros((0, 8, 8, 3), "float32"))

@@ -156,3 +156,15 @@ def test_metrics_are_no_weights(tmp_path: Path) -> None:
         file["metrics/mean/vars/0"] = np.float32(3)
     assert nv.summary(path).total_parameters == saved.count_params()
     assert not nv.copy_weights(path, model).skipped
+
+
+@pytest.mark.parametrize("adapted", ["query", "dense"])
+def test_one_adapted_kernel_keeps_no_other_weight_from_being_copied(adapted: str, tmp_path: Path) -> None:
+    x = keras.Input((5, 4))
+    attention, dense = L.MultiHeadAttention(2, 3), L.Dense(3)
+    model = keras.Model(x, dense(attention(x, x)))
+    (dense if adapted == "dense" else attention._query_dense).enable_lora(2)
+    model.save_weights(tmp_path / "own.weights.h5")
+    copied = nv.copy_weights(tmp_path / "own.weights.h5", model)
+    assert len(copied.copied) == 9
+    assert "1 not" in str(copied).splitlines()[0]

@@ -200,7 +200,7 @@ class Experts(nn.Module):
 
 
 def test_a_choice_among_experts_is_no_attention():
-    with pytest.raises(nv.LayerNotFoundError, match="no attention was seen in the model"):
+    with pytest.raises(nv.LayerNotFoundError, match=r"^no attention was seen in the model$"):
         nv.attention(Experts(), x=torch.randn(2, 5, 8))
 
 

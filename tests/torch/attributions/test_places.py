@@ -47,6 +47,16 @@ def of_windows(value):
     return value.view(2, 2, 3, 2, 2, 8).permute(0, 5, 1, 3, 2, 4).reshape(2, 8, 4, 6)
 
 
+def grouped(net, maps):
+    """Four heads of queries look at two of keys."""
+    heads = tokens(maps).unflatten(-1, (4, 2)).transpose(1, 2)
+    shared = heads[:, :2]
+    looked = nn.functional.scaled_dot_product_attention(
+        heads, shared, shared, is_causal=True, enable_gqa=True
+    )
+    return looked.transpose(1, 2).flatten(2)
+
+
 def merged(net, maps):
     maps = maps.permute(0, 2, 3, 1)
     return torch.cat([maps[:, i::2, j::2] for j in (0, 1) for i in (0, 1)], -1).flatten(1, 2)
@@ -82,6 +92,7 @@ MODELS = {
     ),
     "attending": (lambda net, m: tokens(m) + (tokens(m) @ m.flatten(2)).softmax(-1) @ tokens(m), grid),
     "fused": (lambda net, m: nn.functional.scaled_dot_product_attention(*[tokens(m)] * 3), grid),
+    "grouped": (grouped, grid),
     "windows": (windows, of_windows),
     "merged": (merged, lambda v: v.mT.reshape(2, -1, 2, 3)),
 }
@@ -237,3 +248,21 @@ def test_the_last_layer_that_has_a_map_is_looked_at():
             return self.head(self.act(self.act(self.conv(x)).mean((2, 3)))) + 0 * unused.mean()
 
     assert nv.cam(Again().eval(), torch.rand(1, 3, 8, 8), target=1).layer == "act"
+
+
+def test_heads_that_share_keys_of_a_text_are_followed():
+    class Grouped(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.query, self.shared = nn.Linear(16, 16), nn.Linear(16, 8)
+
+        def forward(self, x):
+            query, shared = (
+                layer(x).unflatten(-1, (-1, 4)).transpose(1, 2) for layer in (self.query, self.shared)
+            )
+            return nn.functional.scaled_dot_product_attention(
+                query, shared, shared, is_causal=True, enable_gqa=True
+            )
+
+    with pytest.raises(nv.AxisError, match="places"):
+        nv.cam(Grouped().eval(), torch.randn(2, 5, 16))

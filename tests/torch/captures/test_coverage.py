@@ -120,7 +120,6 @@ def test_distributed_data_parallel():
 def test_scripted_models_say_why_not():
     captured = nv.capture(torch.jit.script(two_layers()), X)
     assert reasons(captured) == {
-        "": ("unsupported", "a scripted module takes no hooks; capture the unscripted model"),
         "0": (
             "not_observed",
             "it stands inside TorchScript, which calls layers unseen; capture the unscripted model",

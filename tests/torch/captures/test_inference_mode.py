@@ -1,5 +1,6 @@
 """Under ``torch.inference_mode()`` everything is as outside."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -61,3 +62,19 @@ def test_what_cannot_be_differentiated_is_named():
         model = Convolutional().eval()
         with pytest.raises(nv.UnsupportedError, match="was made under"):
             nv.cam(model, torch.rand(2, 3, 8, 8))
+
+
+def test_what_was_made_inside_is_followed_inside():
+    def made():
+        torch.manual_seed(0)
+        layers = nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)
+        return nn.Sequential(*layers).eval(), torch.rand(2, 3, 8, 8)
+
+    want = nv.cam(*made(), method="eigen-cam")
+    with torch.inference_mode():
+        model, x = made()
+        found = nv.cam(model, x, method="eigen-cam")
+        with pytest.raises(nv.UnsupportedError, match=r"was made under torch\.inference_mode"):
+            nv.cam(model, x)
+    assert found.layer == want.layer
+    np.testing.assert_allclose(found.heat, want.heat, atol=1e-5)

@@ -1,5 +1,7 @@
 """What is no input of a model is refused in a sentence that can be followed."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 import torch
@@ -157,3 +159,33 @@ def test_a_list_is_the_inputs_of_a_forward_that_takes_its_parts(ask):
 def test_a_list_of_another_number_of_inputs_is_refused():
     with pytest.raises(nv.InputError, match=r"forward takes \(a.*b.*\)"):
         nv.capture(Two("apart"), [X, X, X])
+
+
+class Batch(NamedTuple):
+    image: object
+    words: object
+
+
+def test_a_named_tuple_is_one_input_where_the_model_takes_one():
+    class Whole(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(4, 3)
+
+        def forward(self, batch):
+            return self.fc(batch.image) + batch.words.mean()
+
+    class Parts(Whole):
+        def forward(self, image, words):
+            return super().forward(Batch(image, words))
+
+    batch = Batch(np.ones((2, 4), "float32"), torch.ones(2, 5))
+    whole, parts = Whole(), Parts()
+    parts.load_state_dict(whole.state_dict())
+    np.testing.assert_array_equal(nv.capture(whole, batch)[""].values, nv.capture(parts, batch)[""].values)
+
+
+def test_a_packed_sequence_has_no_axis_of_samples():
+    packed = nn.utils.rnn.pack_sequence([torch.ones(3, 4), torch.ones(2, 4)])
+    with pytest.raises(nv.InputError, match="PackedSequence"):
+        nv.health(nn.LSTM(4, 5), packed)

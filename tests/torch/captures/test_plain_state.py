@@ -200,3 +200,32 @@ def test_a_cache_given_as_input_is_put_back(kind):
     np.testing.assert_array_equal(found[0], found[2])
     assert torch.equal(cache.layers[0].keys, before)
     assert cache.get_seq_length() == 2
+
+
+class Lazy(nn.Module):
+    """Gives itself hooks when it first runs, as models of transformers do to collect hidden states; one is removed."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers, self.is_ready, self.seen = nn.Sequential(nn.Linear(4, 4), nn.ReLU()), False, []
+        self.once = self.layers.register_forward_hook(lambda *_: self.once.remove())
+
+    def forward(self, x):
+        if not self.is_ready:
+            self.is_ready = True
+            for layer in self.layers:
+                layer.register_forward_hook(lambda module, args, output: self.seen.append(output))
+        self.seen.clear()
+        self.layers(x)
+        return tuple(self.seen)
+
+
+def test_hooks_that_a_model_gives_itself_go_with_what_it_knows_of_them():
+    model, x = Lazy().eval(), torch.randn(2, 4)
+    for _ in range(2):
+        assert list(nv.capture(model, x, ""))[-1] == "#1"
+        nv.graph(model, x)
+    assert not model.is_ready
+    assert not any(layer._forward_hooks for layer in model.layers)
+    assert len(model.layers._forward_hooks) == 1
+    assert len(model(x)) == 2
