@@ -128,17 +128,20 @@ Rule = Callable[[AxisFollower, tuple[Any, ...], torch.Tensor], Names | None]
 
 
 def _same_shape(follower: AxisFollower, args: tuple[Any, ...], output: torch.Tensor) -> Names | None:
-    """Elementwise operations: the names on which all operands of the result's shape agree."""
+    """Elementwise operations: what operands of the result's shape know of its axes and none knows otherwise."""
     agreed: Names | None = None
     for operand in args:
         for tensor in operand if isinstance(operand, (list, tuple)) else (operand,):
             names = follower.get(tensor)
             if names is not None and tensor.shape == output.shape:
-                agreed = tuple(
-                    a or b if None in (a, b) or a == b else None
-                    for a, b in zip(agreed or names, names, strict=True)
-                )
+                agreed = names if agreed is None else _agreed(agreed, names)
     return agreed
+
+
+def _agreed(first: Names, second: Names) -> Names:
+    """Both together; a name that they give to different axes, as an MLP-Mixer makes features of places, is none's."""
+    both = tuple(a or b if None in (a, b) or a == b else None for a, b in zip(first, second, strict=True))
+    return tuple(None if both.count(name) > 1 else name for name in both)
 
 
 def _same_rank(follower: AxisFollower, args: tuple[Any, ...], output: torch.Tensor) -> Names | None:

@@ -111,14 +111,15 @@ def _nothing_decides(tried: Sequence[Placed]) -> NetvizError:
             "nothing that a layer returned has places on a picture that could be followed from the input; "
             "choose a layer and name the axes of its output, such as axes=('batch', 'y', 'x', 'channel')"
         )
-    named = (
-        f"layer {tried[0].path!r}"
-        if len(tried) == 1
-        else f"any layer from {tried[-1].path!r} to {tried[0].path!r}"
-    )
+    if len(tried) == 1:
+        named = f"layer {tried[0].path!r}"
+        advice = "choose an earlier layer (of a vision transformer the norm before the last attention)"
+    else:
+        named = f"any layer from {tried[-1].path!r} to {tried[0].path!r}"
+        advice = "it may be the same for all images, as where the last weights are all zero"
     return InputError(
         f"the score does not depend on what {named} returned at the places of the image, so that there is no map; "
-        f"choose an earlier layer (of a vision transformer the norm before the last attention)"
+        f"{advice}"
     )
 
 
