@@ -255,7 +255,7 @@ def test_a_model_that_gives_the_same_of_any_image_is_said_to():
     """Such as an untrained one whose last weights are all zero: no earlier layer would help."""
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2)).eval()
     nn.init.zeros_(model[3].weight)
-    with pytest.raises(nv.InputError, match="from '0' to '1' .* as where the last weights are all zero"):
+    with pytest.raises(nv.InputError, match=r"from '0' to '1' .* as where the last weights are all zero"):
         nv.cam(model, torch.rand(1, 3, 8, 8))
     with pytest.raises(nv.InputError, match="choose an earlier layer"):
         nv.cam(model, torch.rand(1, 3, 8, 8), "1")
