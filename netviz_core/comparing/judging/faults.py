@@ -83,10 +83,10 @@ def _agree_in_the_end(judge: Judge) -> bool:
     """Whether what the models return is the same, as far as floats that are exact can tell."""
     if judge.whole is None or not judge.whole.within:
         return False
-    return judge.tolerance is not None or all(is_exact(_dtype(found)) for found in judge.judged)
+    return judge.tolerance is not None or all(is_exact(dtype_of(found)) for found in judge.judged)
 
 
-def _dtype(found: Judged) -> str:
+def dtype_of(found: Judged) -> str:
     """The coarsest dtype of what a pair is made of."""
     stations = found.pair.stations
     values = [value.dtype for station in stations for value in (*station.given, *station.returned)]
@@ -105,7 +105,7 @@ class _Search:
         again = Rerun(judge, self._same)
         if again.features != self._rerun.features:  # seen better, now that no error travels
             self._rerun, self._same = again, again.judge()
-        self._dtypes = {number: _dtype(found) for number, found in enumerate(judge.judged)}
+        self._dtypes = {number: dtype_of(found) for number, found in enumerate(judge.judged)}
         self._whole_dtype = coarsest(self._dtypes.values())
         self._measured: Mapping[Point, Difference] = {}
         if self._is_noise_needed():

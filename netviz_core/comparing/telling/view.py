@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .findings import Findings
@@ -44,7 +44,22 @@ class Comparison(Findings):
     as_far_as : tuple of str
         Up to where the models were compared, where that is not all: as far as the scores before a softmax that
         one of them alone has, the layers that ran, the weights that were captured.
+    suspicions : tuple of LayerPair
+        Where the two differ by more than noise and less than a fault, given the same.
     """
+
+    def called(self, a: str, b: str) -> Comparison:
+        """The same comparison with other names for the two, such as ``"original"`` and ``"port"``.
+
+        Parameters
+        ----------
+        a, b : str
+
+        Returns
+        -------
+        Comparison
+        """
+        return replace(self, names=(f"a: {a}", f"b: {b}"))
 
     def feature_maps(
         self, sample: int = 0, *, channel: int | None = None, limit: int | None = None
@@ -104,7 +119,11 @@ class Comparison(Findings):
         return markdown(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything, in plain dictionaries, lists, strings and numbers, as JSON has them."""
+        """Everything, in plain dictionaries, lists, strings and numbers, as JSON has them.
+
+        Of the schema that is named by ``"schema"``: ``netviz.comparison/1`` is that of ``comparison.schema.json``, next
+        to this file. Keys may be added to it; none of them goes, or means something else, without another number.
+        """
         return as_dict(self)
 
     def to_json(self) -> str:
