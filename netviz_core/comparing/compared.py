@@ -105,20 +105,6 @@ def compare(
     """
     _require_tolerance(tolerance)
     _require_names(names)
-    found = _compared(a, b, x, mapping, tolerance, loss, targets, max_bytes)
-    return found if names is None else found.called(*names)
-
-
-def _compared(
-    a: Any,
-    b: Any,
-    x: Any,
-    mapping: LayerMapping | None,
-    tolerance: float | None,
-    loss: str | None,
-    targets: Any,
-    max_bytes: int,
-) -> Comparison:
     if loss is not None and targets is None:
         raise InputError(f"loss={loss!r} needs to know what the models should return; give targets=")
     if targets is not None and loss is None:
@@ -127,7 +113,7 @@ def _compared(
     if not side_a.stations or not side_b.stations:
         if loss is not None:
             raise InputError(f"loss={loss!r} needs models that run; give x, an input")
-        return _of_weights(side_a, side_b, mapping, tolerance)
+        return _of_weights(side_a, side_b, mapping, tolerance, names)
     pairs = pair_up(side_a, side_b, mapping)
     if not pairs:
         raise InputError(
@@ -156,7 +142,7 @@ def _compared(
     ends = ends._replace(as_far_as=(*ends.as_far_as, *seen_in_part(judge), *untrained))
     chance = nondeterministic(judge) if faults else []
     causes = (*chance, *(cause for fault in faults for cause in fault.causes), *remarks)
-    return _comparison(judge, found, faults, causes, ends)
+    return _comparison(judge, found, faults, causes, ends, names)
 
 
 def _tells_nothing(side: Side) -> bool:
@@ -303,9 +289,15 @@ def _metrics(apart: Difference) -> dict[str, Any]:
 
 
 def _comparison(
-    judge: Judge, found: Found, faults: Sequence[Fault], causes: Sequence[Cause], ends: Ends
+    judge: Judge,
+    found: Found,
+    faults: Sequence[Fault],
+    causes: Sequence[Cause],
+    ends: Ends,
+    names: tuple[str, str] | None,
 ) -> Comparison:
     a, b = judge.a, judge.b
+    name_a, name_b = names or (a.framework, b.framework)
     paired = {id(station) for judged in judge.judged for station in judged.pair.stations}
     left = [[station for station in side.stations if id(station) not in paired] for side in (a, b)]
     reasons = {
@@ -322,7 +314,7 @@ def _comparison(
         else "agree"
     )
     return Comparison(
-        title=f"{a.framework} and {b.framework} {verdict} · {counted(len(judge.judged), 'pair')} of layers",
+        title=f"{name_a} and {name_b} {verdict} · {counted(len(judge.judged), 'pair')} of layers",
         pairs=tuple(
             _pair(judged, ratio=found.ratios.get(number, float("nan")))
             for number, judged in enumerate(judge.judged)
@@ -333,7 +325,7 @@ def _comparison(
         first_divergence=first.pair if first else None,
         causes=tuple(causes),
         output=judge.whole,
-        names=(f"a: {a.framework}", f"b: {b.framework}"),
+        names=(f"a: {name_a}", f"b: {name_b}"),
         first_outputs=first.outputs if first else None,
         first_weights=_weights_at(found.places[0]) if first else {},
         not_compared=ends.missing,
@@ -371,8 +363,15 @@ def _reason(station: Station) -> str:
     return f"{station.layer.kind}: nothing on the other side corresponds"
 
 
-def _of_weights(a: Side, b: Side, mapping: LayerMapping | None, tolerance: float | None) -> Comparison:
+def _of_weights(
+    a: Side,
+    b: Side,
+    mapping: LayerMapping | None,
+    tolerance: float | None,
+    names: tuple[str, str] | None,
+) -> Comparison:
     """Compare weights where there is nothing to run."""
+    name_a, name_b = names or (a.framework, b.framework)
     found = judged_by_weights(a, b, mapping, tolerance)
     pairs = tuple(
         LayerPair(
@@ -403,8 +402,9 @@ def _of_weights(a: Side, b: Side, mapping: LayerMapping | None, tolerance: float
         if found.not_compared
         else "agree"
     )
+    of_both = f" of {name_a} and {name_b}" if names else ""
     return Comparison(
-        title=f"weights {verdict} · {counted(len(pairs), 'pair')} of layers",
+        title=f"weights{of_both} {verdict} · {counted(len(pairs), 'pair')} of layers",
         pairs=pairs,
         unmatched_a=found.unmatched_a,
         unmatched_b=found.unmatched_b,
@@ -412,7 +412,7 @@ def _of_weights(a: Side, b: Side, mapping: LayerMapping | None, tolerance: float
         first_divergence=first,
         causes=tuple(cause for fault in faults for cause in fault.causes),
         output=None,
-        names=(f"a: {a.framework}", f"b: {b.framework}"),
+        names=(f"a: {name_a}", f"b: {name_b}"),
         faults=faults,
         not_compared=found.not_compared,
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from ..explaining.causes import Cause
+from ..judging.difference import Difference
 from ..judging.noise import FAULT, SUSPICION
 from . import wording
 from .findings import Fault, Findings, LayerPair
@@ -114,8 +115,7 @@ def _size(pairs: Sequence[LayerPair]) -> str:
     worst = max(pairs, key=lambda pair: pair.max_abs_difference)
     limits = f"error {figure(worst.error)}, tolerated {wording.limit(worst.tolerance)}"
     if worst.status == "gradient" and worst.gradient is not None:
-        note = worst.gradient.note or "with respect to what they returned"
-        return f"What they return agrees; the gradient {note} {wording.apart(worst.gradient)}."
+        return f"What they return agrees. {_gradient(worst.gradient)}."
     if not math.isfinite(worst.error):
         return f"The two cannot be compared{f': {worst.note}' if worst.note else ''}."
     if worst.status == "weights":
@@ -128,6 +128,10 @@ def _size(pairs: Sequence[LayerPair]) -> str:
         f"by {figure(worst.max_abs_difference)} at most, in {wording.share(worst.share_beyond)} of the values"
     )
     return f"{_given(worst)}, they return what differs {by} ({limits}){_times(pairs)}."
+
+
+def _gradient(gradient: Difference) -> str:
+    return f"The gradient {gradient.note or 'with respect to what they returned'} {wording.apart(gradient)}"
 
 
 def _given(pair: LayerPair) -> str:
@@ -154,6 +158,8 @@ def _circumstances(fault: Fault, found: Findings) -> Iterator[str]:
     pair = fault.pair
     if pair.weights and not all(cause.confirmed for cause in fault.causes):
         yield wording.weights(pair)
+    if pair.gradient is not None and not pair.gradient.within and pair.status != "gradient":
+        yield f"{_gradient(pair.gradient)}."
     if pair.is_between_layers:
         return
     if pair.note and pair.status != "weights" and math.isfinite(pair.error):

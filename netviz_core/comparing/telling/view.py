@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from .findings import Findings
@@ -31,7 +31,7 @@ class Comparison(Findings):
     output : Difference or None
         Of what the models returned in the end; None where it is not known.
     names : tuple of str
-        What a and b are called: the names of their frameworks, told apart.
+        What a and b are called: their frameworks or the names that were given, after ``a:`` and ``b:``.
     first_outputs : tuple of AxisArray or None
         What the two layers of the first divergence returned, with the same axes; None where that is not known.
     first_weights : mapping from name to pair of arrays
@@ -47,19 +47,6 @@ class Comparison(Findings):
     suspicions : tuple of LayerPair
         Where the two differ by more than noise and less than a fault, given the same.
     """
-
-    def called(self, a: str, b: str) -> Comparison:
-        """The same comparison with other names for the two, such as ``"original"`` and ``"port"``.
-
-        Parameters
-        ----------
-        a, b : str
-
-        Returns
-        -------
-        Comparison
-        """
-        return replace(self, names=(f"a: {a}", f"b: {b}"))
 
     def feature_maps(
         self, sample: int = 0, *, channel: int | None = None, limit: int | None = None
