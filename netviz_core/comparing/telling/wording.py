@@ -17,10 +17,9 @@ MOST_ROWS = 24
 BEFORE, AFTER = 5, 10
 """Of more, how many before and after the first divergence."""
 
-ERROR_WORDS = "error: the largest of |a − b| / (rms + |b|), as both models ran, earlier errors included"
-
 _GAP = "⋮"
 _MOST_NAMES = 12
+_MANY = 1_000_000
 _STATUS_OF_ONE = {
     "propagates": "propagates a difference", "compensated": "is compensated further on",
     "weights": "differs in its weights alone", "gradient": "differs in its gradient alone",
@@ -125,14 +124,12 @@ def tolerance_words(found: Findings) -> str:
 def table_words(found: Findings) -> str:
     """What the columns of the table mean, and what has become of all pairs, unless the verdict has it."""
     counts = "" if found.first_divergence is None else f"{consequences(found)}. "
-    noise = (
-        "; × noise: how far they differ, given the same, in times the noise" if _is_noise_known(found) else ""
-    )
-    return f"{counts}{ERROR_WORDS}; tolerated: {tolerance_words(found)}{noise}"
-
-
-def _is_noise_known(found: Findings) -> bool:
-    return any(not math.isnan(pair.ratio) for pair in found.pairs)
+    free, noise = "", ""
+    if any(not math.isnan(pair.ratio) for pair in found.pairs):
+        free = ", as both models ran, what came from earlier layers included"
+        noise = "; × noise: how far they differ, given the same, in times the noise"
+    error = f"error: the largest of |a − b| / (rms + |b|){free}"
+    return f"{counts}{error}; tolerated: {tolerance_words(found)}{noise}"
 
 
 def status_counts(pairs: Iterable[LayerPair]) -> str:
@@ -220,8 +217,8 @@ def _in_the_end(found: Findings) -> Iterator[str]:
 
 
 def _divergence(found: Findings) -> Iterator[str]:
-    places, causes = len(found.faults), len(told_together(found.faults))
-    how_many = counted(places, "fault") + (f" of {counted(causes, 'cause')}" if causes < places else "")
+    places, kinds = len(found.faults), len(told_together(found.faults))
+    how_many = counted(places, "fault") + (f" of {counted(kinds, 'kind')}" if kinds < places else "")
     first = found.faults[0].pair
     where = f"between layers, {between(first)}" if first.is_between_layers else f"at {at(first)}"
     yield f"{_both(found)} do not agree: {how_many}, {'the first ' if places > 1 else ''}{where}."
@@ -281,6 +278,8 @@ def times(ratio: float) -> str:
     """How many times the noise, in two digits."""
     if ratio < 0.05:
         return "0"
+    if ratio > _MANY:
+        return f"> {_MANY:,}"
     return f"{ratio:.1f}" if ratio < 10 else f"{float(f'{ratio:.2g}'):,.0f}"
 
 
