@@ -8,7 +8,7 @@ import numpy as np
 
 from netviz_core.comparing.explaining.causes import Cause
 from netviz_core.comparing.judging.difference import Difference
-from netviz_core.comparing.telling.findings import LayerPair
+from netviz_core.comparing.telling.findings import Fault, LayerPair
 from netviz_core.comparing.telling.view import Comparison
 from netviz_core.words.arrays import AxisArray
 
@@ -51,16 +51,19 @@ def pair(path_a: str, path_b: str = "", error: float = 1e-7, given: float = 1e-7
 def comparison(*pairs: LayerPair, first: LayerPair | None = None, **other: Any) -> Comparison:
     """A comparison of these pairs; the first divergence is the one that differs, unless it is given."""
     found = first or next((one for one in pairs if one.status in ("differs", "weights")), None)
+    causes = () if found is None else (Cause(found.path_a, found.path_b, EPSILON, True, "epsilon"),)
     fields: dict[str, Any] = {
         "title": f"torch and keras · {len(pairs)} pairs",
         "unmatched_a": (),
         "unmatched_b": (),
         "reasons": {},
-        "causes": () if found is None else (Cause(found.path_a, found.path_b, EPSILON, True, "epsilon"),),
+        "causes": causes,
         "output": None,
         "names": ("a: torch", "b: keras"),
         **other,
     }
+    if found is not None:
+        fields.setdefault("faults", (Fault(found, tuple(fields["causes"][:1])),))
     return Comparison(pairs=pairs, first_divergence=found, **fields)
 
 

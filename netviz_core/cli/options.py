@@ -145,6 +145,17 @@ Tolerance = Annotated[
     ),
 ]
 
+Names = Annotated[
+    str | None,
+    _option("--names", metavar="A,B", help="What reports call the two, such as original,port."),
+]
+AsJson = Annotated[
+    bool,
+    typer.Option(
+        "--json", help="Print the JSON form alone, for programs; its schema is netviz.comparison/1."
+    ),
+]
+
 Load = Annotated[
     bool,
     typer.Option("--load/--no-load", help="Load each, to find those that are broken, or read metadata only."),

@@ -41,12 +41,12 @@ def check_output(path: Path, reports: Sequence[str] = ()) -> None:
     check_writable(path)
 
 
-def save(view: View, path: Path) -> None:
-    """Write a view in the form that the suffix names, and say so."""
+def save(view: View, path: Path, is_told: bool = True) -> None:
+    """Write a view in the form that the suffix names, and say so: on stderr where stdout is for a program."""
     report = REPORTS.get(path.suffix.lower())
     if report is None:
         view.save(path)
     else:
         text = report(view)
         replace_file(path, lambda unfinished: unfinished.write_text(text + "\n", encoding="utf-8"))
-    typer.echo(f"wrote {path}")
+    typer.echo(f"wrote {path}", err=not is_told)

@@ -70,9 +70,11 @@ def compare_models(
     pair: options.Pairs = None,
     tolerance: options.Tolerance = None,
     axes: options.Axes = None,
+    names: options.Names = None,
+    as_json: options.AsJson = False,
     trust: options.Trust = False,
 ) -> None:
-    """Say where two models first differ, and why; exit with 1 if they do.
+    """Say where two models differ, and why; exit with 1 if they do, or cannot be said to agree.
 
     They may be of different frameworks, saved captures, or files of weights.
     """
@@ -83,6 +85,7 @@ def compare_models(
     for path in outputs:
         check_output(path, tuple(REPORTS))
     mapping = _mapping_of(pair or [])
+    called = None if names is None else _two_names(names)
     if input_of_b is not None and data is None:
         raise InputError("--input-b says what b sees; say with --input what a sees")
     x = read_input(data, axes)
@@ -91,10 +94,10 @@ def compare_models(
     with failures_located(model_a, model_b):
         given = as_expected(model_a, x, data), as_expected(model_b, for_b, input_of_b or data)
         both = x if given[0] is given[1] else given
-        found = compare(model_a, model_b, both, mapping or None, tolerance=tolerance)
-    typer.echo(str(found))
+        found = compare(model_a, model_b, both, mapping or None, tolerance=tolerance, names=called)
+    typer.echo(found.to_json() if as_json else str(found))
     for path in outputs:
-        save(found, path)
+        save(found, path, is_told=not as_json)
     if not found.agrees:
         raise typer.Exit(1)
 
@@ -110,6 +113,14 @@ def _mapping_of(pairs: Iterable[str]) -> dict[str, str]:
             )
         found[a] = b
     return found
+
+
+def _two_names(names: str) -> tuple[str, str]:
+    """From ``A,B`` to both; an `InputError` if it is not two."""
+    a, _, b = (name.strip() for name in names.partition(","))
+    if not a or not b or a == b:
+        raise InputError(f"--names {names!r} names no two models; give A,B, such as --names original,port")
+    return a, b
 
 
 def list_plugins(load: options.Load = True) -> None:

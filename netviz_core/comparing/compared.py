@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -21,10 +22,11 @@ from .inputs import sides_of
 from .judging.difference import Difference
 from .judging.enclosing import innermost_containers
 from .judging.ends import Ends, ends_of, seen_in_part
-from .judging.faults import Found, find_faults
+from .judging.faults import Found, dtype_of, find_faults
 from .judging.frames import frames_of
 from .judging.gradients import compare_gradients, odd_gradient
 from .judging.judging import Judge, Judged, returned_by
+from .judging.noise import coarsest
 from .judging.places import Place
 from .judging.statuses import set_statuses
 from .judging.weights import weight_pairs
@@ -47,6 +49,7 @@ def compare(
     tolerance: float | None = None,
     loss: str | None = None,
     targets: Any = None,
+    names: tuple[str, str] | None = None,
     max_bytes: int = DEFAULT_MAX_BYTES,
 ) -> Comparison:
     """Lay two models side by side, layer by layer, and find where they first differ, and why.
@@ -69,6 +72,8 @@ def compare(
         Compare the gradients of this loss, too.
     targets : array, optional
         What the models should return for `x`, for the loss.
+    names : tuple of str, optional
+        What reports and figures call the two, such as ``("original", "port")``; by default their frameworks.
     max_bytes : int
         How many bytes of values may be held for each model.
 
@@ -99,6 +104,7 @@ def compare(
     'dense1'
     """
     _require_tolerance(tolerance)
+    _require_names(names)
     if loss is not None and targets is None:
         raise InputError(f"loss={loss!r} needs to know what the models should return; give targets=")
     if targets is not None and loss is None:
@@ -107,7 +113,7 @@ def compare(
     if not side_a.stations or not side_b.stations:
         if loss is not None:
             raise InputError(f"loss={loss!r} needs models that run; give x, an input")
-        return _of_weights(side_a, side_b, mapping, tolerance)
+        return _of_weights(side_a, side_b, mapping, tolerance, names)
     pairs = pair_up(side_a, side_b, mapping)
     if not pairs:
         raise InputError(
@@ -136,7 +142,7 @@ def compare(
     ends = ends._replace(as_far_as=(*ends.as_far_as, *seen_in_part(judge), *untrained))
     chance = nondeterministic(judge) if faults else []
     causes = (*chance, *(cause for fault in faults for cause in fault.causes), *remarks)
-    return _comparison(judge, found, faults, causes, ends)
+    return _comparison(judge, found, faults, causes, ends, names)
 
 
 def _tells_nothing(side: Side) -> bool:
@@ -155,6 +161,15 @@ def _require_tolerance(tolerance: Any) -> None:
         )
 
 
+def _require_names(names: Any) -> None:
+    if names is None:
+        return
+    if not isinstance(names, (tuple, list)) or not all(isinstance(name, str) and name for name in names):
+        raise InputError(f"names={names!r} are no names; give two, such as names=('original', 'port')")
+    if len(names) != 2 or names[0] == names[1]:
+        raise InputError(f"names={names!r} do not tell two models apart; give one for a and one for b")
+
+
 def _fault(place: Place, free: Judge) -> Fault:
     """What is told of a place: the layers, how far they are apart given the same, and why."""
     judge = place.judge or free
@@ -163,32 +178,19 @@ def _fault(place: Place, free: Judge) -> Fault:
         return Fault(pair, (cause_backward(place.judged),))
     if place.judged is not None:
         return Fault(
-            _pair(place.judged, "differs", place.ratio),
+            _pair(place.judged, "differs", place.ratio, _precision(place, judge)),
             tuple(causes_at(place.judged, judge)),
             _outputs_at(place, judge),
         )
-    paths = _paths_between(place, judge)
-    apart = place.seen
-    assert apart is not None
-    pair = LayerPair(
-        *paths,
-        kind="container",
-        call=0,
-        **_metrics(apart),
-        given_error=float("nan"),
-        confidence=1.0,
-        evidence=("between layers",),
-        status="differs",
-        weights=place.frame.weights if place.frame is not None else {},
-        note=f"between layers: {between_words(place)}",
-        ratio=place.ratio,
-    )
+    pair = _pair_between(place, judge)
+    paths = pair.path_a, pair.path_b
     own = _with_function_before(place, judge)
-    if own is not None:
+    apart = place.seen
+    if own is not None and apart is not None:
         between = causes_between(place, (own.pair.a[0].path, own.pair.b[0].path), judge)
         if between[0].name in ("activation", "slope"):
             return Fault(
-                replace(_pair(own, "differs", place.ratio), **_metrics(apart)),
+                replace(_pair(own, "differs", place.ratio, pair.precision), **_metrics(apart)),
                 tuple(between),
                 _outputs_at(place, judge),
             )
@@ -197,6 +199,43 @@ def _fault(place: Place, free: Judge) -> Fault:
         *causes_between(place, paths, judge),
     ]
     return Fault(pair, tuple(causes), _outputs_at(place, judge))
+
+
+def _suspicion(place: Place, free: Judge) -> LayerPair:
+    """The layers of a place that may differ by more than noise."""
+    judge = place.judge or free
+    if place.judged is None:
+        return replace(_pair_between(place, judge), status="suspicion")
+    return _pair(place.judged, "suspicion", place.ratio, _precision(place, judge))
+
+
+def _pair_between(place: Place, judge: Judge) -> LayerPair:
+    """What stands where a difference arises between layers."""
+    path_a, path_b = _paths_between(place, judge)
+    assert place.seen is not None
+    return LayerPair(
+        path_a,
+        path_b,
+        kind="container",
+        call=0,
+        **_metrics(place.seen),
+        given_error=float("nan"),
+        confidence=1.0,
+        evidence=("between layers",),
+        status="differs",
+        weights=place.frame.weights if place.frame is not None else {},
+        note=f"between layers: {between_words(place)}",
+        ratio=place.ratio,
+        precision=_precision(place, judge),
+    )
+
+
+def _precision(place: Place, judge: Judge) -> str:
+    """The coarsest dtype of what a place is made of: the noise is its own."""
+    if math.isnan(place.ratio):
+        return ""
+    made_of = [place.judged] if place.judged is not None else judge.judged
+    return coarsest(map(dtype_of, made_of))
 
 
 def _with_function_before(place: Place, judge: Judge) -> Judged | None:
@@ -216,7 +255,7 @@ def _paths_between(place: Place, judge: Judge) -> tuple[str, str]:
     return a, b
 
 
-def _pair(found: Judged, status: str = "", ratio: float = float("nan")) -> LayerPair:
+def _pair(found: Judged, status: str = "", ratio: float = float("nan"), precision: str = "") -> LayerPair:
     pair = found.pair
     return LayerPair(
         pair.a[0].path,
@@ -232,6 +271,7 @@ def _pair(found: Judged, status: str = "", ratio: float = float("nan")) -> Layer
         gradient=found.gradient,
         note="; ".join(filter(None, (*dict.fromkeys(pair.notes), found.output.note))),
         ratio=ratio,
+        precision=precision or (dtype_of(found) if ratio == ratio else ""),
     )
 
 
@@ -249,9 +289,15 @@ def _metrics(apart: Difference) -> dict[str, Any]:
 
 
 def _comparison(
-    judge: Judge, found: Found, faults: Sequence[Fault], causes: Sequence[Cause], ends: Ends
+    judge: Judge,
+    found: Found,
+    faults: Sequence[Fault],
+    causes: Sequence[Cause],
+    ends: Ends,
+    names: tuple[str, str] | None,
 ) -> Comparison:
     a, b = judge.a, judge.b
+    name_a, name_b = names or (a.framework, b.framework)
     paired = {id(station) for judged in judge.judged for station in judged.pair.stations}
     left = [[station for station in side.stations if id(station) not in paired] for side in (a, b)]
     reasons = {
@@ -268,7 +314,7 @@ def _comparison(
         else "agree"
     )
     return Comparison(
-        title=f"{a.framework} and {b.framework} {verdict} · {counted(len(judge.judged), 'pair')} of layers",
+        title=f"{name_a} and {name_b} {verdict} · {counted(len(judge.judged), 'pair')} of layers",
         pairs=tuple(
             _pair(judged, ratio=found.ratios.get(number, float("nan")))
             for number, judged in enumerate(judge.judged)
@@ -279,12 +325,13 @@ def _comparison(
         first_divergence=first.pair if first else None,
         causes=tuple(causes),
         output=judge.whole,
-        names=(f"a: {a.framework}", f"b: {b.framework}"),
+        names=(f"a: {name_a}", f"b: {name_b}"),
         first_outputs=first.outputs if first else None,
         first_weights=_weights_at(found.places[0]) if first else {},
         not_compared=ends.missing,
         faults=tuple(faults),
         as_far_as=ends.as_far_as,
+        suspicions=tuple(_suspicion(place, judge) for place in found.suspicions),
     )
 
 
@@ -316,8 +363,15 @@ def _reason(station: Station) -> str:
     return f"{station.layer.kind}: nothing on the other side corresponds"
 
 
-def _of_weights(a: Side, b: Side, mapping: LayerMapping | None, tolerance: float | None) -> Comparison:
+def _of_weights(
+    a: Side,
+    b: Side,
+    mapping: LayerMapping | None,
+    tolerance: float | None,
+    names: tuple[str, str] | None,
+) -> Comparison:
     """Compare weights where there is nothing to run."""
+    name_a, name_b = names or (a.framework, b.framework)
     found = judged_by_weights(a, b, mapping, tolerance)
     pairs = tuple(
         LayerPair(
@@ -335,7 +389,12 @@ def _of_weights(a: Side, b: Side, mapping: LayerMapping | None, tolerance: float
         )
         for match, apart, weights in found.pairs
     )
-    first = next((pair for pair in pairs if not pair.within_tolerance), None)
+    faults = tuple(
+        Fault(pair, causes_of_weights(found, pair.path_a, pair.path_b))
+        for pair in pairs
+        if not pair.within_tolerance
+    )
+    first = faults[0].pair if faults else None
     verdict = (
         f"first differ at {first.path_a}"
         if first
@@ -343,16 +402,18 @@ def _of_weights(a: Side, b: Side, mapping: LayerMapping | None, tolerance: float
         if found.not_compared
         else "agree"
     )
+    of_both = f" of {name_a} and {name_b}" if names else ""
     return Comparison(
-        title=f"weights {verdict} · {counted(len(pairs), 'pair')} of layers",
+        title=f"weights{of_both} {verdict} · {counted(len(pairs), 'pair')} of layers",
         pairs=pairs,
         unmatched_a=found.unmatched_a,
         unmatched_b=found.unmatched_b,
         reasons={},
         first_divergence=first,
-        causes=causes_of_weights(found, first.path_a, first.path_b) if first else (),
+        causes=tuple(cause for fault in faults for cause in fault.causes),
         output=None,
-        names=(f"a: {a.framework}", f"b: {b.framework}"),
+        names=(f"a: {name_a}", f"b: {name_b}"),
+        faults=faults,
         not_compared=found.not_compared,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -41,6 +42,15 @@ class Cause:
     text: str
     confirmed: bool
     name: str
+
+    @property
+    def statement(self) -> str:
+        """What is different, without what the test of it gave: the same for layers with the same fault."""
+        return _OF_THE_TEST.split(self.text)[0]
+
+
+_OF_THE_TEST = re.compile(r"; (?:with (?:that|these \d+) (?:in both|corrected),|not confirmed: )")
+"""How what a test gave begins in the words of a cause."""
 
 
 _ROOM = 10.0
@@ -168,7 +178,8 @@ class _Case:
             return []
         words = corrected(told, self._found.output)
         own = (called(told, is_fed_directly(self._found)), words)
-        return [*((one.name, f"{one.words} (one of {len(known) + 1} causes: {words})") for one in known), own]
+        falls = f"with these {len(known) + 1} in both, {words.rpartition(', ')[2]}"
+        return [*((one.name, f"{one.words}; {falls}") for one in known), own]
 
     def _of_weights(self) -> Iterator[Proposal]:
         """Weights that are not the same, of the layers as they have been brought together."""
@@ -286,13 +297,9 @@ class _Test:
         left = self._left(changes)
         if left is None:
             return []
-        words = (
-            f"{'; '.join(change.words for change in changes)}; with that in both, the difference falls from "
-            f"{_figure(self._before.max_abs)} to {_figure(left.max_abs)}"
-        )
-        if len(changes) == 1:
-            return [(changes[0].name, words)]
-        return [(one.name, f"{one.words} (one of {len(changes)} causes: {words})") for one in changes]
+        that = "that in both" if len(changes) == 1 else f"these {len(changes)} in both"
+        falls = f"the difference falls from {_figure(self._before.max_abs)} to {_figure(left.max_abs)}"
+        return [(one.name, f"{one.words}; with {that}, {falls}") for one in changes]
 
     def why_not(self, changes: Sequence[Proposal]) -> str:
         """Why a proposal is none that is confirmed."""

@@ -89,10 +89,10 @@ def _agree_in_the_end(judge: Judge) -> bool:
     """Whether what the models return is the same, as far as floats that are exact can tell."""
     if judge.whole is None or not judge.whole.within:
         return False
-    return judge.tolerance is not None or all(is_exact(_dtype(found)) for found in judge.judged)
+    return judge.tolerance is not None or all(is_exact(dtype_of(found)) for found in judge.judged)
 
 
-def _dtype(found: Judged) -> str:
+def dtype_of(found: Judged) -> str:
     """The coarsest dtype of what a pair is made of."""
     stations = found.pair.stations
     values = [value.dtype for station in stations for value in (*station.given, *station.returned)]
@@ -108,12 +108,19 @@ class _Search:
         self._rerun = Rerun(judge)
         self._built_in: set[Point] = set()
         self._same = self._rerun.judge()
+<<<<<<< HEAD
         for _ in range(_MOST_LAYOUTS):
             again = Rerun(judge, self._same)
             if again.features == self._rerun.features:
                 break
             self._rerun, self._same = again, again.judge()  # seen better, now that no error travels
         self._dtypes = {number: _dtype(found) for number, found in enumerate(judge.judged)}
+=======
+        again = Rerun(judge, self._same)
+        if again.features != self._rerun.features:  # seen better, now that no error travels
+            self._rerun, self._same = again, again.judge()
+        self._dtypes = {number: dtype_of(found) for number, found in enumerate(judge.judged)}
+>>>>>>> w-telling
         self._whole_dtype = coarsest(self._dtypes.values())
         self._measured: Mapping[Point, Difference] = {}
         if self._is_noise_needed():

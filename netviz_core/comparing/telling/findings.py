@@ -56,6 +56,8 @@ class LayerPair:
     ratio : float
         How many times the noise the difference is that the layers make themselves, given the same; NaN if that
         was not looked at.
+    precision : str
+        Whose noise that is: the coarsest dtype of what the two are made of; empty if nothing was looked at.
     """
 
     path_a: str
@@ -78,6 +80,12 @@ class LayerPair:
     gradient: Difference | None = None
     note: str = ""
     ratio: float = math.nan
+    precision: str = ""
+
+    @property
+    def is_between_layers(self) -> bool:
+        """Whether it is what stands between layers, and none of them."""
+        return self.evidence == ("between layers",)
 
 
 @dataclass(frozen=True)
@@ -128,6 +136,7 @@ class Findings(View):
     not_compared: tuple[str, ...] = ()
     faults: tuple[Fault, ...] = ()
     as_far_as: tuple[str, ...] = ()
+    suspicions: tuple[LayerPair, ...] = ()
 
     @property
     def agrees(self) -> bool:
@@ -135,9 +144,15 @@ class Findings(View):
         return self.first_divergence is None and not self.not_compared
 
     @property
+    def remarks(self) -> tuple[Cause, ...]:
+        """Those of `causes` that are the cause of no fault."""
+        explaining = [cause for fault in self.faults for cause in fault.causes]
+        return tuple(cause for cause in self.causes if cause not in explaining)
+
+    @property
     def is_between_layers(self) -> bool:
         """Whether the first divergence arises between layers, in none of them."""
-        return self.first_divergence is not None and self.first_divergence.evidence == ("between layers",)
+        return self.first_divergence is not None and self.first_divergence.is_between_layers
 
     @property
     def first_number(self) -> int | None:
@@ -145,10 +160,14 @@ class Findings(View):
         first = self.first_divergence
         if first is None:
             return None
-        if self.is_between_layers:
+        if first.is_between_layers:
             beyond = (number for number, pair in enumerate(self.pairs) if pair.status == "propagates")
             return next(beyond, len(self.pairs))
-        place = first.path_a, first.path_b, first.call
+        return self.number_of(first)
+
+    def number_of(self, wanted: LayerPair) -> int | None:
+        """The place in `pairs` of these layers and this call; None if they are none of them."""
+        place = wanted.path_a, wanted.path_b, wanted.call
         same = (
             number for number, pair in enumerate(self.pairs) if (pair.path_a, pair.path_b, pair.call) == place
         )

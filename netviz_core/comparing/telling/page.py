@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
 from importlib import resources
 from string import Template
@@ -16,6 +16,7 @@ from ...words.text_tables import printable
 from ..explaining.causes import Cause
 from . import wording
 from .findings import Findings
+from .sections import MOST_TOLD, Entry, Section, sections
 from .view_details import histograms_at, maps_at
 from .wording import NUMBERS, TITLES, Row
 
@@ -36,19 +37,37 @@ def page(found: Findings) -> str:
 
 
 def _sections(found: Findings) -> Iterator[str]:
-    cause = wording.why(found)
-    if cause is not None:
-        yield from _section("Why", _cause(cause))
-    if not found.agrees:
-        yield from (f"<p>{_prose(words)}</p>" for words in wording.circumstances(found))
+    before, after = _parts(found)
+    yield from before
+    if found.first_divergence is not None:
+        yield from _section("At the first fault", *_details(found))
+    yield from after
     yield from _section("Layer by layer", _figure(found, "How far apart the two layers of each pair are."))
     yield from _section(wording.rows_heading(found), *_tables(found))
-    if found.first_divergence is not None:
-        yield from _section("At the first divergence", *_details(found))
-    if others := wording.remaining_causes(found):
-        yield from _section("Also", _list(map(_cause, others)))
-    if left := list(wording.unmatched(found)):
-        yield from _section("Unmatched", _list(map(_prose, left)))
+
+
+def _parts(found: Findings) -> tuple[list[str], list[str]]:
+    """The sections in words: that of the faults, and the others."""
+    both: tuple[list[str], list[str]] = ([], [])
+    for section in sections(found):
+        both[not section.is_numbered].extend(_section(section.heading, *_entries(section)))
+    return both
+
+
+def _entries(section: Section) -> Iterator[str]:
+    name = "ol" if section.is_numbered else "ul"
+    shown, left = section.entries[:MOST_TOLD], section.entries[MOST_TOLD:]
+    yield f"<{name}>{''.join(map(_entry, shown))}</{name}>"
+    if left:
+        rest = "".join(map(_entry, left))
+        start = f' start="{MOST_TOLD + 1}"' if section.is_numbered else ""
+        yield f"<details><summary>{len(left):,} more</summary><{name}{start}>{rest}</{name}></details>"
+
+
+def _entry(entry: Entry) -> str:
+    head = f"<strong>{_prose(entry.head)}</strong>" if entry.causes or entry.lines else _prose(entry.head)
+    lines = (*map(_cause, entry.causes), *(f"<p>{_prose(words)}</p>" for words in entry.lines))
+    return f"<li>{head if entry.head else ''}{''.join(lines)}</li>"
 
 
 def _section(heading: str, *parts: str) -> Iterator[str]:
@@ -58,7 +77,7 @@ def _section(heading: str, *parts: str) -> Iterator[str]:
 
 
 def _cause(cause: Cause) -> str:
-    return f"<p>{_prose(cause.text)} {_tag(cause)}</p>"
+    return f"<p>{_prose(wording.cause_words(cause))} {_tag(cause)}</p>"
 
 
 def _tag(cause: Cause) -> str:
@@ -66,14 +85,10 @@ def _tag(cause: Cause) -> str:
     return f'<span class="tag {name}">{state}</span>'
 
 
-def _list(entries: Iterable[str]) -> str:
-    return f"<ul>{''.join(f'<li>{entry}</li>' for entry in entries)}</ul>"
-
-
 def _tables(found: Findings) -> Iterator[str]:
     rows = wording.rows_around(found)
     yield _table(rows)
-    yield f'<p class="soft">{_words(wording.ERROR_WORDS)}; tolerated: {_words(wording.tolerance_words(found))}</p>'
+    yield f'<p class="soft">{_prose(wording.table_words(found))}</p>'
     if len(rows) < len(found.pairs):
         every = _table(wording.rows_of_all(found))
         yield f"<details><summary>all {len(found.pairs):,} pairs</summary>{every}</details>"
@@ -95,7 +110,7 @@ def _line(row: Row, columns: Sequence[str]) -> str:
         words = f'<td colspan="{len(columns) - 1}">{_words(row.layer_a)}</td>'
         return f'<tr class="gap"><td{_NUMBER}>{row.number}</td>{words}</tr>'
     cells = "".join(_cell(row, name) for name in columns)
-    return f'<tr class="first">{cells}</tr>' if row.is_first else f"<tr>{cells}</tr>"
+    return f'<tr class="fault">{cells}</tr>' if row.is_fault else f"<tr>{cells}</tr>"
 
 
 def _cell(row: Row, name: str) -> str:

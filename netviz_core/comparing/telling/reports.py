@@ -16,8 +16,12 @@ from ...words.arrays import AxisArray
 from ...words.text_tables import laid_out, longest, printable, shortened, wrapped
 from ..explaining.causes import Cause
 from . import wording
-from .findings import Findings
+from .findings import Fault, Findings
+from .sections import MOST_TOLD, Entry, Section, sections
 from .wording import NUMBERS, TITLES, Row
+
+SCHEMA = "netviz.comparison/1"
+"""The form of `as_dict`, as ``comparison.schema.json`` has it."""
 
 WIDTH = 110
 """How many columns of a terminal the text takes."""
@@ -42,10 +46,17 @@ def as_dict(found: Findings) -> dict[str, Any]:
     """The whole comparison as JSON has it; of arrays their axes and shapes alone."""
     first = found.first_outputs
     return {
+        "schema": SCHEMA,
         "title": found.title,
         "agrees": found.agrees,
         "verdict": wording.verdict(found),
         "names": list(found.names),
+        "faults": [_plain_fault(fault) for fault in found.faults],
+        "told_together": [_plain_group(group, found) for group in wording.told_together(found.faults)],
+        "suspicions": _plain(found.suspicions),
+        "not_compared": list(found.not_compared),
+        "as_far_as": list(found.as_far_as),
+        "remarks": _plain(found.remarks),
         "first_divergence": _plain(found.first_divergence),
         "first_number": found.first_number,
         "causes": _plain(found.causes),
@@ -54,13 +65,29 @@ def as_dict(found: Findings) -> dict[str, Any]:
         "unmatched_a": list(found.unmatched_a),
         "unmatched_b": list(found.unmatched_b),
         "reasons": dict(found.reasons),
-        "not_compared": list(found.not_compared),
-        "as_far_as": list(found.as_far_as),
         "first_outputs": None if first is None else [_plain_form(output) for output in first],
         "first_weights": {
             name: [list(own.shape) for own in both] for name, both in found.first_weights.items()
         },
     }
+
+
+def _plain_fault(fault: Fault) -> dict[str, Any]:
+    return {**_plain(fault.pair), "causes": [_plain_cause(cause) for cause in fault.causes]}
+
+
+def _plain_cause(cause: Cause) -> dict[str, Any]:
+    return {**_plain(cause), "statement": cause.statement}
+
+
+def _plain_group(group: Sequence[Fault], found: Findings) -> dict[str, Any]:
+    """Faults of equal causes: what these are, and the places of the faults in ``faults``."""
+    causes = [
+        {"name": cause.name, "statement": cause.statement, "confirmed": cause.confirmed}
+        for cause in group[0].causes
+    ]
+    members = [number for number, fault in enumerate(found.faults) if any(fault is one for one in group)]
+    return {"kind": group[0].pair.kind, "causes": causes, "faults": members}
 
 
 def json_text(found: Findings) -> str:
@@ -69,33 +96,42 @@ def json_text(found: Findings) -> str:
 
 
 def _text_lines(found: Findings) -> Iterator[str]:
-    for words in _paragraphs(found):
-        yield from textwrap.wrap(printable(words), WIDTH)
+    yield from textwrap.wrap(printable(wording.verdict(found)), WIDTH)
+    for section in sections(found):
+        yield from ("", f"{section.heading}:")
+        for number, entry in enumerate(section.entries[:MOST_TOLD], 1):
+            mark = f"{number}. " if section.is_numbered else "- "
+            yield from _below(mark, _sentences(entry))
+        yield from _below("", _left_out(section))
     yield ""
     yield f"{wording.rows_heading(found)}:"
     yield from _text_table(wording.rows_around(found))
-    yield from wrapped(f"{wording.ERROR_WORDS}; tolerated: {wording.tolerance_words(found)}", WIDTH)
-    if others := wording.remaining_causes(found):
-        yield ""
-        yield "Also:"
-        for cause in others:
-            yield from wrapped(printable(f"- {_tag(cause)}{cause.text}"), WIDTH)
-    if left := list(wording.unmatched(found)):
-        yield ""
-        yield "Unmatched:"
-        for one in left:
-            yield from wrapped(printable(f"- {one}"), WIDTH)
+    yield from wrapped(f"{wording.table_words(found)}", WIDTH)
 
 
-def _paragraphs(found: Findings) -> Iterator[str]:
-    yield wording.verdict(found)
-    cause = wording.why(found)
-    if cause is not None:
-        yield f"Why: {_tag(cause)}{cause.text}."
-    yield from wording.circumstances(found)
+def _sentences(entry: Entry) -> Iterator[str]:
+    yield from (words for words in (entry.head,) if words)
+    yield from (f"{_tag(cause)}{wording.cause_words(cause)}" for cause in entry.causes)
+    yield from entry.lines
+
+
+def _left_out(section: Section) -> Iterator[str]:
+    if left := section.entries[MOST_TOLD:]:
+        yield f"and {len(left):,} more{f': {wording.named([one.head for one in left])}' if left[0].head else ''}"
+
+
+def _below(mark: str, sentences: Iterable[str]) -> Iterator[str]:
+    """Each sentence on lines of its own, indented as far as the mark in front of the first."""
+    indent = " " * len(mark)
+    for number, words in enumerate(sentences):
+        start = indent if number else mark
+        yield from textwrap.wrap(
+            printable(words), WIDTH, initial_indent=start, subsequent_indent=indent or "  "
+        )
 
 
 def _tag(cause: Cause) -> str:
+    """What is put in front of a cause that was tested."""
     return "(confirmed) " if cause.confirmed else ""
 
 
@@ -157,16 +193,19 @@ def _narrow(columns: dict[str, list[str]]) -> None:
 
 def _markdown_lines(found: Findings) -> Iterator[str]:
     yield f"# {in_markdown(found.title)}"
-    for words in _paragraphs(found):
-        yield from ("", in_markdown(words))
+    yield from ("", in_markdown(wording.verdict(found)))
+    for section in sections(found):
+        yield from ("", f"## {in_markdown(section.heading)}", "")
+        for number, entry in enumerate(section.entries[:MOST_TOLD], 1):
+            mark = f"{number}. " if section.is_numbered else "- "
+            indent = " " * len(mark)
+            for place, words in enumerate(_sentences(entry)):
+                yield f"{indent if place else mark}{in_markdown(words)}  "
+        for words in _left_out(section):
+            yield from ("", in_markdown(words))
     yield from ("", f"## {in_markdown(wording.rows_heading(found))}", "")
     yield from _markdown_table(wording.rows_around(found))
-    yield from ("", in_markdown(f"{wording.ERROR_WORDS}; tolerated: {wording.tolerance_words(found)}"))
-    others = [f"{_tag(cause)}{cause.text}" for cause in wording.remaining_causes(found)]
-    for heading, entries in (("Also", others), ("Unmatched", list(wording.unmatched(found)))):
-        if entries:
-            yield from ("", f"## {heading}", "")
-            yield from (f"- {in_markdown(entry)}" for entry in entries)
+    yield from ("", in_markdown(wording.table_words(found)))
 
 
 def _markdown_table(rows: Sequence[Row]) -> Iterator[str]:
@@ -183,7 +222,7 @@ def _markdown_table(rows: Sequence[Row]) -> Iterator[str]:
             )
             for name in columns
         ]
-        yield line(f"**{cell}**" if row.is_first and cell else cell for cell in cells)
+        yield line(f"**{cell}**" if row.is_fault and cell else cell for cell in cells)
 
 
 def in_markdown(words: str) -> str:

@@ -31,7 +31,7 @@ class Comparison(Findings):
     output : Difference or None
         Of what the models returned in the end; None where it is not known.
     names : tuple of str
-        What a and b are called: the names of their frameworks, told apart.
+        What a and b are called: their frameworks or the names that were given, after ``a:`` and ``b:``.
     first_outputs : tuple of AxisArray or None
         What the two layers of the first divergence returned, with the same axes; None where that is not known.
     first_weights : mapping from name to pair of arrays
@@ -44,6 +44,8 @@ class Comparison(Findings):
     as_far_as : tuple of str
         Up to where the models were compared, where that is not all: as far as the scores before a softmax that
         one of them alone has, the layers that ran, the weights that were captured.
+    suspicions : tuple of LayerPair
+        Where the two differ by more than noise and less than a fault, given the same.
     """
 
     def feature_maps(
@@ -104,7 +106,11 @@ class Comparison(Findings):
         return markdown(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything, in plain dictionaries, lists, strings and numbers, as JSON has them."""
+        """Everything, in plain dictionaries, lists, strings and numbers, as JSON has them.
+
+        Of the schema that is named by ``"schema"``: ``netviz.comparison/1`` is that of ``comparison.schema.json``, next
+        to this file. Keys may be added to it; none of them goes, or means something else, without another number.
+        """
         return as_dict(self)
 
     def to_json(self) -> str:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ..explaining.causes import Cause
 from ..judging.difference import Difference
-from .findings import Findings, LayerPair
+from .findings import Fault, Findings, LayerPair
 
 MOST_ROWS = 24
 """Of how many pairs all are shown."""
@@ -17,10 +17,9 @@ MOST_ROWS = 24
 BEFORE, AFTER = 5, 10
 """Of more, how many before and after the first divergence."""
 
-ERROR_WORDS = "error: the largest of |a − b| / (rms + |b|), over all values compared"
-
 _GAP = "⋮"
 _MOST_NAMES = 12
+_MANY = 1_000_000
 _STATUS_OF_ONE = {
     "propagates": "propagates a difference", "compensated": "is compensated further on",
     "weights": "differs in its weights alone", "gradient": "differs in its gradient alone",
@@ -42,12 +41,13 @@ class Row(NamedTuple):
     largest: str = ""
     error: str = ""
     given: str = ""
+    ratio: str = ""
     weights: str = ""
     gradient: str = ""
     status: str = ""
     confidence: str = ""
     evidence: str = ""
-    is_first: bool = False
+    is_fault: bool = False
     has_one_name: bool = False
     note: str = ""
 
@@ -58,9 +58,21 @@ class Row(NamedTuple):
 
 
 TITLES = Row(
-    "#", "a", "b", "kind", "|a − b|", "error", "given", "weights", "gradient", "status", "sure", "paired by"
+    "#",
+    "a",
+    "b",
+    "kind",
+    "|a − b|",
+    "error",
+    "given",
+    "× noise",
+    "weights",
+    "gradient",
+    "status",
+    "sure",
+    "paired by",
 )
-NUMBERS = ("number", "largest", "error", "given", "weights", "gradient", "confidence")
+NUMBERS = ("number", "largest", "error", "given", "ratio", "weights", "gradient", "confidence")
 """The fields of a row that stand on the right."""
 
 
@@ -86,54 +98,17 @@ def verdict(found: Findings) -> str:
     return " ".join(_agreement(found) if found.first_divergence is None else _divergence(found))
 
 
-def why(found: Findings) -> Cause | None:
-    """The foremost cause of the divergence."""
-    return found.causes[0] if found.first_divergence is not None and found.causes else None
-
-
-def remaining_causes(found: Findings) -> Sequence[Cause]:
-    """All but the foremost cause, or all where nothing diverges: what shows only in training, say."""
-    return found.causes if why(found) is None else found.causes[1:]
-
-
-def circumstances(found: Findings) -> Iterator[str]:
-    """How the two outputs and weights of the first divergence differ, why they are a pair, and what follows."""
-    first = found.first_divergence
-    if first is None:
-        return
-    if math.isfinite(first.mean_abs_difference):
-        yield _measures(first)
-    if first.weights:
-        yield _weights(first)
-    if first.gradient is not None:
-        yield f"The gradient {first.gradient.note or 'with respect to what they returned'} {_apart(first.gradient)}."
-    if not found.is_between_layers:
-        if first.note and first.status != "weights" and math.isfinite(first.error):
-            yield f"How they were compared: {first.note}."
-        yield f"That these two layers correspond is {first.confidence:.0%} sure, by {', '.join(first.evidence)}."
-    yield " ".join((f"{_consequences(found)}.", *_in_the_end(found)))
-
-
-def _measures(first: LayerPair) -> str:
-    cosine = (
-        "" if math.isnan(first.cosine_similarity) else f"cosine similarity {first.cosine_similarity:.4g}, "
-    )
-    return (
-        f"Mean difference {figure(first.mean_abs_difference)}, relative error {figure(first.relative_error)}, "
-        f"{cosine}{_share(first.share_beyond)} of the values beyond the tolerance."
-    )
-
-
-def _weights(first: LayerPair) -> str:
+def weights(first: LayerPair) -> str:
+    """Which of their weights differ, and which do not."""
     odd = {name: part for name, part in first.weights.items() if not part.within}
     if not odd:
         return f"Their weights agree ({', '.join(first.weights)})."
-    told = "; ".join(f"{name} {_apart(part)}" for name, part in odd.items())
+    told = "; ".join(f"{name} {apart(part)}" for name, part in odd.items())
     same = [name for name in first.weights if name not in odd]
     return f"Their weights differ: {told}{f'; {_listed(same)} the same' if same else ''}."
 
 
-def _consequences(found: Findings) -> str:
+def consequences(found: Findings) -> str:
     """What has become of all pairs."""
     return f"{counted(len(found.pairs), 'pair')} of layers: {status_counts(found.pairs)}"
 
@@ -144,6 +119,17 @@ def tolerance_words(found: Findings) -> str:
     if not used:
         return "not known"
     return limit(used[0]) if len(used) == 1 else f"{limit(used[0])} to {limit(used[-1])}, by dtype"
+
+
+def table_words(found: Findings) -> str:
+    """What the columns of the table mean, and what has become of all pairs, unless the verdict has it."""
+    counts = "" if found.first_divergence is None else f"{consequences(found)}. "
+    free, noise = "", ""
+    if any(not math.isnan(pair.ratio) for pair in found.pairs):
+        free = ", as both models ran, what came from earlier layers included"
+        noise = "; × noise: how far they differ, given the same, in times the noise"
+    error = f"error: the largest of |a − b| / (rms + |b|){free}"
+    return f"{counts}{error}; tolerated: {tolerance_words(found)}{noise}"
 
 
 def status_counts(pairs: Iterable[LayerPair]) -> str:
@@ -158,9 +144,8 @@ def unmatched(found: Findings) -> Iterator[str]:
         by_reason: dict[str, list[str]] = {}
         for path in paths:
             by_reason.setdefault(found.reasons.get(f"{side}:{path}", ""), []).append(layer_name(path))
-        for reason, names in by_reason.items():
-            more = f" and {len(names) - _MOST_NAMES:,} more" if len(names) > _MOST_NAMES else ""
-            yield f"in {side}: {', '.join(names[:_MOST_NAMES])}{more}{f' ({reason})' if reason else ''}"
+        for reason, alike in by_reason.items():
+            yield f"in {side}: {named(alike)}{f' ({reason})' if reason else ''}"
 
 
 def rows_around(found: Findings) -> list[Row]:
@@ -186,7 +171,7 @@ def rows_of_all(found: Findings) -> list[Row]:
 
 def columns_of(rows: Sequence[Row]) -> list[str]:
     """The fields that make a table: names, and what is known of any pair."""
-    names = Row._fields[: Row._fields.index("is_first")]
+    names = Row._fields[: Row._fields.index("is_fault")]
     known = {name for row in rows if not row.is_gap for name in names if getattr(row, name)}
     return [name for name in names if name in known or name in ("number", "layer_a", "layer_b")]
 
@@ -210,11 +195,11 @@ def _agreement(found: Findings) -> Iterator[str]:
     else:
         yield f"{_both(found)} agree{''.join(f', as far as {part}' for part in found.as_far_as[:1])}."
     yield from (f"Only as far as {part}." for part in found.as_far_as[0 if found.not_compared else 1 :])
-    yield f"{_consequences(found)}."
+    yield f"{consequences(found)}."
     worst = max((pair for pair in found.pairs if pair.within_tolerance), key=_closeness, default=None)
     if worst is not None and worst.error:
         told = f"error {figure(worst.error)}, tolerated {limit(worst.tolerance)}"
-        yield f"Nearest to the tolerance comes {_at(worst)}: {told}."
+        yield f"Nearest to the tolerance comes {at(worst)}: {told}."
     elif worst is not None:
         yield "What agrees is the same to the last digit."
     yield from _in_the_end(found)
@@ -228,40 +213,27 @@ def _agreement(found: Findings) -> Iterator[str]:
 
 def _in_the_end(found: Findings) -> Iterator[str]:
     if found.output is not None:
-        yield f"The final output {_apart(found.output)}."
+        yield f"The final output {apart(found.output)}."
 
 
 def _divergence(found: Findings) -> Iterator[str]:
-    first = found.first_divergence
-    assert first is not None
-    yield f"{_both(found)} do not agree."
+    places, kinds = len(found.faults), len(told_together(found.faults))
+    how_many = counted(places, "fault") + (f" of {counted(kinds, 'kind')}" if kinds < places else "")
+    first = found.faults[0].pair
+    where = f"between layers, {between(first)}" if first.is_between_layers else f"at {at(first)}"
+    yield f"{_both(found)} do not agree: {how_many}, {'the first ' if places > 1 else ''}{where}."
+    yield from (f"Not compared: {part}." for part in found.not_compared)
     yield from (f"They were compared as far as {part}." for part in found.as_far_as)
-    error = f"error {figure(first.error)}, tolerated {limit(first.tolerance)}"
-    by = f"by {figure(first.max_abs_difference)} at most ({error})"
-    if found.is_between_layers:
-        place = first.note.removeprefix("between layers: ")
-        yield f"They first differ between layers, {place}, at {_names(first)}: {by}."
-        return
-    number = "" if found.first_number is None else f", pair {found.first_number + 1} of {len(found.pairs)}"
-    yield f"They first differ at {_at(first)}{number}."
-    if not math.isfinite(first.error):
-        yield f"The two cannot be compared{f': {first.note}' if first.note else ''}."
-    elif first.within_tolerance:
-        yield f"What the two returned on this input agrees ({error})."
-    elif first.status == "weights":
-        yield f"Nothing was run; their weights differ {by}."
-    else:
-        yield f"{_given(first)}; what they returned differs {by}."
+    yield from _in_the_end(found)
 
 
-def _given(first: LayerPair) -> str:
-    if math.isnan(first.given_error):
-        return "What the two were given is not known"
-    if not first.given_error:
-        return "The two were given the same"
-    if first.given_error <= first.tolerance:
-        return f"What the two were given agrees (error {figure(first.given_error)})"
-    return f"What the two were given differs less (error {figure(first.given_error)})"
+def told_together(faults: Sequence[Fault]) -> list[tuple[Fault, ...]]:
+    """Faults of equal causes in layers of one kind, in the order of the first of each."""
+    groups: dict[object, list[Fault]] = {}
+    for fault in faults:
+        causes = tuple((cause.name, cause.statement, cause.confirmed) for cause in fault.causes)
+        groups.setdefault((fault.pair.kind, fault.pair.status, causes or id(fault)), []).append(fault)
+    return [tuple(group) for group in groups.values()]
 
 
 def _both(found: Findings) -> str:
@@ -274,27 +246,56 @@ def _side(name: str) -> str:
     return f"{side} ({framework})" if colon else name
 
 
-def _at(pair: LayerPair) -> str:
+def at(pair: LayerPair) -> str:
+    """A pair by its names, kind and call."""
     call = f", call {pair.call}" if pair.call else ""
-    return f"{_names(pair)} ({pair.kind}{call})"
+    return f"{names(pair)} ({pair.kind}{call})"
 
 
-def _names(pair: LayerPair) -> str:
+def names(pair: LayerPair) -> str:
+    """A pair by its names: one where both sides have the same."""
     told = repr(layer_name(pair.path_a))
     return told if pair.path_b == pair.path_a else f"{told} of a, {layer_name(pair.path_b)!r} of b"
 
 
-def _apart(part: Difference) -> str:
+def between(pair: LayerPair) -> str:
+    """Where between layers."""
+    return pair.note.removeprefix("between layers: ")
+
+
+def named(names: Sequence[str], separator: str = ", ", most: int = _MOST_NAMES) -> str:
+    """The first of many names, and how many more there are."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return f"{separator.join(names[:most])}{more}"
+
+
+def cause_words(cause: Cause) -> str:
+    """A cause as a sentence."""
+    return f"{cause.text.removesuffix('.')}."
+
+
+def times(ratio: float) -> str:
+    """How many times the noise, in two digits."""
+    if ratio < 0.05:
+        return "0"
+    if ratio > _MANY:
+        return f"> {_MANY:,}"
+    return f"{ratio:.1f}" if ratio < 10 else f"{float(f'{ratio:.2g}'):,.0f}"
+
+
+def apart(part: Difference) -> str:
+    """How far two values are apart, as the end of a sentence."""
     if not math.isfinite(part.max_abs):
         return f"cannot be compared: {part.note}" if part.note else "is finite in one alone"
     if not part.max_abs:
         return "is the same"
-    beyond = f", {_share(part.beyond)} of its values beyond the tolerance" if not part.within else ""
+    beyond = f", {share(part.beyond)} of its values beyond the tolerance" if not part.within else ""
     return f"differs by {figure(part.max_abs)} at most{beyond}"
 
 
-def _share(share: float) -> str:
-    return f"{share:.1%}" if share >= 1e-3 or not share else f"a share of {share:.1e}"
+def share(part: float) -> str:
+    """A share, in percent unless it is tiny."""
+    return f"{part:.1%}" if part >= 1e-3 or not part else f"a share of {part:.1e}"
 
 
 def _row(found: Findings, number: int) -> Row:
@@ -307,12 +308,13 @@ def _row(found: Findings, number: int) -> Row:
         largest=figure(pair.max_abs_difference),
         error=figure(pair.error),
         given=figure(pair.given_error),
+        ratio="" if math.isnan(pair.ratio) else times(pair.ratio),
         weights=figure(max((part.error for part in pair.weights.values()), default=math.nan)),
         gradient=figure(math.nan if pair.gradient is None else pair.gradient.error),
         status=pair.status,
         confidence=f"{pair.confidence:.0%}",
         evidence=", ".join(pair.evidence),
-        is_first=number == found.first_number and not found.is_between_layers,
+        is_fault=pair.status == "differs",
         has_one_name=pair.path_a == pair.path_b,
         note=pair.note,
     )

@@ -92,15 +92,17 @@ def words_of(found: nv.Comparison) -> str:
     return flat("".join(Page(found.to_html()).text))
 
 
-def test_the_verdict_comes_first_with_place_size_tolerance_cause_and_its_test():
+def test_the_verdict_comes_first_and_the_fault_next_with_cause_test_size_and_tolerance():
     told = flat(str(chain(3, first=1)))
     assert told.startswith(
-        "a (torch) and b (keras) do not agree. They first differ at 'stage0.block1.conv' (conv2d), pair 2 of 3. "
-        "What the two were given agrees (error 1.0e-07); what they returned differs by 6.0e-02 at most "
-        f"(error 3.0e-02, tolerated 1e-04). Why: (confirmed) {EPSILON}."
+        "a (torch) and b (keras) do not agree: 1 fault, at 'stage0.block1.conv' (conv2d). "
+        f"Fault: 1. 'stage0.block1.conv' (conv2d), pair 2 of 3 (confirmed) {EPSILON}. "
+        "Given what agrees (error 1.0e-07), they return what differs by 6.0e-02 at most, in 30.0% of the values "
+        "(error 3.0e-02, tolerated 1e-04)."
     )
-    assert "corresponds" not in told
-    assert "correspond is 97% sure, by name, input, kind and shapes." in told
+    assert "sure, by" not in told
+    unsure = comparison(replace(chain(1, first=0).pairs[0], confidence=0.6))
+    assert "That these two correspond is 60% sure, by name, input, kind and shapes." in flat(str(unsure))
     assert "3 pairs of layers: 1 agrees, 1 differs, 1 propagates a difference." in told
     ended = replace(chain(3, first=1), output=difference(0.03))
     assert "The final output differs by 6.0e-02 at most, 100.0% of its values" in flat(str(ended))
@@ -126,11 +128,10 @@ def test_a_real_comparison_is_told():
     found = faulty()
     told = flat(str(found))
     assert told.startswith(
-        "a (netviz_core) and b (netviz_core) do not agree. They first differ at 'conv1' (conv2d), pair 1 of 2. "
-        "The two were given the same;"
+        "a (netviz_core) and b (netviz_core) do not agree: 1 fault, at 'conv1' (conv2d). The final output differs"
     )
-    assert "Their weights differ: kernel differs by 1.0e+00 at most, 2.8% of its values beyond" in told
-    assert "bias is the same" in told
+    assert "(confirmed) 1 of 36 values of kernel differ, such as that at out 1, in 0, y 1, x 1" in told
+    assert "Given the same, they return what differs by" in told
     assert found.to_html().startswith("<!DOCTYPE html>")
     agreed = nv.compare(example_model(), example_model(), X)
     assert "do not agree" not in str(agreed)
@@ -143,24 +144,23 @@ def test_a_real_comparison_is_told():
         (
             pair("", "permute", 0.2, math.nan, evidence=("between layers",), status="differs",
                  note="between layers: before 'fc' in a and 'fc' in b"),
-            "They first differ between layers, before 'fc' in a and 'fc' in b, at '(the model)' of a, 'permute' of b: "
-            "by 4.0e-01 at most (error 2.0e-01, tolerated 1e-04).",
+            "Between layers, before 'fc' in a and 'fc' in b, at '(the model)' of a, 'permute' of b",
         ),
         (
             pair("fc", error=math.inf, status="differs", note="of shape (2, 3) against (2, 4)"),
             "The two cannot be compared: of shape (2, 3) against (2, 4).",
         ),
         (
-            pair("fc", status="weights", weights={"kernel": difference(0.2)}),
-            "What the two returned on this input agrees (error 1.0e-07, tolerated 1e-04).",
+            pair("fc", status="differs", weights={"kernel": difference(0.2)}),
+            "What they return on this input agrees (error 1.0e-07, tolerated 1e-04).",
         ),
         (
             pair("fc", error=0.2, given=math.nan, status="weights", note="weights alone: nothing was run"),
             "Nothing was run; their weights differ by 4.0e-01 at most (error 2.0e-01, tolerated 1e-04).",
         ),
-        (pair("fc", error=0.2, given=math.nan, status="differs"), "What the two were given is not known;"),
-        (pair("fc", error=0.2, given=0.0, status="differs"), "The two were given the same;"),
-        (pair("fc", error=0.2, given=0.01, status="differs"), "differs less (error 1.0e-02);"),
+        (pair("fc", error=0.2, given=math.nan, status="differs"), "Given what is not known, they return"),
+        (pair("fc", error=0.2, given=0.0, status="differs"), "Given the same, they return"),
+        (pair("fc", error=0.2, given=0.01, status="differs"), "Given what differs less (error 1.0e-02), they return"),
         (pair("fc", error=0.2, status="differs", call=3), "'fc' (conv2d, call 3)"),
         (
             pair("fc", error=0.2, status="differs", gradient=difference(0.5)),
@@ -289,7 +289,7 @@ def test_hostile_names_do_no_harm(name):
 def test_markdown_leaves_plain_names_readable():
     told = chain(2, 1).to_markdown()
     assert "**`stage0.block1.conv`**" in told
-    assert "They first differ at 'stage0.block1.conv' (conv2d)" in told
+    assert "do not agree: 1 fault, at 'stage0.block1.conv' (conv2d)" in told
     assert "layer_norm" in comparison(pair("layer_norm", error=0.5, status="differs")).to_markdown()
 
 

@@ -231,7 +231,7 @@ def test_two_causes_are_told_as_a_set() -> None:
         wrong[0].weight[2, 1, 0, 0] += 1
     found = nv.compare(right, wrong, numbers(2, 3, 8, 8))
     assert {(one.name, one.confirmed) for one in found.causes} == {("padding", True), ("weights", True)}
-    assert all("one of 2 causes" in one.text for one in found.causes)
+    assert all("with these 2 in both" in one.text for one in found.causes)
 
 
 def test_a_weight_into_which_a_norm_is_folded_is_compared_with_what_it_ought_to_be() -> None:
