@@ -108,19 +108,12 @@ class _Search:
         self._rerun = Rerun(judge)
         self._built_in: set[Point] = set()
         self._same = self._rerun.judge()
-<<<<<<< HEAD
         for _ in range(_MOST_LAYOUTS):
             again = Rerun(judge, self._same)
             if again.features == self._rerun.features:
                 break
             self._rerun, self._same = again, again.judge()  # seen better, now that no error travels
-        self._dtypes = {number: _dtype(found) for number, found in enumerate(judge.judged)}
-=======
-        again = Rerun(judge, self._same)
-        if again.features != self._rerun.features:  # seen better, now that no error travels
-            self._rerun, self._same = again, again.judge()
         self._dtypes = {number: dtype_of(found) for number, found in enumerate(judge.judged)}
->>>>>>> w-telling
         self._whole_dtype = coarsest(self._dtypes.values())
         self._measured: Mapping[Point, Difference] = {}
         if self._is_noise_needed():
