@@ -11,14 +11,20 @@ from typing import Any
 import numpy as np
 
 from ...models.alignment import LayerMapping, given_pairs
+from ...words.protocols import Layer
+from ..judging.difference import Difference
 from ..judging.judging import Judge, Judged, like
+from ..judging.noise import coarsest, coarsest_of
 from ..judging.recipes import courses_of
 from ..sides import Side, containers_of
-from .causes import Cause
+from .causes import Cause, odd_weights
 from .proposals import differing
+from .weight_changes import weight_changes
 
 _OF_FUNCTIONS = ("activation", "slope")
 _OTHER_SIZES = (-1.0, 30.0, -0.03)
+_IDLE = "without effect on this input"
+_ODD = ("differs", "propagates")
 
 
 def remarks_on(judge: Judge) -> tuple[Cause, ...]:
@@ -32,6 +38,7 @@ def remarks_on(judge: Judge) -> tuple[Cause, ...]:
                 seen.setdefault((name, left, right), []).append(found)
     return (
         *_rounding(judge),
+        *_idle_weights(judge),
         *_not_finite(judge),
         *(cause for found in judge.judged for cause in _hidden(found, judge)),
         *(_remark(*differing, layers) for differing, layers in seen.items()),
@@ -97,14 +104,64 @@ def _not_finite(judge: Judge) -> Iterator[Cause]:
 
 
 def _rounding(judge: Judge) -> Iterator[Cause]:
+    """Rounding beyond the tolerance: of a narrower float that one side computes in, or grown on the way."""
     grown = [found for found in judge.judged if found.status == "rounding"]
-    if grown:
-        first, worst = grown[0], max(grown, key=lambda found: found.output.error)
-        text = (
-            f"rounding grows through the layers to {worst.output.error:.1e}, beyond the tolerance of "
-            f"{worst.output.tolerance:g}: each layer, given the same, returns the same"
-        )
-        yield Cause(first.pair.a[0].path, first.pair.b[0].path, text, True, "rounding")
+    if not grown:
+        return
+    worst = max(grown, key=lambda found: found.output.error)
+    apart = f"{worst.output.error:.1e}, beyond the tolerance of {worst.output.tolerance:g}"
+    for found in grown:
+        paths = found.pair.a[0].path, found.pair.b[0].path
+        ours, theirs = (coarsest_of(stations) for stations in (found.pair.a, found.pair.b))
+        if ours != theirs:
+            who, narrow, path = (
+                ("a", ours, paths[0]) if coarsest((ours, theirs)) == ours else ("b", theirs, paths[1])
+            )
+            text = (
+                f"{who} computes in {narrow}: from {path!r} on what is returned is up to {apart}, and each layer, "
+                f"given the same, returns the same but for what rounding to {narrow} brings"
+            )
+            yield Cause(*paths, text, True, "precision")
+            return
+    first = grown[0].pair
+    text = (
+        f"rounding grows through the layers to {apart}: each layer, given the same, returns the same but for what "
+        f"rounding brings"
+    )
+    yield Cause(first.a[0].path, first.b[0].path, text, True, "rounding")
+
+
+def _idle_weights(judge: Judge) -> Iterator[Cause]:
+    """Weights that differ, and do not show: this input does not reach them, or nothing was seen to use them."""
+    for found in judge.judged:
+        if found.status == "weights" and not _is_the_same_anywhere(found, judge):
+            pair = found.pair
+            text = f"of {pair.a[0].path!r} {_changes(pair.a[0].layer, pair.b[0].layer, found.weights)}"
+            yield Cause(pair.a[0].path, pair.b[0].path, f"{text}: {_IDLE}", True, "weights")
+    for frame in judge.frames if all(found.status not in _ODD for found in judge.judged) else ():
+        if not frame.agrees:
+            text = f"of {frame.a.path or 'the model itself'!r} {_changes(frame.a, frame.b, frame.weights)}"
+            yield Cause(frame.a.path, frame.b.path, f"{text}: {_IDLE}", True, "weights")
+
+
+def _changes(a: Layer, b: Layer, weights: Mapping[str, Difference]) -> str:
+    return "; ".join(change.words for change in weight_changes(a, b, odd_weights(weights)))
+
+
+def _is_the_same_anywhere(found: Judged, judge: Judge) -> bool:
+    """Whether layers whose weights differ compute the same: asked what they return for random numbers."""
+    ours, theirs = courses_of(found.pair)
+    if any(value.values.dtype.kind != "f" for value in ours.inputs):
+        return False
+    random = np.random.default_rng(0)
+    inputs = [
+        like(value, random.standard_normal(value.values.shape).astype(value.values.dtype), value.axes)
+        for value in ours.inputs
+    ]
+    results = ours.result(inputs=inputs), theirs.result(inputs=inputs)
+    if results[0] is None or results[1] is None:
+        return len(ours.recipes) != len(theirs.recipes)  # which weights correspond is not known
+    return judge.difference(results[0], results[1], found.output.tolerance).within
 
 
 def _remark(name: str, left: Any, right: Any, layers: list[Judged]) -> Cause:
