@@ -32,6 +32,16 @@ def as_read(layer: Layer, value: Activation, order: tuple[str, ...]) -> Activati
     return Activation(read.values, read.axes, value.path, value.call, value.leaf, value.dtype)
 
 
+def as_returned(layer: Layer, value: Activation, order: tuple[str, ...]) -> Activation:
+    """Name the axes of an output: those of a norm are what it read."""
+    return as_read(layer, value, order) if layer.kind.endswith("_norm") else value
+
+
+def axes_as_returned(layer: Layer, order: tuple[str, ...]) -> tuple[str, ...]:
+    """The axes of an output in the order in which they stand."""
+    return axes_as_read(layer, order) if layer.kind.endswith("_norm") else order
+
+
 def axes_as_read(layer: Layer, order: tuple[str, ...]) -> tuple[str, ...]:
     """The axes of an input in the order in which they stand, named as the layer reads them."""
     if order[:1] != ("batch",):

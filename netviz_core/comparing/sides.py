@@ -21,7 +21,7 @@ from ..words.errors import InputError
 from ..words.observations import Coverage
 from ..words.protocols import Layer
 from ..words.supports import Replacement
-from .reading import as_read
+from .reading import as_read, as_returned
 
 Array = np.ndarray[Any, Any]
 
@@ -65,7 +65,7 @@ class Station:
     @cached_property
     def returned(self) -> tuple[Activation, ...]:
         """What it returned, leaf by leaf."""
-        return tuple(slot.get() for slot in self.returned_slots)
+        return tuple(as_returned(self.layer, slot.get(), slot.axes) for slot in self.returned_slots)
 
     @cached_property
     def weights(self) -> Mapping[str, Array]:

@@ -16,6 +16,7 @@ from ..judging.difference import Difference
 from ..judging.judging import Judge, Judged, like
 from ..judging.noise import coarsest, coarsest_of
 from ..judging.recipes import courses_of
+from ..judging.regions import is_laid_out_otherwise
 from ..sides import Side, containers_of
 from .causes import Cause, odd_weights
 from .proposals import differing
@@ -134,7 +135,7 @@ def _rounding(judge: Judge) -> Iterator[Cause]:
 def _idle_weights(judge: Judge) -> Iterator[Cause]:
     """Weights that differ, and do not show: this input does not reach them, or nothing was seen to use them."""
     for found in judge.judged:
-        if found.status == "weights" and not _is_the_same_anywhere(found, judge):
+        if _has_idle_weights(found) and not _is_the_same_anywhere(found, judge):
             pair = found.pair
             text = f"of {pair.a[0].path!r} {_changes(pair.a[0].layer, pair.b[0].layer, found.weights)}"
             yield Cause(pair.a[0].path, pair.b[0].path, f"{text}: {_IDLE}", True, "weights")
@@ -142,6 +143,15 @@ def _idle_weights(judge: Judge) -> Iterator[Cause]:
         if not frame.agrees:
             text = f"of {frame.a.path or 'the model itself'!r} {_changes(frame.a, frame.b, frame.weights)}"
             yield Cause(frame.a.path, frame.b.path, f"{text}: {_IDLE}", True, "weights")
+
+
+def _has_idle_weights(found: Judged) -> bool:
+    """Whether weights differ of layers that are given the same, and not since units are laid out otherwise."""
+    is_given_the_same = found.given is None or found.given.within
+    if found.weights_agree or not is_given_the_same or len(found.pair.a) != len(found.pair.b):
+        return False
+    is_hidden = found.status == "compensated" and not is_laid_out_otherwise(found)
+    return is_hidden or found.status == "weights"
 
 
 def _changes(a: Layer, b: Layer, weights: Mapping[str, Difference]) -> str:

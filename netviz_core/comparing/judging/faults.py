@@ -95,7 +95,9 @@ def _agree_in_the_end(judge: Judge) -> bool:
     dtypes = [dtype_of(found) for found in judge.judged]
     if not all(map(is_exact, dtypes)):
         return False
-    is_smooth = all(found.output.within for found in judge.judged)
+    is_smooth = all(
+        found.output.within and (found.given is None or found.given.within) for found in judge.judged
+    )
     return is_smooth or noise_of(coarsest(dtypes)).ratio(whole) < FAULT
 
 

@@ -13,7 +13,7 @@ from ...captures.recorder import Slot
 from ...words.arrays import AxisArray
 from ..common import matched
 from ..pairing.pairing import StationPair
-from ..reading import axes_as_read
+from ..reading import axes_as_read, axes_as_returned
 from ..sides import Side, Station
 from .ends import ends_of
 from .judging import Judge, partners
@@ -142,7 +142,8 @@ class Rerun:
 
 def _order(station: Station, slot: Slot, is_given: bool) -> tuple[str, ...]:
     """The axes of a tensor in the framework's own order, named as those of `given` or `returned`."""
-    return axes_as_read(station.layer, slot.axes) if is_given else slot.axes
+    axes = axes_as_read if is_given else axes_as_returned
+    return axes(station.layer, slot.axes)
 
 
 def laid_out(value: AxisArray, other: AxisArray, order: Sequence[str]) -> Array | None:
