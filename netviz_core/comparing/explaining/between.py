@@ -61,14 +61,14 @@ def causes_between(place: Place, paths: tuple[str, str], judge: Judge) -> list[C
             "give ((x, y), (x, y))"
         )
         return [Cause(*paths, text, True, "inputs")]
-    return [
-        Cause(
-            *paths,
-            "unknown: an operation between the layers; no known one explains the numbers",
-            False,
-            "unknown",
-        )
+    here = [
+        f"{station.path!r} ({station.layer.type_name}) of {name}"
+        for name, stations in (("a", place.between_a), ("b", place.between_b))
+        for station in stations
     ]
+    where = f"{' and '.join(here)} or an operation" if here else "an operation"
+    text = f"unknown: {where} between the layers; no known one explains the numbers"
+    return [Cause(*paths, text, False, "unknown")]
 
 
 def _orders(value: AxisArray, place: Place, judge: Judge) -> Iterator[tuple[str, Array]]:

@@ -73,7 +73,15 @@ def _hidden(found: Judged, judge: Judge) -> Iterator[Cause]:
     """Functions that are not the same, and return the same here: asked what they return for other numbers."""
     ours, theirs = courses_of(found.pair)
     words = [one.words for one in differing(ours, theirs) if one.name in _OF_FUNCTIONS]
-    if not words or found.status != "agrees":
+    if not words:
+        return
+    if found.status == "compensated" and _are_given_the_same(found) and ours.activation and theirs.activation:
+        text = (
+            f"{'; '.join(words)}: what they return differs by {found.output.max_abs:.1e} at most, and what comes "
+            f"behind hides it: {_IDLE}"
+        )
+        yield Cause(found.pair.a[0].path, found.pair.b[0].path, text, True, "activation")
+    if found.status != "agrees":
         return
     for factor in _OTHER_SIZES:
         inputs = [like(value, value.values * factor, value.axes) for value in ours.inputs]
@@ -83,7 +91,7 @@ def _hidden(found: Judged, judge: Judge) -> Iterator[Cause]:
         apart = judge.difference(results[0], results[1], found.output.tolerance)
         if not apart.within:
             text = (
-                f"{'; '.join(words)}: without effect on this input; for {factor:g} times what the layers are given "
+                f"{'; '.join(words)}: {_IDLE}; for {factor:g} times what the layers are given "
                 f"they would differ by {apart.max_abs:.1e}"
             )
             yield Cause(found.pair.a[0].path, found.pair.b[0].path, text, True, "activation")
@@ -133,9 +141,10 @@ def _rounding(judge: Judge) -> Iterator[Cause]:
 
 
 def _idle_weights(judge: Judge) -> Iterator[Cause]:
-    """Weights that differ, and do not show: this input does not reach them, or nothing was seen to use them."""
-    for found in judge.judged:
-        if _has_idle_weights(found) and not _is_the_same_anywhere(found, judge):
+    """Weights that differ, and do not show: this input does not reach them, or what comes behind hides them."""
+    odd = [found for found in judge.judged if not found.weights_agree]
+    for found in odd:
+        if _are_idle(found, len(odd) == 1) and not _is_the_same_anywhere(found, judge):
             pair = found.pair
             text = f"of {pair.a[0].path!r} {_changes(pair.a[0].layer, pair.b[0].layer, found.weights)}"
             yield Cause(pair.a[0].path, pair.b[0].path, f"{text}: {_IDLE}", True, "weights")
@@ -145,13 +154,19 @@ def _idle_weights(judge: Judge) -> Iterator[Cause]:
             yield Cause(frame.a.path, frame.b.path, f"{text}: {_IDLE}", True, "weights")
 
 
-def _has_idle_weights(found: Judged) -> bool:
-    """Whether weights differ of layers that are given the same, and not since units are laid out otherwise."""
-    is_given_the_same = found.given is None or found.given.within
-    if found.weights_agree or not is_given_the_same or len(found.pair.a) != len(found.pair.b):
+def _are_idle(found: Judged, is_alone: bool) -> bool:
+    """Whether weights differ of layers that are given the same, and nothing comes of it.
+
+    Of units that are laid out otherwise something comes, which other weights put right.
+    """
+    if len(found.pair.a) != len(found.pair.b) or not _are_given_the_same(found):
         return False
-    is_hidden = found.status == "compensated" and not is_laid_out_otherwise(found)
+    is_hidden = found.status == "compensated" and (is_alone or not is_laid_out_otherwise(found))
     return is_hidden or found.status == "weights"
+
+
+def _are_given_the_same(found: Judged) -> bool:
+    return found.given is None or found.given.within
 
 
 def _changes(a: Layer, b: Layer, weights: Mapping[str, Difference]) -> str:

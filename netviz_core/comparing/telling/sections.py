@@ -81,7 +81,10 @@ def _faults(found: Findings) -> Iterator[Entry]:
 def _compensated(found: Findings) -> Iterator[Entry]:
     """Layers one after another, up to where the difference is gone."""
     run: list[LayerPair] = []
+    idle = {(cause.path_a, cause.path_b) for cause in found.remarks if cause.name in (_IDLE, "activation")}
     for pair in (*found.pairs, None):
+        if pair is not None and (pair.path_a, pair.path_b) in idle:
+            continue
         if pair is not None and pair.status == "compensated":
             run.append(pair)
         elif run and (pair is None or pair.status != "propagates"):

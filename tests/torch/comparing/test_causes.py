@@ -271,7 +271,7 @@ def test_what_is_not_known_of_a_layer_is_not_said_to_be_ruled_out() -> None:
     wrong.load_state_dict(settled(right).state_dict())
     (cause,) = nv.compare(right, wrong.eval(), numbers(50, 8)).causes
     assert (cause.name, cause.confirmed) == ("unknown", False)
-    assert "what b computes is not known (Applies)" in cause.text
+    assert "'1' (Applies) of b" in cause.text
     assert "no setting" not in cause.text
 
 
