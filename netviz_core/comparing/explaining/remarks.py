@@ -5,17 +5,20 @@ Settings that differ without effect, rounding that has grown, outputs without a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from ...models.alignment import LayerMapping, given_pairs
+from ...words.protocols import Layer
 from ..judging.judging import Judge, Judged, like
+from ..judging.noise import coarsest
 from ..judging.recipes import courses_of
 from ..sides import Side, containers_of
-from .causes import Cause
+from .causes import Cause, odd_weights
 from .proposals import differing
+from .weight_changes import WeightChange, weight_changes
 
 _OF_FUNCTIONS = ("activation", "slope")
 _OTHER_SIZES = (-1.0, 30.0, -0.03)
@@ -32,10 +35,43 @@ def remarks_on(judge: Judge) -> tuple[Cause, ...]:
                 seen.setdefault((name, left, right), []).append(found)
     return (
         *_rounding(judge),
+        *_precisions(judge),
+        *_weights_without_effect(judge),
         *_not_finite(judge),
         *(cause for found in judge.judged for cause in _hidden(found, judge)),
         *(_remark(*differing, layers) for differing, layers in seen.items()),
     )
+
+
+def _precisions(judge: Judge) -> Iterator[Cause]:
+    """That one side computes in a narrower float than the other: what rounding to that does is no fault."""
+    dtypes = [
+        coarsest(value.dtype for station in side.stations for value in station.returned)
+        for side in (judge.a, judge.b)
+    ]
+    if judge.judged and dtypes[0] != dtypes[1]:
+        text = f"a computes in {dtypes[0]} and b in {dtypes[1]}: what rounding to the coarser one does is no fault"
+        yield Cause("", "", text, True, "precision")
+
+
+def _weights_without_effect(judge: Judge) -> Iterator[Cause]:
+    """Weights that differ where what is returned does not: on another input it may."""
+    for found in judge.judged:
+        a, b = found.pair.a[0].layer, found.pair.b[0].layer
+        odd = odd_weights(found.weights)
+        if odd and found.status == "weights":
+            others = [layer for layer in judge.a.layers.values() if layer.path != a.path]
+            yield from _without_effect(a, b, weight_changes(a, b, odd, others))
+    for frame in judge.frames:
+        if not frame.agrees and not any(found.status == "differs" for found in judge.judged):
+            yield from _without_effect(
+                frame.a, frame.b, weight_changes(frame.a, frame.b, odd_weights(frame.weights))
+            )
+
+
+def _without_effect(a: Layer, b: Layer, changes: Iterable[WeightChange]) -> Iterator[Cause]:
+    for change in changes:
+        yield Cause(a.path, b.path, f"{change.words}: without effect on this input", True, change.name)
 
 
 def not_followed(judge: Judge, mapping: LayerMapping | None) -> Iterator[Cause]:

@@ -266,7 +266,7 @@ def test_what_is_not_known_of_a_layer_is_not_said_to_be_ruled_out() -> None:
         return x + torch.roll(x, 1, -1) ** 3
 
     right, wrong = (
-        nn.Sequential(nn.Linear(8, 8), Applies(one), nn.Linear(8, 2)) for one in (lambda x: x * 1, odd)
+        nn.Sequential(nn.Linear(8, 8), Applies(one), nn.Linear(8, 2)) for one in (lambda x: x * 2, odd)
     )
     wrong.load_state_dict(settled(right).state_dict())
     (cause,) = nv.compare(right, wrong.eval(), numbers(50, 8)).causes
