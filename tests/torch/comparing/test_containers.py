@@ -102,7 +102,7 @@ def test_models_that_differ_fail_an_assertion_that_says_why(pair: tuple[Encoder,
     assert assert_models_close(ours, theirs, X).agrees
     theirs.block.norm1.eps = 1e-2
     with pytest.raises(
-        AssertionError, match=r"first differ at 'block.norm1'(.|\n)*epsilon is 1e-05 in a and 0.01 in b"
+        AssertionError, match=r"1 fault, at 'block.norm1'(.|\n)*epsilon is 1e-05 in a and 0.01 in b"
     ):
         assert_models_close(ours, theirs, X)
 
