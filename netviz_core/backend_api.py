@@ -8,22 +8,9 @@ named ``Supports…``, of which a backend has those whose methods it has. A back
 returned, as `Observation`; `netviz_core.testing.ReferenceBackend` is the smallest that there is.
 """
 
+from .captures import placing
 from .captures.capture import Capture
-from .captures.origins import (
-    Origins,
-    broadcast,
-    concatenated,
-    everywhere,
-    hull,
-    is_same,
-    joined,
-    moved,
-    multiplied,
-    nowhere,
-    paired,
-    reshaped,
-    with_margins,
-)
+from .captures.origins import Origins
 from .captures.recorder import Recorder, Slot
 from .measures.training import TrainingHistory, TrainingWatch
 from .models.checkpoint import Checkpoint, torch_recurrent_rule
@@ -54,6 +41,7 @@ from .words.observations import Coverage, HeldValue, Observation, Ready, blank
 from .words.operations import NOT_FOLLOWED, OPERATIONS, OUTPUT, word_for
 from .words.protocols import KINDS, Backend, Layer, LayerSelection, RecorderLike, WeightTensor
 from .words.restoring import Keeper
+from .words.squashing import may_be_squashed, squashed_by
 from .words.structure import leaves, others, replaced
 from .words.supports import (
     Coordinate,
@@ -166,34 +154,25 @@ __all__ = [
     "WeightTensor",
     "as_integer",
     "blank",
-    "broadcast",
     "by_name",
     "canonical_axes",
-    "concatenated",
     "decoding",
-    "everywhere",
     "get_backend",
-    "hull",
-    "is_same",
-    "joined",
     "leaves",
     "load_weights_h5",
-    "moved",
-    "multiplied",
+    "may_be_squashed",
     "nearest",
-    "nowhere",
     "others",
-    "paired",
+    "placing",
     "positional_axes",
     "positional_layout",
     "reason_of",
     "register_backend",
     "replaced",
     "require_input",
-    "reshaped",
     "shown",
+    "squashed_by",
     "torch_recurrent_rule",
     "widened",
-    "with_margins",
     "word_for",
 ]

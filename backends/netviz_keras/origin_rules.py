@@ -8,20 +8,7 @@ from typing import Any, Protocol
 import keras
 import numpy as np
 
-from netviz_core.backend_api import (
-    Origin,
-    Origins,
-    broadcast,
-    concatenated,
-    hull,
-    joined,
-    leaves,
-    moved,
-    multiplied,
-    paired,
-    reshaped,
-    with_margins,
-)
+from netviz_core.backend_api import Origin, Origins, leaves, placing
 
 from .kinds import keras_class, kind_of
 from .tensors import as_numpy, is_tensor
@@ -49,12 +36,12 @@ def _first(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 def _same(book: Book, operation: Any, args: Any, kwargs: Any, made: Sequence[Any]) -> Any:
     """Norms, softmax, copies: each element stays where it is."""
     given = _first(args, kwargs)
-    return [broadcast(book.of(given), made[0].shape)] if given.shape == made[0].shape else None
+    return [placing.broadcast(book.of(given), made[0].shape)] if given.shape == made[0].shape else None
 
 
 def _elementwise(book: Book, operation: Any, args: Any, kwargs: Any, made: Sequence[Any]) -> Any:
     given = [book.of(tensor) for _, tensor in leaves((args, kwargs), is_tensor)]
-    return [joined(filter(None, given), made[0].shape)]
+    return [placing.joined(filter(None, given), made[0].shape)]
 
 
 def _moving(book: Book, operation: Any, args: Any, kwargs: Any, made: Sequence[Any]) -> Any:
@@ -74,16 +61,16 @@ def _moving(book: Book, operation: Any, args: Any, kwargs: Any, made: Sequence[A
         return done
 
     shapes = [tensor.shape for tensor in values]
-    return [moved(list(map(book.of, values)), shapes, move(number)) for number in range(len(made))]
+    return [placing.moved(list(map(book.of, values)), shapes, move(number)) for number in range(len(made))]
 
 
 def _reshaped(book: Book, operation: Any, args: Any, kwargs: Any, made: Sequence[Any]) -> Any:
-    return [reshaped(book.of(_first(args, kwargs)), made[0].shape)]
+    return [placing.reshaped(book.of(_first(args, kwargs)), made[0].shape)]
 
 
 def _concatenated(book: Book, operation: Any, args: Any, kwargs: Any, made: Sequence[Any]) -> Any:
     parts = [tensor for _, tensor in leaves((args, kwargs), is_tensor)]
-    return [concatenated(list(map(book.of, parts)), [part.shape for part in parts], operation.axis)]
+    return [placing.concatenated(list(map(book.of, parts)), [part.shape for part in parts], operation.axis)]
 
 
 def _reduced(book: Book, operation: Any, args: Any, kwargs: Any, made: Sequence[Any]) -> Any:
@@ -96,14 +83,14 @@ def _reduced(book: Book, operation: Any, args: Any, kwargs: Any, made: Sequence[
     left = len(made[0].shape)
     if left not in (rank, rank - len(chosen)):
         return None
-    return [hull(book.of(given), chosen, keepdims=left == rank)] * len(made)
+    return [placing.hull(book.of(given), chosen, keepdims=left == rank)] * len(made)
 
 
 def _product(book: Book, operation: Any, args: Any, kwargs: Any, made: Sequence[Any]) -> Any:
     left, right = args[:2]
     if min(len(left.shape), len(right.shape)) < 2:
         return None
-    return [multiplied(book.of(left), book.of(right), made[0].shape)]
+    return [placing.multiplied(book.of(left), book.of(right), made[0].shape)]
 
 
 def _einsum(book: Book, operation: Any, args: Any, kwargs: Any, made: Sequence[Any]) -> Any:
@@ -119,7 +106,9 @@ def _einsum(book: Book, operation: Any, args: Any, kwargs: Any, made: Sequence[A
         letters = letters_of(term, len(tensor.shape))
         if len(set(letters)) < len(letters):
             return None
-        origin = hull(book.of(tensor), [i for i, letter in enumerate(letters) if letter not in output])
+        origin = placing.hull(
+            book.of(tensor), [i for i, letter in enumerate(letters) if letter not in output]
+        )
         kept = [letter for letter in output if letter in letters]
         order = [letters.index(letter) for letter in kept] + [
             i for i, s in enumerate(letters) if s not in output
@@ -134,14 +123,14 @@ def _einsum(book: Book, operation: Any, args: Any, kwargs: Any, made: Sequence[A
         thin = [
             1 if letter not in output else size for letter, size in zip(letters, tensor.shape, strict=True)
         ]
-        found.append(moved([origin], [thin], move))
+        found.append(placing.moved([origin], [thin], move))
     if len(found) != 2:
-        return [joined(filter(None, found), made[0].shape)]
+        return [placing.joined(filter(None, found), made[0].shape)]
     own = [
         {i for i, s in enumerate(output) if s not in term}
         for term in map(letters_of, terms[::-1], ranks[::-1])
     ]
-    return [paired(found[0], found[1], own[0], own[1], made[0].shape)]
+    return [placing.paired(found[0], found[1], own[0], own[1], made[0].shape)]
 
 
 def letters_of(term: str, rank: int) -> str:
@@ -178,13 +167,13 @@ def _taken(book: Book, operation: Any, args: Any, kwargs: Any, made: Sequence[An
     if operation.axis != 0 or len(index.shape) > rank:
         return None
     shape = (*index.shape, *(1,) * (rank - len(index.shape)))
-    found = moved([book.of(index)], [index.shape], lambda ends: ends[0].reshape(shape))
-    return [broadcast(found, made[0].shape)]
+    found = placing.moved([book.of(index)], [index.shape], lambda ends: ends[0].reshape(shape))
+    return [placing.broadcast(found, made[0].shape)]
 
 
 def _padded(book: Book, operation: Any, args: Any, kwargs: Any, made: Sequence[Any]) -> Any:
     widths = operation.pad_width if len(operation.pad_width) > 1 else operation.pad_width * len(made[0].shape)
-    return [with_margins(book.of(args[0]), widths)]
+    return [placing.with_margins(book.of(args[0]), widths)]
 
 
 def _cropped(book: Book, operation: Any, args: Any, kwargs: Any, made: Sequence[Any]) -> Any:
@@ -193,14 +182,14 @@ def _cropped(book: Book, operation: Any, args: Any, kwargs: Any, made: Sequence[
     over = [before - after for before, after in zip(given.shape, made[0].shape, strict=True)]
     if rank != len(given.shape) or min(over) < 0:
         return None
-    return [with_margins(book.of(given), [(-(cut // 2), cut // 2 - cut) for cut in over])]
+    return [placing.with_margins(book.of(given), [(-(cut // 2), cut // 2 - cut) for cut in over])]
 
 
 def _attention(book: Book, operation: Any, args: Any, kwargs: Any, made: Sequence[Any]) -> Any:
     """Fused attention of ``(batch, token, head, feature)``."""
     query, _, value = args[:3]
-    parts = hull(book.of(query), (-1,)), hull(book.of(value), (1, -1))
-    return [paired(*parts, {1}, (), made[0].shape)]
+    parts = placing.hull(book.of(query), (-1,)), placing.hull(book.of(value), (1, -1))
+    return [placing.paired(*parts, {1}, (), made[0].shape)]
 
 
 def _recurrent(book: Book, operation: Any, args: Any, kwargs: Any, made: Sequence[Any]) -> Any:
@@ -209,14 +198,16 @@ def _recurrent(book: Book, operation: Any, args: Any, kwargs: Any, made: Sequenc
     origin = book.of(given)
     if keras_class(operation, ("ConvLSTM",)):
         return None
-    by_step, last = hull(origin, (-1,)), hull(origin, (1, -1))
+    by_step, last = placing.hull(origin, (-1,)), placing.hull(origin, (1, -1))
     return [
-        broadcast(by_step, tensor.shape)
+        placing.broadcast(by_step, tensor.shape)
         if len(tensor.shape) == 3
         and tensor.shape[1] == given.shape[1]
         and operation.return_sequences
         and not number
-        else broadcast(moved([last], [(given.shape[0], 1, 1)], lambda ends: ends[0][:, 0]), tensor.shape)
+        else placing.broadcast(
+            placing.moved([last], [(given.shape[0], 1, 1)], lambda ends: ends[0][:, 0]), tensor.shape
+        )
         for number, tensor in enumerate(made)
     ]
 

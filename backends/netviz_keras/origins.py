@@ -17,8 +17,8 @@ from netviz_core.backend_api import (
     Recorder,
     Source,
     blank,
-    everywhere,
     leaves,
+    placing,
     positional_axes,
 )
 
@@ -165,7 +165,7 @@ class Follower(Computing):
         if any(map(self.of, given)) and made and None not in made[0].shape:
             found = rule(self, operation, args, kwargs, made) if rule is not None else None
             if found is None:
-                found = [everywhere(map(self.of, given), tensor.shape) for tensor in made]
+                found = [placing.everywhere(map(self.of, given), tensor.shape) for tensor in made]
             for tensor, origin in zip(made, found, strict=False):
                 self._set(tensor, origin)
 

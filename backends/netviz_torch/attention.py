@@ -85,7 +85,10 @@ class AttentionWatch(Watch):
         self._roots = count(1)
 
     def begin(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Note which axes of the input are what; those as long as the first one's batch are its samples."""
+        """Note which axes of the input are what; those as long as the first one's batch are its samples.
+
+        Where it is not known whether samples or steps come first, what is looked from and at tells it later.
+        """
         if self._seen.path:
             return
         samples: Origin | None = None
@@ -93,7 +96,8 @@ class AttentionWatch(Watch):
             if not tensor.ndim:
                 continue
             names = self.follower.axes(tensor)
-            batch = names.index("batch") if "batch" in names else None
+            first = next((name for name in ("batch", "axis0") if name in names), None)
+            batch = names.index(first) if first is not None else None
             if samples is None and batch is not None:
                 samples = Origin("sample", tensor.shape[batch])
                 self._seen.samples = samples.length

@@ -31,6 +31,11 @@ class AxisFollower:
     def __init__(self) -> None:
         self._known: dict[int, tuple[weakref.ref[torch.Tensor], Names]] = {}
         self._inputs: set[tuple[int, ...]] = set()
+        self._is_time_first = False
+
+    def note_layers(self, module: nn.Module) -> None:
+        """Remember whether a model has layers that say of themselves that samples are not along the first axis."""
+        self._is_time_first = any(getattr(child, "batch_first", True) is False for child in module.modules())
 
     def name(self, tensor: torch.Tensor, names: Names) -> None:
         """Say what a tensor's axes are."""
@@ -44,7 +49,7 @@ class AxisFollower:
         """
         self._inputs.add(tuple(tensor.shape))
         if tensor.ndim and not tensor.is_floating_point() and self.get(tensor) is None:
-            self.name(tensor, ("batch",) + (None,) * (tensor.ndim - 1))
+            self.name(tensor, self.assumed(tensor))
 
     def require_batch(self, tensor: torch.Tensor, rank_of_sample: int, remedy: str = "x[None]") -> None:
         """Refuse a model's input, as it was given or changed in its values alone, that has no batch axis.
@@ -84,8 +89,18 @@ class AxisFollower:
         """A name for each axis: its own, or one that says its position."""
         names = self.get(tensor)
         if names is None:
-            names = ("batch",) + (None,) * (tensor.ndim - 1) if tensor.ndim else ()
+            names = self.assumed(tensor)
         return tuple(name or f"axis{position}" for position, name in enumerate(names))
+
+    def assumed(self, tensor: torch.Tensor) -> Names:
+        """The names of axes of which nothing is known: samples come first.
+
+        But for sequences of features or tokens in a model with layers that take steps first: whether they are
+        transposed before these layers is known only later.
+        """
+        rank_of_sequences = 3 if tensor.is_floating_point() else 2
+        is_known = not (self._is_time_first and tensor.ndim == rank_of_sequences)
+        return (("batch" if is_known else None,) + (None,) * (tensor.ndim - 1)) if tensor.ndim else ()
 
     def after(self, func: Any, args: tuple[Any, ...], result: Any) -> None:
         """Name the result of an operation, if its effect on axes is known."""
@@ -113,14 +128,20 @@ Rule = Callable[[AxisFollower, tuple[Any, ...], torch.Tensor], Names | None]
 
 
 def _same_shape(follower: AxisFollower, args: tuple[Any, ...], output: torch.Tensor) -> Names | None:
-    """Elementwise operations: the names on which all operands of the result's shape agree."""
+    """Elementwise operations: what operands of the result's shape know of its axes and none knows otherwise."""
     agreed: Names | None = None
     for operand in args:
         for tensor in operand if isinstance(operand, (list, tuple)) else (operand,):
             names = follower.get(tensor)
             if names is not None and tensor.shape == output.shape:
-                agreed = tuple(a if a == b else None for a, b in zip(agreed or names, names, strict=True))
+                agreed = names if agreed is None else _agreed(agreed, names)
     return agreed
+
+
+def _agreed(first: Names, second: Names) -> Names:
+    """Both together; a name that they give to different axes, as an MLP-Mixer makes features of places, is none's."""
+    both = tuple(a or b if None in (a, b) or a == b else None for a, b in zip(first, second, strict=True))
+    return tuple(None if both.count(name) > 1 else name for name in both)
 
 
 def _same_rank(follower: AxisFollower, args: tuple[Any, ...], output: torch.Tensor) -> Names | None:
@@ -299,7 +320,7 @@ def _rule_of(func: Any) -> Rule | None:
 
 
 def defined_axes(
-    module: nn.Module, kind: str, names: Names | None, leaf: str, output: torch.Tensor
+    module: nn.Module, kind: str, names: Names | None, leaf: str, output: torch.Tensor, assumed: Names
 ) -> Names | None:
     """The names that a module itself gives to a part of its output, where operations alone do not tell.
 
@@ -313,12 +334,14 @@ def defined_axes(
         Which part of its output, see `netviz_core.backend_api.leaves`.
     output : torch.Tensor
         That part.
+    assumed : tuple of str or None
+        What its names are as far as nothing else tells them.
     """
     rank = output.ndim
     if kind in _KEEPING_KINDS or type(module).__module__ in _KEEPING_HOMES:
         return names if names is not None and len(names) == rank else None
     if kind == "dense":
-        return (*_leading(names, rank), "channel")
+        return (*_leading(names if names is not None and len(names) == rank else assumed), "channel")
     if kind == "embedding":
         return (*(names or (None,) * (rank - 1)), "channel")
     if isinstance(module, nn.RNNCellBase):
@@ -345,11 +368,9 @@ def _sequence_axes(module: nn.RNNBase | nn.MultiheadAttention, leaf: str, rank: 
     return None
 
 
-def _leading(names: Names | None, rank: int) -> Names:
+def _leading(names: Names) -> Names:
     """All names but the last; what was the channel before, as in an MLP-Mixer, is none any more."""
-    if names is not None and len(names) == rank:
-        return tuple(None if name == "channel" else name for name in names[:-1])
-    return (("batch",) + (None,) * (rank - 2)) if rank > 1 else ()
+    return tuple(None if name == "channel" else name for name in names[:-1])
 
 
 _KEEPING_KINDS = frozenset(

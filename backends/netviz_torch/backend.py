@@ -67,7 +67,9 @@ class TorchBackend:
     @contextmanager
     def record(self, model: nn.Module, recorder: RecorderLike) -> Iterator[None]:
         """Tell `recorder` of every call of the layers it wants while the context is open."""
-        with observed(unwrapped(model), recorder, Watch(AxisFollower())):
+        follower = AxisFollower()
+        follower.note_layers(unwrapped(model))
+        with observed(unwrapped(model), recorder, Watch(follower)):
             yield
 
     def run_replaced(

@@ -40,7 +40,8 @@ def check_runnable(module: nn.Module) -> None:
 def prepare(module: nn.Module, inputs: Any, follower: AxisFollower) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Positional and keyword arguments for the model.
 
-    NumPy arrays become tensors of the model's floating dtype on its device; tensors stay as they are.
+    NumPy arrays become tensors of the model's floating dtype on its device; tensors stay as they are. A list is one
+    input, as of pictures of any size, unless the model's forward takes its parts and not the list.
     """
     tensors = chain(module.parameters(), module.buffers())
     # Weights on the meta device may be brought from elsewhere while the model runs.
@@ -67,18 +68,19 @@ def prepare(module: nn.Module, inputs: Any, follower: AxisFollower) -> tuple[tup
         return value
 
     require_input(inputs)
+    follower.note_layers(module)
     if isinstance(inputs, Mapping):  # what a tokenizer of Hugging Face returns is no dict
         converted = {key: convert(value) for key, value in inputs.items()}
         for part in converted.values():
             if isinstance(part, torch.Tensor):
                 follower.note_input(part)
-        return ((), converted) if _takes_keywords(module, converted) else ((converted,), {})
+        return ((), converted) if _takes(module, **converted) else ((converted,), {})
     if isinstance(inputs, PackedSequence):
         raise InputError(
             "a PackedSequence was given as input, of which no axis is that of the samples; give them padded, and let a "
             "module of yours pack them"
         )
-    parts = inputs if isinstance(inputs, tuple) and not _is_one(module, inputs) else (inputs,)
+    parts = (inputs,) if _is_one(module, inputs) else tuple(inputs)
     _require_places(module, len(parts))
     args = tuple(map(convert, parts))
     for part in args:
@@ -114,14 +116,16 @@ def _tensor(values: np.ndarray, reference: torch.Tensor | None) -> torch.Tensor:
     return tensor.to(reference.device, reference.dtype if tensor.is_floating_point() else tensor.dtype)
 
 
-def _is_one(module: nn.Module, inputs: tuple[Any, ...]) -> bool:
-    """Whether a tuple with names is what the model takes as a whole: where it does not take so many inputs."""
+def _is_one(module: nn.Module, inputs: Any) -> bool:
+    """Whether this is what the model takes as a whole: of a list or a tuple with names its forward tells."""
+    if isinstance(inputs, list):
+        return _takes(module, inputs) or not _takes(module, *inputs)
     if hasattr(inputs, "_fields"):
         try:
             _require_places(module, len(inputs))
         except InputError:
             return True
-    return False
+    return not isinstance(inputs, tuple)
 
 
 def _require_places(module: nn.Module, count: int) -> None:
@@ -135,9 +139,9 @@ def _require_places(module: nn.Module, count: int) -> None:
         return  # a forward without a signature, as that of a scripted module
 
 
-def _takes_keywords(module: nn.Module, values: dict[Any, Any]) -> bool:
+def _takes(module: nn.Module, *args: Any, **kwargs: Any) -> bool:
     try:
-        inspect.signature(module.forward).bind(**values)
+        inspect.signature(module.forward).bind(*args, **kwargs)
     except (TypeError, ValueError):
         return False
     return True

@@ -149,7 +149,8 @@ def name_defined_axes(
         if first is not None and isinstance(module, (nn.RNNBase, nn.MultiheadAttention)):
             follower.require_batch(first, 2, "x[None]" if module.batch_first else "x[:, None]")
         for leaf, tensor in found:
-            names = defined_axes(module, kind, follower.get(first), leaf, tensor)
+            assumed = follower.assumed(tensor) if is_tensor(tensor) else ()
+            names = defined_axes(module, kind, follower.get(first), leaf, tensor, assumed)
             if names is not None and len(names) == tensor.ndim and is_tensor(tensor):
                 follower.name(tensor, names)
     return found

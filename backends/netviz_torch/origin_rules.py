@@ -9,20 +9,7 @@ import numpy as np
 import torch
 from torch._ops import OpOverload
 
-from netviz_core.backend_api import (
-    Origin,
-    Origins,
-    broadcast,
-    concatenated,
-    hull,
-    joined,
-    leaves,
-    moved,
-    multiplied,
-    paired,
-    reshaped,
-    with_margins,
-)
+from netviz_core.backend_api import Origin, Origins, leaves, placing
 
 from .tensors import is_tensor
 
@@ -51,11 +38,11 @@ def written_through(origin: Origin, base: torch.Tensor, written: Origin, view: t
         memory[at_view] = ends[1].reshape(-1)
         return np.reshape(memory[at_base], tuple(base.shape))
 
-    return moved((origin, written), (base.shape, view.shape), move)
+    return placing.moved((origin, written), (base.shape, view.shape), move)
 
 
 def _viewed(origins: Origins, of: OriginOfTensor, args: Sequence[Any], results: list[torch.Tensor]) -> Any:
-    return [reshaped(of(args[0]), results[0].shape)]
+    return [placing.reshaped(of(args[0]), results[0].shape)]
 
 
 def _restrided(origins: Origins, of: OriginOfTensor, args: Sequence[Any], results: list[torch.Tensor]) -> Any:
@@ -70,18 +57,18 @@ def _restrided(origins: Origins, of: OriginOfTensor, args: Sequence[Any], result
 
 def _same(origins: Origins, of: OriginOfTensor, args: Sequence[Any], results: list[torch.Tensor]) -> Any:
     """Norms, softmax, copies: each element stays where it is."""
-    return [broadcast(of(args[0]), results[0].shape)] if args[0].shape == results[0].shape else None
+    return [placing.broadcast(of(args[0]), results[0].shape)] if args[0].shape == results[0].shape else None
 
 
 def _pointwise(origins: Origins, of: OriginOfTensor, args: Sequence[Any], results: list[torch.Tensor]) -> Any:
     given = [of(tensor) for _, tensor in leaves(tuple(args), is_tensor)]
-    return [joined(filter(None, given), results[0].shape)]
+    return [placing.joined(filter(None, given), results[0].shape)]
 
 
 def _copied_into(
     origins: Origins, of: OriginOfTensor, args: Sequence[Any], results: list[torch.Tensor]
 ) -> Any:
-    return [joined((of(args[1]),), results[0].shape)]
+    return [placing.joined((of(args[1]),), results[0].shape)]
 
 
 def _moving(func: Any, *places: int) -> Rule:
@@ -119,7 +106,7 @@ def move_nth(
     move: Callable[[list[np.ndarray[Any, Any]]], list[np.ndarray[Any, Any]]],
 ) -> Origin:
     """Where the elements of one of several results lie."""
-    return moved(
+    return placing.moved(
         list(map(of, tensors)), [tensor.shape for tensor in tensors], lambda ends: move(ends)[number]
     )
 
@@ -142,7 +129,7 @@ def _concatenated(
 ) -> Any:
     parts = [part for part in args[0] if tuple(part.shape) != (0,)]
     dim = args[1] if len(args) > 1 else 0
-    return [concatenated(list(map(of, parts)), [part.shape for part in parts], dim)]
+    return [placing.concatenated(list(map(of, parts)), [part.shape for part in parts], dim)]
 
 
 def _picking(func: OpOverload) -> Rule | None:
@@ -158,8 +145,10 @@ def _picking(func: OpOverload) -> Rule | None:
         given, index = args[0], results[1].cpu()
         dim: Any = args[place] if len(args) > place else arguments[place].default_value
         if index.ndim < given.ndim:
-            return [hull(of(given), {dim % given.ndim}, keepdims=False)] * 2
-        found = moved([of(given)], [given.shape], lambda ends: _as_tensor(ends[0]).gather(dim, index).numpy())
+            return [placing.hull(of(given), {dim % given.ndim}, keepdims=False)] * 2
+        found = placing.moved(
+            [of(given)], [given.shape], lambda ends: _as_tensor(ends[0]).gather(dim, index).numpy()
+        )
         return [found, found]
 
     return rule
@@ -174,7 +163,7 @@ def _reduced(origins: Origins, of: OriginOfTensor, args: Sequence[Any], results:
     chosen = {dim % given.ndim for dim in named or ()} if given.ndim else set()
     if rank not in (given.ndim, given.ndim - len(chosen)):
         return None
-    found = hull(of(given), chosen, keepdims=rank == given.ndim)
+    found = placing.hull(of(given), chosen, keepdims=rank == given.ndim)
     return [found] * len(results)
 
 
@@ -187,8 +176,12 @@ def _product(origins: Origins, of: OriginOfTensor, args: Sequence[Any], results:
     left, right = args[-2:]
     if min(left.ndim, right.ndim) < 2:
         return None
-    found = multiplied(of(left), of(right), results[0].shape)
-    return [joined((found, of(args[0])), results[0].shape)] if len(args) == 3 and of(args[0]) else [found]
+    found = placing.multiplied(of(left), of(right), results[0].shape)
+    return (
+        [placing.joined((found, of(args[0])), results[0].shape)]
+        if len(args) == 3 and of(args[0])
+        else [found]
+    )
 
 
 def _added_product(
@@ -198,7 +191,7 @@ def _added_product(
 
 
 def _linear(origins: Origins, of: OriginOfTensor, args: Sequence[Any], results: list[torch.Tensor]) -> Any:
-    return [broadcast(hull(of(args[0]), (-1,)), results[0].shape)]
+    return [placing.broadcast(placing.hull(of(args[0]), (-1,)), results[0].shape)]
 
 
 def _attention(origins: Origins, of: OriginOfTensor, args: Sequence[Any], results: list[torch.Tensor]) -> Any:
@@ -207,13 +200,17 @@ def _attention(origins: Origins, of: OriginOfTensor, args: Sequence[Any], result
     summed = (
         (-2, -1) if query.shape[:-2] == value.shape[:-2] else (-3, -2, -1)
     )  # values of several heads of queries
-    return [paired(hull(of(query), (-1,)), hull(of(value), summed), {rows}, {rank}, results[0].shape)]
+    return [
+        placing.paired(
+            placing.hull(of(query), (-1,)), placing.hull(of(value), summed), {rows}, {rank}, results[0].shape
+        )
+    ]
 
 
 def _embedding(origins: Origins, of: OriginOfTensor, args: Sequence[Any], results: list[torch.Tensor]) -> Any:
     index = args[1]
-    found = moved([of(index)], [index.shape], lambda ends: ends[0][..., np.newaxis])
-    return [broadcast(found, results[0].shape)] if not of(args[0]) else None
+    found = placing.moved([of(index)], [index.shape], lambda ends: ends[0][..., np.newaxis])
+    return [placing.broadcast(found, results[0].shape)] if not of(args[0]) else None
 
 
 def _convolution(
@@ -242,11 +239,11 @@ def _transformed(
     origins: Origins, of: OriginOfTensor, args: Sequence[Any], results: list[torch.Tensor]
 ) -> Any:
     """A Fourier transform along axes."""
-    return [broadcast(hull(of(args[0]), args[1]), results[0].shape)]
+    return [placing.broadcast(placing.hull(of(args[0]), args[1]), results[0].shape)]
 
 
 def _padded(origins: Origins, of: OriginOfTensor, args: Sequence[Any], results: list[torch.Tensor]) -> Any:
-    return [with_margins(of(args[0]), _margins(args[1], args[0].ndim))]
+    return [placing.with_margins(of(args[0]), _margins(args[1], args[0].ndim))]
 
 
 def _margins(pad: Sequence[int], rank: int) -> list[tuple[int, int]]:
@@ -258,13 +255,13 @@ def _margins(pad: Sequence[int], rank: int) -> list[tuple[int, int]]:
 def _windows(origins: Origins, of: OriginOfTensor, args: Sequence[Any], results: list[torch.Tensor]) -> Any:
     """Windows of a map, one behind the other."""
     given, kernel, dilation, (down, right), stride = args
-    framed = with_margins(of(given), _margins([right, right, down, down], given.ndim))
+    framed = placing.with_margins(of(given), _margins([right, right, down, down], given.ndim))
     shape = (*given.shape[:-2], given.shape[-2] + 2 * down, given.shape[-1] + 2 * right)
 
     def move(ends: list[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
         return np.asarray(torch.ops.aten.im2col(_as_tensor(ends[0]), kernel, dilation, [0, 0], stride))
 
-    return [moved([framed], [shape], move)]
+    return [placing.moved([framed], [shape], move)]
 
 
 _RULES: dict[str, Rule] = {

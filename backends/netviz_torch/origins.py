@@ -14,17 +14,7 @@ import torch
 from torch import nn
 from torch._ops import OpOverload
 
-from netviz_core.backend_api import (
-    AxisArray,
-    Origin,
-    OriginOf,
-    Origins,
-    Recorder,
-    Source,
-    everywhere,
-    is_same,
-    leaves,
-)
+from netviz_core.backend_api import AxisArray, Origin, OriginOf, Origins, Recorder, Source, leaves, placing
 
 from .axes import AxisFollower
 from .listening import observed
@@ -138,12 +128,12 @@ class OriginWatch(Watch):
         origin_of = lambda tensor: before.get(id(tensor), {}) if isinstance(tensor, torch.Tensor) else {}  # noqa: E731
         found = rule(self.origins, origin_of, args, results) if rule is not None and results else None
         if found is None:
-            found = [everywhere(map(origin_of, given), tensor.shape) for tensor in results]
+            found = [placing.everywhere(map(origin_of, given), tensor.shape) for tensor in results]
         for tensor, origin in zip(results, found, strict=False):
             yield tensor, origin
             base = tensor._base
             is_written = base is not None and any(tensor is other for other in given)
-            if is_written and not is_same(origin, before.get(id(tensor), {})):
+            if is_written and not placing.is_same(origin, before.get(id(tensor), {})):
                 yield base, written_through(self.get(base), base, origin, tensor)
 
     def _set(self, tensor: torch.Tensor, origin: Origin) -> None:

@@ -1,78 +1,122 @@
-"""The scores that a softmax or sigmoid at a model's end was given, of which derivatives are asked."""
+"""The scores of which a softmax or sigmoid at a model's end makes probabilities, and of which derivatives are asked.
+
+Of the score of one class it can be asked what it depends on; a probability depends on all classes. However a softmax
+is written, as a layer, a function or by hand, it is known by what it computes of what.
+"""
 
 from __future__ import annotations
 
 import weakref
+from collections import deque
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
+from torch._ops import OpOverload
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 
-from netviz_core.backend_api import HeldValue
+from netviz_core.backend_api import HeldValue, may_be_squashed, squashed_by
 
-from .axes import AxisFollower, aten
-from .tensors import is_transformed
+from .axes import AxisFollower
+from .tensors import dtype_name, is_transformed, to_numpy
 from .watch import Watch
 
 
 @dataclass(frozen=True)
-class Score:
-    """A tensor of which derivatives are asked, as it was and as a place in the graph of the pass."""
+class Given:
+    """A tensor that an operation was given, as it was and as a place in the graph of the pass."""
 
     value: HeldValue
     edge: GradientEdge
     dtype: torch.dtype
+
+
+@dataclass(frozen=True)
+class Score(Given):
+    """A tensor of which derivatives are asked."""
+
     squashed_by: str
     """``"softmax"`` or ``"sigmoid"``."""
 
 
-class ScoreWatch(Watch):
-    """While active, also remembers what goes into softmaxes and sigmoids.
+_MOST_KEPT = 16
+_MOST_STEPS = 4
+"""So many sums and products lie between a score and what is raised to a power."""
 
-    Of the score of one class it can be asked what it depends on; a probability depends on all classes.
-    """
+
+class ScoreWatch(Watch):
+    """While active, also remembers what goes into softmaxes and sigmoids, and into what these may be made of."""
 
     def __init__(self, follower: AxisFollower) -> None:
         super().__init__(follower)
-        self._scores: dict[int, tuple[weakref.ref[torch.Tensor], Score]] = {}
+        self._raised: deque[tuple[Given, ...]] = deque(maxlen=_MOST_KEPT)
+        self._made_of: dict[int, tuple[weakref.ref[torch.Tensor], tuple[Given, ...]]] = {}
 
     def score(self, tensor: torch.Tensor) -> Score | None:
         """What a softmax or sigmoid made this tensor of; None if neither made it."""
-        reference, score = self._scores.get(id(tensor), (None, None))
-        return score if reference is not None and reference() is tensor else None
+        if not tensor.requires_grad or not tensor.ndim or not tensor.is_floating_point():
+            return None
+        values = to_numpy(tensor)
+        if not may_be_squashed(values):
+            return None
+        for given in (given for steps in reversed(self._raised) for given in steps):
+            if given.value.shape and values.size == torch.Size(given.value.shape).numel():
+                dtypes = dtype_name(tensor.dtype), dtype_name(given.dtype)
+                by = squashed_by(given.value.numpy(), values, *dtypes)
+                if by:
+                    return Score(given.value, given.edge, given.dtype, by)
+        return None
 
     def run(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        """See `Watch.run`; also note what a softmax or sigmoid was put on."""
+        """See `Watch.run`; also note what a softmax or sigmoid may have been put on."""
+        name = _name_of(func)
+        given = _given(args) if name in _RAISING or name in _SHIFTING else None
+        # Before the operation, which may write into what it is given.
+        steps = (*self._steps(given), self._held_as_given(given)) if given is not None else ()
         result = super().run(func, args, kwargs)
-        packet = getattr(func, "overloadpacket", None)
-        if packet in _SQUASHING and args[0].requires_grad and not is_transformed(args[0]):
-            made = result[0] if isinstance(result, tuple) else result
-            score = Score(self.hold(args[0]), get_gradient_edge(args[0]), args[0].dtype, _SQUASHING[packet])
-            self._scores[id(made)] = weakref.ref(made), score
-        elif (
-            packet in _KEEPING
-            and (passed_on := self.score(args[0])) is not None
-            and _has_all(result, args[0])
-        ):
-            self._scores[id(result)] = weakref.ref(result), passed_on
+        if name in _RAISING and steps:
+            self._raised.append(steps)
+        elif steps and isinstance(result, torch.Tensor) and given is not None and result.shape == given.shape:
+            key = id(result)
+            forget = lambda _: self._made_of.pop(key, None)  # noqa: E731
+            self._made_of[key] = weakref.ref(result, forget), steps[-_MOST_STEPS:]
         return result
 
+    def _steps(self, tensor: torch.Tensor) -> tuple[Given, ...]:
+        """What sums and products made a tensor of, the first of them first."""
+        reference, steps = self._made_of.get(id(tensor), (None, ()))
+        return steps if reference is not None and reference() is tensor else ()
 
-def _has_all(result: torch.Tensor, given: torch.Tensor) -> bool:
-    return result.numel() == given.numel()
+    def _held_as_given(self, tensor: torch.Tensor) -> Given:
+        return Given(self.hold(tensor), get_gradient_edge(tensor), tensor.dtype)
 
 
-_SQUASHING = {
-    aten._softmax: "softmax",
-    aten._log_softmax: "softmax",
-    aten.sigmoid: "sigmoid",
-    aten.log_sigmoid_forward: "sigmoid",
-}
-_KEEPING = frozenset(
-    {
-        *(aten.clone, aten._to_copy, aten.view, aten._unsafe_view, aten.squeeze, aten.unsqueeze),
-        *(aten.select, aten.slice, aten.alias),
-    }
+def _given(args: Any) -> torch.Tensor | None:
+    """What an operation computes of and derivatives can be asked of, weights aside."""
+    return next(
+        (
+            part
+            for part in args
+            if isinstance(part, torch.Tensor)
+            and part.grad_fn is not None
+            and part.is_floating_point()
+            and not is_transformed(part)
+        ),
+        None,
+    )
+
+
+@cache
+def _name_of(func: Any) -> str:
+    """The name of an operation, the same where it writes into what it is given."""
+    return func._schema.name.partition("::")[2].rstrip("_") if isinstance(func, OpOverload) else ""
+
+
+_RAISING = frozenset(
+    """
+    _softmax _log_softmax _safe_softmax sigmoid log_sigmoid_forward exp exp2 pow logsumexp logaddexp softplus tanh
+    """.split()
 )
-"""What keeps the order of the numbers, if it keeps all of them, whatever becomes of their form and type."""
+_SHIFTING = frozenset("add sub rsub neg mul div".split())
+"""By which scores are shifted before they are raised to a power, which changes no softmax of them."""

@@ -67,7 +67,7 @@ class TorchKeeper(Keeper):
             self.keep_class(type(value))
         elif isinstance(value, torch.Generator):
             self.undo(partial(value.set_state, value.get_state()))
-        elif str(type(value).__module__).startswith("torch.") and _holds_tensors(value):
+        elif _is_of_model(value):
             self.keep_dict(vars(value))
         else:
             return False
@@ -81,9 +81,14 @@ class TorchKeeper(Keeper):
             self.reach((grad,))
 
 
-def _holds_tensors(value: Any) -> bool:
-    own = getattr(value, "__dict__", {})
-    return any(isinstance(part, torch.Tensor) for part in own.values())
+def _is_of_model(value: Any) -> bool:
+    """Whether an object of PyTorch's own is no tool: it holds tensors, generators or data."""
+    home, own = str(type(value).__module__), getattr(value, "__dict__", None)
+    if not home.startswith("torch.") or not isinstance(own, dict):
+        return False
+    return home.startswith("torch.utils.data.") or any(
+        isinstance(part, (torch.Tensor, torch.Generator)) for part in own.values()
+    )
 
 
 def _reset_tensor(

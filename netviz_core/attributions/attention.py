@@ -11,7 +11,7 @@ import numpy as np
 from ..captures.capture import Capture
 from ..captures.recorder import Recorder
 from ..models.network import Network, wrap
-from ..views.overlays import Overlays, resized, scaled_to_unit
+from ..views.overlays import Overlays, resized, scaled_to_unit, told_of_flat, without_contrast
 from ..views.scales import value_limits
 from ..views.tiles import TileGrid
 from ..words.arguments import require_path
@@ -24,10 +24,8 @@ from ..words.errors import (
     as_integer,
     nearest,
 )
-from .cam import input_images
-from .following import Followed
-from .pictures import given_picture, part_of, pictures_in
-from .places import Grid
+from .following import Followed, images_among, input_images
+from .places import Grid, Picture
 
 Array = np.ndarray[Any, Any]
 
@@ -108,11 +106,14 @@ class AttentionMaps(TileGrid):
         maps = rows[:, self.grid.index]
         images = None if self.images is None else np.repeat(self.images[[self.sample]], len(maps), axis=0)
         size = maps.shape[1:] if images is None else images.shape[1:3]
+        heads = [f"head {index}" if len(maps) > 1 else "" for index in range(len(maps))]
+        flat = without_contrast(maps)
+        remark = told_of_flat(flat)
         return Overlays(
-            title=f"attention · {self.layer or 'output'}",
+            title=f"attention · {self.layer or 'output'}" + f" · {remark}" * bool(remark),
             images=images,
             heat=scaled_to_unit(resized(maps, *size)),
-            captions=tuple(f"head {index}" for index in range(len(maps))) if len(maps) > 1 else ("",),
+            captions=tuple("\n".join(filter(None, lines)) for lines in zip(heads, flat, strict=True)),
             value_label="attention",
         )
 
@@ -166,8 +167,7 @@ def attention(
     -----
     What is shown is what multiplies the values: after masks, sinks and whatever else comes behind a softmax.
     The places of keys on an image are those of what the layer is given, followed from the image through all that
-    the model does to it. Costs three passes; with several pictures among the inputs one more for each and one
-    more, to see which of them the layer looks at.
+    the model does to it. Costs three passes.
     Why the arguments come in this order: see `netviz_core.attributions`.
     """
     if layer is not None:
@@ -187,7 +187,7 @@ def attention(
     by_layer = [_by_sample(captured[key], window, rollout) for key in keys]
     weights = rolled_out(by_layer) if rollout else by_layer[0]
     last = captured[keys[-1]]
-    images, without_image = _images(network, x, keys[-1], last, len(weights))
+    grid, images, without_image = _over_images(network, x, keys[-1], last, weights)
     made = AttentionMaps(
         title=_rollout_title(len(keys), left_out) if rollout else _title(keys[-1], last, window),
         tiles=weights[:0, 0],
@@ -199,7 +199,7 @@ def attention(
         weights=weights,
         layer=last.path,
         sample=_existing(sample, len(weights)),
-        grid=_grid(Followed(network, x), last, weights) if images is not None else None,
+        grid=grid,
         images=images,
         left_out=left_out,
         without_image=without_image,
@@ -308,31 +308,29 @@ def _rollout_title(count: int, left_out: Mapping[str, str]) -> str:
     return f"{layers}, without {', '.join(named[:3])}{more}, which could not be read"
 
 
-def _images(
-    network: Network, x: Any, key: str, activation: Activation, samples: int
-) -> tuple[Array | None, str]:
-    """The images that a layer was given in a call, or why there are none to show."""
+def _over_images(
+    network: Network, x: Any, key: str, activation: Activation, weights: Array
+) -> tuple[Grid | None, Array | None, str]:
+    """How the keys of a call lie on images, these images, or why there are none to show."""
     where = f"attention {key!r}"
     if "window" in activation.axes:
-        return None, f"{where} looks within windows, and it is not known where on the image each of them lies"
-    pictures = pictures_in(network, x)
-    if len(pictures) > 1:
-        found = given_picture(x, pictures, lambda changed: _values(_captured(network, changed), key))
-        if found is None:
-            return (
-                None,
-                f"it is not known which of the {len(pictures)} pictures among the inputs {where} looks at",
-            )
-        images = input_images(network, part_of(x, found))
-    else:
-        images = input_images(network, x)
-    if images is not None and len(images) != samples:
-        return None, f"{where} has weights for {samples} samples, and there are {len(images)} images"
-    return images, ""
-
-
-def _values(captured: Capture, key: str) -> Array | None:
-    return captured[key].values if key in captured else None
+        reason = f"{where} looks within windows, and it is not known where on the image each of them lies"
+        return None, None, reason
+    among = images_among(network, x)
+    images = input_images(network, x) if len(among) < 2 else None
+    if images is None and len(among) < 2:
+        return None, None, ""
+    followed = Followed(network, x)
+    grid, pictures = _places_of_keys(followed, activation, weights)
+    if len(among) > 1:
+        images = followed.images(pictures) if pictures else None
+        if images is None:
+            reason = f"it is not known which of the {len(among)} pictures among the inputs {where} looks at"
+            return None, None, reason
+    if images is not None and len(images) != len(weights):
+        reason = f"{where} has weights for {len(weights)} samples, and there are {len(images)} images"
+        return None, None, reason
+    return grid, images, ""
 
 
 def rolled_out(layers: list[Array]) -> Array:
@@ -356,18 +354,26 @@ def rolled_out(layers: list[Array]) -> Array:
     return followed[:, np.newaxis].astype(np.float32)
 
 
-def _grid(followed: Followed, activation: Activation, weights: Array) -> Grid | None:
-    """The places of the keys: those of what the layer was given, where that is as many tokens for each sample."""
-    found = []
+def _places_of_keys(
+    followed: Followed, activation: Activation, weights: Array
+) -> tuple[Grid | None, list[Picture]]:
+    """The places of the keys and the picture of each entry: those of what the layer was given.
+
+    Where that is as many tokens for each sample, and all that it was given lies at the same places.
+    """
+    keys, found = weights.shape[-1], []
     for told, places in followed.given_to(activation.path, activation.call):
-        keys = int(np.prod([told.shape[told.axes.index(axis)] for axis in places.axes]))
-        samples = len(weights) if keys == len(weights) * weights.shape[-1] else 1
-        if keys != samples * weights.shape[-1] or len(places.grid) != 2:
+        count = int(np.prod([told.shape[told.axes.index(axis)] for axis in places.axes]))
+        samples = len(weights) if count == len(weights) * keys else 1
+        if count != samples * keys or len(places.grid) != 2:
             continue
-        index = places.index % weights.shape[-1]
+        entries, index = places.index.reshape(len(places.index), -1)[:, 0] // keys, places.index % keys
         if len(index) == samples and (index == index[0]).all():
-            found.append(index[0])
-    return Grid(found[0]) if found and all(np.array_equal(index, found[0]) for index in found) else None
+            found.append((index[0], [places.pictures[place] for place in np.argsort(entries)]))
+    if not found or any(not np.array_equal(index, found[0][0]) for index, _ in found):
+        return None, []
+    is_one = all(pictures == found[0][1] for _, pictures in found)
+    return Grid(found[0][0]), found[0][1] if is_one else []
 
 
 def _existing(sample: int, count: int) -> int:

@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from ..captures.capture import Capture, capture
-from ..captures.recorder import Recorder, Slot
 from ..models.network import Network, wrap
-from ..models.weights import read_each
-from ..views.overlays import Overlays, displayed, resized, scaled_to_unit
+from ..views.overlays import Overlays, resized, scaled_to_unit, told_of_flat, without_contrast
 from ..words.arguments import require_path
-from ..words.arrays import AxisArray
-from ..words.errors import AxisError, InputError, NetvizError, UnsupportedError
-from .cam_methods import TITLES, WITH_GRADIENTS, eigen_cam, require_method
-from .following import Followed, Placed, declared_range
-from .losses import sigmoid, softmax
+from ..words.errors import UnsupportedError
+from .cam_methods import TITLES, WITH_GRADIENTS, require_method
+from .class_maps import by_gradients, without_gradients
+from .following import Followed
 from .places import Picture
-from .questions import Question, leaf_called, require_samples
+from .questions import Question, class_names, leaf_called, own_reading
 
 Array = np.ndarray[Any, Any]
-
-_AT_ONCE = 16
-"""Of how many layers at once, from the end on, it is asked whether the score depends on them."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -155,32 +147,40 @@ def activation_map(
     followed = Followed(network, x, axes)
     candidates = iter([followed.find(layer)]) if layer is not None else followed.last(ask.output)
     if method in WITH_GRADIENTS:
-        found = _by_gradients(network, x, candidates, followed, ask, WITH_GRADIENTS[method], axes)
+        found = by_gradients(network, x, candidates, followed, ask, WITH_GRADIENTS[method], axes)
     else:
-        found = _without_gradients(network, x, candidates, followed, ask, method, axes)
+        found = without_gradients(network, x, candidates, followed, ask, method, axes)
     maps = np.maximum(found.maps, 0).astype(np.float32)
     scaled = scaled_to_unit(maps.reshape(len(maps), -1, maps.shape[-1])).reshape(maps.shape)
     slices = maps.shape[1] if maps.ndim == 4 else 1
     pictures = [picture for picture in found.pictures for _ in range(slices)]
     targets = [target for target in found.targets for _ in range(slices)]
+    named, told = list(map(ask.named, targets)), np.repeat(without_contrast(maps), slices).tolist()
     flat = len(pictures), *_flat(maps.shape)
     maps, scaled = np.reshape(maps, flat), np.reshape(scaled, flat)
     images = followed.images(pictures)
     size = images.shape[1:3] if images is not None else maps.shape[1:]
-    parts = _parts_in_words(pictures, slices)
+    label = TITLES[method]
+    if method in WITH_GRADIENTS and ask.is_of_probability:
+        label += " of the probability, which all classes decide"
+    remarks = told_of_flat(told, named if method != "eigen-cam" else ()), followed.why_bare(images)
     return CamOverlay(
-        title=f"{TITLES[method]} · {found.placed.path or 'output'}",
+        title=" · ".join(filter(None, (label, found.placed.path or "output", *remarks))),
         images=images,
         heat=resized(scaled, *size)
         if scaled.shape[1:] == tuple(size)
         else scaled_to_unit(resized(maps, *size)),
-        captions=tuple(ask.named(target) + part for target, part in zip(targets, parts, strict=True)),
-        value_label=TITLES[method],
+        captions=tuple(map(_caption, named, _parts_in_words(pictures, slices), told)),
+        value_label=label,
         maps=maps,
         target=tuple(targets),
         layer=found.placed.path,
         method=method,
     )
+
+
+def _caption(name: str, part: str, remark: str) -> str:
+    return f"{name}{part}\n{remark}" if remark else name + part
 
 
 def _flat(shape: Sequence[int]) -> tuple[int, int]:
@@ -195,235 +195,3 @@ def _parts_in_words(pictures: Sequence[Picture], slices: int) -> list[str]:
         words = [str(number) for number in picture.part] + [f"z {place % slices}"] * (slices > 1)
         found.append("".join(f" · {word}" for word in words))
     return found
-
-
-def class_names(network: Network) -> Sequence[str] | None:
-    """The names of the classes, where the model knows them."""
-    if not hasattr(network.adapter, "class_names"):
-        return None
-    names: Sequence[str] | None = network.adapter.class_names(network.native)
-    return names
-
-
-def own_reading(network: Network, leaf: str) -> str:
-    """How the loss that a model carries reads a part of its output; empty where it carries none."""
-    if not hasattr(network.adapter, "own_reading"):
-        return ""
-    reads: str = network.adapter.own_reading(network.native, leaf)
-    return reads
-
-
-def input_images(network: Network, x: Any) -> Array | None:
-    """The images of an input as they are to be shown, ``(batch, y, x, 3)`` in [0, 1]; None if there are none."""
-    images = x if isinstance(x, AxisArray) else None
-    if hasattr(network.adapter, "images"):
-        images = network.adapter.images(network.native, x)
-    if images is None or not {"y", "x"} <= set(images.axes) <= {"batch", "channel", "y", "x"}:
-        return None
-    return displayed(images, declared_range(network, x))
-
-
-class _Found(NamedTuple):
-    """Maps ``(map, [z,] [y,] x)``, and the picture and class of each."""
-
-    placed: Placed
-    maps: Array
-    pictures: list[Picture]
-    targets: list[int]
-
-
-def _by_gradients(
-    network: Network,
-    x: Any,
-    candidates: Iterator[Placed],
-    followed: Followed,
-    ask: Question,
-    combine: Callable[[Array, Array], Array],
-    axes: Any,
-) -> _Found:
-    asked: list[list[int]] = []
-
-    def pulled(tried: Sequence[Placed], number: int) -> tuple[Capture, Capture]:
-        def seed(parts: Mapping[str, AxisArray]) -> dict[str, Array]:
-            leaf, scores = ask.score_of(parts)
-            require_samples(scores, followed.sample_of(leaf), followed.samples, leaf)
-            asked[:] = ask.targets(scores)
-            return {leaf: ask.seed(scores, [wanted[min(number, len(wanted) - 1)] for wanted in asked])}
-
-        return _pull_back(network, x, [placed.path for placed in tried], axes, seed)
-
-    tried: list[Placed] = []
-    chosen = None
-    while chosen is None:
-        some = list(islice(candidates, _AT_ONCE))
-        if not some:
-            raise _nothing_decides(tried)
-        activations, gradients = pulled(some, 0)
-        tried += some
-        chosen = next((placed for placed in some if _decides(gradients, placed)), None)
-    made = [combine(_value(activations, chosen), _value(gradients, chosen))]
-    for number in range(1, max(map(len, asked))):
-        activations, gradients = pulled([chosen], number)
-        made.append(combine(_value(activations, chosen), _value(gradients, chosen)))
-    return _in_order(chosen, made, asked)
-
-
-def _in_order(placed: Placed, made: Sequence[Array], asked: Sequence[Sequence[int]]) -> _Found:
-    """The maps that were asked for, sample by sample: one for each target and each picture of the sample."""
-    pictures = placed.places.pictures
-    wanted = [
-        (place, number)
-        for sample, targets in enumerate(asked)
-        for number in range(len(targets))
-        for place, picture in enumerate(pictures)
-        if picture.sample == sample
-    ]
-    return _Found(
-        placed,
-        np.stack([made[min(number, len(made) - 1)][place] for place, number in wanted]),
-        [pictures[place] for place, _ in wanted],
-        [asked[pictures[place].sample][number] for place, number in wanted],
-    )
-
-
-def _pull_back(
-    network: Network, x: Any, paths: Sequence[str], axes: Any, seed: Any
-) -> tuple[Capture, Capture]:
-    layers = network.select(list(paths))
-    axes = _axes_for(axes, paths)
-    activations, gradients = Recorder(layers, axes), Recorder(layers, axes)
-    network.adapter.gradients(network.native, x, seed, activations, gradients)  # type: ignore[attr-defined]
-    return Capture(network.backend, activations), Capture(network.backend, gradients)
-
-
-def _decides(gradients: Capture, placed: Placed) -> bool:
-    """Whether the score depends on what a layer returned at the places of a picture."""
-    slot = _slot(gradients, placed)
-    return slot is not None and bool(placed.places.folded(slot.get()).any())
-
-
-def _nothing_decides(tried: Sequence[Placed]) -> NetvizError:
-    if not tried:
-        return AxisError(
-            "nothing that a layer returned has places on a picture that could be followed from the input; "
-            "choose a layer and name the axes of its output, such as axes=('batch', 'y', 'x', 'channel')"
-        )
-    named = (
-        f"layer {tried[0].path!r}"
-        if len(tried) == 1
-        else f"any layer from {tried[-1].path!r} to {tried[0].path!r}"
-    )
-    return InputError(
-        f"the score does not depend on what {named} returned at the places of the image, so that there is no map; "
-        f"choose an earlier layer (of a vision transformer the norm before the last attention)"
-    )
-
-
-def _slot(captured: Capture, placed: Placed) -> Slot | None:
-    return next(
-        (
-            slot
-            for slot in captured.slots().values()
-            if (slot.path, slot.call, slot.observation.leaf) == (placed.path, placed.call, placed.leaf)
-        ),
-        None,
-    )
-
-
-def _value(captured: Capture, placed: Placed) -> Array:
-    """What a layer returned, or its derivative, at its places."""
-    slot = _slot(captured, placed)
-    if slot is None:
-        raise InputError(
-            f"layer {placed.path!r} cannot be looked at: {captured.coverage[placed.path].reason}"
-        )
-    return placed.places.folded(slot.get()).astype(np.float64)
-
-
-def _without_gradients(
-    network: Network,
-    x: Any,
-    candidates: Iterator[Placed],
-    followed: Followed,
-    ask: Question,
-    method: str,
-    axes: Any,
-) -> _Found:
-    placed = next(candidates, None)
-    if placed is None:
-        raise _nothing_decides([])
-    dense = [layer.path for layer in network.select() if layer.kind == "dense"] if method == "cam" else []
-    captured = capture(network, x, ["", placed.path, *dense], axes=_axes_for(axes, [placed.path]))
-    activations = _value(captured, placed)
-    parts = {captured[key].leaf: captured[key] for key in _parts_of(captured, "")}
-    leaf, scores = ask.score_of(parts)
-    require_samples(scores, followed.sample_of(leaf), followed.samples, leaf)
-    scores = _as_scores(network, x, placed.path, leaf, scores)
-    asked = ask.targets(scores)
-    if method == "eigen-cam":
-        if not np.isfinite(activations).all():
-            raise InputError(
-                f"layer {placed.path!r} returned NaN or infinite values, which have no singular vectors; "
-                f"nv.histogram(nv.capture(model, x), {placed.path!r}) counts them"
-            )
-        return _in_order(placed, [eigen_cam(activations)], asked)
-    kernel = ask.of_each_class(_pooled_head(network, captured, placed.path, activations, dense), scores)
-    if max(map(max, asked)) >= len(kernel):
-        raise UnsupportedError(
-            f"the model gives more scores than its last dense layer, which has {len(kernel)}"
-        )
-    most = max(map(len, asked))
-    classes = np.array([[wanted[min(number, len(wanted) - 1)] for wanted in asked] for number in range(most)])
-    samples = [picture.sample for picture in placed.places.pictures]
-    made = [np.einsum("pc,pc...->p...", kernel[chosen[samples]], activations) for chosen in classes]
-    return _in_order(placed, made, asked)
-
-
-def _parts_of(captured: Capture, path: str) -> list[str]:
-    return [key for key, slot in captured.slots().items() if slot.path == path]
-
-
-def _as_scores(network: Network, x: Any, path: str, leaf: str, given: AxisArray) -> AxisArray:
-    """A single number as what a sigmoid made it of, which only a pass for gradients tells; others as they are."""
-    if (given.values.ndim > 1 and given.sizes.get("channel", 0) != 1) or not hasattr(
-        network.adapter, "gradients"
-    ):
-        return given
-    found: dict[str, AxisArray] = {}
-
-    def seed(parts: Mapping[str, AxisArray]) -> dict[str, Array]:
-        found.update(parts)
-        return {leaf: np.zeros(parts[leaf].shape, np.float32)}
-
-    _pull_back(network, x, [path], None, seed)
-    return found.get(leaf, given)
-
-
-def _axes_for(axes: Any, paths: Sequence[str]) -> Any:
-    return (
-        {path: names for path, names in axes.items() if path in paths} if isinstance(axes, Mapping) else axes
-    )
-
-
-def _pooled_head(
-    network: Network, captured: Capture, path: str, activations: Array, dense: Sequence[str]
-) -> Array:
-    """The kernel of the dense layer that is given the averages of the maps: checked with its output."""
-    averages = activations.mean(axis=tuple(range(2, activations.ndim)))
-    for candidate in reversed(dense):
-        weights, unreadable = read_each(network[candidate].weights)
-        if unreadable or "kernel" not in weights or weights["kernel"].shape[1] != averages.shape[1]:
-            continue
-        kernel = weights["kernel"].astype(np.float64)
-        scores = averages @ kernel.T + weights.get("bias", np.float32(0))
-        for key in _parts_of(captured, candidate):
-            returned = captured[key].values
-            readings = (np.asarray, softmax, sigmoid)
-            if returned.shape == scores.shape and any(
-                np.allclose(returned, read(scores), rtol=1e-3, atol=1e-4) for read in readings
-            ):
-                return kernel
-    raise UnsupportedError(
-        f"method='cam' needs a global average pool and one dense layer behind layer {path!r}, and no dense layer "
-        f"returned what it would make of the averages of its {averages.shape[1]} maps; use method='grad-cam'"
-    )

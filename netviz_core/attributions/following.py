@@ -158,6 +158,11 @@ class Followed:
             found.append(images[picture.sample])
         return np.stack(found) if len({image.shape for image in found}) == 1 else None
 
+    def why_bare(self, images: Array | None) -> str:
+        """Why there are no images below maps, where the model has several inputs; empty where there are."""
+        count = len(self._inputs)
+        return f"laid over none of the {count} inputs" if images is None and count > 1 else ""
+
     def _returned(self) -> Iterator[OriginOf]:
         if not self._told:
             yield from self._named.values()
@@ -166,7 +171,7 @@ class Followed:
     def _places(self, told: OriginOf) -> Places | str:
         key = told.path, told.call, told.leaf
         if key in self._named and not told.is_given:
-            images = [name for name in self._inputs if self._image(name) is not None]
+            images = images_among(self._network, self._x)
             places = by_names(self._named[key], self.samples, images[0] if len(images) == 1 else None)
             if not isinstance(places, str) or not self.is_seen:
                 return places
@@ -207,6 +212,22 @@ class Followed:
     def _image(self, name: str) -> Array | None:
         image = _image_of(self._network, self._x, self._inputs, name)
         return None if image is None else displayed(image, declared_range(self._network, self._x))
+
+
+def images_among(network: Network, x: Any) -> list[str]:
+    """The names of those inputs that are images."""
+    inputs = dict(leaves(x, is_array))
+    return [name for name in inputs if _image_of(network, x, inputs, name) is not None]
+
+
+def input_images(network: Network, x: Any) -> Array | None:
+    """The images of an input as they are to be shown, ``(batch, y, x, 3)`` in [0, 1]; None if there are none."""
+    images = x if isinstance(x, AxisArray) else None
+    if hasattr(network.adapter, "images"):
+        images = network.adapter.images(network.native, x)
+    if images is None or not {"y", "x"} <= set(images.axes) <= {"batch", "channel", "y", "x"}:
+        return None
+    return displayed(images, declared_range(network, x))
 
 
 def declared_range(network: Network, x: Any) -> tuple[float, float] | None:

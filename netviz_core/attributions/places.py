@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..captures.origins import broadcast, hull, varying
+from ..captures.placing import broadcast, hull
 from ..captures.samples import is_one_sample, samples_at
+from ..captures.stretches import varying
 from ..words.arrays import SPATIAL_AXES, AxisArray
 from ..words.supports import Coordinate, OriginOf, Source, Stretch
 

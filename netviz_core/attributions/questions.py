@@ -36,6 +36,8 @@ class Question:
         self._target, self._mask, self.output, self._names = target, mask, output, names
         self._how_read, self._reads = reads, ""
         self._is_of_number = False
+        self.is_of_probability = False
+        """Whether what was asked about turned out to be a probability, of which no score is known."""
 
     def score_of(self, parts: Mapping[str, AxisArray]) -> tuple[str, AxisArray]:
         """The part of the output that has the scores of the classes."""
@@ -48,6 +50,7 @@ class Question:
         values = self._class_scores(scores)
         count, classes = values.shape[:2]
         self._is_of_number = classes == 1
+        self.is_of_probability = not isinstance(scores, Scores) and _are_probabilities(values)
         if not count:
             raise InputError("the input has no samples; give a batch of at least one")
         if classes == 1 and self._target is not None:
@@ -176,6 +179,14 @@ def _class_scores(scores: AxisArray) -> Array:
     )
 
 
+def _are_probabilities(values: Array) -> bool:
+    """Whether values of several classes, or what they are the logarithms of, add up to one."""
+    if values.shape[1] < 2:
+        return False
+    shares = values if (values >= 0).all() else np.exp(values) if (values <= 0).all() else None
+    return shares is not None and bool(np.allclose(shares.sum(axis=1), 1, atol=1e-3))
+
+
 def _as_given(seeds: Array, scores: AxisArray) -> Array:
     """The seed in the axes of the model's own output."""
     if scores.values.ndim == 4:
@@ -189,6 +200,22 @@ def leaf_called(network: Network, output: str | None) -> str | None:
         return output
     names: Mapping[str, str] = network.adapter.output_names(network.native)
     return names.get(output, output)
+
+
+def class_names(network: Network) -> Sequence[str] | None:
+    """The names of the classes, where the model knows them."""
+    if not hasattr(network.adapter, "class_names"):
+        return None
+    names: Sequence[str] | None = network.adapter.class_names(network.native)
+    return names
+
+
+def own_reading(network: Network, leaf: str) -> str:
+    """How the loss that a model carries reads a part of its output; empty where it carries none."""
+    if not hasattr(network.adapter, "own_reading"):
+        return ""
+    reads: str = network.adapter.own_reading(network.native, leaf)
+    return reads
 
 
 def score_of(parts: Mapping[str, Part], leaf: str | None) -> tuple[str, Part]:

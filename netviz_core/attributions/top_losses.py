@@ -14,14 +14,15 @@ import numpy as np
 
 from ..captures.batches import as_numbers, batches_of, is_array, kept, labelled, part, size_of
 from ..models.network import Network, wrap
-from ..views.overlays import Overlays, padded
+from ..views.overlays import Overlays, padded, told_of_flat, without_contrast
 from ..words.arguments import require_fitting
 from ..words.errors import InputError, NetvizError, as_integer
 from ..words.structure import leaves
-from .cam import activation_map, class_names, input_images
-from .cam_methods import require_method
+from .cam import activation_map
+from .cam_methods import WITH_GRADIENTS, require_method
+from .following import input_images
 from .losses import Verdict, losses_of, verdicts
-from .questions import Question, leaf_called, score_of
+from .questions import Question, class_names, leaf_called, score_of
 
 Array = np.ndarray[Any, Any]
 
@@ -186,13 +187,18 @@ def top_losses(
             count += 1
     worst = sorted(held, reverse=True, key=lambda entry: entry[:2])
     rows = tuple(_row(network, entry) for entry in worst)
-    images, heat = _pictures(network, worst, heatmap, layer, method, leaf_called(network, output))
+    asked = [
+        Question(entry.verdict.predicted, None, leaf_called(network, output), None, entry.how_read)
+        for entry in worst
+    ]
+    images, heat, flat = _pictures(network, worst, heatmap, layer, method, asked)
+    remarks = f"the {len(rows)} worst of {count:,}", told_of_flat(flat)
     return TopLosses(
-        title=f"{_told(rows)} · the {len(rows)} worst of {count:,}",
+        title=" · ".join(filter(None, (_told(rows), *remarks))),
         images=images,
         heat=heat,
-        captions=tuple(map(_caption, rows)),
-        value_label=_label(method, worst),
+        captions=tuple(f"{_caption(row)}\n{remark}".strip() for row, remark in zip(rows, flat, strict=True)),
+        value_label=_label(method, worst, asked),
         rows=rows,
         count=count,
         confusions=tuple((actual, found, times) for (actual, found), times in confused.most_common()),
@@ -294,10 +300,12 @@ def _told(rows: Sequence[LossRow]) -> str:
     return "prediction / actual / " * has_names + "loss" + " / probability" * has_shares
 
 
-def _label(method: str, worst: Sequence[_Held]) -> str:
+def _label(method: str, worst: Sequence[_Held], asked: Sequence[Question]) -> str:
     """What the heat is: of the predicted class, or, where it is not one, of what the model gives most of."""
     label = "Grad-CAM" if method == "grad-cam" else method
     is_of_class = any(entry.verdict.predicted is not None for entry in worst)
+    if method in WITH_GRADIENTS and any(ask.is_of_probability for ask in asked):
+        return f"{label} of the probability, which all classes decide"
     return label if is_of_class else f"{label} of the highest output"
 
 
@@ -307,17 +315,17 @@ def _pictures(
     heatmap: bool,
     layer: str | None,
     method: str,
-    leaf: str | None,
-) -> tuple[Array | None, Array | None]:
-    """The images of the examples, and the maps over them, brought to one size."""
+    asked: Sequence[Question],
+) -> tuple[Array | None, Array | None, list[str]]:
+    """The images of the examples, and the maps over them, brought to one size; and which maps tell nothing."""
+    nothing = [""] * len(worst)
     images = [input_images(network, entry.inputs) for entry in worst]
     if any(image is None for image in images):
-        return None, None
+        return None, None, nothing
     pictures = padded([image for image in images if image is not None], 1.0)
     if not heatmap:
-        return pictures, None
+        return pictures, None, nothing
     try:
-        asked = [Question(entry.verdict.predicted, None, leaf, None, entry.how_read) for entry in worst]
         views = [
             activation_map(network, entry.inputs, layer, ask, method)
             for entry, ask in zip(worst, asked, strict=True)
@@ -327,5 +335,6 @@ def _pictures(
                 raise InputError(f"layer {view.layer!r} does not look at the image shown, or at others too")
     except NetvizError as error:
         warnings.warn(f"no maps are laid over the images: {error}", stacklevel=3)
-        return pictures, None
-    return pictures, padded([view.heat for view in views], 0.0)
+        return pictures, None, nothing
+    flat = without_contrast([view.maps[0] for view in views])
+    return pictures, padded([view.heat for view in views], 0.0), flat

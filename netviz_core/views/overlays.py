@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -139,6 +139,33 @@ def scaled_to_unit(maps: Array) -> Array:
     span = highest - lowest
     scaled: Array = np.divide(maps - lowest, span, out=np.zeros_like(maps), where=~(span <= 0))
     return scaled
+
+
+def without_contrast(maps: Iterable[Array]) -> list[str]:
+    """Of each map that tells no place from another, what it is; empty of others.
+
+    Examples
+    --------
+    >>> without_contrast(np.array([[0.0, 0.0], [0.5, 0.5], [0.0, 1.0]]))
+    ['the map is zero everywhere', 'the map is 0.5 everywhere', '']
+    """
+    return [
+        f"the map is {f'{part.flat[0]:.4g}' if part.any() else 'zero'} everywhere"
+        if part.size and (part == part.flat[0]).all()
+        else ""
+        for part in maps
+    ]
+
+
+def told_of_flat(told: Sequence[str], named: Sequence[str] = ()) -> str:
+    """The same of all maps in one phrase for a title; `named` is what each map would speak for."""
+    count, nothing = sum(map(bool, told)), "the map is zero everywhere"
+    if count < len(told):
+        return f"{count} of {len(told)} maps are the same everywhere" if count else ""
+    names = sorted(set(named))
+    if {*told} == {nothing} and 0 < len(names) < 4:
+        return f"nothing speaks for {' or '.join(names)}: {nothing}"
+    return told[0] if len({*told}) == 1 else "each map is the same everywhere"
 
 
 def named_class(index: int, names: Sequence[str] | None) -> str:

@@ -359,7 +359,7 @@ class SupportsOrigins(Protocol):
         """Make one pass as `Backend.run` does, and tell where in the inputs lies what layers are given and return.
 
         What cannot be followed may come from everywhere: it is never said to come from a part. The rules that are
-        the same in all frameworks are those of `netviz_core.backend_api.Origins` and the functions beside it.
+        the same in all frameworks are those of `netviz_core.backend_api.Origins` and those of `placing` beside it.
 
         Parameters
         ----------

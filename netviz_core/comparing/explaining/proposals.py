@@ -128,7 +128,9 @@ def of_weights(a: Layer, b: Layer, odd: Sequence[str], others: Sequence[Layer]) 
     as_in_b: dict[str, Array | None] = {name: None for name in odd if name not in a.weights}
     for weight in held_by(b, a):
         if weight.name in odd and weight.name in a.weights and weight.expected is not None:
-            as_in_b[weight.name] = weight.expected.reshape(a.weights[weight.name].shape)
+            shape = a.weights[weight.name].shape
+            if weight.expected.size == np.prod(shape):
+                as_in_b[weight.name] = weight.expected.reshape(shape)
     for change in weight_changes(a, b, odd, others):
         # Where b has one bias for two of a, the second is in the first.
         merged = {f"recurrent_{name}" for name in change.weights} - b.weights.keys()

@@ -31,6 +31,12 @@ _MOST_PASSES = 5
 _NEAR, _FAR = 8, 6
 """How many points on something may lie that puts a difference right at once; how many that differ are looked at."""
 
+_MOST_LAYOUTS = 3
+"""How often it is asked anew in which order features lie: a flattening is seen before what reads it."""
+
+_ON_THE_WAY = 4.0
+"""How many times the noise of one place may be what comes out of a stretch of several."""
+
 _GROWN = 20.0
 """How many times what rounding of the input alone makes of the output it may be apart when all places agree."""
 
@@ -102,9 +108,11 @@ class _Search:
         self._rerun = Rerun(judge)
         self._built_in: set[Point] = set()
         self._same = self._rerun.judge()
-        again = Rerun(judge, self._same)
-        if again.features != self._rerun.features:  # seen better, now that no error travels
-            self._rerun, self._same = again, again.judge()
+        for _ in range(_MOST_LAYOUTS):
+            again = Rerun(judge, self._same)
+            if again.features == self._rerun.features:
+                break
+            self._rerun, self._same = again, again.judge()  # seen better, now that no error travels
         self._dtypes = {number: dtype_of(found) for number, found in enumerate(judge.judged)}
         self._whole_dtype = coarsest(self._dtypes.values())
         self._measured: Mapping[Point, Difference] = {}
@@ -277,8 +285,12 @@ class _Search:
         is tried again without it.
         """
         closed: set[Point] = set()
-        waiting = [point for point in odd if self._may_be_put_right(point, odd)]
-        for _ in range(_MOST_PASSES):
+        likely = [point for point in odd if self._may_be_put_right(point, odd)]
+        others = [point for point in odd[:-1] if not point.is_given and point not in likely]
+        waiting = likely
+        for number in range(_MOST_PASSES):
+            if not waiting and number < _MOST_PASSES - 1:
+                waiting, others = [point for point in others if point not in closed], []
             stretches = list(self._scheduled(waiting, [point for point in odd if point not in closed]))
             if not stretches:
                 break
@@ -298,8 +310,9 @@ class _Search:
         found: set[Point] = set()
         rest = list(inside)
         while len(rest) > 1:
-            agreeing = next((p for p in rest[1:] if self._ratio(p, judge) < FAULT), None)
-            is_given_the_same = rest[0].is_given or self._ratio(Point(rest[0].pair, True), judge) < FAULT
+            agreeing = next((p for p in rest[1:] if self._ratio(p, judge) < _ON_THE_WAY * FAULT), None)
+            given = Point(rest[0].pair, True)
+            is_given_the_same = rest[0].is_given or self._ratio(given, judge) < _ON_THE_WAY * FAULT
             if agreeing is None or not is_given_the_same:
                 break
             stop = rest.index(agreeing) + 1
@@ -333,7 +346,11 @@ class _Search:
     def _regions(self, faults: Sequence[Point]) -> Iterator[Place]:
         """Faults by place; what a layer returned that could not be put in place is one with what follows from it."""
         before: Point | None = None
+        is_cut = False
         for point in faults:
+            if is_cut and point != END and not self._rerun.puts(point):
+                continue  # of another form than on the other side, since what it was made of is
+            is_cut = is_cut or not self._rerun.puts(point)
             is_one = (
                 before is not None and not before.is_given and point.is_given and self._follows(point, before)
             )

@@ -347,10 +347,15 @@ def _kinship_of_kinds(left: str, right: str) -> float:
 def _in_order(likeness: _Likeness, sure: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     """The rest in order, between the sure ones: of b in that of the partners before them."""
     partner = {j: i for i, j in sure}
-    latest, keys = -1, []
-    for j in range(len(likeness.theirs)):
+    latest = -1
+    keys: list[tuple[int, bool, int]] = []
+    before: dict[int, int] = {}
+    for j, features in enumerate(likeness.theirs):
         latest = partner.get(j, latest)
-        keys.append((latest, j not in partner, j))
+        known = [before[source] for source in features.station.sources if source in before]
+        key = partner.get(j, max(known, default=latest))
+        before[features.station.number] = key
+        keys.append((key, j not in partner, j))
     columns = sorted(range(len(likeness.theirs)), key=lambda j: keys[j])
     scores = likeness.scores.copy()
     for i, j in sure:

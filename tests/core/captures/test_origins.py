@@ -7,7 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
-from netviz_core.captures.origins import Origins, concatenated, hull, joined, reshaped, with_margins
+from netviz_core.captures.origins import Origins
+from netviz_core.captures.placing import concatenated, hull, joined, reshaped, with_margins
 from netviz_core.words.supports import Coordinate, Stretch
 
 X, SAMPLE = Coordinate("", 3), Coordinate("", 0)

@@ -232,3 +232,33 @@ def test_which_of_several_pictures_is_looked_at_may_not_be_known():
     view = nv.attention(Mixed(), x=(torch.rand(1, 3, 32, 32), torch.rand(1, 3, 32, 32)))
     with pytest.raises(nv.UnsupportedError, match="which of the 2 pictures"):
         view.over_image()
+
+
+def test_both_pictures_may_be_in_one_batch():
+    class Folded(Siamese):
+        def forward(self, first, second):
+            return self.look(torch.cat([first, second])).mean(1)
+
+    pictures = torch.zeros(2, 3, 32, 32), torch.full((2, 3, 32, 32), 0.5)
+    view = nv.attention(Folded(), x=pictures)
+    assert view.images.mean(axis=(1, 2, 3)).tolist() == [0, 0, 0.5, 0.5]
+    assert view.over_image().heat.shape == (2, 32, 32)  # of two heads
+
+
+def test_what_is_only_scaled_by_another_picture_lies_on_its_own():
+    class Gated(Siamese):
+        def forward(self, first, second):
+            return self.look(first * second.mean((2, 3), keepdim=True).sigmoid())
+
+    first, second = torch.zeros(1, 3, 32, 32), torch.full((1, 3, 32, 32), 0.5)
+    assert not nv.attention(Gated(), x=(first, second)).over_image().images.any()
+
+
+def test_keys_of_one_picture_that_are_asked_for_by_another():
+    class Crossed(Siamese):
+        def forward(self, first, second):
+            asking, asked = (self.patches(image).flatten(2).mT for image in (first[..., :16], second))
+            return self.attention(asking, asked, asked)[0].mean(1)
+
+    first, second = torch.zeros(1, 3, 32, 32), torch.full((1, 3, 32, 32), 0.5)
+    assert (nv.attention(Crossed(), x=(first, second)).over_image().images == 0.5).all()

@@ -26,7 +26,7 @@ class Net(nn.Module):
         super().__init__()
         self.patch, self.norm, self.head = nn.Conv2d(3, 8, 4, 4), nn.LayerNorm(width), nn.Linear(width, 3)
         self.extra = nn.Parameter(torch.randn(1, 4, 8))
-        self.middle = middle
+        self.middle, self.mix = middle, nn.Linear(24, 24)
 
     def forward(self, x):
         self.seen = self.norm(self.middle(self, self.patch(x)))
@@ -93,6 +93,7 @@ MODELS = {
     "attending": (lambda net, m: tokens(m) + (tokens(m) @ m.flatten(2)).softmax(-1) @ tokens(m), grid),
     "fused": (lambda net, m: nn.functional.scaled_dot_product_attention(*[tokens(m)] * 3), grid),
     "grouped": (grouped, grid),
+    "mixed": (lambda net, m: tokens(m) + net.mix(tokens(m).mT).mT, grid),
     "windows": (windows, of_windows),
     "merged": (merged, lambda v: v.mT.reshape(2, -1, 2, 3)),
 }
@@ -248,6 +249,16 @@ def test_the_last_layer_that_has_a_map_is_looked_at():
             return self.head(self.act(self.act(self.conv(x)).mean((2, 3)))) + 0 * unused.mean()
 
     assert nv.cam(Again().eval(), torch.rand(1, 3, 8, 8), target=1).layer == "act"
+
+
+def test_a_model_that_gives_the_same_of_any_image_is_said_to():
+    """Such as an untrained one whose last weights are all zero: no earlier layer would help."""
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2)).eval()
+    nn.init.zeros_(model[3].weight)
+    with pytest.raises(nv.InputError, match=r"from '0' to '1' .* as where the last weights are all zero"):
+        nv.cam(model, torch.rand(1, 3, 8, 8))
+    with pytest.raises(nv.InputError, match="choose an earlier layer"):
+        nv.cam(model, torch.rand(1, 3, 8, 8), "1")
 
 
 def test_heads_that_share_keys_of_a_text_are_followed():

@@ -134,6 +134,48 @@ def test_attention(batch_first):
     assert captured["attention#1"].axes == ("batch", "head", "query", "key")
 
 
+class Sequences(nn.Module):
+    """Features or tokens, and a layer that says of itself which of their axes are samples."""
+
+    def __init__(self, embedding: nn.Module, layer: nn.Module) -> None:
+        super().__init__()
+        self.embedding, self.layer, self.head = embedding, layer, nn.Linear(8, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        made = self.layer(self.embedding(x))
+        return self.head(made[0] if isinstance(made, tuple) else made)
+
+
+LAYERS = {
+    "recurrent": lambda **options: nn.LSTM(8, 8, **options),
+    "attention": lambda **options: nn.TransformerEncoderLayer(8, 2, 16, **options),
+}
+
+
+@pytest.mark.parametrize("steps", [4, 7])
+@pytest.mark.parametrize("is_tokens", [False, True])
+@pytest.mark.parametrize("layer", LAYERS)
+def test_steps_that_come_first_are_not_called_batch(layer, is_tokens, steps):
+    """However many there are; whether a model transposes its input before such a layer is not known before it runs."""
+    x = torch.randint(0, 9, (steps, 4)) if is_tokens else torch.rand(steps, 4, 6)
+    for batch_first, leading in ((False, ("axis0", "axis1")), (True, ("batch", "axis1"))):
+        embedding = nn.Embedding(9, 8) if is_tokens else nn.Linear(6, 8)
+        model = Sequences(embedding, LAYERS[layer](batch_first=batch_first)).eval()
+        given = x.transpose(0, 1) if batch_first else x
+        with nv.recording(model) as recorded:
+            model(given)
+        captured = nv.capture(model, given)
+        assert captured["embedding"].axes == (*leading, "channel")
+        assert batch_first or recorded["embedding"].axes == (*leading, "channel")
+    assert captured[""].axes[0] == recorded[""].axes[0] == "batch"
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_behind_a_layer_that_takes_steps_first_all_is_known(layer):
+    model = Sequences(nn.Linear(6, 8), LAYERS[layer]()).eval()
+    assert nv.capture(model, torch.rand(4, 4, 6))[""].axes == ("batch", "time", "channel")
+
+
 def test_the_users_own_names():
     model = nn.Sequential(nn.Identity(), nn.Conv2d(3, 5, 1))
     names = {"0": ("batch", "y", "x", "channel")}

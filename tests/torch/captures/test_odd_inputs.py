@@ -125,6 +125,42 @@ def test_a_pair_of_different_inputs_is_the_cause():
     assert "different inputs" in found.causes[0].text
 
 
+class Two(nn.Module):
+    def __init__(self, takes: str) -> None:
+        super().__init__()
+        self.first, self.second, self.head = nn.Conv2d(1, 2, 3), nn.Conv2d(1, 2, 3), nn.Linear(4, 3)
+        self.forward = getattr(self, takes)
+
+    def apart(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        return self.head(torch.cat([self.first(a), self.second(b)], 1).mean((2, 3)))
+
+    def together(self, both: list[torch.Tensor]) -> torch.Tensor:
+        return self.apart(*both)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda m, x: nv.capture(m, x)["second"].values,
+        lambda m, x: nv.cam(m, x, "second", 1).maps,
+        lambda m, x: nv.feature_maps(m, "second", x, sample=1).tiles,
+        lambda m, x: nv.top_losses(m, 2, [(x, np.ones(4, int))], "cross_entropy", heatmap=False).rows[0].loss,
+        lambda m, x: nv.statistics(m, [(x, None)])["second"].mean,
+    ],
+)
+def test_a_list_is_the_inputs_of_a_forward_that_takes_its_parts(ask):
+    expected = ask(model := Two("apart").eval(), (X, 1 - X))
+    np.testing.assert_array_equal(ask(model, [X, 1 - X]), expected)
+    other = Two("together").eval()
+    other.load_state_dict(model.state_dict())
+    np.testing.assert_array_equal(ask(other, [X, 1 - X]), expected)
+
+
+def test_a_list_of_another_number_of_inputs_is_refused():
+    with pytest.raises(nv.InputError, match=r"forward takes \(a.*b.*\)"):
+        nv.capture(Two("apart"), [X, X, X])
+
+
 class Batch(NamedTuple):
     image: object
     words: object

@@ -89,6 +89,31 @@ def _bound(held):
     return held.step
 
 
+def _drawn(generator):
+    return torch.rand((), generator=generator)
+
+
+def _drawn_of_first(generators):
+    return _drawn(generators[0])
+
+
+def _shuffled():
+    generator = torch.Generator().manual_seed(0)
+    sampler = torch.utils.data.RandomSampler(range(100), generator=generator)
+    return lambda: next(iter(sampler))
+
+
+def _loaded():
+    sampler = torch.utils.data.RandomSampler(range(100), generator=torch.Generator().manual_seed(0))
+    loader = torch.utils.data.DataLoader(range(100), sampler=sampler)
+    return lambda: float(next(iter(loader)))
+
+
+def _quasi_random():
+    engine = torch.quasirandom.SobolEngine(1, scramble=True, seed=0)
+    return lambda: float(engine.draw(1))
+
+
 STEPS = {
     "slots": lambda: Slots().step,
     "class attribute": lambda: Shared().step,
@@ -102,6 +127,11 @@ STEPS = {
     "python random": lambda: random.Random(0).random,
     "numpy generator": lambda: np.random.default_rng(0).random,
     "numpy state": lambda: np.random.RandomState(0).rand,
+    "torch generator": lambda: functools.partial(_drawn, torch.Generator().manual_seed(0)),
+    "generators in a list": lambda: functools.partial(_drawn_of_first, [torch.Generator().manual_seed(0)]),
+    "sampler": _shuffled,
+    "loader": _loaded,
+    "quasi-random numbers": _quasi_random,
 }
 
 
