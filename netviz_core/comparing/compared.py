@@ -52,7 +52,7 @@ def compare(
     names: tuple[str, str] | None = None,
     max_bytes: int = DEFAULT_MAX_BYTES,
 ) -> Comparison:
-    """Lay two models side by side, layer by layer, and find where they first differ, and why.
+    """Lay two models side by side, layer by layer, and find where they differ, and why.
 
     Parameters
     ----------
