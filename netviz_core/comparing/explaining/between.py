@@ -16,13 +16,14 @@ from ..judging.places import Place, is_fed_directly
 from ..judging.recipes import named
 from ..sides import INPUT, Side
 from .causes import Cause, odd_weights
-from .expressions import Earlier, explained
+from .expressions import PASSED_ON, Earlier, explained
 from .signatures import called, corrected, signature
 from .weight_changes import weight_changes
 
 Array = np.ndarray[Any, Any]
 
 _MOST_EARLIER = 16
+_SAME = 1e-3
 
 
 def causes_between(place: Place, paths: tuple[str, str], judge: Judge) -> list[Cause]:
@@ -46,7 +47,7 @@ def causes_between(place: Place, paths: tuple[str, str], judge: Judge) -> list[C
             continue
         why = explained(a, b, _earlier(judge, place), judge)
         if why is not None:
-            return [Cause(*paths, why.words, True, why.name)]
+            return [Cause(*paths, why.words, why.name != PASSED_ON, why.name)]
         found = signature(a, b, judge, _orders(a, place, judge))
         if found is not None:
             at_input = place.before is not None and is_fed_directly(place.before)
@@ -148,23 +149,24 @@ def _earlier(judge: Judge, place: Place) -> list[Earlier]:
 
 
 def _all_before(place: Place, judge: Judge) -> list[Judged]:
-    """The pairs that both sides have run when they come to a place."""
+    """The pairs that one side has run when it comes to a place."""
     if place.before is None:
         return list(judge.judged)
     head_a, head_b = place.before.pair.head_a, place.before.pair.head_b
     return [
         found
         for found in judge.judged
-        if found.pair.a[-1].number < head_a.number and found.pair.b[-1].number < head_b.number
+        if found.pair.a[-1].number < head_a.number or found.pair.b[-1].number < head_b.number
     ]
 
 
 def _each_once(values: Sequence[Earlier]) -> list[Earlier]:
-    found: dict[tuple[bytes, ...], Earlier] = {}
+    found: list[tuple[Earlier, Array]] = []
     for value in values:
-        key = tuple(sketch(part.canonical().values).tobytes() for part in (value.a, value.b))
-        found.setdefault(key, value)
-    return list(found.values())
+        few = np.concatenate([sketch(part.canonical().values) for part in (value.a, value.b)])
+        if not any(np.allclose(few, other, _SAME, _SAME * np.abs(few).max()) for _, other in found):
+            found.append((value, few))
+    return [value for value, _ in found]
 
 
 def _went_on_with(judged: Judged, judge: Judge) -> tuple[AxisArray, AxisArray] | None:

@@ -18,6 +18,9 @@ from .sums import Factors, in_words, sums_of, total
 
 Array = np.ndarray[Any, Any]
 
+PASSED_ON = "passed on"
+"""What it is called if both do the same with what differs."""
+
 Forms = Mapping[int, Matched]
 """Earlier values by their number, each together with the value in question."""
 
@@ -72,10 +75,26 @@ def explained(a: AxisArray, b: AxisArray, earlier: Sequence[Earlier], judge: Jud
         return None
     (one, left), (other, left_b) = ours, theirs
     said = _said(one, earlier), _said(other, earlier)
+    values = [value.a for value in earlier], [value.b for value in earlier]
+    for found, own in ((one, said[0]), (other, said[1])):
+        if _holds(found, a, values[0], judge) and _holds(found, b, values[1], judge):
+            return Explained(PASSED_ON, f"both compute {own}; what differs has come with it", left)
     if said[0] == said[1]:
         return None
     words = f"a computes {said[0]}, b {said[1]}"
     return Explained(_name(one, other), words, max(left, left_b, key=lambda found: found.error))
+
+
+def _holds(found: Expression, value: AxisArray, earlier: Sequence[AxisArray], judge: Judge) -> bool:
+    """Whether a value is made so."""
+    forms = {number: matched(value, earlier[number]) for number in found.factors}
+    values = {number: form.b for number, form in forms.items() if form is not None}
+    form = next(iter(forms.values()))
+    if isinstance(found.function, Operation) or found.times is not None or form is None:
+        return False
+    if len(values) < len(forms):
+        return False
+    return _left(value, found.function(total(values, found.factors)), form, judge).within
 
 
 def _name(one: Expression, other: Expression) -> str:
@@ -150,7 +169,7 @@ def _of_product(
             if gate is None or other == number or not clear.any():
                 continue
             ratio = np.divide(wanted, few, out=np.zeros_like(wanted), where=clear)
-            for function in functions_of(sketch(gate)[clear], ratio[clear]):
+            for function in (Function("linear"), *functions_of(sketch(gate)[clear], ratio[clear])):
                 left = _left(value, function(gate) * form.b, form, judge)
                 if left.within:
                     yield Expression(function, {other: 1.0}, number), left
