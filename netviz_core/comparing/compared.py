@@ -15,6 +15,7 @@ from ..words.arrays import AxisArray
 from ..words.errors import InputError
 from .common import matched
 from .explaining.between import between_words, causes_between, causes_in_frame, given_at
+from .explaining.expressions import PASSED_ON
 from .explaining.causes import Cause, cause_backward, causes_at, causes_of_weights
 from .explaining.determinism import nondeterministic
 from .explaining.remarks import not_followed, remarks_on
@@ -136,7 +137,9 @@ def compare(
             f"no number that the two models return is finite, so that nothing can be told: "
             f"{'; '.join(cause.text for cause in remarks_on(judge))}; give another input"
         )
-    faults = tuple(_fault(place, judge) for place in found.places)
+    told = {id(place): _fault(place, judge) for place in found.places}
+    found.places = [place for place in found.places if not _is_passed_on(told[id(place)])]
+    faults = tuple(told[id(place)] for place in found.places)
     heads = (Cause("", "", f"compared as far as {told}", True, "head") for told in ends.as_far_as)
     remarks = (*not_followed(judge, mapping), *heads, *remarks_on(judge))
     ends = ends._replace(as_far_as=(*ends.as_far_as, *seen_in_part(judge), *untrained))
@@ -199,6 +202,11 @@ def _fault(place: Place, free: Judge) -> Fault:
         *causes_between(place, paths, judge),
     ]
     return Fault(pair, tuple(causes), _outputs_at(place, judge))
+
+
+def _is_passed_on(fault: Fault) -> bool:
+    """Whether nothing is done there but to hand on what an earlier fault has made."""
+    return bool(fault.causes) and all(cause.name == PASSED_ON for cause in fault.causes)
 
 
 def _suspicion(place: Place, free: Judge) -> LayerPair:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...words.arrays import AxisArray
+from ..common import matched, sketch
 from ..judging.enclosing import innermost_containers
 from ..judging.frames import Frame
 from ..judging.judging import Judge, Judged, orders_before, returned_by
@@ -15,13 +16,14 @@ from ..judging.places import Place, is_fed_directly
 from ..judging.recipes import named
 from ..sides import INPUT, Side
 from .causes import Cause, odd_weights
-from .expressions import Earlier, explained
+from .expressions import PASSED_ON, Earlier, explained
 from .signatures import called, corrected, signature
 from .weight_changes import weight_changes
 
 Array = np.ndarray[Any, Any]
 
 _MOST_EARLIER = 16
+_SAME = 1e-3
 
 
 def causes_between(place: Place, paths: tuple[str, str], judge: Judge) -> list[Cause]:
@@ -45,7 +47,7 @@ def causes_between(place: Place, paths: tuple[str, str], judge: Judge) -> list[C
             continue
         why = explained(a, b, _earlier(judge, place), judge)
         if why is not None:
-            return [Cause(*paths, why.words, True, why.name)]
+            return [Cause(*paths, why.words, why.name != PASSED_ON, why.name)]
         found = signature(a, b, judge, _orders(a, place, judge))
         if found is not None:
             at_input = place.before is not None and is_fed_directly(place.before)
@@ -129,23 +131,46 @@ def _said(side: Side, number: int) -> str:
 
 
 def _earlier(judge: Judge, place: Place) -> list[Earlier]:
-    """What was returned, or made for a layer, before, and agrees: the latest first."""
-    stop = judge.judged.index(place.before) if place.before is not None else len(judge.judged)
-    found: list[Earlier] = []
-    made: list[Earlier] = []
-    for judged in reversed(judge.judged[:stop]):
+    """What was returned, or given to a layer, before: the latest first, and each value once.
+
+    Where values of a were put in place in b, what b went on with is what a had.
+    """
+    returned: list[Earlier] = []
+    given: list[Earlier] = []
+    for judged in sorted(_all_before(place, judge), key=lambda found: -found.pair.a[-1].number):
+        values = _went_on_with(judged, judge)
+        if values is not None:
+            returned.append(Earlier(f"what {judged.pair.a[-1].path!r} returned", *values))
         heads = judged.pair.head_a, judged.pair.head_b
-        returned = _before_functions(judged, judge)
-        if returned is not None:
-            found.append(Earlier(f"what {judged.pair.a[-1].path!r} returned", *returned))
-        is_made = all(len(head.given) == 1 and head.sources[0] in (None, INPUT) for head in heads)
-        if is_made and judged.given is not None and judged.given.within:
-            made.append(Earlier(f"what {heads[0].path!r} was given", heads[0].given[0], heads[1].given[0]))
-    return [*found[:_MOST_EARLIER], *made[:_MOST_EARLIER]]
+        if all(len(head.given) == 1 for head in heads):
+            words = f"what {heads[0].path!r} was given"
+            given.append(Earlier(words, heads[0].given[0], heads[1].given[0]))
+    return _each_once([*returned[:_MOST_EARLIER], *given[:_MOST_EARLIER]])
 
 
-def _before_functions(judged: Judged, judge: Judge) -> tuple[AxisArray, AxisArray] | None:
-    """What a pair returned on both sides, if it agrees: without an activation that one of them alone has built in.
+def _all_before(place: Place, judge: Judge) -> list[Judged]:
+    """The pairs that one side has run when it comes to a place."""
+    if place.before is None:
+        return list(judge.judged)
+    head_a, head_b = place.before.pair.head_a, place.before.pair.head_b
+    return [
+        found
+        for found in judge.judged
+        if found.pair.a[-1].number < head_a.number or found.pair.b[-1].number < head_b.number
+    ]
+
+
+def _each_once(values: Sequence[Earlier]) -> list[Earlier]:
+    found: list[tuple[Earlier, Array]] = []
+    for value in values:
+        few = np.concatenate([sketch(part.canonical().values) for part in (value.a, value.b)])
+        if not any(np.allclose(few, other, _SAME, _SAME * np.abs(few).max()) for _, other in found):
+            found.append((value, few))
+    return [value for value, _ in found]
+
+
+def _went_on_with(judged: Judged, judge: Judge) -> tuple[AxisArray, AxisArray] | None:
+    """What came after a pair was made of, on both sides: without an activation that one of them alone has built in.
 
     Which one the other side applies is what is asked for.
     """
@@ -157,7 +182,9 @@ def _before_functions(judged: Judged, judge: Judge) -> tuple[AxisArray, AxisArra
     if judged.has_function_built_in:
         plain = a if tails[0].layer.config.get("activation") in (None, "linear") else b
         return plain, plain
-    return (a, b) if judged.output.within else None
+    if judged.output.within or not judge.is_of_rerun or matched(a, b) is None:
+        return (a, b) if judged.output.within else None
+    return (a, a) if judge.b.can_be_rerun else (b, b)
 
 
 def causes_in_frame(frame: Frame) -> list[Cause]:

@@ -95,6 +95,11 @@ class Judge:
             found.weights, found.gradient = before.weights, before.gradient
         return judge
 
+    @property
+    def is_of_rerun(self) -> bool:
+        """Whether values of one side were put in place in the other, so that no error travels."""
+        return not self._is_linked
+
     def tolerating(self, tolerance: float) -> Judge:
         """The same, with another measure for what it is asked from now on."""
         judge = copy(self)
