@@ -15,9 +15,9 @@ from ..words.arrays import AxisArray
 from ..words.errors import InputError
 from .common import matched
 from .explaining.between import between_words, causes_between, causes_in_frame, given_at
-from .explaining.expressions import PASSED_ON
 from .explaining.causes import Cause, cause_backward, causes_at, causes_of_weights
 from .explaining.determinism import nondeterministic
+from .explaining.expressions import PASSED_ON
 from .explaining.remarks import not_followed, remarks_on
 from .inputs import sides_of
 from .judging.difference import Difference

@@ -50,11 +50,11 @@ def causes_between(place: Place, paths: tuple[str, str], judge: Judge) -> list[C
             return [Cause(*paths, why.words, why.name != PASSED_ON, why.name)]
         found = signature(a, b, judge, _orders(a, place, judge))
         if found is not None:
-            at_input = place.before is not None and is_fed_directly(place.before)
+            at_input = place.before is not None and is_fed_directly(place.before, judge)
             return [Cause(*paths, corrected(found, apart), True, called(found, at_input))]
     if (
         before is not None
-        and is_fed_directly(before)
+        and is_fed_directly(before, judge)
         and judge.inputs is not None
         and not judge.inputs.within
     ):

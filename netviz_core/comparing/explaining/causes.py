@@ -177,7 +177,7 @@ class _Case:
         if told is None:
             return []
         words = corrected(told, self._found.output)
-        own = (called(told, is_fed_directly(self._found)), words)
+        own = (called(told, is_fed_directly(self._found, self._judge)), words)
         falls = f"with these {len(known) + 1} in both, {words.rpartition(', ')[2]}"
         return [*((one.name, f"{one.words}; {falls}") for one in known), own]
 

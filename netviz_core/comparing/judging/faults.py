@@ -31,8 +31,6 @@ _MOST_PASSES = 5
 _NEAR, _FAR = 8, 6
 """How many points on something may lie that puts a difference right at once; how many that differ are looked at."""
 
-_JUMP = 3.0
-
 _MOST_LAYOUTS = 3
 """How often it is asked anew in which order features lie: a flattening is seen before what reads it."""
 
@@ -88,19 +86,17 @@ def find_faults(judge: Judge) -> Found:
 
 
 def _agree_in_the_end(judge: Judge) -> bool:
-    """Whether what the models return is the same, as far as floats that are exact can tell."""
-    if judge.whole is None or not judge.whole.within:
+    """Whether what the models return is the same beyond doubt, as far as floats that are exact can tell."""
+    whole = judge.whole
+    if whole is None or not whole.within:
         return False
     if judge.tolerance is not None:
         return True
-    is_clear = judge.whole.error < _CLEAN / 2 or not any(_jumps(found) for found in judge.judged)
-    return is_clear and all(is_exact(dtype_of(found)) for found in judge.judged)
-
-
-def _jumps(found: Judged) -> bool:
-    """Whether a pair returns something further apart than what it was given leads to expect."""
-    given = found.given.error if found.given is not None else 0.0
-    return found.output.error > _JUMP * max(given, _CLEAN)
+    dtypes = [dtype_of(found) for found in judge.judged]
+    if not all(map(is_exact, dtypes)):
+        return False
+    is_smooth = all(found.output.within for found in judge.judged)
+    return is_smooth or noise_of(coarsest(dtypes)).ratio(whole) < FAULT
 
 
 def dtype_of(found: Judged) -> str:

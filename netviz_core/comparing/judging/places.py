@@ -76,9 +76,14 @@ def _stands_in(station: Station, container: Layer) -> bool:
     return not container.path or station.path.startswith((f"{container.path}.", f"{container.path}/"))
 
 
-def is_fed_directly(first: Judged) -> bool:
-    """Whether a pair takes the input of one of the models."""
-    return INPUT in first.pair.head_a.sources or INPUT in first.pair.head_b.sources
+def is_fed_directly(first: Judged, judge: Judge) -> bool:
+    """Whether a pair takes the input of one of the models, as it is or through layers without a partner."""
+    heads = first.pair.head_a, first.pair.head_b
+    return any(
+        INPUT in station.sources
+        for side, head in zip((judge.a, judge.b), heads, strict=True)
+        for station in (head, *_unpaired_before(side, head, judge))
+    )
 
 
 def _unpaired_before(side: Side, head: Station | None, judge: Judge) -> Iterator[Station]:

@@ -14,6 +14,7 @@ from ...words.arrays import AxisArray
 from ..pairing.pairing import StationPair
 from ..reading import axes_as_read
 from ..sides import Side, Station
+from .judging import like
 
 Array = np.ndarray[Any, Any]
 
@@ -178,7 +179,8 @@ def named_by_users(value: AxisArray, station: Station, side: Side) -> AxisArray:
         for user in side.stations[station.number + 1 :]:
             for source, given in zip(user.sources, user.given, strict=True):
                 if source == station.number and given.shape == value.shape:
-                    return named(user, value)
+                    # Not what the layer was given: in a pass with values in place that is the other side's.
+                    return named(user, like(value, value.values, axes_as_read(user.layer, value.axes)))
     return value
 
 
