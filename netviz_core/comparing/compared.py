@@ -28,7 +28,7 @@ from .judging.frames import frames_of
 from .judging.gradients import compare_gradients, odd_gradient
 from .judging.judging import Judge, Judged, returned_by
 from .judging.noise import coarsest
-from .judging.places import Place, is_fed_directly
+from .judging.places import Place
 from .judging.statuses import set_statuses
 from .judging.weights import weight_pairs
 from .judging.weights_alone import judged_by_weights
@@ -182,7 +182,7 @@ def _fault(place: Place, free: Judge) -> Fault:
     if place.judged is not None:
         return Fault(
             _pair(place.judged, "differs", place.ratio, _precision(place, judge)),
-            tuple(_as_preprocessing(cause, place.judged) for cause in causes_at(place.judged, judge)),
+            tuple(causes_at(place.judged, judge)),
             _outputs_at(place, judge),
         )
     pair = _pair_between(place, judge)
@@ -244,12 +244,6 @@ def _precision(place: Place, judge: Judge) -> str:
         return ""
     made_of = [place.judged] if place.judged is not None else judge.judged
     return coarsest(map(dtype_of, made_of))
-
-
-def _as_preprocessing(cause: Cause, found: Judged) -> Cause:
-    """What scales the model's input, with no weights of its own, prepares it."""
-    is_at_input = is_fed_directly(found) and not found.pair.a[0].layer.weights
-    return replace(cause, name="preprocessing") if cause.name == "scale" and is_at_input else cause
 
 
 def _with_function_before(place: Place, judge: Judge) -> Judged | None:

@@ -160,7 +160,7 @@ def _of_product(
     value: AxisArray, earlier: Sequence[AxisArray], forms: Forms, judge: Judge
 ) -> Iterator[Found]:
     """A function of one value times another one, which may be smaller: a gate."""
-    wide = {number: form for number, form in list(forms.items())[:_MOST_MAPS]}
+    wide = dict(list(forms.items())[:_MOST_MAPS])
     for number, form in wide.items():
         narrow = {other: _spread(earlier[other], form) for other in range(min(len(earlier), 2 * _MOST_MAPS))}
         few, wanted = sketch(form.b), sketch(form.a)
