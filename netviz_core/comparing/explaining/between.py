@@ -45,7 +45,8 @@ def causes_between(place: Place, paths: tuple[str, str], judge: Judge) -> list[C
         apart = judge.difference(a, b)
         if apart.within:
             continue
-        why = explained(a, b, _earlier(judge, place), judge)
+        earlier = _earlier(judge, place)
+        why = explained(a, b, earlier, judge) or explained(a, b, [*earlier, *_alone(place, a, b)], judge)
         if why is not None:
             return [Cause(*paths, why.words, why.name != PASSED_ON, why.name)]
         found = signature(a, b, judge, _orders(a, place, judge))
@@ -146,6 +147,21 @@ def _earlier(judge: Judge, place: Place) -> list[Earlier]:
             words = f"what {heads[0].path!r} was given"
             given.append(Earlier(words, heads[0].given[0], heads[1].given[0]))
     return _each_once([*returned[:_MOST_EARLIER], *given[:_MOST_EARLIER]])
+
+
+def _alone(place: Place, a: AxisArray, b: AxisArray) -> Iterator[Earlier]:
+    """What layers without a partner returned, if it is not what was given itself."""
+    for is_a, value, stations in ((True, a, place.between_a), (False, b, place.between_b)):
+        few = sketch(value.canonical().values)
+        for station in stations:
+            for own in returned_by(station)[:1]:
+                if not np.allclose(sketch(own.canonical().values), few, _SAME, _SAME * np.abs(few).max()):
+                    words = f"what {station.path!r} (in {'a' if is_a else 'b'} alone) returned"
+                    yield Earlier(words, *((own, _NOTHING) if is_a else (_NOTHING, own)))
+
+
+_NOTHING = AxisArray(np.zeros(0), ("batch",))
+"""Stands for what the other side does not have; it has the form of nothing else."""
 
 
 def _all_before(place: Place, judge: Judge) -> list[Judged]:
