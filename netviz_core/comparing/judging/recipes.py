@@ -178,7 +178,7 @@ def named_by_users(value: AxisArray, station: Station, side: Side) -> AxisArray:
         for user in side.stations[station.number + 1 :]:
             for source, given in zip(user.sources, user.given, strict=True):
                 if source == station.number and given.shape == value.shape:
-                    return named(user, given)
+                    return named(user, value)
     return value
 
 
