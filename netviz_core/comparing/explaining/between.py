@@ -14,7 +14,7 @@ from ..judging.frames import Frame
 from ..judging.judging import Judge, Judged, orders_before, returned_by
 from ..judging.places import Place, is_fed_directly
 from ..judging.recipes import named
-from ..sides import INPUT, Side
+from ..sides import INPUT, Side, Station
 from .causes import Cause, odd_weights
 from .expressions import PASSED_ON, Earlier, explained
 from .signatures import called, corrected, signature
@@ -45,7 +45,8 @@ def causes_between(place: Place, paths: tuple[str, str], judge: Judge) -> list[C
         apart = judge.difference(a, b)
         if apart.within:
             continue
-        why = explained(a, b, _earlier(judge, place), judge)
+        earlier = _earlier(judge, place)
+        why = explained(a, b, earlier, judge) or explained(a, b, [*earlier, *_alone(place, a, b)], judge)
         if why is not None:
             return [Cause(*paths, why.words, why.name != PASSED_ON, why.name)]
         found = signature(a, b, judge, _orders(a, place, judge))
@@ -142,10 +143,25 @@ def _earlier(judge: Judge, place: Place) -> list[Earlier]:
         if values is not None:
             returned.append(Earlier(f"what {judged.pair.a[-1].path!r} returned", *values))
         heads = judged.pair.head_a, judged.pair.head_b
-        if all(len(head.given) == 1 for head in heads):
+        if _is_before(heads, place) and all(len(head.given) == 1 for head in heads):
             words = f"what {heads[0].path!r} was given"
             given.append(Earlier(words, heads[0].given[0], heads[1].given[0]))
     return _each_once([*returned[:_MOST_EARLIER], *given[:_MOST_EARLIER]])
+
+
+def _alone(place: Place, a: AxisArray, b: AxisArray) -> Iterator[Earlier]:
+    """What layers without a partner returned, if it is not what was given itself."""
+    for is_a, value, stations in ((True, a, place.between_a), (False, b, place.between_b)):
+        few = sketch(value.canonical().values)
+        for station in stations:
+            for own in returned_by(station)[:1]:
+                if not np.allclose(sketch(own.canonical().values), few, _SAME, _SAME * np.abs(few).max()):
+                    words = f"what {station.path!r} (in {'a' if is_a else 'b'} alone) returned"
+                    yield Earlier(words, *((own, _NOTHING) if is_a else (_NOTHING, own)))
+
+
+_NOTHING = AxisArray(np.zeros(0), ("batch",))
+"""Stands for what the other side does not have; it has the form of nothing else."""
 
 
 def _all_before(place: Place, judge: Judge) -> list[Judged]:
@@ -158,6 +174,14 @@ def _all_before(place: Place, judge: Judge) -> list[Judged]:
         for found in judge.judged
         if found.pair.a[-1].number < head_a.number or found.pair.b[-1].number < head_b.number
     ]
+
+
+def _is_before(heads: tuple[Station, Station], place: Place) -> bool:
+    """Whether both sides come to these first: what is handed on has one place at which it begins."""
+    if place.before is None:
+        return True
+    stops = place.before.pair.head_a, place.before.pair.head_b
+    return all(head.number < stop.number for head, stop in zip(heads, stops, strict=True))
 
 
 def _each_once(values: Sequence[Earlier]) -> list[Earlier]:

@@ -13,7 +13,7 @@ from ..common import Matched, matched, sketch
 from ..judging.difference import Difference
 from ..judging.judging import Judge, like
 from .functions import Function, activation_cause, functions_of
-from .operations import Operation, attentions_of, operations_of
+from .operations import Operation, attention_cause, attentions_of, operations_of, reductions_of
 from .sums import Factors, in_words, sums_of, total
 
 Array = np.ndarray[Any, Any]
@@ -104,6 +104,10 @@ def _name(one: Expression, other: Expression) -> str:
         return "scale"
     if isinstance(one.function, Function) and isinstance(other.function, Function):
         return activation_cause(one.function.name, other.function.name)
+    if isinstance(one.function, Operation) and isinstance(other.function, Operation):
+        attentions = one.function.attention, other.function.attention
+        if attentions[0] is not None and attentions[1] is not None:
+            return attention_cause(*attentions)
     names = {found.function.name for found in (one, other) if isinstance(found.function, Operation)}
     return names.pop() if len(names) == 1 else "pooling" if "pooling" in names else "operation"
 
@@ -202,16 +206,29 @@ def _operations(
 ) -> Iterator[tuple[Operation, tuple[int, ...]]]:
     value = value.canonical()
     for number, other in enumerate(earlier[:_MOST_MAPS]):
-        for operation in operations_of(other.canonical(), value):
+        for operation in chain(operations_of(other.canonical(), value), reductions_of(other.canonical(), value)):
             yield operation, (number,)
-    if len(value.shape) == 3:
-        like_it = [number for number, other in enumerate(earlier) if other.shape == value.shape][:3]
-        numbers = like_it[::-1]  # in the order in which they were made
-        parts = [earlier[number].canonical() for number in numbers]
-        wide = (*value.shape[:2], 3 * value.shape[2])
-        joined = next((number for number, other in enumerate(earlier) if other.shape == wide), None)
-        if joined is not None:
-            numbers, whole = [joined] * 3, earlier[joined].canonical()
-            parts = [AxisArray(part, value.axes) for part in np.split(whole.values, 3, -1)]
-        for operation, order in attentions_of(parts, value) if len(parts) == 3 else ():
+    if len(value.shape) != 3:
+        return
+    for numbers, parts in _three(value, earlier):
+        for operation, order in attentions_of(parts, value):
             yield operation, tuple(numbers[place] for place in order)
+
+
+def _three(
+    value: AxisArray, earlier: Sequence[AxisArray]
+) -> Iterator[tuple[Sequence[int], Sequence[AxisArray]]]:
+    """Three values of which an attention may have made another one, in the order in which they were made."""
+    wide = (*value.shape[:2], 3 * value.shape[2])
+    joined = next((number for number, other in enumerate(earlier) if other.shape == wide), None)
+    if joined is not None:
+        whole = earlier[joined].canonical()
+        yield [joined] * 3, [AxisArray(part, value.axes) for part in np.split(whole.values, 3, -1)]
+    near = [
+        number
+        for number, other in enumerate(earlier)
+        if other.shape[:2] == value.shape[:2] and len(other.shape) == 3 and value.shape[2] % other.shape[2] == 0
+    ]
+    if len(near) >= 3:
+        numbers = near[2::-1]
+        yield numbers, [earlier[number].canonical() for number in numbers]
