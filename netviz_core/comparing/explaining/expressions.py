@@ -105,9 +105,9 @@ def _name(one: Expression, other: Expression) -> str:
     if isinstance(one.function, Function) and isinstance(other.function, Function):
         return activation_cause(one.function.name, other.function.name)
     if isinstance(one.function, Operation) and isinstance(other.function, Operation):
-        attentions = one.function.attention, other.function.attention
-        if attentions[0] is not None and attentions[1] is not None:
-            return attention_cause(*attentions)
+        ours, theirs = one.function.attention, other.function.attention
+        if ours is not None and theirs is not None:
+            return attention_cause(ours, theirs)
     names = {found.function.name for found in (one, other) if isinstance(found.function, Operation)}
     return names.pop() if len(names) == 1 else "pooling" if "pooling" in names else "operation"
 
@@ -206,7 +206,9 @@ def _operations(
 ) -> Iterator[tuple[Operation, tuple[int, ...]]]:
     value = value.canonical()
     for number, other in enumerate(earlier[:_MOST_MAPS]):
-        for operation in chain(operations_of(other.canonical(), value), reductions_of(other.canonical(), value)):
+        for operation in chain(
+            operations_of(other.canonical(), value), reductions_of(other.canonical(), value)
+        ):
             yield operation, (number,)
     if len(value.shape) != 3:
         return
@@ -227,7 +229,9 @@ def _three(
     near = [
         number
         for number, other in enumerate(earlier)
-        if other.shape[:2] == value.shape[:2] and len(other.shape) == 3 and value.shape[2] % other.shape[2] == 0
+        if other.shape[:2] == value.shape[:2]
+        and len(other.shape) == 3
+        and value.shape[2] % other.shape[2] == 0
     ]
     if len(near) >= 3:
         numbers = near[2::-1]

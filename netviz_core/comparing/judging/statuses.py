@@ -18,5 +18,5 @@ def set_statuses(judge: Judge, found: Found) -> None:
             judged.status = "compensated"
         elif not judged.output.within:
             judged.status = "propagates" if found.places else "rounding"
-        elif not judged.weights_agree:
+        elif not judged.weights_agree and (judged.given is None or judged.given.within):
             judged.status = "weights"
