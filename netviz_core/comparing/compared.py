@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,9 @@ from ..words.arrays import AxisArray
 from ..words.errors import InputError
 from .common import matched
 from .explaining.between import between_words, causes_between, causes_in_frame, given_at
-from .explaining.expressions import PASSED_ON
 from .explaining.causes import Cause, cause_backward, causes_at, causes_of_weights
 from .explaining.determinism import nondeterministic
+from .explaining.expressions import PASSED_ON
 from .explaining.remarks import not_followed, remarks_on
 from .inputs import sides_of
 from .judging.difference import Difference
@@ -257,12 +258,16 @@ def _paths_between(place: Place, judge: Judge) -> tuple[str, str]:
     """What stands where a difference arises between layers: a layer without a partner, or the container of all."""
     around = innermost_containers(place.before, judge)
     a, b = (
-        next((station for station in stations if not _hands_on(station)), stations[0]).path
-        if stations
-        else container
+        _likeliest(stations).path if stations else container
         for stations, container in zip((place.between_a, place.between_b), around[:2], strict=True)
     )
     return a, b
+
+
+def _likeliest(stations: Sequence[Station]) -> Station:
+    """Of layers without a partner the first with weights, or that does anything."""
+    weighing = (station for station in stations if station.layer.weights)
+    return next(chain(weighing, (s for s in stations if not _hands_on(s)), stations))
 
 
 def _pair(found: Judged, status: str = "", ratio: float = float("nan"), precision: str = "") -> LayerPair:

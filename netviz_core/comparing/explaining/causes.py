@@ -191,7 +191,8 @@ class _Case:
         as_they_are = a is pair.a[0].layer and b is pair.b[0].layer and self._found.weights
         differences = self._found.weights if as_they_are else weight_differences(a, b)
         others = [layer for layer in self._judge.a.layers.values() if layer.path != a.path]
-        return of_weights(a, b, odd_weights(differences), others)
+        theirs = self._courses[1].first.weights
+        return of_weights(a, b, odd_weights(differences), others, theirs)
 
     def _ruled_out(self) -> Iterator[str]:
         """What has been looked at, and is no reason; what could not be looked at is never said to be none."""

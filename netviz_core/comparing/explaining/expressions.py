@@ -206,7 +206,9 @@ def _operations(
 ) -> Iterator[tuple[Operation, tuple[int, ...]]]:
     value = value.canonical()
     for number, other in enumerate(earlier[:_MOST_MAPS]):
-        for operation in chain(operations_of(other.canonical(), value), reductions_of(other.canonical(), value)):
+        for operation in chain(
+            operations_of(other.canonical(), value), reductions_of(other.canonical(), value)
+        ):
             yield operation, (number,)
     if len(value.shape) != 3:
         return
@@ -227,7 +229,9 @@ def _three(
     near = [
         number
         for number, other in enumerate(earlier)
-        if other.shape[:2] == value.shape[:2] and len(other.shape) == 3 and value.shape[2] % other.shape[2] == 0
+        if other.shape[:2] == value.shape[:2]
+        and len(other.shape) == 3
+        and value.shape[2] % other.shape[2] == 0
     ]
     if len(near) >= 3:
         numbers = near[2::-1]

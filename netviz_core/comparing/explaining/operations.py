@@ -142,7 +142,11 @@ class Attention(NamedTuple):
         return result
 
     def __str__(self) -> str:
-        words = [f"{self.heads} heads", f"scale {self.scale[0]}", "a causal mask" if self.causal else "no mask"]
+        words = [
+            f"{self.heads} heads",
+            f"scale {self.scale[0]}",
+            "a causal mask" if self.causal else "no mask",
+        ]
         if self.axis != -1:
             words.append("its softmax along the queries, not the keys")
         if self.rotary is not None:
@@ -153,7 +157,14 @@ class Attention(NamedTuple):
         return f"attention with {', '.join(words)}"
 
 
-_CAUSES = {"axis": "axis", "rotary": "rotary", "causal": "mask", "heads": "heads", "is_tiled": "heads", "scale": "scale"}
+_CAUSES = {
+    "axis": "axis",
+    "rotary": "rotary",
+    "causal": "mask",
+    "heads": "heads",
+    "is_tiled": "heads",
+    "scale": "scale",
+}
 """By what two attentions differ in, and what that is called; the first counts."""
 
 

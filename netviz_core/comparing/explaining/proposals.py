@@ -120,13 +120,20 @@ def _constant(values: Array) -> Callable[[], Array]:
     return lambda: values
 
 
-def of_weights(a: Layer, b: Layer, odd: Sequence[str], others: Sequence[Layer]) -> Iterator[Proposal]:
-    """Weights that are not the same on both sides, and what they would be as in b."""
+def of_weights(
+    a: Layer, b: Layer, odd: Sequence[str], others: Sequence[Layer], theirs: Mapping[str, Array]
+) -> Iterator[Proposal]:
+    """Weights that are not the same on both sides, and what they would be as in b.
+
+    Those of another form, which correspond to none of a's, are taken as they are.
+    """
     if a.kind != b.kind:  # which has weights that the other has not
         odd = [name for name in odd if name in a.weights and name in b.weights]
     if not odd:
         return
-    as_in_b: dict[str, Array | None] = {name: None for name in odd if name not in a.weights}
+    as_in_b: dict[str, Array | None] = {
+        name: theirs.get(name) if name in a.weights and a.kind == b.kind else None for name in odd
+    }
     for weight in held_by(b, a):
         if weight.name in odd and weight.name in a.weights and weight.expected is not None:
             shape = a.weights[weight.name].shape

@@ -61,7 +61,9 @@ def sums_of(values: Mapping[int, Array], target: Array) -> Iterator[Factors]:
 
 def _plain(factor: float) -> float:
     """A factor as people write it, where one is near."""
-    options = [sign * value for value in (0.1, 0.125, 0.2, 0.25, 0.5, 1.0, 1.5, 2.0, 4.0, 8.0) for sign in (1, -1)]
+    options = [
+        sign * value for value in (0.1, 0.125, 0.2, 0.25, 0.5, 1.0, 1.5, 2.0, 4.0, 8.0) for sign in (1, -1)
+    ]
     best = min(options, key=lambda option: abs(option - factor))
     return best if abs(best - factor) <= _NEAR * abs(best) else float(f"{factor:.3g}")
 

@@ -95,7 +95,12 @@ class Course:
     def padding_inside(self) -> Course:
         """The same with zeros that a layer of their own adds made part of what the layer behind it adds itself."""
         before, sides = self.padding, self.first.config.get("padding")
-        if before is None or "padding_mode" not in before.config or not isinstance(sides, tuple) or before.config.get("value", 0) != 0:
+        if (
+            before is None
+            or "padding_mode" not in before.config
+            or not isinstance(sides, tuple)
+            or before.config.get("value", 0) != 0
+        ):
             return self
         if {before.config["padding_mode"], self.first.config.get("padding_mode", "zeros")} != {"zeros"}:
             return self
