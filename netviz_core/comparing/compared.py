@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -257,10 +258,16 @@ def _paths_between(place: Place, judge: Judge) -> tuple[str, str]:
     """What stands where a difference arises between layers: a layer without a partner, or the container of all."""
     around = innermost_containers(place.before, judge)
     a, b = (
-        stations[0].path if stations else container
+        _likeliest(stations).path if stations else container
         for stations, container in zip((place.between_a, place.between_b), around[:2], strict=True)
     )
     return a, b
+
+
+def _likeliest(stations: Sequence[Station]) -> Station:
+    """Of layers without a partner the first with weights, or that does anything."""
+    weighing = (station for station in stations if station.layer.weights)
+    return next(chain(weighing, (s for s in stations if not _hands_on(s)), stations))
 
 
 def _pair(found: Judged, status: str = "", ratio: float = float("nan"), precision: str = "") -> LayerPair:
@@ -360,13 +367,17 @@ def _weights_at(place: Place | None) -> dict[str, tuple[Array, Array]]:
     return weight_pairs(place.judged.pair.a[0].layer, place.judged.pair.b[0].layer)
 
 
-def _reason(station: Station) -> str:
-    same = (
+def _hands_on(station: Station) -> bool:
+    """Whether a station returns what it is given."""
+    return (
         len(station.given) == len(station.returned) == 1
         and station.given[0].shape == station.returned[0].shape
         and np.array_equal(station.given[0].values, station.returned[0].values, equal_nan=True)
     )
-    if same:
+
+
+def _reason(station: Station) -> str:
+    if _hands_on(station):
         return f"{station.layer.kind}: it returns what it is given"
     return f"{station.layer.kind}: nothing on the other side corresponds"
 

@@ -14,8 +14,9 @@ from ..judging.frames import Frame
 from ..judging.judging import Judge, Judged, orders_before, returned_by
 from ..judging.places import Place, is_fed_directly
 from ..judging.recipes import named
+from ..pairing.pairing import StationPair
 from ..sides import INPUT, Side, Station
-from .causes import Cause, odd_weights
+from .causes import Cause, causes_at, odd_weights
 from .expressions import PASSED_ON, Earlier, explained
 from .signatures import called, corrected, signature
 from .weight_changes import weight_changes
@@ -41,6 +42,9 @@ def causes_between(place: Place, paths: tuple[str, str], judge: Judge) -> list[C
     swapped = _from_elsewhere(place, judge)
     if swapped is not None:
         return [Cause(*paths, swapped, True, "order of layers")]
+    own = _of_layers_alone(place, judge)
+    if own:
+        return own
     for a, b in zip(ours, theirs, strict=False):
         apart = judge.difference(a, b)
         if apart.within:
@@ -72,6 +76,23 @@ def causes_between(place: Place, paths: tuple[str, str], judge: Judge) -> list[C
             "unknown",
         )
     ]
+
+
+def _of_layers_alone(place: Place, judge: Judge) -> list[Cause]:
+    """Why layers of one kind differ that stand here without partners, since their weights have other shapes."""
+    left = list(place.between_b)
+    for station in place.between_a:
+        other = next((one for one in left if one.layer.kind == station.layer.kind), None)
+        if other is None or station.layer.kind == "other":
+            continue
+        left.remove(other)
+        found = judge.judged_as(StationPair([station], [other], (), 1.0))
+        if found.given is None or not found.given.within or found.output.within:
+            continue
+        causes = causes_at(found, judge)
+        if all(cause.name != "unknown" for cause in causes):
+            return causes
+    return []
 
 
 def _orders(value: AxisArray, place: Place, judge: Judge) -> Iterator[tuple[str, Array]]:

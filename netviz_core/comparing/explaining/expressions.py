@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain, combinations
+from itertools import chain, combinations, islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -104,10 +104,9 @@ def _name(one: Expression, other: Expression) -> str:
         return "scale"
     if isinstance(one.function, Function) and isinstance(other.function, Function):
         return activation_cause(one.function.name, other.function.name)
-    if isinstance(one.function, Operation) and isinstance(other.function, Operation):
-        ours, theirs = one.function.attention, other.function.attention
-        if ours is not None and theirs is not None:
-            return attention_cause(ours, theirs)
+    attention, theirs = (getattr(found.function, "attention", None) for found in (one, other))
+    if attention is not None and theirs is not None:
+        return attention_cause(attention, theirs)
     names = {found.function.name for found in (one, other) if isinstance(found.function, Operation)}
     return names.pop() if len(names) == 1 else "pooling" if "pooling" in names else "operation"
 
@@ -164,8 +163,7 @@ def _of_product(
     value: AxisArray, earlier: Sequence[AxisArray], forms: Forms, judge: Judge
 ) -> Iterator[Found]:
     """A function of one value times another one, which may be smaller: a gate."""
-    wide = dict(list(forms.items())[:_MOST_MAPS])
-    for number, form in wide.items():
+    for number, form in islice(forms.items(), _MOST_MAPS):
         narrow = {other: _spread(earlier[other], form) for other in range(min(len(earlier), 2 * _MOST_MAPS))}
         few, wanted = sketch(form.b), sketch(form.a)
         clear = np.abs(few) > _CLEAR * np.std(few)

@@ -111,6 +111,11 @@ class Judge:
         found.given, found.output = self._given(found.pair), self._output(found.pair)
         self._by_tail[found.pair.a[-1].number, found.pair.b[-1].number] = found
 
+    def judged_as(self, pair: StationPair) -> Judged:
+        """What would be said of two layers if they were a pair."""
+        weights = weight_differences(pair.a[0].layer, pair.b[0].layer, self.tolerance)
+        return Judged(pair, self._worst(pair.head_a.given, pair.head_b.given), self._output(pair), weights)
+
     def weigh(self) -> None:
         """Compare the weights of all pairs, where both sides hold any."""
         if not (self.a.holds_weights and self.b.holds_weights):
