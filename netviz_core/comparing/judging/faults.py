@@ -10,7 +10,7 @@ from ..pairing.pairing import StationPair
 from ..sides import INPUT, Side, Station
 from .difference import Array, Difference
 from .judging import Judge, Judged
-from .noise import FAULT, SUSPICION, Noise, coarsest, is_exact, moved, noise_of, weight_dtypes
+from .noise import FAULT, SUSPICION, Noise, coarsest, coarsest_of, is_exact, moved, noise_of
 from .places import Place, between
 from .regions import (
     has_function_built_in,
@@ -101,9 +101,7 @@ def _agree_in_the_end(judge: Judge) -> bool:
 
 def dtype_of(found: Judged) -> str:
     """The coarsest dtype of what a pair is made of."""
-    stations = found.pair.stations
-    values = [value.dtype for station in stations for value in (*station.given, *station.returned)]
-    return coarsest([*values, *(dtype for station in stations for dtype in weight_dtypes(station.layer))])
+    return coarsest_of(found.pair.stations)
 
 
 class _Search:

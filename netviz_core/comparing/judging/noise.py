@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...words.protocols import Layer
+from ..sides import Station
 from .difference import Array, Difference
 
 FAULT, SUSPICION = 2.5, 1.5
@@ -54,9 +54,13 @@ def moved(values: Array, dtype: str, seed: int) -> Array:
     return result
 
 
-def weight_dtypes(layer: Layer) -> list[str]:
-    """The dtypes of a layer's weights."""
-    return [weight.dtype for weight in layer.weights.values()]
+def coarsest_of(stations: Iterable[Station]) -> str:
+    """The coarsest dtype of what layers are given, hold and return."""
+    dtypes: list[str] = []
+    for station in stations:
+        dtypes += (value.dtype for value in (*station.given, *station.returned))
+        dtypes += (weight.dtype for weight in station.layer.weights.values())
+    return coarsest(dtypes)
 
 
 class Noise(NamedTuple):

@@ -110,7 +110,9 @@ def has_function_built_in(found: Judged, judge: Judge) -> bool:
     for place in (0, 1):
         own, other = _both(found.pair, place)
         function, of_other = (stations[-1].layer.config.get("activation") for stations in (own, other))
-        is_activation = own[-1].layer.kind == "activation"  # which is a layer of its own, and nothing built in
+        is_activation = (
+            own[-1].layer.kind == "activation"
+        )  # which is a layer of its own, and nothing built in
         if is_activation or function in (None, "linear") or of_other not in (None, "linear"):
             continue
         ours, theirs = returned_by(own[-1]), returned_by(other[-1])

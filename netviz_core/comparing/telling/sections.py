@@ -16,8 +16,8 @@ from .wording import counted, figure, named
 MOST_TOLD = 12
 """How many entries of a section are told; all are in `Findings.faults`, the JSON form and the page."""
 
-_BY_CHANCE, _IN_THE_VERDICT = "not deterministic", "head"
-"""Names of causes that are told before the faults, and in the verdict."""
+_BY_CHANCE, _IN_THE_VERDICT, _IDLE = "not deterministic", "head", "weights"
+"""Names of causes that are told before the faults, in the verdict, and in a section of their own."""
 
 _MOST_LAYERS = 60
 """How many layers with the same fault are named."""
@@ -45,7 +45,7 @@ class Section(NamedTuple):
 def sections(found: Findings) -> Iterator[Section]:
     """All that is told of a comparison between its verdict and its table."""
     chance = [cause for cause in found.remarks if cause.name == _BY_CHANCE]
-    others = [cause for cause in found.remarks if cause.name not in (_BY_CHANCE, _IN_THE_VERDICT)]
+    others = [cause for cause in found.remarks if cause.name not in (_BY_CHANCE, _IN_THE_VERDICT, _IDLE)]
     faults = tuple(_faults(found))
     in_order = "Faults, in the order in which b ran" if len(faults) > 1 else "Fault"
     made = (
@@ -56,7 +56,10 @@ def sections(found: Findings) -> Iterator[Section]:
             f"Suspicions (more than {SUSPICION:g} times the noise, less than {FAULT:g})",
             tuple(Entry(_where(pair, found), (), (_size([pair]),)) for pair in found.suspicions),
         ),
-        Section("Weights that differ without effect on this input", tuple(_idle_weights(found))),
+        Section(
+            "Weights that differ without effect on this input",
+            tuple(Entry("", (cause,)) for cause in found.remarks if cause.name == _IDLE),
+        ),
         Section("Also", tuple(Entry("", (cause,)) for cause in others)),
         Section("Without a partner", tuple(Entry(words) for words in wording.unmatched(found))),
     )
@@ -84,15 +87,6 @@ def _compensated(found: Findings) -> Iterator[Entry]:
         elif run and (pair is None or pair.status != "propagates"):
             yield Entry(named([wording.names(one) for one in run]))
             run = []
-
-
-def _idle_weights(found: Findings) -> Iterator[Entry]:
-    by_names: dict[str, list[str]] = {}
-    for pair in found.pairs:
-        if pair.status == "weights" and pair not in (fault.pair for fault in found.faults):
-            odd = ", ".join(name for name, part in pair.weights.items() if not part.within)
-            by_names.setdefault(odd, []).append(wording.names(pair))
-    yield from (Entry(f"{weights} of {named(layers)}") for weights, layers in by_names.items())
 
 
 def _where(pair: LayerPair, found: Findings) -> str:

@@ -203,8 +203,11 @@ def _agreement(found: Findings) -> Iterator[str]:
     elif worst is not None:
         yield "What agrees is the same to the last digit."
     yield from _in_the_end(found)
+    paths = {(pair.path_a, pair.path_b) for pair in found.pairs}
+    uncalled = sum(one.name == "weights" and (one.path_a, one.path_b) not in paths for one in found.remarks)
+    odd = sum(any(not part.within for part in pair.weights.values()) for pair in found.pairs)
     for what, count in (
-        ("weights", sum(any(not part.within for part in pair.weights.values()) for pair in found.pairs)),
+        ("weights", odd + uncalled),
         ("gradients", sum(pair.gradient is not None and not pair.gradient.within for pair in found.pairs)),
     ):
         if count:

@@ -174,8 +174,6 @@ FAULTS = {
         lambda y: L.BatchNormalization(epsilon=1e-5, **HERE)(y),
         lambda: nn.BatchNorm2d(CHANNELS, track_running_stats=False),
     ),
-    "float16": Fault("precision", lambda y: L.Activation("tanh", dtype="float16", **HERE)(y), nn.Tanh),
-    "mixed bfloat16": Fault("precision", lambda y: conv(dtype="mixed_bfloat16")(y), conv_in_torch()),
     "dropout": Fault("dropout", lambda y: Dropping(0.4, **HERE)(y), lambda: nn.Dropout(0.4)),
     "dropout in PyTorch": Fault("dropout", lambda y: L.Dropout(0.4, **HERE)(y), lambda: Always(0.4)),
     "one value": Fault("weights", lambda y: conv()(y), conv_in_torch(), change("kernel", corrupted)),
@@ -219,6 +217,25 @@ def test_a_fault_is_found_at_its_place(fault, depth, back):
     in_keras, in_torch, x = made(fault, depth)
     found = nv.compare(in_torch, in_keras, x) if back else nv.compare(in_keras, in_torch, x)
     assert_found(found, fault.cause)
+
+
+NARROWER = {
+    "float16": Fault("precision", lambda y: L.Activation("tanh", dtype="float16", **HERE)(y), nn.Tanh),
+    "bfloat16": Fault("precision", lambda y: conv(dtype="mixed_bfloat16")(y), conv_in_torch()),
+}
+
+
+@pytest.mark.parametrize("back", [False, True], ids=["keras, torch", "torch, keras"])
+@pytest.mark.parametrize("depth", [1, 6], ids=["small", "deep"])
+@pytest.mark.parametrize("dtype", NARROWER)
+def test_a_layer_that_says_to_compute_in_a_narrower_float_is_named(dtype, depth, back):
+    """Its rounding is no fault, and no other is."""
+    in_keras, in_torch, x = made(NARROWER[dtype], depth)
+    found = nv.compare(in_torch, in_keras, x) if back else nv.compare(in_keras, in_torch, x)
+    assert found.agrees, str(found)
+    (remark,) = found.causes
+    assert (remark.name, remark.path_a, remark.path_b) == ("precision", "specimen", "specimen")
+    assert f"{'b' if back else 'a'} computes in {dtype}: from 'specimen' on" in remark.text
 
 
 class Sentences(nn.Module):

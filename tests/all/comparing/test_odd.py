@@ -97,7 +97,7 @@ def test_the_float_that_a_layer_computes_in_is_named(dtype: str) -> None:
         return built(lambda x: layers.Dense(2, dtype=policy, name="end")(layers.Dense(5, dtype=policy)(x)))
 
     found = nv.compare(model("float32"), model(f"mixed_{dtype}"), FEATURES)
-    assert not found.agrees
+    assert found.agrees  # no more than the rounding of its own float
     assert names(found) == [("precision", True)]
     assert f"b computes in {dtype}:" in found.causes[0].text
 

@@ -162,8 +162,6 @@ FAULTS = {
     "missing bias": Fault("bias", conv(), conv(use_bias=False)),
     "axis": Fault("axis", norm(), norm(axis=1)),
     "training mode": Fault("training mode", norm(), lambda y: Training(**HERE)(y)),
-    "precision": Fault("precision", conv(), conv(dtype="mixed_bfloat16")),
-    "float16": Fault("precision", activation("tanh"), activation("tanh", dtype="mixed_float16")),
     "dropout": Fault(
         "dropout", lambda y: L.Dropout(0.4, **HERE)(y), lambda y: Dropping(0.4, **HERE)(y)
     ),
@@ -197,6 +195,25 @@ def test_a_fault_is_found_at_its_place(fault, depth, back):
     assert first is not None, str(found)
     assert (first.path_a, first.path_b) == ("specimen", "specimen"), str(found)
     assert (fault.cause, True) in {(each.name, each.confirmed) for each in found.causes[:2]}, str(found)
+
+
+NARROWER = {
+    "bfloat16": Fault("precision", conv(), conv(dtype="mixed_bfloat16")),
+    "float16": Fault("precision", activation("tanh"), activation("tanh", dtype="mixed_float16")),
+}
+
+
+@pytest.mark.parametrize("back", WAYS.values(), ids=WAYS)
+@pytest.mark.parametrize("depth", DEPTHS.values(), ids=DEPTHS)
+@pytest.mark.parametrize("dtype", NARROWER)
+def test_a_layer_that_says_to_compute_in_a_narrower_float_is_named(dtype, depth, back):
+    """Its rounding is no fault, and no other is."""
+    healthy, faulty, x = pair(NARROWER[dtype], depth)
+    found = nv.compare(faulty, healthy, x) if back else nv.compare(healthy, faulty, x)
+    assert found.agrees, str(found)
+    (remark,) = found.causes
+    assert (remark.name, remark.path_a, remark.path_b) == ("precision", "specimen", "specimen")
+    assert f"{'a' if back else 'b'} computes in {dtype}: from 'specimen' on" in remark.text
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
