@@ -92,8 +92,11 @@ def compare(
 
     Notes
     -----
-    One pass of each model, in evaluation mode; two more where they differ, to see whether they do so from
-    themselves. Each value is read a few times.
+    One pass of each model, in evaluation mode. Where what they return is not the same beyond doubt: a pass of b (or
+    of a, if b is a capture) in which each layer is given, and hands on, what its partner did; one more with values
+    moved by half a unit in the last place where rounding may explain what is seen; up to five in which layers are
+    left to themselves, to tell another structure from a fault; and one of each, to see whether they differ from
+    themselves.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Holds the numbers of pairs against each other, and finds the one where a difference begins."""
+"""Holds the numbers of pairs against each other."""
 
 from __future__ import annotations
 
