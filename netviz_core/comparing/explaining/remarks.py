@@ -58,10 +58,13 @@ def _precisions(judge: Judge) -> Iterator[Cause]:
 def _weights_without_effect(judge: Judge) -> Iterator[Cause]:
     """Weights that differ where what is returned, in the end at least, does not: on another input it may."""
     told = 0
+    is_built_alike = len(judge.a.stations) == len(judge.b.stations)
     for found in judge.judged:
         a, b = found.pair.a[0].layer, found.pair.b[0].layer
         odd = odd_weights(found.weights)
-        is_hidden = found.status == "compensated" and (found.given is None or found.given.within)
+        is_hidden = (
+            is_built_alike and found.status == "compensated" and (found.given is None or found.given.within)
+        )
         if odd and (found.status == "weights" or is_hidden) and told < _MOST_TOLD:
             told += 1
             others = [layer for layer in judge.a.layers.values() if layer.path != a.path]

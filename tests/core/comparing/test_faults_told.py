@@ -144,13 +144,6 @@ def test_suspicions_are_told_as_such():
     assert found.to_dict()["suspicions"][0]["ratio"] == 1.8
 
 
-def test_weights_that_differ_without_effect_are_named():
-    idle = [pair(path, weights={"kernel": difference(1.0)}, status="weights") for path in ("x", "y")]
-    found = comparison(*idle, first=None, faults=(), causes=())
-    told = flat(str(replace(found, first_divergence=None)))
-    assert "Weights that differ without effect on this input: - kernel of 'x', 'y'" in told
-
-
 def test_chance_is_told_before_the_faults():
     chance = Cause("x", "", "a is not deterministic: run it again", True, "not deterministic")
     found = faulty(["x"], epsilon("x"))
