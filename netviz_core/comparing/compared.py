@@ -142,7 +142,8 @@ def compare(
             f"{'; '.join(cause.text for cause in remarks_on(judge))}; give another input"
         )
     told = {id(place): _fault(place, judge) for place in found.places}
-    found.places = [place for place in found.places if not _is_passed_on(told[id(place)])]
+    own = [place for place in found.places if not _is_passed_on(told[id(place)])]
+    found.places = own or found.places  # something begins somewhere
     faults = tuple(told[id(place)] for place in found.places)
     heads = (Cause("", "", f"compared as far as {told}", True, "head") for told in ends.as_far_as)
     remarks = (*not_followed(judge, mapping), *heads, *remarks_on(judge))
