@@ -51,7 +51,7 @@ def causes_between(place: Place, paths: tuple[str, str], judge: Judge) -> list[C
             continue
         earlier = _earlier(judge, place)
         why = explained(a, b, earlier, judge) or explained(a, b, [*earlier, *_alone(place, a, b)], judge)
-        at_input = place.before is not None and is_fed_directly(place.before)
+        at_input = place.before is not None and is_fed_directly(place.before, judge)
         if why is not None and not (at_input and why.name == "scale"):  # which is told as preprocessing
             return [Cause(*paths, why.words, why.name != PASSED_ON, why.name)]
         found = signature(a, b, judge, _orders(a, place, judge))
@@ -59,7 +59,7 @@ def causes_between(place: Place, paths: tuple[str, str], judge: Judge) -> list[C
             return [Cause(*paths, corrected(found, apart), True, called(found, at_input))]
     if (
         before is not None
-        and is_fed_directly(before)
+        and is_fed_directly(before, judge)
         and judge.inputs is not None
         and not judge.inputs.within
     ):

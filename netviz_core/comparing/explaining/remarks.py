@@ -5,24 +5,27 @@ Settings that differ without effect, rounding that has grown, outputs without a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from ...models.alignment import LayerMapping, given_pairs
 from ...words.protocols import Layer
+from ..judging.difference import Difference
 from ..judging.judging import Judge, Judged, like
-from ..judging.noise import coarsest
+from ..judging.noise import coarsest, coarsest_of
 from ..judging.recipes import courses_of
+from ..judging.regions import is_laid_out_otherwise
 from ..sides import Side, containers_of
 from .causes import Cause, odd_weights
 from .proposals import differing
-from .weight_changes import WeightChange, weight_changes
+from .weight_changes import weight_changes
 
 _OF_FUNCTIONS = ("activation", "slope")
-_MOST_TOLD = 12
 _OTHER_SIZES = (-1.0, 30.0, -0.03)
+_IDLE = "without effect on this input"
+_ODD = ("differs", "propagates")
 
 
 def remarks_on(judge: Judge) -> tuple[Cause, ...]:
@@ -36,49 +39,11 @@ def remarks_on(judge: Judge) -> tuple[Cause, ...]:
                 seen.setdefault((name, left, right), []).append(found)
     return (
         *_rounding(judge),
-        *_precisions(judge),
-        *_weights_without_effect(judge),
+        *_idle_weights(judge),
         *_not_finite(judge),
         *(cause for found in judge.judged for cause in _hidden(found, judge)),
         *(_remark(*differing, layers) for differing, layers in seen.items()),
     )
-
-
-def _precisions(judge: Judge) -> Iterator[Cause]:
-    """That one side computes in a narrower float than the other: what rounding to that does is no fault."""
-    dtypes = [
-        coarsest(value.dtype for station in side.stations for value in station.returned)
-        for side in (judge.a, judge.b)
-    ]
-    if judge.judged and dtypes[0] != dtypes[1]:
-        text = f"a computes in {dtypes[0]} and b in {dtypes[1]}: what rounding to the coarser one does is no fault"
-        yield Cause("", "", text, True, "precision")
-
-
-def _weights_without_effect(judge: Judge) -> Iterator[Cause]:
-    """Weights that differ where what is returned, in the end at least, does not: on another input it may."""
-    told = 0
-    is_built_alike = len(judge.a.stations) == len(judge.b.stations)
-    for found in judge.judged:
-        a, b = found.pair.a[0].layer, found.pair.b[0].layer
-        odd = odd_weights(found.weights)
-        is_hidden = (
-            is_built_alike and found.status == "compensated" and (found.given is None or found.given.within)
-        )
-        if odd and (found.status == "weights" or is_hidden) and told < _MOST_TOLD:
-            told += 1
-            others = [layer for layer in judge.a.layers.values() if layer.path != a.path]
-            yield from _without_effect(a, b, weight_changes(a, b, odd, others))
-    for frame in judge.frames:
-        if not frame.agrees and not any(found.status == "differs" for found in judge.judged):
-            yield from _without_effect(
-                frame.a, frame.b, weight_changes(frame.a, frame.b, odd_weights(frame.weights))
-            )
-
-
-def _without_effect(a: Layer, b: Layer, changes: Iterable[WeightChange]) -> Iterator[Cause]:
-    for change in changes:
-        yield Cause(a.path, b.path, f"{change.words}: without effect on this input", True, change.name)
 
 
 def not_followed(judge: Judge, mapping: LayerMapping | None) -> Iterator[Cause]:
@@ -108,7 +73,15 @@ def _hidden(found: Judged, judge: Judge) -> Iterator[Cause]:
     """Functions that are not the same, and return the same here: asked what they return for other numbers."""
     ours, theirs = courses_of(found.pair)
     words = [one.words for one in differing(ours, theirs) if one.name in _OF_FUNCTIONS]
-    if not words or found.status != "agrees":
+    if not words:
+        return
+    if found.status == "compensated" and _are_given_the_same(found) and ours.activation and theirs.activation:
+        text = (
+            f"{'; '.join(words)}: what they return differs by {found.output.max_abs:.1e} at most, and what comes "
+            f"behind hides it: {_IDLE}"
+        )
+        yield Cause(found.pair.a[0].path, found.pair.b[0].path, text, True, "activation")
+    if found.status != "agrees":
         return
     for factor in _OTHER_SIZES:
         inputs = [like(value, value.values * factor, value.axes) for value in ours.inputs]
@@ -118,7 +91,7 @@ def _hidden(found: Judged, judge: Judge) -> Iterator[Cause]:
         apart = judge.difference(results[0], results[1], found.output.tolerance)
         if not apart.within:
             text = (
-                f"{'; '.join(words)}: without effect on this input; for {factor:g} times what the layers are given "
+                f"{'; '.join(words)}: {_IDLE}; for {factor:g} times what the layers are given "
                 f"they would differ by {apart.max_abs:.1e}"
             )
             yield Cause(found.pair.a[0].path, found.pair.b[0].path, text, True, "activation")
@@ -140,14 +113,80 @@ def _not_finite(judge: Judge) -> Iterator[Cause]:
 
 
 def _rounding(judge: Judge) -> Iterator[Cause]:
+    """Rounding beyond the tolerance: of a narrower float that one side computes in, or grown on the way."""
     grown = [found for found in judge.judged if found.status == "rounding"]
-    if grown:
-        first, worst = grown[0], max(grown, key=lambda found: found.output.error)
-        text = (
-            f"rounding grows through the layers to {worst.output.error:.1e}, beyond the tolerance of "
-            f"{worst.output.tolerance:g}: each layer, given the same, returns the same"
-        )
-        yield Cause(first.pair.a[0].path, first.pair.b[0].path, text, True, "rounding")
+    if not grown:
+        return
+    worst = max(grown, key=lambda found: found.output.error)
+    apart = f"{worst.output.error:.1e}, beyond the tolerance of {worst.output.tolerance:g}"
+    for found in grown:
+        paths = found.pair.a[0].path, found.pair.b[0].path
+        ours, theirs = (coarsest_of(stations) for stations in (found.pair.a, found.pair.b))
+        if ours != theirs:
+            who, narrow, path = (
+                ("a", ours, paths[0]) if coarsest((ours, theirs)) == ours else ("b", theirs, paths[1])
+            )
+            text = (
+                f"{who} computes in {narrow}: from {path!r} on what is returned is up to {apart}, and each layer, "
+                f"given the same, returns the same but for what rounding to {narrow} brings"
+            )
+            yield Cause(*paths, text, True, "precision")
+            return
+    first = grown[0].pair
+    text = (
+        f"rounding grows through the layers to {apart}: each layer, given the same, returns the same but for what "
+        f"rounding brings"
+    )
+    yield Cause(first.a[0].path, first.b[0].path, text, True, "rounding")
+
+
+def _idle_weights(judge: Judge) -> Iterator[Cause]:
+    """Weights that differ, and do not show: this input does not reach them, or what comes behind hides them."""
+    odd = [found for found in judge.judged if not found.weights_agree]
+    for found in odd:
+        if _are_idle(found, len(odd) == 1) and not _is_the_same_anywhere(found, judge):
+            pair = found.pair
+            text = f"of {pair.a[0].path!r} {_changes(pair.a[0].layer, pair.b[0].layer, found.weights)}"
+            yield Cause(pair.a[0].path, pair.b[0].path, f"{text}: {_IDLE}", True, "weights")
+    for frame in judge.frames if all(found.status not in _ODD for found in judge.judged) else ():
+        if not frame.agrees:
+            text = f"of {frame.a.path or 'the model itself'!r} {_changes(frame.a, frame.b, frame.weights)}"
+            yield Cause(frame.a.path, frame.b.path, f"{text}: {_IDLE}", True, "weights")
+
+
+def _are_idle(found: Judged, is_alone: bool) -> bool:
+    """Whether weights differ of layers that are given the same, and nothing comes of it.
+
+    Of units that are laid out otherwise something comes, which other weights put right.
+    """
+    if len(found.pair.a) != len(found.pair.b) or not _are_given_the_same(found):
+        return False
+    is_hidden = found.status == "compensated" and (is_alone or not is_laid_out_otherwise(found))
+    return is_hidden or found.status == "weights"
+
+
+def _are_given_the_same(found: Judged) -> bool:
+    return found.given is None or found.given.within
+
+
+def _changes(a: Layer, b: Layer, weights: Mapping[str, Difference]) -> str:
+    return "; ".join(change.words for change in weight_changes(a, b, odd_weights(weights)))
+
+
+def _is_the_same_anywhere(found: Judged, judge: Judge) -> bool:
+    """Whether layers whose weights differ compute the same: asked what they return for random numbers."""
+    ours, theirs = courses_of(found.pair)
+    if any(value.values.dtype.kind != "f" for value in ours.inputs):
+        return False
+    random = np.random.default_rng(0)
+    inputs = [
+        like(value, random.standard_normal(value.values.shape).astype(value.values.dtype), value.axes)
+        for value in ours.inputs
+    ]
+    results = ours.result(inputs=inputs), theirs.result(inputs=inputs)
+    if results[0] is None or results[1] is None:
+        return len(ours.recipes) != len(theirs.recipes)  # which weights correspond is not known
+    return judge.difference(results[0], results[1], found.output.tolerance).within
 
 
 def _remark(name: str, left: Any, right: Any, layers: list[Judged]) -> Cause:

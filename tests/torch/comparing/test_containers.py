@@ -57,9 +57,11 @@ def test_a_weight_of_a_container_is_found_where_it_changes_nothing_yet(pair: tup
     assert nv.compare(ours, theirs, X).agrees
     theirs.position.data[0, 2, 3] += 1
     found = nv.compare(ours, theirs, X)
-    assert found.agrees  # what they return is the same
-    assert "1 of 80 values of position differ" in found.causes[0].text
-    assert "without effect on this input" in found.causes[0].text
+    assert found.agrees
+    (remark,) = found.causes
+    assert (remark.name, remark.path_a) == ("weights", "")
+    assert "of 'the model itself' 1 of 80 values of position differ" in remark.text
+    assert "without effect on this input" in remark.text
 
 
 def test_gradients_of_equal_models_agree(pair: tuple[Encoder, Encoder]) -> None:
