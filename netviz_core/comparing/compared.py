@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from .common import matched
 from .explaining.between import between_words, causes_between, causes_in_frame, given_at
 from .explaining.causes import Cause, cause_backward, causes_at, causes_of_weights
 from .explaining.determinism import nondeterministic
+from .explaining.expressions import PASSED_ON
 from .explaining.remarks import not_followed, remarks_on
 from .inputs import sides_of
 from .judging.difference import Difference
@@ -52,7 +54,7 @@ def compare(
     names: tuple[str, str] | None = None,
     max_bytes: int = DEFAULT_MAX_BYTES,
 ) -> Comparison:
-    """Lay two models side by side, layer by layer, and find where they first differ, and why.
+    """Lay two models side by side, layer by layer, and find where they differ, and why.
 
     Parameters
     ----------
@@ -90,8 +92,11 @@ def compare(
 
     Notes
     -----
-    One pass of each model, in evaluation mode; two more where they differ, to see whether they do so from
-    themselves. Each value is read a few times.
+    One pass of each model, in evaluation mode. Where what they return is not the same beyond doubt: a pass of b (or
+    of a, if b is a capture) in which each layer is given, and hands on, what its partner did; one more with values
+    moved by half a unit in the last place where rounding may explain what is seen; up to five in which layers are
+    left to themselves, to tell another structure from a fault; and one of each, to see whether they differ from
+    themselves.
 
     Examples
     --------
@@ -136,7 +141,10 @@ def compare(
             f"no number that the two models return is finite, so that nothing can be told: "
             f"{'; '.join(cause.text for cause in remarks_on(judge))}; give another input"
         )
-    faults = tuple(_fault(place, judge) for place in found.places)
+    told = {id(place): _fault(place, judge) for place in found.places}
+    own = [place for place in found.places if not _is_passed_on(told[id(place)])]
+    found.places = own or found.places  # something begins somewhere
+    faults = tuple(told[id(place)] for place in found.places)
     heads = (Cause("", "", f"compared as far as {told}", True, "head") for told in ends.as_far_as)
     remarks = (*not_followed(judge, mapping), *heads, *remarks_on(judge))
     ends = ends._replace(as_far_as=(*ends.as_far_as, *seen_in_part(judge), *untrained))
@@ -201,6 +209,11 @@ def _fault(place: Place, free: Judge) -> Fault:
     return Fault(pair, tuple(causes), _outputs_at(place, judge))
 
 
+def _is_passed_on(fault: Fault) -> bool:
+    """Whether nothing is done there but to hand on what an earlier fault has made."""
+    return bool(fault.causes) and all(cause.name == PASSED_ON for cause in fault.causes)
+
+
 def _suspicion(place: Place, free: Judge) -> LayerPair:
     """The layers of a place that may differ by more than noise."""
     judge = place.judge or free
@@ -249,10 +262,16 @@ def _paths_between(place: Place, judge: Judge) -> tuple[str, str]:
     """What stands where a difference arises between layers: a layer without a partner, or the container of all."""
     around = innermost_containers(place.before, judge)
     a, b = (
-        stations[0].path if stations else container
+        _likeliest(stations).path if stations else container
         for stations, container in zip((place.between_a, place.between_b), around[:2], strict=True)
     )
     return a, b
+
+
+def _likeliest(stations: Sequence[Station]) -> Station:
+    """Of layers without a partner the first with weights, or that does anything."""
+    weighing = (station for station in stations if station.layer.weights)
+    return next(chain(weighing, (s for s in stations if not _hands_on(s)), stations))
 
 
 def _pair(found: Judged, status: str = "", ratio: float = float("nan"), precision: str = "") -> LayerPair:
@@ -352,13 +371,17 @@ def _weights_at(place: Place | None) -> dict[str, tuple[Array, Array]]:
     return weight_pairs(place.judged.pair.a[0].layer, place.judged.pair.b[0].layer)
 
 
-def _reason(station: Station) -> str:
-    same = (
+def _hands_on(station: Station) -> bool:
+    """Whether a station returns what it is given."""
+    return (
         len(station.given) == len(station.returned) == 1
         and station.given[0].shape == station.returned[0].shape
         and np.array_equal(station.given[0].values, station.returned[0].values, equal_nan=True)
     )
-    if same:
+
+
+def _reason(station: Station) -> str:
+    if _hands_on(station):
         return f"{station.layer.kind}: it returns what it is given"
     return f"{station.layer.kind}: nothing on the other side corresponds"
 

@@ -34,6 +34,11 @@ class Op:
     def __call__(self, x: Array) -> Any:
         raise NotImplementedError
 
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """Its hyperparameters in netviz' words."""
+        return {}
+
     def pull_back(self, gradient: Array, x: Array) -> Array:
         """From the derivative with respect to the output to that with respect to the input `x`."""
         raise UnsupportedError(f"a {type(self).__name__} has no derivative")
@@ -48,6 +53,18 @@ class Conv2d(Op):
         "bias": Layout(("out",)),
     }
     output_axes: tuple[str, ...] = ("batch", "channel", "y", "x")
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """Its hyperparameters in netviz' words."""
+        size = self.parameters["kernel"].shape[2:]
+        return {
+            "kernel_size": size,
+            "stride": (1, 1),
+            "padding": ((0, 0), (0, 0)),
+            "dilation": (1, 1),
+            "groups": 1,
+        }
 
     def __call__(self, x: Array) -> Array:
         kernel, bias = self.parameters["kernel"], self.parameters["bias"]
@@ -149,7 +166,7 @@ class ReferenceBackend:
         yield ReferenceLayer("", "container", model)
         for name, op in model.layers.items():
             weights = {key: _weight(key, op.layouts[key], array) for key, array in op.parameters.items()}
-            yield ReferenceLayer(name, op.kind, op, weights, trainable=bool(weights))
+            yield ReferenceLayer(name, op.kind, op, weights, op.config, bool(weights))
 
     def run(self, model: Model, inputs: Any, recorder: Recorder | None = None) -> Any:
         if isinstance(inputs, AxisArray):

@@ -103,3 +103,18 @@ def test_two_captures_take_no_input(refused: Refused, x: Any) -> None:
 def test_a_capture_is_no_file_of_weights(refused: Refused, x: Any) -> None:
     nv.capture(example_model(), x).save("a.safetensors")
     assert "is a capture" in refused("layers", "a.safetensors")
+
+
+def test_the_json_form_stands_alone_on_stdout(netviz: Netviz, folder: Path) -> None:
+    ran = netviz(*DIFFERENT, "--input", "x.npy", "--json", "-o", folder / "report.txt")
+    assert ran.status == 1
+    told = json.loads(ran.out)
+    assert told["schema"] == "netviz.comparison/1"
+    assert [fault["path_b"] for fault in told["faults"]] == ["dense1"]
+
+
+def test_both_sides_can_be_named(netviz: Netviz, refused: Refused) -> None:
+    assert (
+        "a (original) and b (port)" in netviz(*DIFFERENT, "--input", "x.npy", "--names", "original,port").out
+    )
+    assert "names no two models" in refused(*DIFFERENT, "--input", "x.npy", "--names", "original")

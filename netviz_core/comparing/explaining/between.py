@@ -8,20 +8,23 @@ from typing import Any
 import numpy as np
 
 from ...words.arrays import AxisArray
+from ..common import matched, sketch
 from ..judging.enclosing import innermost_containers
 from ..judging.frames import Frame
 from ..judging.judging import Judge, Judged, orders_before, returned_by
 from ..judging.places import Place, is_fed_directly
 from ..judging.recipes import named
-from ..sides import INPUT, Side
-from .causes import Cause, odd_weights
-from .expressions import Earlier, explained
+from ..pairing.pairing import StationPair
+from ..sides import INPUT, Side, Station
+from .causes import Cause, causes_at, odd_weights
+from .expressions import PASSED_ON, Earlier, explained
 from .signatures import called, corrected, signature
 from .weight_changes import weight_changes
 
 Array = np.ndarray[Any, Any]
 
 _MOST_EARLIER = 16
+_SAME = 1e-3
 
 
 def causes_between(place: Place, paths: tuple[str, str], judge: Judge) -> list[Cause]:
@@ -39,16 +42,20 @@ def causes_between(place: Place, paths: tuple[str, str], judge: Judge) -> list[C
     swapped = _from_elsewhere(place, judge)
     if swapped is not None:
         return [Cause(*paths, swapped, True, "order of layers")]
+    own = _of_layers_alone(place, judge)
+    if own:
+        return own
     for a, b in zip(ours, theirs, strict=False):
         apart = judge.difference(a, b)
         if apart.within:
             continue
-        why = explained(a, b, _earlier(judge, place), judge)
-        if why is not None:
-            return [Cause(*paths, why.words, True, why.name)]
+        earlier = _earlier(judge, place)
+        why = explained(a, b, earlier, judge) or explained(a, b, [*earlier, *_alone(place, a, b)], judge)
+        at_input = place.before is not None and is_fed_directly(place.before, judge)
+        if why is not None and not (at_input and why.name == "scale"):  # which is told as preprocessing
+            return [Cause(*paths, why.words, why.name != PASSED_ON, why.name)]
         found = signature(a, b, judge, _orders(a, place, judge))
         if found is not None:
-            at_input = place.before is not None and is_fed_directly(place.before, judge)
             return [Cause(*paths, corrected(found, apart), True, called(found, at_input))]
     if (
         before is not None
@@ -61,14 +68,31 @@ def causes_between(place: Place, paths: tuple[str, str], judge: Judge) -> list[C
             "give ((x, y), (x, y))"
         )
         return [Cause(*paths, text, True, "inputs")]
-    here = [
-        f"{station.path!r} ({station.layer.type_name}) of {name}"
-        for name, stations in (("a", place.between_a), ("b", place.between_b))
-        for station in stations
+    return [
+        Cause(
+            *paths,
+            "unknown: an operation between the layers; no known one explains the numbers",
+            False,
+            "unknown",
+        )
     ]
-    where = f"{' and '.join(here)} or an operation" if here else "an operation"
-    text = f"unknown: {where} between the layers; no known one explains the numbers"
-    return [Cause(*paths, text, False, "unknown")]
+
+
+def _of_layers_alone(place: Place, judge: Judge) -> list[Cause]:
+    """Why layers of one kind differ that stand here without partners, since their weights have other shapes."""
+    left = list(place.between_b)
+    for station in place.between_a:
+        other = next((one for one in left if one.layer.kind == station.layer.kind), None)
+        if other is None or station.layer.kind == "other":
+            continue
+        left.remove(other)
+        found = judge.judged_as(StationPair([station], [other], (), 1.0))
+        if found.given is None or not found.given.within or found.output.within:
+            continue
+        causes = causes_at(found, judge)
+        if all(cause.name != "unknown" for cause in causes):
+            return causes
+    return []
 
 
 def _orders(value: AxisArray, place: Place, judge: Judge) -> Iterator[tuple[str, Array]]:
@@ -129,23 +153,69 @@ def _said(side: Side, number: int) -> str:
 
 
 def _earlier(judge: Judge, place: Place) -> list[Earlier]:
-    """What was returned, or made for a layer, before, and agrees: the latest first."""
-    stop = judge.judged.index(place.before) if place.before is not None else len(judge.judged)
-    found: list[Earlier] = []
-    made: list[Earlier] = []
-    for judged in reversed(judge.judged[:stop]):
+    """What was returned, or given to a layer, before: the latest first, and each value once.
+
+    Where values of a were put in place in b, what b went on with is what a had.
+    """
+    returned: list[Earlier] = []
+    given: list[Earlier] = []
+    for judged in sorted(_all_before(place, judge), key=lambda found: -found.pair.a[-1].number):
+        values = _went_on_with(judged, judge)
+        if values is not None:
+            returned.append(Earlier(f"what {judged.pair.a[-1].path!r} returned", *values))
         heads = judged.pair.head_a, judged.pair.head_b
-        returned = _before_functions(judged, judge)
-        if returned is not None:
-            found.append(Earlier(f"what {judged.pair.a[-1].path!r} returned", *returned))
-        is_made = all(len(head.given) == 1 and head.sources[0] in (None, INPUT) for head in heads)
-        if is_made and judged.given is not None and judged.given.within:
-            made.append(Earlier(f"what {heads[0].path!r} was given", heads[0].given[0], heads[1].given[0]))
-    return [*found[:_MOST_EARLIER], *made[:_MOST_EARLIER]]
+        if _is_before(heads, place) and all(len(head.given) == 1 for head in heads):
+            words = f"what {heads[0].path!r} was given"
+            given.append(Earlier(words, heads[0].given[0], heads[1].given[0]))
+    return _each_once([*returned[:_MOST_EARLIER], *given[:_MOST_EARLIER]])
 
 
-def _before_functions(judged: Judged, judge: Judge) -> tuple[AxisArray, AxisArray] | None:
-    """What a pair returned on both sides, if it agrees: without an activation that one of them alone has built in.
+def _alone(place: Place, a: AxisArray, b: AxisArray) -> Iterator[Earlier]:
+    """What layers without a partner returned, if it is not what was given itself."""
+    for is_a, value, stations in ((True, a, place.between_a), (False, b, place.between_b)):
+        few = sketch(value.canonical().values)
+        for station in stations:
+            for own in returned_by(station)[:1]:
+                if not np.allclose(sketch(own.canonical().values), few, _SAME, _SAME * np.abs(few).max()):
+                    words = f"what {station.path!r} (in {'a' if is_a else 'b'} alone) returned"
+                    yield Earlier(words, *((own, _NOTHING) if is_a else (_NOTHING, own)))
+
+
+_NOTHING = AxisArray(np.zeros(0), ("batch",))
+"""Stands for what the other side does not have; it has the form of nothing else."""
+
+
+def _all_before(place: Place, judge: Judge) -> list[Judged]:
+    """The pairs that one side has run when it comes to a place."""
+    if place.before is None:
+        return list(judge.judged)
+    head_a, head_b = place.before.pair.head_a, place.before.pair.head_b
+    return [
+        found
+        for found in judge.judged
+        if found.pair.a[-1].number < head_a.number or found.pair.b[-1].number < head_b.number
+    ]
+
+
+def _is_before(heads: tuple[Station, Station], place: Place) -> bool:
+    """Whether both sides come to these first: what is handed on has one place at which it begins."""
+    if place.before is None:
+        return True
+    stops = place.before.pair.head_a, place.before.pair.head_b
+    return all(head.number < stop.number for head, stop in zip(heads, stops, strict=True))
+
+
+def _each_once(values: Sequence[Earlier]) -> list[Earlier]:
+    found: list[tuple[Earlier, Array]] = []
+    for value in values:
+        few = np.concatenate([sketch(part.canonical().values) for part in (value.a, value.b)])
+        if not any(np.allclose(few, other, _SAME, _SAME * np.abs(few).max()) for _, other in found):
+            found.append((value, few))
+    return [value for value, _ in found]
+
+
+def _went_on_with(judged: Judged, judge: Judge) -> tuple[AxisArray, AxisArray] | None:
+    """What came after a pair was made of, on both sides: without an activation that one of them alone has built in.
 
     Which one the other side applies is what is asked for.
     """
@@ -157,7 +227,9 @@ def _before_functions(judged: Judged, judge: Judge) -> tuple[AxisArray, AxisArra
     if judged.has_function_built_in:
         plain = a if tails[0].layer.config.get("activation") in (None, "linear") else b
         return plain, plain
-    return (a, b) if judged.output.within else None
+    if judged.output.within or not judge.is_of_rerun or matched(a, b) is None:
+        return (a, b) if judged.output.within else None
+    return (a, a) if judge.b.can_be_rerun else (b, b)
 
 
 def causes_in_frame(frame: Frame) -> list[Cause]:

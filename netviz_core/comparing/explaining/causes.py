@@ -14,7 +14,7 @@ from ..judging.places import is_fed_directly
 from ..judging.recipes import Course, courses_of, named_by_users
 from ..judging.weights import weight_differences
 from ..judging.weights_alone import Weighed
-from .proposals import Proposal, differing, layer_of, of_weights
+from .proposals import Proposal, changes_of_weights, differing, layer_of, of_weights
 from .recognising import recognised
 from .signatures import called, corrected, signature
 from .variants import variants_of
@@ -191,7 +191,8 @@ class _Case:
         as_they_are = a is pair.a[0].layer and b is pair.b[0].layer and self._found.weights
         differences = self._found.weights if as_they_are else weight_differences(a, b)
         others = [layer for layer in self._judge.a.layers.values() if layer.path != a.path]
-        return of_weights(a, b, odd_weights(differences), others)
+        theirs = self._courses[1].first.weights
+        return of_weights(a, b, odd_weights(differences), others, theirs)
 
     def _ruled_out(self) -> Iterator[str]:
         """What has been looked at, and is no reason; what could not be looked at is never said to be none."""
@@ -317,4 +318,4 @@ def _changes(found: Judged, judge: Judge) -> Iterator[WeightChange]:
     """How the weights that are not the same have been changed."""
     a, b = found.pair.a[0].layer, found.pair.b[0].layer
     others = [layer for layer in judge.a.layers.values() if layer.path != a.path]
-    return weight_changes(a, b, odd_weights(found.weights), others)
+    return changes_of_weights(a, b, odd_weights(found.weights), others)

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from functools import reduce
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, combinations, islice
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ...words.arrays import AxisArray
-from ..common import matched, sketch
+from ..common import Matched, matched, sketch
 from ..judging.difference import Difference
 from ..judging.judging import Judge, like
 from .functions import Function, activation_cause, functions_of
-from .operations import Operation, attentions_of, operations_of
+from .operations import Operation, attention_cause, attentions_of, operations_of, reductions_of
+from .sums import Factors, in_words, sums_of, total
 
 Array = np.ndarray[Any, Any]
 
+PASSED_ON = "passed on"
+"""What it is called if both do the same with what differs."""
+
+Forms = Mapping[int, Matched]
+"""Earlier values by their number, each together with the value in question."""
+
 _MOST_MAPS = 6
+_CLEAR = 0.1
 
 
 class Earlier(NamedTuple):
@@ -29,10 +37,17 @@ class Earlier(NamedTuple):
 
 
 class Expression(NamedTuple):
-    """What made a value: the function of one earlier value or of the sum of two, or an operation on some."""
+    """What made a value: a function of one earlier value or of a sum of some, or an operation on some."""
 
     function: Function | Operation
-    parts: tuple[int, ...]
+    factors: Factors
+    times: int | None = None
+    """Which earlier value it is multiplied by."""
+
+    @property
+    def parts(self) -> tuple[int, ...]:
+        """The earlier values that it is made of."""
+        return (*self.factors, *(() if self.times is None else (self.times,)))
 
 
 class Explained(NamedTuple):
@@ -60,17 +75,38 @@ def explained(a: AxisArray, b: AxisArray, earlier: Sequence[Earlier], judge: Jud
         return None
     (one, left), (other, left_b) = ours, theirs
     said = _said(one, earlier), _said(other, earlier)
+    values = [value.a for value in earlier], [value.b for value in earlier]
+    for found, own in ((one, said[0]), (other, said[1])):
+        if _holds(found, a, values[0], judge) and _holds(found, b, values[1], judge):
+            return Explained(PASSED_ON, f"both compute {own}; what differs has come with it", left)
     if said[0] == said[1]:
         return None
     words = f"a computes {said[0]}, b {said[1]}"
     return Explained(_name(one, other), words, max(left, left_b, key=lambda found: found.error))
 
 
+def _holds(found: Expression, value: AxisArray, earlier: Sequence[AxisArray], judge: Judge) -> bool:
+    """Whether a value is made so."""
+    forms = {number: matched(value, earlier[number]) for number in found.factors}
+    values = {number: form.b for number, form in forms.items() if form is not None}
+    form = next(iter(forms.values()))
+    if isinstance(found.function, Operation) or found.times is not None or form is None:
+        return False
+    if len(values) < len(forms):
+        return False
+    return _left(value, found.function(total(values, found.factors)), form, judge).within
+
+
 def _name(one: Expression, other: Expression) -> str:
     if set(one.parts) != set(other.parts):
         return "addition" if len(one.parts) != len(other.parts) else "order of layers"
+    if one.factors != other.factors:
+        return "scale"
     if isinstance(one.function, Function) and isinstance(other.function, Function):
         return activation_cause(one.function.name, other.function.name)
+    attention, theirs = (getattr(found.function, "attention", None) for found in (one, other))
+    if attention is not None and theirs is not None:
+        return attention_cause(attention, theirs)
     names = {found.function.name for found in (one, other) if isinstance(found.function, Operation)}
     return names.pop() if len(names) == 1 else "pooling" if "pooling" in names else "operation"
 
@@ -78,34 +114,89 @@ def _name(one: Expression, other: Expression) -> str:
 def _said(found: Expression, earlier: Sequence[Earlier]) -> str:
     if isinstance(found.function, Operation) and len(found.parts) > 1:
         return f"{found.function} of {', '.join(earlier[number].words for number in found.parts)}"
-    total = " + ".join(earlier[number].words for number in sorted(found.parts))
+    said = in_words(found.factors, {number: earlier[number].words for number in found.factors})
     plain = isinstance(found.function, Function) and found.function.name == "linear"
-    return total if plain else f"{found.function} of {total}"
+    times = "" if found.times is None else f", times {earlier[found.times].words}"
+    return f"{said if plain else f'{found.function} of {said}'}{times}"
 
 
-def _expression(
-    value: AxisArray, earlier: Sequence[AxisArray], judge: Judge
-) -> tuple[Expression, Difference] | None:
-    """What made a value; functions are looked at in a few places first."""
+Found = tuple[Expression, Difference]
+
+
+def _expression(value: AxisArray, earlier: Sequence[AxisArray], judge: Judge) -> Found | None:
+    """What made a value, the simplest first."""
     forms = {number: form for number, other in enumerate(earlier) if (form := matched(value, other))}
-    points = {number: (sketch(form.a), sketch(form.b)) for number, form in forms.items()}
-    for parts in _sums(list(forms)):
-        form = forms[parts[0]]
-        if len(parts) == 1:
-            found = functions_of(form.b, form.a)
-        else:
-            few = reduce(np.add, [points[part][1] for part in parts])
-            found = functions_of(few, points[parts[0]][0])
-        for function in found:
-            result = function(reduce(np.add, [forms[part].b for part in parts]))
-            left = judge.difference(like(value, result, form.axes), like(value, form.a, form.axes))
+    ways = (_of_one, _of_sum, _of_function_of_sum)
+    found = chain.from_iterable(way(value, forms, judge) for way in ways)
+    return next(chain(found, _of_product(value, earlier, forms, judge), _made(value, earlier, judge)), None)
+
+
+def _of_one(value: AxisArray, forms: Forms, judge: Judge) -> Iterator[Found]:
+    for number, form in forms.items():
+        for function in functions_of(form.b, form.a):
+            left = _left(value, function(form.b), form, judge)
             if left.within:
-                return Expression(function, parts), left
+                yield Expression(function, {number: 1.0}), left
+
+
+def _of_sum(value: AxisArray, forms: Forms, judge: Judge) -> Iterator[Found]:
+    if not forms:
+        return
+    form, values = next(iter(forms.values())), {number: form.b for number, form in forms.items()}
+    for factors in sums_of(values, form.a):
+        left = _left(value, total(values, factors), form, judge)
+        if left.within:
+            yield Expression(Function("linear"), factors), left
+
+
+def _of_function_of_sum(value: AxisArray, forms: Forms, judge: Judge) -> Iterator[Found]:
+    """Functions are looked at in a few places first."""
+    points = {number: (sketch(form.a), sketch(form.b)) for number, form in forms.items()}
+    for one, other in combinations(forms, 2):
+        for function in functions_of(points[one][1] + points[other][1], points[one][0]):
+            left = _left(value, function(forms[one].b + forms[other].b), forms[one], judge)
+            if left.within:
+                yield Expression(function, {one: 1.0, other: 1.0}), left
+
+
+def _of_product(
+    value: AxisArray, earlier: Sequence[AxisArray], forms: Forms, judge: Judge
+) -> Iterator[Found]:
+    """A function of one value times another one, which may be smaller: a gate."""
+    for number, form in islice(forms.items(), _MOST_MAPS):
+        narrow = {other: _spread(earlier[other], form) for other in range(min(len(earlier), 2 * _MOST_MAPS))}
+        few, wanted = sketch(form.b), sketch(form.a)
+        clear = np.abs(few) > _CLEAR * np.std(few)
+        for other, gate in narrow.items():
+            if gate is None or other == number or not clear.any():
+                continue
+            ratio = np.divide(wanted, few, out=np.zeros_like(wanted), where=clear)
+            for function in (Function("linear"), *functions_of(sketch(gate)[clear], ratio[clear])):
+                left = _left(value, function(gate) * form.b, form, judge)
+                if left.within:
+                    yield Expression(function, {other: 1.0}, number), left
+
+
+def _spread(value: AxisArray, form: Matched) -> Array | None:
+    """A value in the shape of another one: it may lack axes, and be the same along them."""
+    values, shape = value.canonical().values, form.b.shape
+    values = values.reshape([size for size in values.shape if size != 1])
+    if values.shape == shape:
+        return values
+    if values.ndim < len(shape) and values.shape == shape[: values.ndim]:
+        return np.broadcast_to(values.reshape(*values.shape, *(1,) * (len(shape) - values.ndim)), shape)
+    return None
+
+
+def _made(value: AxisArray, earlier: Sequence[AxisArray], judge: Judge) -> Iterator[Found]:
     for operation, parts in _operations(value, earlier):
         left = judge.difference(like(value, operation.result.values, operation.result.axes), value)
         if left.within:
-            return Expression(operation, parts), left
-    return None
+            yield Expression(operation, dict.fromkeys(parts, 1.0)), left
+
+
+def _left(value: AxisArray, result: Array, form: Matched, judge: Judge) -> Difference:
+    return judge.difference(like(value, result, form.axes), like(value, form.a, form.axes))
 
 
 def _operations(
@@ -113,23 +204,33 @@ def _operations(
 ) -> Iterator[tuple[Operation, tuple[int, ...]]]:
     value = value.canonical()
     for number, other in enumerate(earlier[:_MOST_MAPS]):
-        for operation in operations_of(other.canonical(), value):
+        for operation in chain(
+            operations_of(other.canonical(), value), reductions_of(other.canonical(), value)
+        ):
             yield operation, (number,)
-    if len(value.shape) == 3:
-        like_it = [number for number, other in enumerate(earlier) if other.shape == value.shape][:3]
-        numbers = like_it[::-1]  # in the order in which they were made
-        parts = [earlier[number].canonical() for number in numbers]
-        wide = (*value.shape[:2], 3 * value.shape[2])
-        joined = next((number for number, other in enumerate(earlier) if other.shape == wide), None)
-        if joined is not None:
-            numbers, whole = [joined] * 3, earlier[joined].canonical()
-            parts = [AxisArray(part, value.axes) for part in np.split(whole.values, 3, -1)]
-        for operation, order in attentions_of(parts, value) if len(parts) == 3 else ():
+    if len(value.shape) != 3:
+        return
+    for numbers, parts in _three(value, earlier):
+        for operation, order in attentions_of(parts, value):
             yield operation, tuple(numbers[place] for place in order)
 
 
-def _sums(numbers: Sequence[int]) -> Iterator[tuple[int, ...]]:
-    """Each alone, then each of the latest with each other one."""
-    yield from ((number,) for number in numbers)
-    for place, number in enumerate(numbers):
-        yield from ((other, number) for other in numbers[:place])
+def _three(
+    value: AxisArray, earlier: Sequence[AxisArray]
+) -> Iterator[tuple[Sequence[int], Sequence[AxisArray]]]:
+    """Three values of which an attention may have made another one, in the order in which they were made."""
+    wide = (*value.shape[:2], 3 * value.shape[2])
+    joined = next((number for number, other in enumerate(earlier) if other.shape == wide), None)
+    if joined is not None:
+        whole = earlier[joined].canonical()
+        yield [joined] * 3, [AxisArray(part, value.axes) for part in np.split(whole.values, 3, -1)]
+    near = [
+        number
+        for number, other in enumerate(earlier)
+        if other.shape[:2] == value.shape[:2]
+        and len(other.shape) == 3
+        and value.shape[2] % other.shape[2] == 0
+    ]
+    if len(near) >= 3:
+        numbers = near[2::-1]
+        yield numbers, [earlier[number].canonical() for number in numbers]

@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...models.counterparts import held_by
+from ...models.counterparts import Held, held_by
 from ...models.described import DescribedLayer
 from ...models.weights import Layout, Weight, positional_layout
 from ...words.protocols import Layer, WeightTensor
 from ..judging.recipes import Course, Recipe
 from .functions import activation_cause, told
-from .weight_changes import weight_changes
+from .narrow import round_to
+from .weight_changes import WeightChange, changes_in, weight_changes
 
 Array = np.ndarray[Any, Any]
 
@@ -119,23 +120,48 @@ def _constant(values: Array) -> Callable[[], Array]:
     return lambda: values
 
 
-def of_weights(a: Layer, b: Layer, odd: Sequence[str], others: Sequence[Layer]) -> Iterator[Proposal]:
-    """Weights that are not the same on both sides, and what they would be as in b."""
+def of_weights(
+    a: Layer, b: Layer, odd: Sequence[str], others: Sequence[Layer], theirs: Mapping[str, Array]
+) -> Iterator[Proposal]:
+    """Weights that are not the same on both sides, and what they would be as in b.
+
+    Those of another form, which correspond to none of a's, are taken as they are.
+    """
     if a.kind != b.kind:  # which has weights that the other has not
         odd = [name for name in odd if name in a.weights and name in b.weights]
     if not odd:
         return
-    as_in_b: dict[str, Array | None] = {name: None for name in odd if name not in a.weights}
+    as_in_b: dict[str, Array | None] = {
+        name: theirs.get(name) if name in a.weights and a.kind == b.kind else None for name in odd
+    }
     for weight in held_by(b, a):
         if weight.name in odd and weight.name in a.weights and weight.expected is not None:
             shape = a.weights[weight.name].shape
-            if weight.expected.size == np.prod(shape):
-                as_in_b[weight.name] = weight.expected.reshape(shape)
-    for change in weight_changes(a, b, odd, others):
+            is_as_large = weight.expected.size == np.prod(shape)
+            as_in_b[weight.name] = weight.expected.reshape(shape) if is_as_large else weight.expected
+    for change in changes_of_weights(a, b, odd, others):
         # Where b has one bias for two of a, the second is in the first.
         merged = {f"recurrent_{name}" for name in change.weights} - b.weights.keys()
         taken = {name: as_in_b.get(name) for name in {*change.weights, *merged}}
         yield Proposal(change.name, change.words, _weights(taken))
+
+
+def changes_of_weights(
+    a: Layer, b: Layer, odd: Sequence[str], others: Sequence[Layer]
+) -> Iterator[WeightChange]:
+    """How weights have been changed; where one side has narrower floats, the other's are first rounded to them."""
+    found = list(weight_changes(a, b, odd, others))
+    if any(change.words.endswith(" is different in b") for change in found):
+        found = list(changes_in((_as_narrow(weight) for weight in held_by(a, b)), odd))
+    yield from found
+
+
+def _as_narrow(weight: Held) -> Held:
+    """A weight and its counterpart, both in the narrower of their dtypes."""
+    narrow = next((dtype for dtype in ("bfloat16", "float16") if dtype in weight.dtypes), None)
+    if narrow is None or weight.expected is None or weight.held is None:
+        return weight
+    return weight._replace(expected=round_to(weight.expected, narrow), held=round_to(weight.held, narrow))
 
 
 def layer_of(course: Course, layer: Layer, own: Mapping[str, Array]) -> Layer:

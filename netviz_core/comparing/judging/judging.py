@@ -1,4 +1,4 @@
-"""Holds the numbers of pairs against each other, and finds the one where a difference begins."""
+"""Holds the numbers of pairs against each other."""
 
 from __future__ import annotations
 
@@ -95,6 +95,11 @@ class Judge:
             found.weights, found.gradient = before.weights, before.gradient
         return judge
 
+    @property
+    def is_of_rerun(self) -> bool:
+        """Whether values of one side were put in place in the other, so that no error travels."""
+        return not self._is_linked
+
     def tolerating(self, tolerance: float) -> Judge:
         """The same, with another measure for what it is asked from now on."""
         judge = copy(self)
@@ -105,6 +110,11 @@ class Judge:
         """Hold the values of a pair against each other once more, after layers have joined it."""
         found.given, found.output = self._given(found.pair), self._output(found.pair)
         self._by_tail[found.pair.a[-1].number, found.pair.b[-1].number] = found
+
+    def judged_as(self, pair: StationPair) -> Judged:
+        """What would be said of two layers if they were a pair."""
+        weights = weight_differences(pair.a[0].layer, pair.b[0].layer, self.tolerance)
+        return Judged(pair, self._worst(pair.head_a.given, pair.head_b.given), self._output(pair), weights)
 
     def weigh(self) -> None:
         """Compare the weights of all pairs, where both sides hold any."""

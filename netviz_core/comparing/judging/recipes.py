@@ -14,7 +14,6 @@ from ...words.arrays import AxisArray
 from ..pairing.pairing import StationPair
 from ..reading import axes_as_read
 from ..sides import Side, Station
-from .judging import like
 
 Array = np.ndarray[Any, Any]
 
@@ -96,7 +95,12 @@ class Course:
     def padding_inside(self) -> Course:
         """The same with zeros that a layer of their own adds made part of what the layer behind it adds itself."""
         before, sides = self.padding, self.first.config.get("padding")
-        if before is None or not isinstance(sides, tuple) or before.config.get("value", 0) != 0:
+        if (
+            before is None
+            or "padding_mode" not in before.config
+            or not isinstance(sides, tuple)
+            or before.config.get("value", 0) != 0
+        ):
             return self
         if {before.config["padding_mode"], self.first.config.get("padding_mode", "zeros")} != {"zeros"}:
             return self
@@ -179,8 +183,7 @@ def named_by_users(value: AxisArray, station: Station, side: Side) -> AxisArray:
         for user in side.stations[station.number + 1 :]:
             for source, given in zip(user.sources, user.given, strict=True):
                 if source == station.number and given.shape == value.shape:
-                    # Not what the layer was given: in a pass with values in place that is the other side's.
-                    return named(user, like(value, value.values, axes_as_read(user.layer, value.axes)))
+                    return named(user, value)
     return value
 
 

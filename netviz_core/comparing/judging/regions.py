@@ -80,7 +80,8 @@ def what_may_join(judge: Judge, number: int) -> tuple[list[Station], Station] | 
 
 def has_function_on_one_side(found: Judged) -> bool:
     """Whether one side's layer applies an activation itself, and the other's does not say so."""
-    functions = [pair[-1].layer.config.get("activation") for pair in (found.pair.a, found.pair.b)]
+    tails = found.pair.a[-1].layer, found.pair.b[-1].layer
+    functions = [tail.config.get("activation") if tail.kind != "activation" else None for tail in tails]
     return (functions[0] in (None, "linear")) is not (functions[1] in (None, "linear"))
 
 
@@ -109,7 +110,10 @@ def has_function_built_in(found: Judged, judge: Judge) -> bool:
     for place in (0, 1):
         own, other = _both(found.pair, place)
         function, of_other = (stations[-1].layer.config.get("activation") for stations in (own, other))
-        if function in (None, "linear") or of_other not in (None, "linear"):
+        is_activation = (
+            own[-1].layer.kind == "activation"
+        )  # which is a layer of its own, and nothing built in
+        if is_activation or function in (None, "linear") or of_other not in (None, "linear"):
             continue
         ours, theirs = returned_by(own[-1]), returned_by(other[-1])
         if not ours or not theirs:

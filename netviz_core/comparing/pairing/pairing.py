@@ -164,9 +164,10 @@ class _Likeness:
 
     def _score(self, i: int, j: int) -> float:
         left, right = self.ours[i], self.theirs[j]
-        if left.hands_on is not right.hands_on and not (left.kind == right.kind != "other"):
-            return 0.0
         same_path = self.named_alike and left.key == right.key
+        is_one_kind = left.kind == right.kind != "other"
+        if left.hands_on is not right.hands_on and not (is_one_kind or same_path):
+            return 0.0
         base = _kinship(left, right)
         if not base and same_path:
             base = _STRANGE

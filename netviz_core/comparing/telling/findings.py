@@ -50,7 +50,7 @@ class LayerPair:
     status : str
         ``agrees``; ``differs`` where a difference begins; ``propagates`` an earlier one; ``compensated`` if
         later layers compensate it; ``rounding`` where that alone has grown beyond the tolerance;
-        ``weights`` or ``gradient`` where these alone differ.
+        ``weights`` or ``gradient`` where these alone differ; ``suspicion`` of those that may differ by more than noise.
     note : str
         What was done to compare them.
     ratio : float
