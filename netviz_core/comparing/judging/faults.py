@@ -82,7 +82,7 @@ def find_faults(judge: Judge) -> Found:
     """
     if _agree_in_the_end(judge):
         return Found(compensated={n for n, found in enumerate(judge.judged) if not found.output.within})
-    return _Search(judge).found() if Rerun.is_possible(judge) else Found(list(_as_they_ran(judge)))
+    return _Search(judge).found() if Rerun.is_possible(judge) else _as_they_ran(judge)
 
 
 def _agree_in_the_end(judge: Judge) -> bool:
@@ -404,17 +404,23 @@ def _of_one_side(one: StationPair, other: StationPair, of_a: bool) -> StationPai
     return StationPair(one.b, other.b, (), 1.0, one.before_b, other.before_b)
 
 
-def _as_they_ran(judge: Judge) -> Iterator[Place]:
+def _as_they_ran(judge: Judge) -> Found:
     """Where nothing can be run again: the first pair that is given what agrees and returns what does not."""
-    for found in judge.judged:
-        if found.output.within:
-            continue
+    join_neighbours(judge)
+    built_in: set[int] = set()
+    for number, found in enumerate(judge.judged):
         is_given_the_same = found.given is None or found.given.within
+        if found.output.within or (is_given_the_same and join_what_agrees(judge, judge, number)):
+            continue
+        if is_given_the_same and has_function_built_in(found, judge):
+            found.has_function_built_in = True
+            built_in.add(number)
+            continue
         place = Place(found) if is_given_the_same else between(found, judge)
         place.seen, place.judge = (found.output if is_given_the_same else found.given), judge
-        yield place
-        return
-    if judge.whole is not None and not judge.whole.within:
-        place = between(None, judge)
-        place.seen, place.judge = judge.whole, judge
-        yield place
+        return Found([place], compensated=built_in)
+    if judge.whole is None or judge.whole.within:
+        return Found(compensated=built_in)
+    place = between(None, judge)
+    place.seen, place.judge = judge.whole, judge
+    return Found([place], compensated=built_in)
