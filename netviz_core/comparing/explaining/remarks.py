@@ -143,9 +143,14 @@ def _rounding(judge: Judge) -> Iterator[Cause]:
 def _idle_weights(judge: Judge) -> Iterator[Cause]:
     """Weights that differ, and do not show: this input does not reach them, or what comes behind hides them."""
     odd = [found for found in judge.judged if not found.weights_agree]
-    is_built_alike = len(judge.a.stations) == len(judge.b.stations)  # else a norm may be folded into them
+    paired = {id(station) for found in judge.judged for station in found.pair.stations}
+    may_be_folded = any(
+        station.layer.kind.endswith("_norm") and id(station) not in paired
+        for side in (judge.a, judge.b)
+        for station in side.stations
+    )
     for found in odd:
-        is_hidden = is_built_alike and _is_hidden(found, len(odd) == 1)
+        is_hidden = not may_be_folded and _is_hidden(found, len(odd) == 1)
         if (is_hidden or _is_idle(found)) and not _is_the_same_anywhere(found, judge):
             pair = found.pair
             text = f"of {pair.a[0].path!r} {_changes(pair.a[0].layer, pair.b[0].layer, found.weights)}"
