@@ -143,12 +143,10 @@ def _rounding(judge: Judge) -> Iterator[Cause]:
 def _idle_weights(judge: Judge) -> Iterator[Cause]:
     """Weights that differ, and do not show: this input does not reach them, or what comes behind hides them."""
     odd = [found for found in judge.judged if not found.weights_agree]
-    paired = {id(station) for found in judge.judged for station in found.pair.stations}
-    may_be_folded = any(
-        station.layer.kind.endswith("_norm") and id(station) not in paired
-        for side in (judge.a, judge.b)
-        for station in side.stations
+    norms_a, norms_b = (
+        sum(station.layer.kind.endswith("_norm") for station in side.stations) for side in (judge.a, judge.b)
     )
+    may_be_folded = norms_a != norms_b
     for found in odd:
         is_hidden = not may_be_folded and _is_hidden(found, len(odd) == 1)
         if (is_hidden or _is_idle(found)) and not _is_the_same_anywhere(found, judge):
