@@ -46,7 +46,7 @@ FIGURES = {
     "histogram mine:model conv1 --bins 0": "bins=0",
     "feature-maps mine:model conv1 -i x.npy --sample 2": "sample 2 lies outside the batch, which has 2 entries",
     "feature-maps mine:model dense1 -i x.npy": "no images to show",
-    "feature-maps mine:model conv1 -i x.npy --axes batch,y": "2 axis names",
+    "feature-maps mine:model conv1 -i x.npy --axes batch,y": "has not the axes batch, y",
     "feature-maps mine:model conv1 -i x.npy --axes batch,y,y,x": "are not distinct",
     "feature-maps mine:model conv1 -i absent.npy": "absent.npy: No such file or directory",
     "feature-maps mine:model conv1 -i absent.png": "absent.png: No such file or directory",
