@@ -149,8 +149,13 @@ def _rounding(judge: Judge) -> Iterator[Cause]:
 def _idle_weights(judge: Judge) -> Iterator[Cause]:
     """Weights that differ, and do not show: this input does not reach them, or what comes behind hides them."""
     odd = [found for found in judge.judged if not found.weights_agree]
+    norms_a, norms_b = (
+        sum(station.layer.kind.endswith("_norm") for station in side.stations) for side in (judge.a, judge.b)
+    )
+    may_be_folded = norms_a != norms_b
     for found in odd:
-        if _are_idle(found, len(odd) == 1) and not _is_the_same_anywhere(found, judge):
+        is_hidden = not may_be_folded and _is_hidden(found, len(odd) == 1)
+        if (is_hidden or _is_idle(found)) and not _is_the_same_anywhere(found, judge):
             pair = found.pair
             text = f"of {pair.a[0].path!r} {_changes(pair.a[0].layer, pair.b[0].layer, found.weights)}"
             yield Cause(pair.a[0].path, pair.b[0].path, f"{text}: {_IDLE}", True, "weights")
@@ -160,15 +165,22 @@ def _idle_weights(judge: Judge) -> Iterator[Cause]:
             yield Cause(frame.a.path, frame.b.path, f"{text}: {_IDLE}", True, "weights")
 
 
-def _are_idle(found: Judged, is_alone: bool) -> bool:
-    """Whether weights differ of layers that are given the same, and nothing comes of it.
+def _is_idle(found: Judged) -> bool:
+    """Whether layers are given the same, and return the same."""
+    return found.status == "weights" and _is_one_each(found)
+
+
+def _is_hidden(found: Judged, is_alone: bool) -> bool:
+    """Whether layers are given the same, and what they return differs, and nothing comes of it.
 
     Of units that are laid out otherwise something comes, which other weights put right.
     """
-    if len(found.pair.a) != len(found.pair.b) or not _are_given_the_same(found):
-        return False
-    is_hidden = found.status == "compensated" and (is_alone or not is_laid_out_otherwise(found))
-    return is_hidden or found.status == "weights"
+    is_structure = not is_alone and is_laid_out_otherwise(found)
+    return found.status == "compensated" and _is_one_each(found) and not is_structure
+
+
+def _is_one_each(found: Judged) -> bool:
+    return len(found.pair.a) == len(found.pair.b) and _are_given_the_same(found)
 
 
 def _are_given_the_same(found: Judged) -> bool:
