@@ -76,7 +76,7 @@ class _Exchange:
 
         def other(tensor: torch.Tensor) -> torch.Tensor:
             name = next(names)
-            if not has_memory(tensor) or is_transformed(tensor):
+            if not has_memory(tensor) or is_transformed(tensor) or _is_quantized_by_channel(tensor):
                 return tensor
             values = self._replacement(self._path, call, name, is_given, tuple(tensor.shape))
             return tensor if values is None else _like(tensor, values, self._follower)
@@ -84,9 +84,20 @@ class _Exchange:
         return replaced(structure, is_tensor, other)
 
 
+def _is_quantized_by_channel(tensor: torch.Tensor) -> bool:
+    return tensor.is_quantized and tensor.qscheme() not in (
+        torch.per_tensor_affine,
+        torch.per_tensor_symmetric,
+    )
+
+
 def _like(tensor: torch.Tensor, values: Any, follower: AxisFollower) -> torch.Tensor:
     """A tensor of these values, of the same dtype, device and names of axes."""
     axes = follower.axes(tensor)
-    new = torch.tensor(values, dtype=tensor.dtype, device=tensor.device)
+    if tensor.is_quantized:
+        plain = torch.tensor(values, dtype=torch.float32, device=tensor.device)
+        new = torch.quantize_per_tensor(plain, tensor.q_scale(), tensor.q_zero_point(), tensor.dtype)
+    else:
+        new = torch.tensor(values, dtype=tensor.dtype, device=tensor.device)
     follower.name(new, axes)
     return new

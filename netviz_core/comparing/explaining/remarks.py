@@ -13,7 +13,7 @@ import numpy as np
 from ...models.alignment import LayerMapping, given_pairs
 from ...words.protocols import Layer
 from ..judging.difference import Difference
-from ..judging.judging import Judge, Judged, like
+from ..judging.judging import Judge, Judged, like, outputs_of
 from ..judging.noise import coarsest, coarsest_of
 from ..judging.recipes import courses_of
 from ..judging.regions import is_laid_out_otherwise
@@ -82,7 +82,7 @@ def _hidden(found: Judged, judge: Judge) -> Iterator[Cause]:
             f"behind hides it: {_IDLE}"
         )
         yield Cause(found.pair.a[0].path, found.pair.b[0].path, text, True, "activation")
-    if found.status != "agrees":
+    if found.status != "agrees" or _is_compared_as_scores(found, judge):
         return
     for factor in _OTHER_SIZES:
         inputs = [like(value, value.values * factor, value.axes) for value in ours.inputs]
@@ -97,6 +97,12 @@ def _hidden(found: Judged, judge: Judge) -> Iterator[Cause]:
             )
             yield Cause(found.pair.a[0].path, found.pair.b[0].path, text, True, "activation")
             return
+
+
+def _is_compared_as_scores(found: Judged, judge: Judge) -> bool:
+    """Whether the pair agrees as a head and its scores do: which function is applied is told there."""
+    ours, theirs = outputs_of(found.pair)
+    return bool(ours and theirs) and not judge.difference(ours[0], theirs[0]).within
 
 
 def _not_finite(judge: Judge) -> Iterator[Cause]:
