@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..pairing.pairing import StationPair
-from ..sides import INPUT, Side, Station
+from ..sides import INPUT, Station
 from .difference import Array, Difference
 from .judging import Judge, Judged
 from .noise import FAULT, SUSPICION, Noise, coarsest, coarsest_of, is_exact, moved, noise_of
@@ -206,6 +206,8 @@ class _Search:
         for number, (own, behind) in tried.items():
             own.append(behind)
             self._free.look_again(self._free.judged[number])
+        built_in = self._built_in
+        self._built_in = built_in - {Point(number, False) for number in tried}
         self._take(Rerun(self._free, self._same))
         left = {point for point in self._points if self._ratio(point, self._same) >= FAULT}
         wrong = [number for number in tried if self._is_odd_behind(number, left)]
@@ -213,6 +215,7 @@ class _Search:
             tried[number][0].pop()
             self._free.look_again(self._free.judged[number])
         if wrong:
+            self._built_in |= built_in & {Point(number, False) for number in wrong}
             self._take(Rerun(self._free, self._same))
 
     def _is_odd_behind(self, number: int, odd: Collection[Point]) -> bool:
@@ -248,16 +251,11 @@ class _Search:
 
     def _of_moving(self) -> dict[Point, Difference]:
         """What comes of moving all values that are put in place by half a spacing."""
-        side_a, side_b = self._free.a, self._free.b
-        coarse = [coarsest(_dtypes_of(side)) for side in (side_a, side_b)]
-        own = side_a if self._rerun.is_turned else side_b
-        other = side_b if own is side_a else side_a
+        is_turned = self._rerun.is_turned
+        own, other = (self._free.a, self._free.b) if is_turned else (self._free.b, self._free.a)
         found = self._moved(self._rerun, self._same)
-        if coarse[0] != coarse[1] and coarsest(_dtypes_of(own)) != self._whole_dtype and other.can_be_rerun:
-            pairs = [
-                _of_one(found.pair.a[0] if other is side_a else found.pair.b[0])
-                for found in self._free.judged
-            ]
+        if coarsest_of(own.stations) != self._whole_dtype and other.can_be_rerun:
+            pairs = [_of_one_side(one.pair, one.pair, of_a=not is_turned) for one in self._free.judged]
             free = self._free.of(other, other, pairs)
             more = self._moved(Rerun(free), free)
             found = {point: max(found[point], more[point], key=lambda part: part.error) for point in found}
@@ -387,14 +385,6 @@ class _Search:
             place = Place(found)
         place.seen, place.judge, place.ratio = apart, judge, self._ratio(point, self._same)
         return place
-
-
-def _dtypes_of(side: Side) -> list[str]:
-    return [value.dtype for station in side.stations for value in station.returned]
-
-
-def _of_one(station: Station) -> StationPair:
-    return StationPair([station], [station], (), 1.0)
 
 
 def _of_one_side(one: StationPair, other: StationPair, of_a: bool) -> StationPair:

@@ -127,13 +127,23 @@ class _Likeness:
             found = [(i, numbers[f.key]) for i, f in enumerate(self.ours) if f.key in numbers]
             return [(i, j) for i, j in found if self.scores[i, j] > 0]
         pairs: list[tuple[int, int]] = []
-        for same in (self.same_weights, self.same_output & self._same_kind()):
+        for same in (self.same_weights & ~self._read_elsewhere(), self.same_output & self._same_kind()):
             table = same & (self.scores > 0)
             for i, j in pairs:
                 table[i, :] = table[:, j] = False
             unique = table & (table.sum(0) == 1) & (table.sum(1) == 1)[:, None]
             pairs += [(int(i), int(j)) for i, j in zip(*np.nonzero(unique), strict=True)]
         return pairs
+
+    def _read_elsewhere(self) -> Array:
+        """Whether another station, with weights of the same form, is given what this one should have been given.
+
+        Then equal weights tell that these stand in the wrong layer.
+        """
+        forms = [[f.weight_form for f in side] for side in (self.ours, self.theirs)]
+        same_form = np.array([[one == other for other in forms[1]] for one in forms[0]])
+        has_reader: Array = (self.same_input & same_form).any(1)
+        return has_reader[:, None] & ~self.same_input
 
     def _same_kind(self) -> Array:
         kinds = [np.array([f.kind for f in side]) for side in (self.ours, self.theirs)]

@@ -38,7 +38,6 @@ faults/cnn/keras>torch/float32/rescaled units/slope/70
 faults/mlp/torch>keras/float32/built in/activation built in/80
 faults/cnn/torch>keras/float32/built in and reordered/padding/86
 faults/autoencoder/torch>torch/float32/stacked/padding mode/91
-faults/vgg/keras>torch/float32/permuted heads/dilation/100
 faults/cnn/torch>torch/float32/as it is/stride/105
 faults/crnn/torch>torch/float32/rescaled units/groups/116
 faults/rnn lstm/torch>keras/float32/as it is/transposed kernel/120

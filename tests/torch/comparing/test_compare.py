@@ -278,7 +278,7 @@ def test_a_sequence_that_comes_transposed(before: str, turned: bool) -> None:
     wrong.load_state_dict(right.state_dict())
     found, paths = compared(turned, right, wrong, SEQUENCES)
     assert paths == ["", ""]
-    assert "layout" in confirmed(found)
+    assert confirmed(found) == {"layout"}
     assert before in found.first_divergence.note
 
 
@@ -382,9 +382,8 @@ def test_an_input_that_both_models_prepare(name: str, turned: bool) -> None:
         for function in (lambda x: x * 1.0, prepare)
     )
     found, paths = compared(turned, right, wrong, PIXELS)
-    # Until a layer reads them, nobody knows which of two axes of one size is which.
-    assert paths in (["prepare", "prepare"], ["model", "model"] if name == "transposed" else [])
-    assert confirmed(found) == {cause} or (name == "transposed" and not found.agrees)
+    assert paths == ["prepare", "prepare"]
+    assert confirmed(found) == {cause}
 
 
 # One corrupted number.
