@@ -85,6 +85,7 @@ def pair_up(a: Side, b: Side, mapping: LayerMapping | None = None) -> list[Stati
     if ours and theirs:
         likeness = _Likeness(ours, theirs)
         sure = consistent(likeness.sure(), Ancestry(a.stations), Ancestry(b.stations), likeness.stations)
+        sure += _behind(likeness, sure)
         places = sure + _in_order(likeness, sure)
         places += _across(likeness, places)
         pairs += [likeness.pair(i, j) for i, j in places]
@@ -112,6 +113,7 @@ class _Likeness:
         self.same_weights = self._table(lambda f: f.weight_sketch) | self._same_numbers()
         self.same_output = self._table(lambda f: f.output_sketch)
         self.same_input = self._table(lambda f: f.input_sketch)
+        self.same_weights &= ~self._read_elsewhere()
         self.scores = np.array([[self._score(i, j) for j in range(len(theirs))] for i in range(len(ours))])
         self._alike = [Counter(f.signature for f in side) for side in (self.ours, self.theirs)]
 
@@ -127,7 +129,7 @@ class _Likeness:
             found = [(i, numbers[f.key]) for i, f in enumerate(self.ours) if f.key in numbers]
             return [(i, j) for i, j in found if self.scores[i, j] > 0]
         pairs: list[tuple[int, int]] = []
-        for same in (self.same_weights & ~self._read_elsewhere(), self.same_output & self._same_kind()):
+        for same in (self.same_weights, self.same_output & self._same_kind()):
             table = same & (self.scores > 0)
             for i, j in pairs:
                 table[i, :] = table[:, j] = False
@@ -353,6 +355,30 @@ def _kinship_of_kinds(left: str, right: str) -> float:
     if all(kind.endswith("_norm") for kind in kinds) or kinds <= _LINEAR:
         return _RELATED
     return _STRANGE if "other" in kinds and not {"input", "dropout"} & kinds else 0.0
+
+
+def _behind(likeness: _Likeness, sure: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """What takes just what a pair returned, where that is one station of a kind and form on either side; and so on."""
+    numbers = [[f.station.number for f in side] for side in (likeness.ours, likeness.theirs)]
+    partner = {numbers[0][i]: numbers[1][j] for i, j in sure}
+    free_a, free_b = ({*range(len(side))} - {place[n] for place in sure} for n, side in enumerate(numbers))
+    found = []
+    for i, one in enumerate(likeness.ours):
+        source = one.station.sources[0] if len(one.station.sources) == 1 else None
+        if i not in free_a or source not in partner:
+            continue
+        rivals = [r for r in free_a if likeness.ours[r].station.sources == (source,)]
+        readers = [j for j in free_b if likeness.theirs[j].station.sources == (partner[source],)]
+        own = [r for r in rivals if likeness.ours[r].signature == one.signature]
+        others = [
+            j for j in readers if likeness.theirs[j].signature == one.signature and likeness.scores[i, j]
+        ]
+        if len(own) == len(others) == 1:
+            found.append((i, others[0]))
+            free_a.remove(i)
+            free_b.remove(others[0])
+            partner[numbers[0][i]] = numbers[1][others[0]]
+    return found
 
 
 def _in_order(likeness: _Likeness, sure: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
