@@ -92,12 +92,13 @@ def _is_quantized_by_channel(tensor: torch.Tensor) -> bool:
 
 
 def _like(tensor: torch.Tensor, values: Any, follower: AxisFollower) -> torch.Tensor:
-    """A tensor of these values, of the same dtype, device and names of axes."""
-    axes = follower.axes(tensor)
+    """A tensor of these values, of the same dtype and device, whose axes are called so where they have names."""
+    names = follower.get(tensor)
     if tensor.is_quantized:
         plain = torch.tensor(values, dtype=torch.float32, device=tensor.device)
         new = torch.quantize_per_tensor(plain, tensor.q_scale(), tensor.q_zero_point(), tensor.dtype)
     else:
         new = torch.tensor(values, dtype=tensor.dtype, device=tensor.device)
-    follower.name(new, axes)
+    if names is not None:
+        follower.name(new, names)
     return new

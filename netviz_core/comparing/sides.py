@@ -95,6 +95,8 @@ class Side:
         What could not be looked into of what the model returned, and why; empty if there is nothing.
     others : mapping from name to value
         What else it returned that may hold numbers.
+    is_rerun : bool
+        Whether values of the other side stood in place on the way.
     """
 
     name: str
@@ -107,17 +109,22 @@ class Side:
     outer: Sequence[Station] = ()
     unread: str = ""
     others: Mapping[str, Any] = field(default_factory=dict)
+    is_rerun: bool = False
 
     @cached_property
     def containers(self) -> Mapping[str, Station]:
-        """What layers that hold others were given and returned, if they ran once; takes another pass."""
+        """What layers that hold others were given and returned, if they ran once; for a free run takes another pass."""
         seen = self.outer
-        if self.network is not None:
-            holding = {above for station in self.stations for above in containers_of(station.path)} - {""}
-            layers = [self.layers[path] for path in holding & self.layers.keys()]
-            recorders = _recorded(self.network, self.inputs, layers, sys.maxsize)
+        if self.network is not None and not self.is_rerun:
+            recorders = _recorded(self.network, self.inputs, self._holding(), sys.maxsize)
             seen = _calls(self.layers, *(recorder.slots for recorder in recorders))
         return {station.path: station for station in seen if station.calls == 1}
+
+    def _holding(self) -> list[Layer]:
+        """The layers that others stand in, the outermost aside."""
+        paths = {above for station in self.stations for above in containers_of(station.path)} - {""}
+        ran = {station.path for station in self.stations}
+        return [self.layers[path] for path in sorted(paths & self.layers.keys() - ran)]
 
     @cached_property
     def holds_weights(self) -> bool:
@@ -142,13 +149,12 @@ class Side:
         assert hasattr(adapter, "run_replaced")
         layers = [self.layers[path] for path in {station.path: None for station in self.stations}]
         layers += [self.layers[""]] if "" in self.layers and self.whole not in self.stations else []
+        layers += self._holding()
         given = Recorder(layers, max_bytes=sys.maxsize)
         returned = Recorder(layers, max_bytes=sys.maxsize, given=given)
         adapter.run_replaced(self.network.native, self.inputs, returned, replacement)
-        seen = {
-            (station.path, station.call): station
-            for station in _calls(self.layers, returned.slots, given.slots)
-        }
+        calls = _calls(self.layers, returned.slots, given.slots)
+        seen = {(station.path, station.call): station for station in calls}
 
         def again(station: Station) -> Station:
             found = seen.get((station.path, station.call))
@@ -159,7 +165,9 @@ class Side:
         whole = self.whole
         if whole is not None:
             whole = stations[whole.number] if whole in self.stations else again(whole)
-        return replace(self, stations=stations, whole=whole)
+        holding = {layer.path for layer in self._holding()}
+        outer = [station for station in calls if station.path in holding]
+        return replace(self, stations=stations, whole=whole, outer=outer, is_rerun=True)
 
     @property
     def ordered(self) -> bool:

@@ -61,10 +61,11 @@ class Rerun:
                 source, target = reversed(ends) if self.is_turned else ends
                 self._lay(Point(number, is_given), source, target)
                 self._lay_features(Point(number, is_given), target)
+        self._putting = {laid.point for laid in self._laid.values()}
 
     def puts(self, point: Point) -> bool:
         """Whether values can be put in place there."""
-        return any(laid.point == point for laid in self._laid.values())
+        return point in self._putting
 
     @staticmethod
     def is_possible(judge: Judge) -> bool:
