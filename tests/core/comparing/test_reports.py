@@ -130,7 +130,7 @@ def test_a_real_comparison_is_told():
     assert told.startswith(
         "a (netviz_core) and b (netviz_core) do not agree: 1 fault, at 'conv1' (conv2d). The final output differs"
     )
-    assert "1 of 36 values of kernel differ, such as that at out 1, in 0, y 1, x 1" in told
+    assert "(confirmed) 1 of 36 values of kernel differ, such as that at out 1, in 0, y 1, x 1" in told
     assert "Given the same, they return what differs by" in told
     assert found.to_html().startswith("<!DOCTYPE html>")
     agreed = nv.compare(example_model(), example_model(), X)
