@@ -114,7 +114,7 @@ def compare(
         raise InputError(f"loss={loss!r} needs to know what the models should return; give targets=")
     if targets is not None and loss is None:
         raise InputError("targets are given, and no loss; say which with loss=, such as 'cross_entropy'")
-    side_a, side_b = sides_of(a, b, x, max_bytes)
+    side_a, side_b = sides_of(a, b, x, mapping, max_bytes)
     if not side_a.stations or not side_b.stations:
         if loss is not None:
             raise InputError(f"loss={loss!r} needs models that run; give x, an input")

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from itertools import permutations
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..captures.capture import Capture
-from ..captures.recorder import Recorder
 from ..captures.saved import opened
+from ..models.alignment import LayerMapping
 from ..models.network import Network
 from ..words.arrays import Activation, AxisArray
 from ..words.errors import InputError
 from .common import form_of, is_named, matched, sketch, sketch_error
 from .reading import as_read, axes_as_read
-from .sides import INPUT, Side, Station, side_of
+from .sides import INPUT, Side, Station, containers_of, side_of
 
 Array = np.ndarray[Any, Any]
 
@@ -24,7 +25,7 @@ _CLOSE = 1e-3
 """How far apart the numbers of the same samples may be."""
 
 
-def sides_of(a: Any, b: Any, x: Any, max_bytes: int) -> tuple[Side, Side]:
+def sides_of(a: Any, b: Any, x: Any, mapping: LayerMapping | None, max_bytes: int) -> tuple[Side, Side]:
     """What both did with the input, or with that of their own.
 
     A tuple of two is an input for each, if both models can take it so, else one of two inputs for both; anything
@@ -35,11 +36,13 @@ def sides_of(a: Any, b: Any, x: Any, max_bytes: int) -> tuple[Side, Side]:
     InputError
         If the models do not take the input so, are not given the same samples, or it can be read in several ways.
     """
-    models = opened(a), opened(b)
-    given = _inputs(models, x)
+    opened_a, opened_b = opened(a), opened(b)
+    entire = _entire(opened_a, opened_b, mapping)
+    models = _Model("a", opened_a, entire[0], max_bytes), _Model("b", opened_b, entire[1], max_bytes)
+    given = _inputs((opened_a, opened_b), x)
     is_pair = isinstance(x, tuple) and len(x) == 2
     try:
-        sides = _of_pair(models, given, x, max_bytes) if is_pair else _run(models, given, max_bytes)
+        sides = _of_pair(models, given, x) if is_pair else _run(models, given)
     except InputError as error:
         hint = "" if is_pair else _hint(x)
         if not hint:
@@ -130,55 +133,66 @@ def _hint(x: Any) -> str:
 _ADVICE = "nv.images(x), or another AxisArray, which is laid out for each, or a pair of inputs"
 
 
-def _of_pair(models: Any, given: tuple[Any, Any], x: Any, max_bytes: int) -> tuple[Side, Side]:
+def _of_pair(models: tuple[_Model, _Model], given: tuple[Any, Any], x: Any) -> tuple[Side, Side]:
     """Both sides, with one of a pair of inputs each; or with both, where neither model takes one alone.
 
-    Other samples for each are hardly meant where both models would take both.
+    That each was given other samples is told with what differs because of it.
     """
     single = tuple(part[0] if isinstance(part, tuple) and len(part) == 1 else part for part in given)
-    is_told = any(isinstance(part, (tuple, list, dict)) for part in given)
     try:
-        sides = _run(models, (single[0], single[1]), max_bytes)
+        return _run(models, (single[0], single[1]))
     except (InputError, TypeError) as error:  # a TypeError from a call that takes two and was given one
         try:
-            return _run(models, (x, x), max_bytes)
+            return _run(models, (x, x))
         except Exception:
             raise error from None
-    if not is_told and not _are_same(*sides) and all(_takes(model, x) for model in models):
-        raise InputError(
-            "a tuple of two inputs was given, which are not the same samples, and both models take one input as "
-            "well as two: give ((x, y), (x, y)) to give each of them both, or ((x,), (y,)) to give each of them one"
-        )
-    return sides
 
 
-def _takes(model: Capture | Network, x: Any) -> bool:
-    if isinstance(model, Capture):
-        return False
-    try:
-        model.adapter.run(model.native, x, Recorder(()))
-    except Exception:  # whatever a model of somebody's own says to what it does not take
-        return False
-    return True
-
-
-def _run(models: Any, given: tuple[Any, Any], max_bytes: int) -> tuple[Side, Side]:
-    a, b = (_side(name, model, x, max_bytes) for name, model, x in zip("ab", models, given, strict=True))
+def _run(models: tuple[_Model, _Model], given: tuple[Any, Any]) -> tuple[Side, Side]:
+    a, b = (model.side(x) for model, x in zip(models, given, strict=True))
     return a, b
 
 
-def _side(name: str, model: Capture | Network, x: Any, max_bytes: int) -> Side:
-    """One side; a list that is not one input is several."""
-    try:
-        return side_of(name, model, x, max_bytes)
-    except (InputError, TypeError):
-        if not isinstance(x, list):
-            raise
+class _Model(NamedTuple):
+    """A model to be seen as a side."""
+
+    name: str
+    model: Capture | Network
+    entire: Collection[str]
+    max_bytes: int
+
+    def side(self, x: Any) -> Side:
+        """What it does with an input; a list that is not one is several."""
         try:
-            return side_of(name, model, tuple(x), max_bytes)
+            return self._side(x)
         except (InputError, TypeError):
-            pass
-        raise
+            if not isinstance(x, list):
+                raise
+            try:
+                return self._side(tuple(x))
+            except (InputError, TypeError):
+                pass
+            raise
+
+    def _side(self, x: Any) -> Side:
+        return side_of(self.name, self.model, x, self.max_bytes, self.entire)
+
+
+def _entire(
+    a: Capture | Network, b: Capture | Network, mapping: LayerMapping | None
+) -> tuple[set[str], set[str]]:
+    """What the user names as a layer that corresponds to one, where one of the two holds others, and one does not."""
+    found: tuple[set[str], set[str]] = set(), set()
+    pairs = mapping.items() if isinstance(mapping, Mapping) else ()
+    holding = [{above for path in model.layers for above in containers_of(path)} for model in (a, b)]
+    for path_a, path_b in pairs:
+        if not isinstance(path_a, str) or not isinstance(path_b, str):
+            continue
+        is_told = path_a in a.layers and path_b in b.layers
+        if is_told and (path_a in holding[0]) is not (path_b in holding[1]):
+            found[0].add(path_a)
+            found[1].add(path_b)
+    return found
 
 
 def _inputs(models: tuple[Capture | Network, Capture | Network], x: Any) -> tuple[Any, Any]:

@@ -95,6 +95,8 @@ class Side:
         What could not be looked into of what the model returned, and why; empty if there is nothing.
     others : mapping from name to value
         What else it returned that may hold numbers.
+    entire : collection of str
+        The paths of layers that are not looked into, though others stand in them.
     is_rerun : bool
         Whether values of the other side stood in place on the way.
     """
@@ -109,6 +111,7 @@ class Side:
     outer: Sequence[Station] = ()
     unread: str = ""
     others: Mapping[str, Any] = field(default_factory=dict)
+    entire: Collection[str] = ()
     is_rerun: bool = False
 
     @cached_property
@@ -176,15 +179,21 @@ class Side:
         return not isinstance(native, Checkpoint) or native.ordered
 
 
-def side_of(name: str, network: Capture | Network, x: Any, max_bytes: int) -> Side:
-    """See a model, or a capture of one, as a side of a comparison; runs the model once if there is an input."""
+def side_of(
+    name: str, network: Capture | Network, x: Any, max_bytes: int, entire: Collection[str] = ()
+) -> Side:
+    """See a model, or a capture of one, as a side of a comparison; runs the model once if there is an input.
+
+    The layers called `entire` are not looked into, though others stand in them.
+    """
     if isinstance(network, Capture):
         if not network.layers:
             raise InputError(
                 f"the capture given as {name} does not say what its layers are, as those of older files do not; "
                 f"capture it again"
             )
-        side = _side(name, network.backend, network.layers, network.slots().values(), network.given_slots())
+        slots = network.slots().values(), network.given_slots()
+        side = _side(name, network.backend, network.layers, *slots, entire)
         side.unread = _unread(network.coverage)
         return side
     if x is None or isinstance(network.native, Checkpoint):
@@ -192,24 +201,33 @@ def side_of(name: str, network: Capture | Network, x: Any, max_bytes: int) -> Si
     network.prepare(x)
     layers = {path: RememberedLayer(layer) for path, layer in network.layers.items()}
     # What containers return is mostly what layers within return: it is looked at where there is need of it.
-    looked_at = [layer for layer in layers.values() if layer.kind != "container" or not layer.path]
+    looked_at = [
+        layer for layer in layers.values() if layer.kind != "container" or layer.path in {"", *entire}
+    ]
     returned, given = _recorded(network, x, looked_at, max_bytes)
-    side = _side(name, network.backend, layers, returned.slots, given.slots)
+    side = _side(name, network.backend, layers, returned.slots, given.slots, entire)
     side.network, side.inputs = network, x
     side.unread, side.others = _unread(returned.coverage()), dict(returned.others.get("", ()))
     return side
 
 
-def _side(name: str, framework: str, layers: Mapping[str, Layer], returned: Any, given: Any) -> Side:
+def _side(
+    name: str,
+    framework: str,
+    layers: Mapping[str, Layer],
+    returned: Any,
+    given: Any,
+    entire: Collection[str],
+) -> Side:
     calls = _calls(layers, returned, given)
-    keep = _computing(layers, {station.path for station in calls})
+    keep = _computing(layers, {station.path for station in calls}, entire)
     stations = [station for station in calls if station.path in keep]
     for number, station in enumerate(stations):
         station.number = number
     outer = [station for station in calls if station.path not in keep and station.path]
     whole = next((station for station in calls if not station.path), None)
     _link(stations, whole)
-    return Side(name, framework, layers, stations, whole, outer=outer)
+    return Side(name, framework, layers, stations, whole, outer=outer, entire=entire)
 
 
 def _recorded(network: Network, x: Any, layers: Sequence[Layer], max_bytes: int) -> tuple[Recorder, Recorder]:
@@ -245,9 +263,9 @@ def _grouped(slots: Any) -> dict[tuple[str, int], list[Slot]]:
     return groups
 
 
-def _computing(layers: Mapping[str, Layer], ran: Collection[str]) -> set[str]:
+def _computing(layers: Mapping[str, Layer], ran: Collection[str], entire: Collection[str]) -> set[str]:
     """The layers that compute themselves: none within which others ran, unless it is of a kind of its own."""
-    whole = {path for path in ran if layers[path].kind not in ("container", "other")}
+    whole = {path for path in ran if path in entire or layers[path].kind not in ("container", "other")}
     outer = {above for path in ran for above in containers_of(path) if above in ran}
     return {
         path

@@ -43,7 +43,7 @@ def _first_change(side: Side, judge: Judge) -> str | None:
     adapter = side.network.adapter
     # A backend restores its random state after each pass: the same numbers would be drawn again.
     with adapter.perturbed(side.network.native) if hasattr(adapter, "perturbed") else nullcontext():
-        again = side_of(side.name, side.network, side.inputs, sys.maxsize)
+        again = side_of(side.name, side.network, side.inputs, sys.maxsize, side.entire)
     for before, after in zip(side.stations, again.stations, strict=False):
         if not _agree(before.returned, after.returned, judge):
             return before.path if _agree(before.given, after.given, judge) else ""

@@ -37,11 +37,18 @@ def told(mapping) -> list[str]:
     ]
 
 
-def test_what_holds_layers_cannot_be_paired():
-    (text,) = told({"0": "0"})
-    assert text == (
-        "mapping: '0' and '0' are not compared as a pair: a's '0' holds other layers, which are compared one by one"
-    )
+def test_what_holds_layers_is_a_pair_with_what_holds_none_if_it_is_named():
+    found = nv.compare(*models(), X, mapping={"0": "0"})
+    pair = found.pairs[0]
+    assert (pair.path_a, pair.path_b, pair.evidence) == ("0", "0", ("given",))
+    assert not any(cause.name == "mapping" for cause in found.causes)
+
+
+def test_what_holds_layers_on_both_sides_is_compared_layer_by_layer():
+    a, _ = models()
+    found = nv.compare(a, copy.deepcopy(a), X, mapping={"0": "0"})
+    (text,) = (cause.text for cause in found.causes if cause.name == "mapping")
+    assert "a's '0' holds other layers, which are compared one by one" in text
 
 
 @pytest.mark.parametrize("mapping", [{"0.base": "0"}, {"2": "2"}, {"*": "*"}, None])
