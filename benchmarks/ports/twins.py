@@ -20,6 +20,7 @@ from .transformers_plans import WIDTH, bert, gpt, llama
 def _llama() -> tuple[torch.nn.Module, Plan, State]:
     plan = llama()
     config = transformers.LlamaConfig(
+        use_cache=False,
         vocab_size=30, hidden_size=WIDTH, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
         intermediate_size=24, rms_norm_eps=1e-5, tie_word_embeddings=False, attn_implementation="eager",
     )  # fmt: skip
@@ -37,6 +38,7 @@ def _llama() -> tuple[torch.nn.Module, Plan, State]:
 def _gpt() -> tuple[torch.nn.Module, Plan, State]:
     plan = gpt()
     config = transformers.GPT2Config(
+        use_cache=False,
         vocab_size=30, n_embd=WIDTH, n_layer=2, n_head=4, n_positions=plan.x.shape[1], n_inner=32, bos_token_id=0,
         eos_token_id=0, attn_implementation="eager",
     )  # fmt: skip

@@ -255,7 +255,7 @@ def _with_function_before(place: Place, judge: Judge) -> Judged | None:
     """The pair before a place between layers, where one side's layer applies a function that the other's does not."""
     stop = judge.judged.index(place.before) if place.before is not None else len(judge.judged)
     before = judge.judged[stop - 1] if stop else None
-    return before if before is not None and before.has_function_built_in else None
+    return before if before is not None and before.function_of else None
 
 
 def _paths_between(place: Place, judge: Judge) -> tuple[str, str]:

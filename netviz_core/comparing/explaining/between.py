@@ -224,8 +224,8 @@ def _went_on_with(judged: Judged, judge: Judge) -> tuple[AxisArray, AxisArray] |
     if not all(returned):
         return None
     (a,), (b,) = returned
-    if judged.has_function_built_in:
-        plain = a if tails[0].layer.config.get("activation") in (None, "linear") else b
+    if judged.function_of:
+        plain = b if judged.function_of == "a" else a
         return plain, plain
     if judged.output.within or not judge.is_of_rerun or matched(a, b) is None:
         return (a, b) if judged.output.within else None

@@ -13,11 +13,11 @@ from .judging import Judge, Judged
 from .noise import FAULT, SUSPICION, Noise, coarsest, coarsest_of, is_exact, moved, noise_of
 from .places import Place, between
 from .regions import (
-    has_function_built_in,
     has_function_on_one_side,
     is_laid_out_otherwise,
     join_neighbours,
     join_what_agrees,
+    side_with_function,
     what_may_join,
 )
 from .rerun import Point, Rerun
@@ -28,7 +28,7 @@ END = Point(-1, True)
 _MOST_PASSES = 5
 """How many more passes are made at most to tell another structure from a fault."""
 
-_NEAR, _FAR = 8, 6
+_NEAR, _FAR = 8, 10
 """How many points on something may lie that puts a difference right at once; how many that differ are looked at."""
 
 _MOST_LAYOUTS = 3
@@ -113,7 +113,8 @@ class _Search:
         self._free = judge
         join_neighbours(judge)
         self._rerun = Rerun(judge)
-        self._built_in: set[Point] = set()
+        self._functions: dict[Point, str] = {}
+        """Where one side's layer applies an activation itself, and which side that is: its own value stays there."""
         self._same = self._rerun.judge()
         for _ in range(_MOST_LAYOUTS):
             again = Rerun(judge, self._same)
@@ -134,7 +135,7 @@ class _Search:
     def found(self) -> Found:
         """All places, and what is only built otherwise."""
         ratios = {point: self._ratio(point, self._same) for point in self._points}
-        odd = [point for point in self._points if ratios[point] >= FAULT and point not in self._built_in]
+        odd = [point for point in self._points if ratios[point] >= FAULT and point not in self._functions]
         closed = self._put_right_at_once(odd)
         closed |= self._closed([point for point in odd if point not in closed])
         faults = [point for point in odd if point not in closed]
@@ -144,7 +145,7 @@ class _Search:
             list(self._regions(faults)),
             [self._place(p) for p in self._points if SUSPICION <= ratios[p] < FAULT],
             self._same,
-            {point.pair for point in closed | self._built_in},
+            {point.pair for point in closed | self._functions.keys()},
             {point.pair: value for point, value in ratios.items() if not point.is_given},
         )
 
@@ -184,12 +185,9 @@ class _Search:
         """Make regions of layers that differ, and agree with what comes behind them on one side; then look again."""
         odd = [n for n in self._order if self._ratio(Point(n, False), self._same) >= FAULT]
         joined = [n for n in odd if join_what_agrees(self._free, self._same, n)]
-        self._built_in = {
-            Point(n, False)
-            for n in odd
-            if n not in joined and has_function_built_in(self._same.judged[n], self._same)
-        }
-        if joined or self._built_in:
+        functions = {n: side_with_function(self._same.judged[n], self._same) for n in odd if n not in joined}
+        self._functions = {Point(n, False): side for n, side in functions.items() if side}
+        if joined or self._functions:
             self._take(Rerun(self._free, self._same) if joined else self._rerun)
 
     def _join_what_clears(self) -> None:
@@ -206,8 +204,8 @@ class _Search:
         for number, (own, behind) in tried.items():
             own.append(behind)
             self._free.look_again(self._free.judged[number])
-        built_in = self._built_in
-        self._built_in = built_in - {Point(number, False) for number in tried}
+        functions = self._functions
+        self._functions = {point: side for point, side in functions.items() if point.pair not in tried}
         self._take(Rerun(self._free, self._same))
         left = {point for point in self._points if self._ratio(point, self._same) >= FAULT}
         wrong = [number for number in tried if self._is_odd_behind(number, left)]
@@ -215,7 +213,7 @@ class _Search:
             tried[number][0].pop()
             self._free.look_again(self._free.judged[number])
         if wrong:
-            self._built_in |= built_in & {Point(number, False) for number in wrong}
+            self._functions |= {point: side for point, side in functions.items() if point.pair in wrong}
             self._take(Rerun(self._free, self._same))
 
     def _is_odd_behind(self, number: int, odd: Collection[Point]) -> bool:
@@ -226,9 +224,9 @@ class _Search:
 
     def _take(self, rerun: Rerun) -> None:
         self._rerun = rerun
-        self._same = rerun.judge(self._built_in)
-        for point in self._built_in:
-            self._same.judged[point.pair].has_function_built_in = True
+        self._same = rerun.judge(self._functions.keys())
+        for point, side in self._functions.items():
+            self._same.judged[point.pair].function_of = side
 
     def _put_right_at_once(self, odd: Sequence[Point]) -> set[Point]:
         """Points at which nothing could be put in place, and what follows agrees all the same."""
@@ -300,7 +298,7 @@ class _Search:
             if not stretches:
                 break
             free = {point for start, end in stretches for point in self._within(start, end)}
-            judge = self._rerun.judge(free | self._built_in)
+            judge = self._rerun.judge(free | self._functions.keys())
             for start, end in stretches:
                 inside = [p for p in odd if p in self._within(start, end) or p == end]
                 found = self._put_right(inside, judge)
@@ -402,8 +400,9 @@ def _as_they_ran(judge: Judge) -> Found:
         is_given_the_same = found.given is None or found.given.within
         if found.output.within or (is_given_the_same and join_what_agrees(judge, judge, number)):
             continue
-        if is_given_the_same and has_function_built_in(found, judge):
-            found.has_function_built_in = True
+        function_of = side_with_function(found, judge) if is_given_the_same else ""
+        if function_of:
+            found.function_of = function_of
             built_in.add(number)
             continue
         place = Place(found) if is_given_the_same else between(found, judge)

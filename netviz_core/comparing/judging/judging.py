@@ -38,8 +38,8 @@ class Judged:
     status : str
         ``agrees``; ``differs`` where the difference begins; ``propagates`` an earlier one; ``compensated`` where
         later layers compensate it; ``rounding`` where nothing else has grown; ``weights`` where these alone differ.
-    has_function_built_in : bool
-        Whether all that differs is the activation that one side's layer applies itself.
+    function_of : str
+        The side, ``a`` or ``b``, whose layer applies an activation itself that is all that differs; else empty.
     """
 
     pair: StationPair
@@ -48,7 +48,7 @@ class Judged:
     weights: Mapping[str, Difference] = field(default_factory=dict)
     gradient: Difference | None = None
     status: str = "agrees"
-    has_function_built_in: bool = False
+    function_of: str = ""
 
     @property
     def weights_agree(self) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 
 from ...recomputing.activation import activated
 from ...words.arrays import AxisArray
+from ...words.protocols import Layer
 from ..common import matched
 from ..pairing.pairing import StationPair
 from ..sides import INPUT, Side, Station
@@ -16,6 +17,9 @@ from .recipes import course_of
 
 _MOST = 3
 """How many layers without a partner are looked at before and behind one that has one."""
+
+_UNDECLARED = ("relu", "relu6", "silu", "gelu", "hard_silu", "sigmoid", "tanh")
+"""Activations that layers of one's own apply without saying so."""
 
 _SAME_SIZE, _MOSTLY = 0.03, 0.9
 """Channels are the same in another order if their sizes are; scaled, if so many point the same way."""
@@ -81,8 +85,8 @@ def what_may_join(judge: Judge, number: int) -> tuple[list[Station], Station] | 
 def has_function_on_one_side(found: Judged) -> bool:
     """Whether one side's layer applies an activation itself, and the other's does not say so."""
     tails = found.pair.a[-1].layer, found.pair.b[-1].layer
-    functions = [tail.config.get("activation") if tail.kind != "activation" else None for tail in tails]
-    return (functions[0] in (None, "linear")) is not (functions[1] in (None, "linear"))
+    applied = [_is_declared(tail) and tail.kind != "activation" for tail in tails]
+    return applied[0] is not applied[1]
 
 
 def is_laid_out_otherwise(found: Judged) -> bool:
@@ -105,25 +109,30 @@ def is_laid_out_otherwise(found: Judged) -> bool:
     return bool((products > 1 - _SAME_SIZE).mean() > _MOSTLY)
 
 
-def has_function_built_in(found: Judged, judge: Judge) -> bool:
-    """Whether what differs is just the activation that one side's layer has built in, and the other's has not."""
+def side_with_function(found: Judged, judge: Judge) -> str:
+    """Which side's layer applies an activation itself that is all that differs; empty if that is not so.
+
+    The one that it declares; or, of a class of one's own that does not say so, one that its numbers tell.
+    """
     for place in (0, 1):
         own, other = _both(found.pair, place)
-        function, of_other = (stations[-1].layer.config.get("activation") for stations in (own, other))
-        is_activation = (
-            own[-1].layer.kind == "activation"
-        )  # which is a layer of its own, and nothing built in
-        if is_activation or function in (None, "linear") or of_other not in (None, "linear"):
-            continue
+        tails = own[-1].layer, other[-1].layer
+        if "activation" in (tails[0].kind, tails[1].kind) or _is_declared(tails[1]):
+            continue  # an activation that is a layer of its own is nothing built in
         ours, theirs = returned_by(own[-1]), returned_by(other[-1])
         if not ours or not theirs:
             continue
         plain = theirs[0]
         axis = plain.axes.index("channel") if "channel" in plain.axes else -1
-        result = activated(str(function), plain.values, own[-1].layer.config, axis)
-        if result is not None and _agree(like(plain, result, plain.axes), ours[0], 1 - place, judge):
-            return True
-    return False
+        for name in (str(tails[0].config["activation"]),) if _is_declared(tails[0]) else _UNDECLARED:
+            result = activated(name, plain.values, tails[0].config, axis)
+            if result is not None and _agree(like(plain, result, plain.axes), ours[0], 1 - place, judge):
+                return "ab"[place]
+    return ""
+
+
+def _is_declared(layer: Layer) -> bool:
+    return layer.config.get("activation") not in (None, "linear")
 
 
 def _both(pair: StationPair, place: int) -> tuple[list[Station], list[Station]]:
