@@ -2,40 +2,30 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import replace
-from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from ..captures.recorder import DEFAULT_MAX_BYTES
 from ..models.alignment import LayerMapping
-from ..words.arrays import AxisArray
 from ..words.errors import InputError
-from .common import matched
-from .explaining.between import between_words, causes_between, causes_in_frame, given_at
-from .explaining.causes import Cause, cause_backward, causes_at, causes_of_weights
+from .explaining.causes import Cause, causes_of_weights
 from .explaining.determinism import nondeterministic
-from .explaining.expressions import PASSED_ON
 from .explaining.remarks import not_followed, remarks_on
 from .inputs import sides_of
-from .judging.difference import Difference
-from .judging.enclosing import innermost_containers
 from .judging.ends import Ends, ends_of, seen_in_part
-from .judging.faults import Found, dtype_of, find_faults
+from .judging.faults import Found, find_faults
 from .judging.frames import frames_of
 from .judging.gradients import compare_gradients, odd_gradient
-from .judging.judging import Judge, Judged, returned_by
-from .judging.noise import coarsest
+from .judging.judging import Judge, returned_by
 from .judging.places import Place
 from .judging.statuses import set_statuses
-from .judging.weights import weight_pairs
 from .judging.weights_alone import judged_by_weights
 from .pairing.pairing import pair_up
 from .sides import Side, Station
 from .telling.findings import Fault, LayerPair
+from .telling.places import fault_at, is_passed_on, metrics, pair_told, suspicion_at, weights_at
 from .telling.view import Comparison
 from .telling.wording import counted
 
@@ -141,8 +131,8 @@ def compare(
             f"no number that the two models return is finite, so that nothing can be told: "
             f"{'; '.join(cause.text for cause in remarks_on(judge))}; give another input"
         )
-    told = {id(place): _fault(place, judge) for place in found.places}
-    own = [place for place in found.places if not _is_passed_on(told[id(place)])]
+    told = {id(place): fault_at(place, judge) for place in found.places}
+    own = [place for place in found.places if not is_passed_on(told[id(place)])]
     found.places = own or found.places  # something begins somewhere
     faults = tuple(told[id(place)] for place in found.places)
     heads = (Cause("", "", f"compared as far as {told}", True, "head") for told in ends.as_far_as)
@@ -178,135 +168,6 @@ def _require_names(names: Any) -> None:
         raise InputError(f"names={names!r} do not tell two models apart; give one for a and one for b")
 
 
-def _fault(place: Place, free: Judge) -> Fault:
-    """What is told of a place: the layers, how far they are apart given the same, and why."""
-    judge = place.judge or free
-    if place.judged is not None and place.backward:
-        pair = replace(_pair(place.judged), status="gradient")
-        return Fault(pair, (cause_backward(place.judged),))
-    if place.judged is not None:
-        return Fault(
-            _pair(place.judged, "differs", place.ratio, _precision(place, judge)),
-            tuple(causes_at(place.judged, judge)),
-            _outputs_at(place, judge),
-        )
-    pair = _pair_between(place, judge)
-    paths = pair.path_a, pair.path_b
-    own = _with_function_before(place, judge)
-    apart = place.seen
-    if own is not None and apart is not None:
-        between = causes_between(place, (own.pair.a[0].path, own.pair.b[0].path), judge)
-        if between[0].name in ("activation", "slope"):
-            return Fault(
-                replace(_pair(own, "differs", place.ratio, pair.precision), **_metrics(apart)),
-                tuple(between),
-                _outputs_at(place, judge),
-            )
-    causes = [
-        *(causes_in_frame(place.frame) if place.frame is not None else ()),
-        *causes_between(place, paths, judge),
-    ]
-    return Fault(pair, tuple(causes), _outputs_at(place, judge))
-
-
-def _is_passed_on(fault: Fault) -> bool:
-    """Whether nothing is done there but to hand on what an earlier fault has made."""
-    return bool(fault.causes) and all(cause.name == PASSED_ON for cause in fault.causes)
-
-
-def _suspicion(place: Place, free: Judge) -> LayerPair:
-    """The layers of a place that may differ by more than noise."""
-    judge = place.judge or free
-    if place.judged is None:
-        return replace(_pair_between(place, judge), status="suspicion")
-    return _pair(place.judged, "suspicion", place.ratio, _precision(place, judge))
-
-
-def _pair_between(place: Place, judge: Judge) -> LayerPair:
-    """What stands where a difference arises between layers."""
-    path_a, path_b = _paths_between(place, judge)
-    assert place.seen is not None
-    return LayerPair(
-        path_a,
-        path_b,
-        kind="container",
-        call=0,
-        **_metrics(place.seen),
-        given_error=float("nan"),
-        confidence=1.0,
-        evidence=("between layers",),
-        status="differs",
-        weights=place.frame.weights if place.frame is not None else {},
-        note=f"between layers: {between_words(place)}",
-        ratio=place.ratio,
-        precision=_precision(place, judge),
-    )
-
-
-def _precision(place: Place, judge: Judge) -> str:
-    """The coarsest dtype of what a place is made of: the noise is its own."""
-    if math.isnan(place.ratio):
-        return ""
-    made_of = [place.judged] if place.judged is not None else judge.judged
-    return coarsest(map(dtype_of, made_of))
-
-
-def _with_function_before(place: Place, judge: Judge) -> Judged | None:
-    """The pair before a place between layers, where one side's layer applies a function that the other's does not."""
-    stop = judge.judged.index(place.before) if place.before is not None else len(judge.judged)
-    before = judge.judged[stop - 1] if stop else None
-    return before if before is not None and before.function_of else None
-
-
-def _paths_between(place: Place, judge: Judge) -> tuple[str, str]:
-    """What stands where a difference arises between layers: a layer without a partner, or the container of all."""
-    around = innermost_containers(place.before, judge)
-    a, b = (
-        _likeliest(stations).path if stations else container
-        for stations, container in zip((place.between_a, place.between_b), around[:2], strict=True)
-    )
-    return a, b
-
-
-def _likeliest(stations: Sequence[Station]) -> Station:
-    """Of layers without a partner the first with weights, or that does anything."""
-    weighing = (station for station in stations if station.layer.weights)
-    return next(chain(weighing, (s for s in stations if not _hands_on(s)), stations))
-
-
-def _pair(found: Judged, status: str = "", ratio: float = float("nan"), precision: str = "") -> LayerPair:
-    pair = found.pair
-    return LayerPair(
-        pair.a[0].path,
-        pair.b[0].path,
-        kind=pair.a[0].layer.kind,
-        call=pair.a[0].call,
-        **_metrics(found.output),
-        given_error=found.given.error if found.given is not None else float("nan"),
-        confidence=pair.confidence,
-        evidence=pair.evidence,
-        status=status or found.status,
-        weights=found.weights,
-        gradient=found.gradient,
-        note="; ".join(filter(None, (*dict.fromkeys(pair.notes), found.output.note))),
-        ratio=ratio,
-        precision=precision or (dtype_of(found) if ratio == ratio else ""),
-    )
-
-
-def _metrics(apart: Difference) -> dict[str, Any]:
-    return {
-        "max_abs_difference": apart.max_abs,
-        "mean_abs_difference": apart.mean_abs,
-        "relative_error": apart.relative,
-        "cosine_similarity": apart.cosine,
-        "share_beyond": apart.beyond,
-        "error": apart.error,
-        "tolerance": apart.tolerance,
-        "within_tolerance": apart.within,
-    }
-
-
 def _comparison(
     judge: Judge,
     found: Found,
@@ -335,7 +196,7 @@ def _comparison(
     return Comparison(
         title=f"{name_a} and {name_b} {verdict} · {counted(len(judge.judged), 'pair')} of layers",
         pairs=tuple(
-            _pair(judged, ratio=found.ratios.get(number, float("nan")))
+            pair_told(judged, ratio=found.ratios.get(number, float("nan")))
             for number, judged in enumerate(judge.judged)
         ),
         unmatched_a=tuple(dict.fromkeys(station.path for station in left[0])),
@@ -346,42 +207,16 @@ def _comparison(
         output=judge.whole,
         names=(f"a: {name_a}", f"b: {name_b}"),
         first_outputs=first.outputs if first else None,
-        first_weights=_weights_at(found.places[0]) if first else {},
+        first_weights=weights_at(found.places[0]) if first else {},
         not_compared=ends.missing,
         faults=tuple(faults),
         as_far_as=ends.as_far_as,
-        suspicions=tuple(_suspicion(place, judge) for place in found.suspicions),
-    )
-
-
-def _outputs_at(place: Place | None, judge: Judge) -> tuple[AxisArray, AxisArray] | None:
-    """What was returned, or given, where the difference begins."""
-    if place is None:
-        return None
-    ours, theirs = given_at(place, judge)
-    together = matched(ours[0], theirs[0]) if ours and theirs else None
-    if together is None:
-        return None
-    return AxisArray(together.a, together.axes), AxisArray(together.b, together.axes)
-
-
-def _weights_at(place: Place | None) -> dict[str, tuple[Array, Array]]:
-    if place is None or place.judged is None:
-        return {}
-    return weight_pairs(place.judged.pair.a[0].layer, place.judged.pair.b[0].layer)
-
-
-def _hands_on(station: Station) -> bool:
-    """Whether a station returns what it is given."""
-    return (
-        len(station.given) == len(station.returned) == 1
-        and station.given[0].shape == station.returned[0].shape
-        and np.array_equal(station.given[0].values, station.returned[0].values, equal_nan=True)
+        suspicions=tuple(suspicion_at(place, judge) for place in found.suspicions),
     )
 
 
 def _reason(station: Station) -> str:
-    if _hands_on(station):
+    if station.hands_on:
         return f"{station.layer.kind}: it returns what it is given"
     return f"{station.layer.kind}: nothing on the other side corresponds"
 
@@ -402,7 +237,7 @@ def _of_weights(
             match.target.path,
             kind=match.source.kind,
             call=0,
-            **_metrics(apart),
+            **metrics(apart),
             given_error=float("nan"),
             confidence=1.0 if match.evidence == "given" else 0.9 if match.evidence == "name" else 0.5,
             evidence=(match.evidence,),

@@ -23,7 +23,6 @@ class Place:
         The pair that makes it; None if it arises between layers.
     before : Judged or None
         Between layers: the first pair that is given something different. None at the model's end.
-        Of a pair: the one up to which the region goes that differs, where that is more than the pair.
     between_a, between_b : sequence of Station
         Layers that have no partner, and stand there.
     frame : Frame or None
