@@ -15,11 +15,11 @@ from .explaining.determinism import nondeterministic
 from .explaining.remarks import not_followed, remarks_on
 from .inputs import sides_of
 from .judging.ends import Ends, ends_of, seen_in_part
-from .judging.faults import Found, find_faults
+from .judging.faults import find_faults
 from .judging.frames import frames_of
 from .judging.gradients import compare_gradients, odd_gradient
 from .judging.judging import Judge, returned_by
-from .judging.places import Place
+from .judging.places import Found, Place
 from .judging.statuses import set_statuses
 from .judging.weights_alone import judged_by_weights
 from .pairing.pairing import pair_up

@@ -14,7 +14,7 @@ from ..judging.frames import Frame
 from ..judging.judging import Judge, Judged, orders_before, returned_by
 from ..judging.places import Place, is_fed_directly
 from ..judging.recipes import named
-from ..pairing.pairing import StationPair
+from ..pairing.pairs import StationPair
 from ..sides import INPUT, Side, Station
 from .causes import Cause, causes_at, odd_weights
 from .expressions import PASSED_ON, Earlier, explained

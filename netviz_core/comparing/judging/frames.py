@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ...models.alignment import Forms, LayerMapping, align, given_groups
 from ...models.forms import signature_of
 from ...words.protocols import Layer
-from ..pairing.pairing import StationPair
+from ..pairing.pairs import StationPair
 from ..sides import Side
 from .difference import Difference
 from .weights import weight_differences

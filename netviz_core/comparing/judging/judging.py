@@ -12,7 +12,7 @@ import numpy as np
 from ...words.arrays import Activation, AxisArray
 from ..common import Matched, flattenings, form_of, matched
 from ..inputs import as_given
-from ..pairing.pairing import StationPair
+from ..pairing.pairs import StationPair
 from ..sides import INPUT, Side, Station
 from .difference import Difference, difference, incomparable, tolerance_for
 from .frames import Frame

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from ...words.protocols import Layer
 from ..sides import INPUT, Side, Station
@@ -46,6 +46,28 @@ class Place:
     seen: Difference | None = None
     ratio: float = math.nan
     judge: Judge | None = None
+
+
+@dataclass(eq=False)
+class Found:
+    """What was found.
+
+    Parameters
+    ----------
+    places : list of Place
+        In the order in which b ran.
+    suspicions : list of Place
+        Where something may be wrong: more than noise, less than a fault.
+    compensated : set of int
+        The numbers of the pairs that differ and are put right by what comes after.
+    ratios : mapping from int to float
+        For each pair how many times the noise its own difference is.
+    """
+
+    places: list[Place] = field(default_factory=list)
+    suspicions: list[Place] = field(default_factory=list)
+    compensated: set[int] = field(default_factory=set)
+    ratios: Mapping[int, float] = field(default_factory=dict)
 
 
 def between(before: Judged | None, judge: Judge) -> Place:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...recomputing.layers import recomputed
 from ...words.arrays import AxisArray
-from ..pairing.pairing import StationPair
+from ..pairing.pairs import StationPair
 from ..reading import axes_as_read
 from ..sides import Side, Station
 

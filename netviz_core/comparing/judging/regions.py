@@ -10,7 +10,7 @@ from ...recomputing.activation import activated
 from ...words.arrays import AxisArray
 from ...words.protocols import Layer
 from ..common import matched
-from ..pairing.pairing import StationPair
+from ..pairing.pairs import StationPair
 from ..sides import INPUT, Side, Station
 from .judging import Judge, Judged, like, returned_by
 from .recipes import course_of

@@ -12,7 +12,7 @@ import numpy as np
 from ...captures.recorder import Slot
 from ...words.arrays import AxisArray
 from ..common import matched
-from ..pairing.pairing import StationPair
+from ..pairing.pairs import StationPair
 from ..reading import axes_as_read, axes_as_returned
 from ..sides import Side, Station
 from .ends import ends_of

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .faults import Found
 from .judging import Judge
+from .places import Found
 
 
 def set_statuses(judge: Judge, found: Found) -> None:

@@ -17,9 +17,8 @@ from ..explaining.causes import cause_backward, causes_at
 from ..explaining.expressions import PASSED_ON
 from ..judging.difference import Difference
 from ..judging.enclosing import innermost_containers
-from ..judging.faults import dtype_of
 from ..judging.judging import Judge, Judged
-from ..judging.noise import coarsest
+from ..judging.noise import coarsest, coarsest_of
 from ..judging.places import Place
 from ..judging.weights import weight_pairs
 from ..sides import Station
@@ -98,7 +97,7 @@ def _precision(place: Place, judge: Judge) -> str:
     if math.isnan(place.ratio):
         return ""
     made_of = [place.judged] if place.judged is not None else judge.judged
-    return coarsest(map(dtype_of, made_of))
+    return coarsest(coarsest_of(found.pair.stations) for found in made_of)
 
 
 def _with_function_before(place: Place, judge: Judge) -> Judged | None:
@@ -140,7 +139,7 @@ def pair_told(found: Judged, status: str = "", ratio: float = float("nan"), prec
         gradient=found.gradient,
         note="; ".join(filter(None, (*dict.fromkeys(pair.notes), found.output.note))),
         ratio=ratio,
-        precision=precision or (dtype_of(found) if ratio == ratio else ""),
+        precision=precision or (coarsest_of(found.pair.stations) if ratio == ratio else ""),
     )
 
 

@@ -1,0 +1,332 @@
+"""Looks for faults, and for what is only built otherwise, by passes in which values of one model stand in the other."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from ..pairing.pairs import StationPair
+from ..sides import INPUT, Station
+from .difference import Array, Difference
+from .judging import Judge
+from .noise import FAULT, SUSPICION, Noise, coarsest, coarsest_of, is_exact, moved, noise_of
+from .places import Found, Place, between
+from .regions import (
+    has_function_on_one_side,
+    is_laid_out_otherwise,
+    join_neighbours,
+    join_what_agrees,
+    side_with_function,
+    what_may_join,
+)
+from .rerun import Point, Rerun
+
+END = Point(-1, True)
+"""What the models return in the end."""
+
+_MOST_PASSES = 5
+"""How many more passes are made at most to tell another structure from a fault."""
+
+_NEAR, _FAR = 8, 10
+"""How many points on something may lie that puts a difference right at once; how many that differ are looked at."""
+
+_MOST_LAYOUTS = 3
+"""How often it is asked anew in which order features lie: a flattening is seen before what reads it."""
+
+_ON_THE_WAY = 4.0
+"""How many times the noise of one place may be what comes out of a stretch of several."""
+
+_GROWN = 20.0
+"""How many times what rounding of the input alone makes of the output it may be apart when all places agree."""
+
+_GREY = 1e-3
+"""Errors of exact floats below this may be rounding in a layer that multiplies it: then that is measured."""
+
+_CLEAN = 2e-5
+"""Below this no error of exact floats is looked at any closer."""
+
+
+class Search:
+    """One search for faults, by passes in which values of the one side stand in the other."""
+
+    def __init__(self, judge: Judge) -> None:
+        self._free = judge
+        join_neighbours(judge)
+        self._rerun = Rerun(judge)
+        self._functions: dict[Point, str] = {}
+        """Where one side's layer applies an activation itself, and which side that is: its own value stays there."""
+        self._same = self._rerun.judge()
+        for _ in range(_MOST_LAYOUTS):
+            again = Rerun(judge, self._same)
+            if again.features == self._rerun.features:
+                break
+            self._rerun, self._same = again, again.judge()  # seen better, now that no error travels
+        self._dtypes = {number: coarsest_of(found.pair.stations) for number, found in enumerate(judge.judged)}
+        self._whole_dtype = coarsest(self._dtypes.values())
+        self._measured: Mapping[Point, Difference] = {}
+        if self._is_noise_needed():
+            self._measured = self._of_moving()
+        stations = [found.pair.a[0] if self._rerun.is_turned else found.pair.b[0] for found in judge.judged]
+        self._order = sorted(range(len(stations)), key=lambda number: stations[number].number)
+        self._points = [Point(n, is_given) for n in self._order for is_given in (True, False)] + [END]
+        self._join_what_agrees()
+        self._join_what_clears()
+
+    def found(self) -> Found:
+        """All places, and what is only built otherwise."""
+        ratios = {point: self._ratio(point, self._same) for point in self._points}
+        odd = [point for point in self._points if ratios[point] >= FAULT and point not in self._functions]
+        closed = self._put_right_at_once(odd)
+        closed |= self._closed([point for point in odd if point not in closed])
+        faults = [point for point in odd if point not in closed]
+        if not faults and self._is_more_than_rounding():
+            faults = [END]
+        return Found(
+            list(self._regions(faults)),
+            [self._place(p) for p in self._points if SUSPICION <= ratios[p] < FAULT],
+            {point.pair for point in closed | self._functions.keys()},
+            {point.pair: value for point, value in ratios.items() if not point.is_given},
+        )
+
+    def _seen(self, point: Point, judge: Judge) -> Difference | None:
+        if point == END:
+            return judge.whole
+        found = judge.judged[point.pair]
+        return found.given if point.is_given else found.output
+
+    def _ratio(self, point: Point, judge: Judge) -> float:
+        seen = self._seen(point, judge)
+        if seen is None:
+            return 0.0
+        if judge.tolerance is not None:
+            return 0.0 if seen.within else math.inf
+        return self._noise_at(point).ratio(seen)
+
+    def _noise_at(self, point: Point) -> Noise:
+        return noise_of(self._dtypes.get(point.pair, self._whole_dtype), self._measured.get(point))
+
+    def _is_more_than_rounding(self) -> bool:
+        """Whether what the models return is further apart than rounding, grown on the way, makes it."""
+        whole = self._free.whole
+        if whole is None or whole.within or self._same.whole is None:
+            return False
+        fed = {
+            Point(n, True)
+            for n, found in enumerate(self._free.judged)
+            if INPUT in (*found.pair.head_a.sources, *found.pair.head_b.sources)
+        }
+        first = next(point for point in self._points if not point.is_given)
+        free = set(self._points) - fed - {first}
+        grown = self._moved(self._rerun, self._rerun.judge(free), free).get(END)
+        return grown is not None and noise_of(self._whole_dtype, grown).ratio(whole) > _GROWN
+
+    def _join_what_agrees(self) -> None:
+        """Make regions of layers that differ, and agree with what comes behind them on one side; then look again."""
+        odd = [n for n in self._order if self._ratio(Point(n, False), self._same) >= FAULT]
+        joined = [n for n in odd if join_what_agrees(self._free, self._same, n)]
+        functions = {n: side_with_function(self._same.judged[n], self._same) for n in odd if n not in joined}
+        self._functions = {Point(n, False): side for n, side in functions.items() if side}
+        if joined or self._functions:
+            self._take(Rerun(self._free, self._same) if joined else self._rerun)
+
+    def _join_what_clears(self) -> None:
+        """Let a layer behind one that differs join it, where what comes behind agrees then."""
+        odd = {point for point in self._points if self._ratio(point, self._same) >= FAULT}
+        tried: dict[int, tuple[list[Station], Station]] = {}
+        for number in self._order:
+            if Point(number, False) in odd and self._is_odd_behind(number, odd):
+                found = what_may_join(self._free, number)
+                if found is not None:
+                    tried[number] = found
+        if not tried:
+            return
+        for number, (own, behind) in tried.items():
+            own.append(behind)
+            self._free.look_again(self._free.judged[number])
+        functions = self._functions
+        self._functions = {point: side for point, side in functions.items() if point.pair not in tried}
+        self._take(Rerun(self._free, self._same))
+        left = {point for point in self._points if self._ratio(point, self._same) >= FAULT}
+        wrong = [number for number in tried if self._is_odd_behind(number, left)]
+        for number in wrong:
+            tried[number][0].pop()
+            self._free.look_again(self._free.judged[number])
+        if wrong:
+            self._functions |= {point: side for point, side in functions.items() if point.pair in wrong}
+            self._take(Rerun(self._free, self._same))
+
+    def _is_odd_behind(self, number: int, odd: Collection[Point]) -> bool:
+        """Whether the next thing that a layer is given differs."""
+        place = self._points.index(Point(number, False))
+        following = next((point for point in self._points[place + 1 :] if point.is_given), END)
+        return following in odd
+
+    def _take(self, rerun: Rerun) -> None:
+        self._rerun = rerun
+        self._same = rerun.judge(self._functions.keys())
+        for point, side in self._functions.items():
+            self._same.judged[point.pair].function_of = side
+
+    def _put_right_at_once(self, odd: Sequence[Point]) -> set[Point]:
+        """Points at which nothing could be put in place, and what follows agrees all the same."""
+        found = set()
+        for point in odd:
+            if point != END and not self._rerun.puts(point):
+                following = self._points[self._points.index(point) + 1]
+                if following not in odd:
+                    found.add(point)
+        return found
+
+    def _is_noise_needed(self) -> bool:
+        """Whether rounding may explain anything of what differs."""
+        if not is_exact(self._whole_dtype):
+            return True
+        seen = [
+            self._seen(Point(n, is_given), self._same) for n in self._dtypes for is_given in (True, False)
+        ]
+        return any(part is not None and _CLEAN / 2 < part.error < _GREY for part in seen)
+
+    def _of_moving(self) -> dict[Point, Difference]:
+        """What comes of moving all values that are put in place by half a spacing."""
+        is_turned = self._rerun.is_turned
+        own, other = (self._free.a, self._free.b) if is_turned else (self._free.b, self._free.a)
+        found = self._moved(self._rerun, self._same)
+        if coarsest_of(own.stations) != self._whole_dtype and other.can_be_rerun:
+            pairs = [_of_one_side(one.pair, one.pair, of_a=not is_turned) for one in self._free.judged]
+            free = self._free.of(other, other, pairs)
+            more = self._moved(Rerun(free), free)
+            found = {point: max(found[point], more[point], key=lambda part: part.error) for point in found}
+        return found
+
+    def _moved(self, rerun: Rerun, before: Judge, free: Collection[Point] = ()) -> dict[Point, Difference]:
+        """How far what is returned moves with what is put in place."""
+
+        def changed(values: Array, point: Point) -> Array:
+            return moved(values, self._dtypes[point.pair], point.pair * 2 + point.is_given)
+
+        after = rerun.judge(free, changed)
+        found: dict[Point, Difference] = {}
+        both = zip(before.judged, after.judged, strict=True)
+        pairs = [_of_one_side(one.pair, other.pair, rerun.is_turned) for one, other in both]
+        ends = (before.a, after.a) if rerun.is_turned else (before.b, after.b)
+        apart = Judge(*ends, pairs, None, is_linked=False)
+        for number, judged in enumerate(apart.judged):
+            if judged.given is not None:
+                found[Point(number, True)] = judged.given
+            found[Point(number, False)] = judged.output
+        if apart.whole is not None:
+            found[END] = apart.whole
+        return found
+
+    def _closed(self, odd: Sequence[Point]) -> set[Point]:
+        """The points that differ by structure alone: what is computed from them agrees, once they are left as they are.
+
+        A layer may have its units in another order, or scaled, and a later one puts that right. From each such layer
+        on all is left as it is, for a few points that differ; those up to the first that agrees then are structure.
+        Stretches that have no point in common are tried in one pass; what lies behind a fault that was left in place
+        is tried again without it.
+        """
+        closed: set[Point] = set()
+        likely = [point for point in odd if self._may_be_put_right(point, odd)]
+        others = [point for point in odd[:-1] if not point.is_given and point not in likely]
+        waiting = likely
+        for number in range(_MOST_PASSES):
+            if not waiting and number < _MOST_PASSES - 1:
+                waiting, others = [point for point in others if point not in closed], []
+            stretches = list(self._scheduled(waiting, [point for point in odd if point not in closed]))
+            if not stretches:
+                break
+            free = {point for start, end in stretches for point in self._within(start, end)}
+            judge = self._rerun.judge(free | self._functions.keys())
+            for start, end in stretches:
+                inside = [p for p in odd if p in self._within(start, end) or p == end]
+                found = self._put_right(inside, judge)
+                closed |= found
+                waiting = [p for p in waiting if p not in closed and p != start]
+                if not found:
+                    break  # it may be a fault, and what comes behind has seen it
+        return closed
+
+    def _put_right(self, inside: Sequence[Point], judge: Judge) -> set[Point]:
+        """Of points that were all left as they are, those up to the first that agrees; and so on behind it."""
+        found: set[Point] = set()
+        rest = list(inside)
+        while len(rest) > 1:
+            agreeing = next((p for p in rest[1:] if self._ratio(p, judge) < _ON_THE_WAY * FAULT), None)
+            given = Point(rest[0].pair, True)
+            is_given_the_same = rest[0].is_given or self._ratio(given, judge) < _ON_THE_WAY * FAULT
+            if agreeing is None or not is_given_the_same:
+                break
+            stop = rest.index(agreeing) + 1
+            found |= set(rest[:stop])
+            rest = rest[stop:]
+        return found
+
+    def _may_be_put_right(self, point: Point, odd: Sequence[Point]) -> bool:
+        """Whether a difference looks like one of structure: of what a layer returns, before something else differs."""
+        if point.is_given or point == odd[-1]:
+            return False
+        following = odd[odd.index(point) + 1 :]
+        place = self._points.index(point)
+        is_near = any(self._points.index(other) - place <= _NEAR for other in following if other.is_given)
+        return is_near or is_laid_out_otherwise(self._same.judged[point.pair])
+
+    def _scheduled(self, waiting: Sequence[Point], odd: Sequence[Point]) -> Iterator[tuple[Point, Point]]:
+        """Stretches without a point in common: from where, and up to which point that differs."""
+        last = -1
+        for start in waiting:
+            place = self._points.index(start)
+            following = odd[odd.index(start) + 1 :][:_FAR]
+            if place > last and following:
+                last = self._points.index(following[-1])
+                yield start, following[-1]
+
+    def _within(self, start: Point, sink: Point) -> Sequence[Point]:
+        """The points from one to another, without that."""
+        return self._points[self._points.index(start) : self._points.index(sink)]
+
+    def _regions(self, faults: Sequence[Point]) -> Iterator[Place]:
+        """Faults by place; what a layer returned that could not be put in place is one with what follows from it."""
+        before: Point | None = None
+        is_cut = False
+        for point in faults:
+            if is_cut and point != END and not self._rerun.puts(point):
+                continue  # of another form than on the other side, since what it was made of is
+            is_cut = is_cut or not self._rerun.puts(point)
+            is_one = (
+                before is not None and not before.is_given and point.is_given and self._follows(point, before)
+            )
+            if not (is_one and before is not None and self._is_open(before)):
+                yield self._place(point)
+            before = point
+
+    def _follows(self, point: Point, before: Point) -> bool:
+        """Whether nothing else is given to a layer between two places."""
+        between = self._points[self._points.index(before) + 1 : self._points.index(point)]
+        return not any(other.is_given for other in between)
+
+    def _is_open(self, point: Point) -> bool:
+        """Whether what comes behind cannot be judged apart from what a layer returns."""
+        return not self._rerun.puts(point) or has_function_on_one_side(self._same.judged[point.pair])
+
+    def _place(self, point: Point) -> Place:
+        seen = self._seen(point, self._same)
+        assert seen is not None
+        limit = seen.tolerance if self._free.tolerance is not None else self._noise_at(point).limit(seen)
+        judge, apart = self._same.tolerating(limit), replace(seen, tolerance=limit)
+        if point.is_given:
+            place = between(judge.judged[point.pair] if point != END else None, judge)
+        else:
+            found = judge.judged[point.pair]
+            found.output = apart
+            place = Place(found)
+        place.seen, place.judge, place.ratio = apart, judge, self._ratio(point, self._same)
+        return place
+
+
+def _of_one_side(one: StationPair, other: StationPair, of_a: bool) -> StationPair:
+    """One side of a pair in two runs."""
+    if of_a:
+        return StationPair(one.a, other.a, (), 1.0, one.before_a, other.before_a)
+    return StationPair(one.b, other.b, (), 1.0, one.before_b, other.before_b)

@@ -1,0 +1,274 @@
+"""How much speaks for each call of a layer of the one model being each of the other."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import cache, cached_property
+from typing import Any
+
+import numpy as np
+
+from ..common import sketch
+from ..sides import Station
+from .pairs import StationPair
+
+Array = np.ndarray[Any, Any]
+
+_SAME_KIND, _RELATED, _STRANGE = 4.0, 1.5, 0.5
+_SAME_PATH, _SAME_WEIGHTS, _SAME_OUTPUT, _SAME_INPUT = 8.0, 6.0, 5.0, 3.0
+_SAME_SIZE, _SAME_FUNCTION, _SAME_WORD, _SAME_FORM = 2.0, 1.0, 0.5, 1.0
+_REORDERED = frozenset(("dense", "lstm", "gru", "rnn"))
+"""Kinds of which the frameworks order features or gates in different ways."""
+_MANY = 1 << 22
+_CLOSE = 1e-2
+"""How far apart numbers may be that tell of a pair: the one side may have rounded them to a narrow float."""
+_MOSTLY = 0.5
+
+
+class Likeness:
+    """How much speaks for each station of a being each of b."""
+
+    def __init__(self, ours: Sequence[Station], theirs: Sequence[Station]) -> None:
+        self.ours, self.theirs = [_Features(s) for s in ours], [_Features(s) for s in theirs]
+        # A capture that is not complete holds none.
+        self.weights_known = all(any(f.weight_form for f in side) for side in (self.ours, self.theirs))
+        self.named_alike = _named_alike(self.ours, self.theirs)
+        self.same_weights = self._table(lambda f: f.weight_sketch) | self._same_numbers()
+        self.same_output = self._table(lambda f: f.output_sketch)
+        self.same_input = self._table(lambda f: f.input_sketch)
+        self.same_weights &= ~self._read_elsewhere()
+        self.scores = np.array([[self._score(i, j) for j in range(len(theirs))] for i in range(len(ours))])
+        self._alike = [Counter(f.signature for f in side) for side in (self.ours, self.theirs)]
+
+    @property
+    def stations(self) -> tuple[list[Station], list[Station]]:
+        """The stations of both sides."""
+        return [f.station for f in self.ours], [f.station for f in self.theirs]
+
+    def sure(self) -> list[tuple[int, int]]:
+        """Pairs of which there is no doubt: each has what is the same of one station of the other side alone."""
+        if self.named_alike:
+            numbers = {f.key: j for j, f in enumerate(self.theirs)}
+            found = [(i, numbers[f.key]) for i, f in enumerate(self.ours) if f.key in numbers]
+            return [(i, j) for i, j in found if self.scores[i, j] > 0]
+        pairs: list[tuple[int, int]] = []
+        for same in (self.same_weights, self.same_output & self._same_kind()):
+            table = same & (self.scores > 0)
+            for i, j in pairs:
+                table[i, :] = table[:, j] = False
+            unique = table & (table.sum(0) == 1) & (table.sum(1) == 1)[:, None]
+            pairs += [(int(i), int(j)) for i, j in zip(*np.nonzero(unique), strict=True)]
+        return pairs
+
+    def _read_elsewhere(self) -> Array:
+        """Whether another station, with weights of the same form, is given what this one should have been given.
+
+        Then equal weights tell that these stand in the wrong layer.
+        """
+        forms = [[f.weight_form for f in side] for side in (self.ours, self.theirs)]
+        same_form = np.array([[one == other for other in forms[1]] for one in forms[0]])
+        has_reader: Array = (self.same_input & same_form).any(1)
+        return has_reader[:, None] & ~self.same_input
+
+    def _same_kind(self) -> Array:
+        kinds = [np.array([f.kind for f in side]) for side in (self.ours, self.theirs)]
+        same: Array = kinds[0][:, None] == kinds[1][None, :]
+        return same
+
+    def _same_numbers(self) -> Array:
+        """Whether the largest weights hold the same numbers, in whatever order."""
+        ours, theirs = (np.array([f.weight_checksum for f in side]) for side in (self.ours, self.theirs))
+        same: Array = (ours[:, None] == theirs[None, :]) & (ours[:, None] != 0)
+        return same
+
+    def _table(self, of: Callable[[_Features], tuple[Any, Array] | None]) -> Array:
+        """Whether sketches agree mostly, for each two of the same form."""
+        table = np.zeros((len(self.ours), len(self.theirs)), bool)
+        forms: dict[Any, list[tuple[int, Array]]] = {}
+        for j, features in enumerate(self.theirs):
+            found = of(features)
+            if found is not None:
+                forms.setdefault(found[0], []).append((j, found[1]))
+        for i, features in enumerate(self.ours):
+            found = of(features)
+            candidates = forms.get(found[0], []) if found is not None else []
+            if candidates and found is not None:
+                others = np.array([values for _, values in candidates])
+                table[i, [j for j, _ in candidates]] = _agree(found[1], others)
+        return table
+
+    def _score(self, i: int, j: int) -> float:
+        left, right = self.ours[i], self.theirs[j]
+        same_path = self.named_alike and left.key == right.key
+        is_one_kind = left.kind == right.kind != "other"
+        if left.hands_on is not right.hands_on and not (is_one_kind or same_path):
+            return 0.0
+        base = _kinship(left, right)
+        if not base and same_path:
+            base = _STRANGE
+        if not base or (self.weights_known and left.weight_form != right.weight_form and not same_path):
+            return 0.0
+        score = base + (_SAME_PATH if same_path else 0.0)
+        score += _SAME_WEIGHTS * self.same_weights[i, j]
+        score += _SAME_OUTPUT * self.same_output[i, j] + _SAME_INPUT * self.same_input[i, j]
+        if left.sizes == right.sizes:
+            score += _SAME_SIZE
+        elif not left.weight_form and not same_path and len(left.sizes) != len(right.sizes):
+            return 0.0
+        score += _SAME_FORM if left.weight_form else 0.0
+        score += _SAME_FUNCTION * (left.function == right.function)
+        score += _SAME_WORD * (left.word == right.word)
+        return float(score)
+
+    def pair(self, i: int, j: int) -> StationPair:
+        """Make a pair, with the evidence for it."""
+        left, right = self.ours[i], self.theirs[j]
+        evidence, confidence = [], 0.0
+        told = (
+            (bool(self.same_weights[i, j]), "weights", 0.95),
+            (bool(self.same_output[i, j]), "output", 0.9),
+            (self.named_alike and left.key == right.key, "name", 0.9),
+            (bool(self.same_input[i, j]) and left.kind == right.kind, "input", 0.7),
+        )
+        for holds, word, worth in told:
+            if holds:
+                evidence.append(word)
+                confidence = 1 - (1 - confidence) * (1 - worth)
+        if left.signature == right.signature:
+            alike = max(counted[left.signature] for counted in self._alike)
+            evidence.append("kind and shapes" if alike == 1 else "order, kind and shapes")
+            confidence = max(confidence, 0.8 if alike == 1 else 0.5)
+        elif left.kind == right.kind:
+            evidence.append("order and kind")
+            confidence = max(confidence, 0.3)
+        else:
+            evidence.append("order")
+            confidence = max(confidence, 0.2)
+        return StationPair([left.station], [right.station], tuple(evidence), round(confidence, 3))
+
+
+class _Features:
+    """What is looked at of one station."""
+
+    def __init__(self, station: Station) -> None:
+        self.station = station
+        self.kind, self.key = station.layer.kind, station.key
+        self.weight_form = _weight_form(station)
+        config = station.layer.config
+        self.function = str(config.get("activation", "")) if self.kind == "activation" else ""
+        self.word = re.sub(r"\W*\d+", "", re.split(r"[./]", station.path)[-1]).lower()
+
+    @cached_property
+    def hands_on(self) -> bool:
+        """Whether it returns what it was given, as an identity does: it is no partner of what computes."""
+        return self.kind != "activation" and self.station.hands_on
+
+    @cached_property
+    def sizes(self) -> tuple[int, ...]:
+        """The sizes of the first thing returned, in any order, without those of one."""
+        first = self.station.returned[0].shape if self.station.returned else ()
+        return tuple(sorted(size for size in first if size != 1))
+
+    @property
+    def signature(self) -> tuple[Any, ...]:
+        """What two layers without a name must have in common."""
+        return (self.kind, self.weight_form, self.sizes, self.function)
+
+    @cached_property
+    def _largest_weight(self) -> tuple[str, Array] | None:
+        """The one that tells most: no bias, if there is another."""
+        if not self.weight_form:
+            return None
+        weights = self.station.weights
+        if not weights:
+            return None
+        name = max(weights, key=lambda name: ("bias" not in name, weights[name].size))
+        values = weights[name]
+        return (name, values) if values.dtype.kind in "fiu" and values.size > 1 else None
+
+    @cached_property
+    def weight_sketch(self) -> tuple[Any, Array] | None:
+        """Some numbers of the largest weight."""
+        if self._largest_weight is None:
+            return None
+        name, values = self._largest_weight
+        return (name, values.shape), sketch(values)
+
+    @cached_property
+    def weight_checksum(self) -> int:
+        """The same for the same numbers in another order, as those of features or gates; 0 if it is not known."""
+        if (
+            self._largest_weight is None
+            or self.kind not in _REORDERED
+            or self._largest_weight[1].size > _MANY
+        ):
+            return 0
+        numbers: Array = np.ascontiguousarray(self._largest_weight[1], np.float32).reshape(-1).view(np.uint32)
+        if (numbers == numbers[0]).all():
+            return 0  # all zeros, say, tell nothing
+        return hash((numbers.size, int(numbers.sum(dtype=np.uint64)), int(np.bitwise_xor.reduce(numbers))))
+
+    @cached_property
+    def output_sketch(self) -> tuple[Any, Array] | None:
+        return _sketch_of(self.station.returned)
+
+    @cached_property
+    def input_sketch(self) -> tuple[Any, Array] | None:
+        return _sketch_of(self.station.given)
+
+
+def _sketch_of(values: Sequence[Any]) -> tuple[Any, Array] | None:
+    if not values or not values[0].values.size:
+        return None
+    array = values[0].canonical()
+    places = [size for size in array.shape[1:] if size != 1]
+    return (array.shape[0] if array.shape else 0, *places), sketch(array.values)
+
+
+def _agree(one: Array, others: Array) -> Array:
+    """Whether most numbers of a sketch are those of another."""
+    with np.errstate(all="ignore"):
+        scale = np.sqrt((np.mean(one * one) + np.mean(others * others, axis=-1, keepdims=True)) / 2)
+        close = np.abs(others - one) <= _CLOSE * scale
+    same = close | (np.isnan(one) & np.isnan(others)) | (one == others)
+    flat = bool((one == one[0]).all())  # all zeros, say, tell nothing
+    result: Array = same.mean(axis=-1) > _MOSTLY
+    return result & (not flat)
+
+
+def _named_alike(ours: Sequence[_Features], theirs: Sequence[_Features]) -> bool:
+    """Whether two models name their layers alike, so that equal names mean something."""
+    known = {features.key for features in theirs}
+    shared = [features.key for features in ours if features.key in known]
+    telling = [key for key in shared if not re.split(r"[./]", key)[-1].split(":")[0].isdigit()]
+    all_same = len(shared) == len(ours) == len(theirs)
+    return all_same or len(telling) > _MOSTLY * min(len(ours), len(theirs))
+
+
+def _weight_form(station: Station) -> tuple[Any, ...]:
+    """What two layers' weights must have in common: biases and scales may be missing."""
+    weights = station.layer.weights
+    essential = {name: w.shape for name, w in weights.items() if "bias" not in name and name != "scale"}
+    if station.layer.kind.endswith("_norm") and weights:
+        return ("norm", int(np.prod(next(iter(weights.values())).shape)))
+    return tuple(sorted((essential or {name: w.shape for name, w in weights.items()}).items()))
+
+
+_LINEAR = frozenset(("dense", "einsum_dense", "conv1d", "conv2d", "depthwise_conv2d", "separable_conv2d"))
+
+
+def _kinship(left: _Features, right: _Features) -> float:
+    related = _kinship_of_kinds(left.kind, right.kind)
+    return related if related != _STRANGE or left.sizes == right.sizes else 0.0
+
+
+@cache
+def _kinship_of_kinds(left: str, right: str) -> float:
+    if left == right:
+        return _SAME_KIND
+    kinds = {left, right}
+    if all(kind.endswith("_norm") for kind in kinds) or kinds <= _LINEAR:
+        return _RELATED
+    return _STRANGE if "other" in kinds and not {"input", "dropout"} & kinds else 0.0

@@ -1,0 +1,49 @@
+"""Calls of layers that correspond."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..sides import Station
+
+
+@dataclass(eq=False)
+class StationPair:
+    """Calls that correspond.
+
+    Each side may have more than one layer: what goes into the first and comes out of the last is compared. The
+    first of `a` and `b` are those that gave the pair its name.
+
+    Parameters
+    ----------
+    a, b : list of Station
+    evidence : tuple of str
+        What says that they correspond.
+    confidence : float
+        From 0 to 1.
+    before_a, before_b : list of Station
+        Layers before those that belong to the pair, such as a padding that the other side's layer does itself.
+    """
+
+    a: list[Station]
+    b: list[Station]
+    evidence: tuple[str, ...]
+    confidence: float
+    before_a: list[Station] = field(default_factory=list)
+    before_b: list[Station] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def head_a(self) -> Station:
+        """The station of a that is given what the pair is given."""
+        return [*self.before_a, *self.a][0]
+
+    @property
+    def head_b(self) -> Station:
+        """The same of b."""
+        return [*self.before_b, *self.b][0]
+
+    @property
+    def stations(self) -> list[Station]:
+        """All of both sides."""
+        return [*self.before_a, *self.a, *self.before_b, *self.b]
