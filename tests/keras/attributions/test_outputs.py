@@ -74,7 +74,12 @@ def with_last(*last: Any) -> keras.Model:
             "binary_crossentropy",
             "prediction / actual / loss",
         ),
-        (lambda: [L.GlobalAveragePooling2D(), L.Dense(1, kernel_initializer="ones")], (1,), "mse", "prediction / actual / loss"),
+        (
+            lambda: [L.GlobalAveragePooling2D(), L.Dense(1, kernel_initializer="ones")],
+            (1,),
+            "mse",
+            "prediction / actual / loss",
+        ),
         (
             lambda: [L.GlobalAveragePooling2D(), L.Dense(1, activation="sigmoid")],
             (1,),
