@@ -35,8 +35,8 @@ from .words.errors import (
     as_integer,
     nearest,
 )
-from .words.given import shown
-from .words.inputs import require_input
+from .words.given import is_array, shown
+from .words.inputs import fits, remedy, require_input
 from .words.observations import Coverage, HeldValue, Observation, Ready, blank
 from .words.operations import NOT_FOLLOWED, OPERATIONS, OUTPUT, word_for
 from .words.protocols import KINDS, Backend, Layer, LayerSelection, RecorderLike, WeightTensor
@@ -157,7 +157,9 @@ __all__ = [
     "by_name",
     "canonical_axes",
     "decoding",
+    "fits",
     "get_backend",
+    "is_array",
     "leaves",
     "load_weights_h5",
     "may_be_squashed",
@@ -168,6 +170,7 @@ __all__ = [
     "positional_layout",
     "reason_of",
     "register_backend",
+    "remedy",
     "replaced",
     "require_input",
     "shown",

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras.src.models.functional import Functional
 
-from netviz_core.backend_api import AxisArray, InputError, leaves, require_input
+from netviz_core.backend_api import AxisArray, InputError, fits, leaves, remedy, require_input
 
 from .axes import AxisBook, laid_out
 from .graph import graph_of
@@ -118,9 +118,6 @@ def _require_numbers(value: Any) -> None:
         and not dtype.name.startswith(("bfloat", "float8"))
     ):
         raise InputError(f"an array of dtype {dtype} was given as input; give integers, floats or booleans")
-    shape = tuple(getattr(value, "shape", ()))
-    if shape[:1] == (0,):
-        raise InputError(f"an input of shape {shape} was given, which holds no sample; give at least one")
 
 
 def _data_format(model: Any) -> str:
@@ -155,11 +152,9 @@ def _check(graph: Functional, inputs: Any) -> None:
         raise InputError(f"{len(given)} inputs were given; the model takes {len(declared)}: {expected}")
     for value, tensor in zip(given, declared, strict=True):
         if value is not None and not _fits(tuple(value.shape), tuple(tensor.shape)):
-            sample = "; without its batch axis, it seems: give x[None]" * _fits(
-                (1, *value.shape), tuple(tensor.shape)
-            )
             raise InputError(
-                f"an input of shape {tuple(value.shape)} was given; the model takes {expected}{sample}"
+                f"an input of shape {tuple(value.shape)} was given; the model takes {expected}"
+                f"{remedy(value.shape, tensor.shape)}"
             )
 
 
@@ -169,8 +164,7 @@ def _fits(given: tuple[int, ...], declared: tuple[int | None, ...]) -> bool:
         given = given[:-1]
     elif len(given) == len(declared) - 1 and declared[-1] == 1:
         given = (*given, 1)
-    sizes = zip(given[1:], declared[1:], strict=False)
-    return len(given) == len(declared) and all(wanted in (None, size) for size, wanted in sizes)
+    return fits(given, declared)
 
 
 def _shape(tensor: Any) -> str:

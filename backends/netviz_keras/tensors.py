@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from netviz_core.backend_api import AxisArray, widened
+from netviz_core.backend_api import AxisArray, InputError, shown, widened
 
 if keras.backend.backend() == "torch":
     import torch
@@ -34,7 +34,12 @@ def is_engine_variable(value: Any) -> bool:
 def adopted(value: Any) -> Any:
     """A tensor of another framework, as its data sets yield them to Keras too, as NumPy; else the value itself."""
     is_foreign = hasattr(value, "__array__") and hasattr(value, "shape") and not is_tensor(value)
-    return np.asarray(value) if is_foreign and not isinstance(value, AxisArray) else value
+    if not is_foreign or isinstance(value, (AxisArray, type)):
+        return value
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"{shown(value)} cannot be read as an array: {str(error)[:120]}") from error
 
 
 def is_symbolic(tensor: Any) -> bool:

@@ -14,7 +14,15 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 from torch.nn.utils.rnn import PackedSequence
 
-from netviz_core.backend_api import AxisArray, InputError, NetvizError, UnsupportedError, require_input
+from netviz_core.backend_api import (
+    AxisArray,
+    InputError,
+    NetvizError,
+    UnsupportedError,
+    is_array,
+    remedy,
+    require_input,
+)
 
 from .axes import AxisFollower
 from .kinds import kind_of
@@ -55,10 +63,8 @@ def prepare(module: nn.Module, inputs: Any, follower: AxisFollower) -> tuple[tup
             tensor = _tensor(array.values, reference)
             follower.name(tensor, array.axes)
             return tensor
-        if isinstance(value, np.ndarray):
-            return _tensor(value, reference)
-        if not isinstance(value, torch.Tensor) and hasattr(value, "__array__") and hasattr(value, "shape"):
-            return _tensor(np.asarray(value), reference)  # of other packages: a table, say
+        if isinstance(value, np.ndarray) or _is_foreign(value):
+            return _tensor(np.asarray(value), reference)
         if isinstance(value, list):
             return [convert(part) for part in value]
         if isinstance(value, tuple) and hasattr(value, "_fields"):
@@ -97,10 +103,16 @@ def images_in(inputs: Any) -> AxisArray | None:
         return next((found for part in inputs if (found := images_in(part)) is not None), None)
     if isinstance(inputs, AxisArray):
         return inputs if {"batch", "y", "x"} <= set(inputs.axes) else None
+    inputs = np.asarray(inputs) if _is_foreign(inputs) else inputs
     if isinstance(inputs, (np.ndarray, torch.Tensor)) and inputs.ndim == 4 and inputs.shape[1] in (1, 3, 4):
         values = to_numpy(inputs) if isinstance(inputs, torch.Tensor) else inputs
         return AxisArray(np.array(values), ("batch", "channel", "y", "x"))
     return None
+
+
+def _is_foreign(value: Any) -> bool:
+    """Whether this is an array of another package: a table, or another framework's tensor."""
+    return not isinstance(value, torch.Tensor) and is_array(value) and hasattr(value, "__array__")
 
 
 def _tensor(values: np.ndarray, reference: torch.Tensor | None) -> torch.Tensor:
@@ -109,7 +121,7 @@ def _tensor(values: np.ndarray, reference: torch.Tensor | None) -> torch.Tensor:
         tensor = torch.from_numpy(np.array(values, values.dtype.newbyteorder("="), order="C"))
     except TypeError as error:
         raise InputError(
-            f"an array of dtype {values.dtype} was given as input, which torch does not know"
+            f"an array of dtype {values.dtype} was given as input; give integers, floats or booleans"
         ) from error
     if reference is None:
         return tensor
@@ -133,7 +145,7 @@ def _require_places(module: nn.Module, count: int) -> None:
         signature = inspect.signature(module.forward)
         signature.bind(*range(count))
     except TypeError:
-        given = f"{count} inputs were" if count > 1 else "one input was"
+        given = "one input was" if count == 1 else f"{count} inputs were"
         raise InputError(f"{given} given; the model's forward takes {signature}") from None
     except ValueError:
         return  # a forward without a signature, as that of a scripted module
@@ -158,6 +170,15 @@ def explain(error: Exception, module: nn.Module, arguments: tuple[Any, ...]) -> 
                 f"{name!r} is on the meta device and has no values; move the model with to_empty() and load its "
                 f"weights, or give inputs on that device, of which shapes alone are known"
             )
+    places = {tensor.device.type for tensor in chain(module.parameters(), module.buffers())}
+    elsewhere = [
+        value for value in arguments if isinstance(value, torch.Tensor) and value.device.type not in places
+    ]
+    if places and elsewhere:
+        return InputError(
+            f"the input is on the device {str(elsewhere[0].device)!r}, the model on {' and '.join(sorted(places))}; "
+            f"bring one to the other with .to(device)"
+        )
     failed = _innermost(error.__traceback__, module)
     if failed is None:
         return None
@@ -166,10 +187,10 @@ def explain(error: Exception, module: nn.Module, arguments: tuple[Any, ...]) -> 
     shapes = ", ".join(_described(argument) for argument in arguments if isinstance(argument, torch.Tensor))
     where = f"layer {path!r} ({kind_of(layer)})"
     if kernel is not None and received is not None and any(received is argument for argument in arguments):
-        expected = _expected(kernel.axes, kernel.shape, layer)
+        expected, wanted = _expected(kernel.axes, kernel.shape, layer)
         if expected:
-            reason = str(error).partition("\n")[0]
-            return InputError(f"the input is {_described(received)}; {where} takes {expected}: {reason}")
+            told = _remedy(received, wanted, layer.weight) or f": {_in_short(error)}"
+            return InputError(f"the input is {_described(received)}; {where} takes {expected}{told}")
     is_no_tensor = received is None and any(first is argument for argument in arguments)
     if is_no_tensor and isinstance(error, (TypeError, AttributeError)):
         return InputError(
@@ -202,13 +223,32 @@ def _frames(traceback: TracebackType | None) -> Iterator[Any]:
         traceback = traceback.tb_next
 
 
-def _expected(axes: tuple[str, ...], shape: tuple[int, ...], layer: nn.Module) -> str:
+def _expected(
+    axes: tuple[str, ...], shape: tuple[int, ...], layer: nn.Module
+) -> tuple[str, tuple[int | None, ...]]:
+    """What a layer takes, in words and as a shape; an empty string where that is not known."""
     sizes = dict(zip(axes, shape, strict=True))
     if "in" not in sizes:
-        return ""
+        return "", ()
     channels = sizes["in"] * getattr(layer, "groups", 1)
     spatial = "".join(f", {axis}" for axis in axes if axis in ("z", "y", "x"))
-    return f"(batch, channel={channels}{spatial}) {str(layer.weight.dtype).removeprefix('torch.')}"
+    described = f"(batch, channel={channels}{spatial}) {dtype_name(layer.weight.dtype)}"
+    return described, (None, channels, *[None] * spatial.count(","))
+
+
+def _remedy(received: torch.Tensor, wanted: tuple[int | None, ...], weight: torch.Tensor) -> str:
+    """What to do with an input that a layer does not take; empty if nothing is obvious."""
+    if received.layout is not torch.strided:
+        return "; it is sparse: give x.to_dense()"
+    if received.dtype != weight.dtype and not received.is_complex():
+        ranged = "" if received.is_floating_point() else ", in the range in which the model takes them"
+        return f"; give numbers of its dtype{ranged}: x.astype({dtype_name(weight.dtype)!r}), or x.to({weight.dtype})"
+    return remedy(received.shape, wanted)
+
+
+def _in_short(error: Exception) -> str:
+    reason = str(error).partition("\n")[0]
+    return reason if len(reason) <= 160 else f"{reason[:159]}…"
 
 
 def _in_words(value: Any) -> str:

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..captures.batches import is_array
 from ..captures.capture import capture
 from ..captures.forms import forms
 from ..captures.samples import count_of, samples_along
@@ -17,6 +16,7 @@ from ..models.network import Network
 from ..views.overlays import displayed
 from ..words.arrays import Activation, AxisArray
 from ..words.errors import AxisError, InputError, LayerNotFoundError
+from ..words.given import is_array
 from ..words.structure import leaves
 from ..words.supports import OriginOf, Source
 from .places import Picture, Places, by_names, places_of

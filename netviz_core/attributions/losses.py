@@ -14,7 +14,7 @@ import numpy as np
 from ..captures.batches import as_numbers
 from ..models.network import Network
 from ..views.overlays import named_class
-from ..words.errors import InputError, nearest
+from ..words.errors import InputError, require_known
 from ..words.given import shown
 from ..words.supports import LossReading
 
@@ -98,6 +98,8 @@ def losses_of(network: Network, loss: Any, native_output: Any, targets: Any) -> 
     if isinstance(loss, str) and loss in _BY_NAME:
         output = as_numbers(native_output).astype(np.float64)
         return _BY_NAME[loss](output, as_numbers(targets))
+    if isinstance(loss, type):
+        raise InputError(f"loss={shown(loss)} is a class; give an instance of it: {loss.__name__}()")
     if not hasattr(network.adapter, "losses"):
         known = ", ".join(map(repr, _BY_NAME))
         raise InputError(
@@ -115,6 +117,7 @@ def gradient_of(loss: str, scores: Array, targets: Array) -> Array:
     InputError
         If there is no such loss, or the targets do not fit.
     """
+    require_known(loss, _BY_NAME, "loss")
     scores = scores.astype(np.float64)
     if loss == "cross_entropy":
         if targets.shape == scores.shape:
@@ -127,9 +130,7 @@ def gradient_of(loss: str, scores: Array, targets: Array) -> Array:
         return (sigmoid(scores) - _alike(targets, scores)) / scores.size
     if loss == "mean_squared_error":
         return 2 * (scores - _alike(targets, scores)) / scores.size
-    if loss == "mean_absolute_error":
-        return np.asarray(np.sign(scores - _alike(targets, scores)) / scores.size)
-    raise InputError(f"loss={loss!r} is not known by name; {nearest(loss, _BY_NAME, limit=len(_BY_NAME))}")
+    return np.asarray(np.sign(scores - _alike(targets, scores)) / scores.size)
 
 
 @dataclass(frozen=True)
@@ -178,13 +179,16 @@ def class_indices(targets: Array, output: Array) -> Array:
     """
     if targets.ndim == 2 and targets.shape == output.shape:
         return np.asarray(targets.argmax(axis=1))
-    indices = targets.reshape(len(targets), -1) if targets.size == len(targets) else targets
     if targets.size != len(output):
         raise InputError(
             f"targets of shape {targets.shape} were given for an output of shape {output.shape}; give one class "
             f"for each sample, as its index or as a row with one 1"
         )
-    classes = indices.reshape(-1).astype(np.intp)
+    classes = targets.reshape(-1).astype(np.intp)
+    if not np.array_equal(classes, targets.reshape(-1)):
+        raise InputError(
+            f"targets of dtype {targets.dtype} are no whole numbers; give the index of each class"
+        )
     if classes.size and not 0 <= classes.min() <= classes.max() < output.shape[1]:
         worst = int(classes.max() if classes.max() >= output.shape[1] else classes.min())
         raise InputError(f"a target is class {worst}; the model's classes are 0 … {output.shape[1] - 1}")

@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..captures.batches import as_numbers, batches_of, is_array, kept, labelled, part, size_of
+from ..captures.batches import as_numbers, batches_of, kept, labelled, part, size_of
 from ..models.network import Network, wrap
 from ..views.overlays import Overlays, padded, told_of_flat, without_contrast
 from ..words.arguments import require_fitting
 from ..words.errors import InputError, NetvizError, as_integer
+from ..words.given import is_array
 from ..words.structure import leaves
 from .cam import activation_map
 from .cam_methods import WITH_GRADIENTS, require_method

@@ -11,14 +11,10 @@ import numpy as np
 from ..plugins import tensor_to_numpy
 from ..words.arrays import AxisArray
 from ..words.errors import InputError
+from ..words.given import is_array, is_model, is_own, shown
 
 DEFAULT_BATCH_SIZE = 64
 _TARGET_NAMES = ("labels", "label", "targets", "target", "y")
-
-
-def is_array(value: object) -> bool:
-    """Whether `value` is an array or tensor of any framework."""
-    return isinstance(value, AxisArray) or (hasattr(value, "shape") and hasattr(value, "dtype"))
 
 
 def batches_of(data: Any, *, progress: bool = False, what: str = "batches") -> Iterator[Any]:
@@ -55,15 +51,20 @@ def _opened(data: Any) -> tuple[Iterator[Any], int | None]:
     if is_array(data):
         batches, count = _cut((data,))
         return (batch for (batch,) in batches), count
-    total = _length(data)
-    if hasattr(data, "__iter__") and not isinstance(data, (str, bytes, Mapping)):
+    total = None if _is_no_data(data) else _length(data)
+    if hasattr(data, "__iter__") and not _is_no_data(data):
         return iter(data), total
-    if hasattr(data, "__getitem__") and total is not None and not isinstance(data, (str, bytes, Mapping)):
+    if hasattr(data, "__getitem__") and total is not None:
         return (data[number] for number in range(total)), total
     raise InputError(
-        f"a value of type {type(data).__name__} was given as data; give an iterable of batches such as a "
+        f"{shown(data)} was given as data; give an iterable of batches such as a "
         f"DataLoader, or a tuple of arrays"
     )
+
+
+def _is_no_data(value: Any) -> bool:
+    """Whether this can be gone through, or has places, and is no data all the same: a name, a model, a class."""
+    return isinstance(value, (str, bytes, Mapping, type)) or is_own(value) or is_model(value)
 
 
 def _length(data: Any) -> int | None:
@@ -114,9 +115,21 @@ def _cut(arrays: tuple[Any, ...]) -> tuple[Iterator[tuple[Any, ...]], int]:
             f"arrays of {', '.join(map(str, sorted(counts)))} samples were given as data ({given}); they need the "
             f"same number of samples"
         )
+    for array in arrays:
+        _require_cut(array)
     starts = range(0, counts.pop(), DEFAULT_BATCH_SIZE)
     batches = (tuple(part(array, start, start + DEFAULT_BATCH_SIZE) for array in arrays) for start in starts)
     return batches, len(starts)
+
+
+def _require_cut(value: Any) -> None:
+    """Refuse an array that cannot be cut, such as a sparse one."""
+    try:
+        part(value, 0, 1)
+    except Exception as error:
+        raise InputError(
+            f"{shown(value)} cannot be cut into batches ({type(error).__name__}); give a dense array, or batches"
+        ) from error
 
 
 def size_of(value: Any) -> int:

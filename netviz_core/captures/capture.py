@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 from .._version import __version__
 from ..models.described import DescribedLayer, described
 from ..models.network import wrap
-from ..words.arguments import require_selection
+from ..words.arguments import is_function, require_selection
 from ..words.arrays import Activation
 from ..words.errors import AmbiguousKeyError, InputError, LayerNotFoundError, nearest
-from ..words.given import shown
+from ..words.given import is_array, shown
 from ..words.observations import Coverage
 from ..words.protocols import LayerSelection
 from ..words.selection import selected
 from ..words.structure import leaves
-from .batches import is_array, size_of
+from .batches import size_of
 from .files import Contents, write
 from .keys import fitting, keyed
 from .recorder import DEFAULT_MAX_BYTES, Recorder, Reduction, Slot
@@ -138,7 +138,7 @@ class Capture(Mapping[str, Activation]):
         """
         slots = self.slots()
         paths = {key: slot.path for key, slot in slots.items()}
-        if callable(layers) and not self.layers:
+        if is_function(layers) and not self.layers:
             raise InputError(
                 "this capture describes no layers for a function to choose from; give paths or globs"
             )

@@ -17,7 +17,7 @@ from ..models.described import DescribedLayer
 from ..models.weights import Layout, Weight
 from ..words.errors import FileFormatError
 from ..words.observations import Coverage, Observation
-from ..words.whole_files import replace_file
+from ..words.whole_files import as_path, replace_file
 from .keys import keyed
 from .recorder import Slot
 
@@ -80,7 +80,7 @@ def read(path: str | Path) -> Contents:
     """
     from safetensors import SafetensorError, safe_open  # here, as in write
 
-    with open(path, "rb"):
+    with open(as_path(path), "rb"):
         pass  # an OSError that names the file, where safetensors' own would not
     try:
         opened: Any = safe_open(path, framework="numpy")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..words.arguments import is_function
 from ..words.arrays import Activation, AxisArray
 from ..words.errors import (
     AxisError,
@@ -95,7 +96,7 @@ class Recorder:
         self.paths = frozenset(self._order)
         self._axes = _by_pattern(axes, "axes", self._order, _is_axis_names)
         self._unused_axes = set(self._axes)
-        self._reduce = _by_pattern(reduce, "reduce", self._order, callable)
+        self._reduce = _by_pattern(reduce, "reduce", self._order, is_function)
         self._max_bytes = as_integer(max_bytes, "max_bytes")
         self._bytes = 0
         self._slots: list[Slot] = []

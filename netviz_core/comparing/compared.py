@@ -10,6 +10,7 @@ import numpy as np
 from ..captures.recorder import DEFAULT_MAX_BYTES
 from ..models.alignment import LayerMapping
 from ..words.errors import InputError
+from ..words.given import shown
 from .explaining.causes import Cause, causes_of_weights
 from .explaining.determinism import nondeterministic
 from .explaining.remarks import not_followed, remarks_on
@@ -101,13 +102,13 @@ def compare(
     _require_tolerance(tolerance)
     _require_names(names)
     if loss is not None and targets is None:
-        raise InputError(f"loss={loss!r} needs to know what the models should return; give targets=")
+        raise InputError(f"loss={shown(loss)} needs to know what the models should return; give targets=")
     if targets is not None and loss is None:
         raise InputError("targets are given, and no loss; say which with loss=, such as 'cross_entropy'")
     side_a, side_b = sides_of(a, b, x, mapping, max_bytes)
     if not side_a.stations or not side_b.stations:
         if loss is not None:
-            raise InputError(f"loss={loss!r} needs models that run; give x, an input")
+            raise InputError(f"loss={shown(loss)} needs models that run; give x, an input")
         return _of_weights(side_a, side_b, mapping, tolerance, names)
     pairs = pair_up(side_a, side_b, mapping)
     if not pairs:
@@ -155,7 +156,7 @@ def _require_tolerance(tolerance: Any) -> None:
     is_number = isinstance(tolerance, (int, float, np.number)) and not isinstance(tolerance, bool)
     if not is_number or not 0 <= tolerance < float("inf"):
         raise InputError(
-            f"tolerance={tolerance!r} is no number from 0 on; leave it out for that of the dtype"
+            f"tolerance={shown(tolerance)} is no number from 0 on; leave it out for that of the dtype"
         )
 
 
@@ -163,9 +164,9 @@ def _require_names(names: Any) -> None:
     if names is None:
         return
     if not isinstance(names, (tuple, list)) or not all(isinstance(name, str) and name for name in names):
-        raise InputError(f"names={names!r} are no names; give two, such as names=('original', 'port')")
+        raise InputError(f"names={shown(names)} are no names; give two, such as names=('original', 'port')")
     if len(names) != 2 or names[0] == names[1]:
-        raise InputError(f"names={names!r} do not tell two models apart; give one for a and one for b")
+        raise InputError(f"names={shown(names)} do not tell two models apart; give one for a and one for b")
 
 
 def _comparison(

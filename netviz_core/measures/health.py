@@ -10,6 +10,7 @@ import numpy as np
 from ..captures.batches import batches_of, inputs_of, labelled, size_of
 from ..models.network import Network, wrap
 from ..words.errors import InputError, UnsupportedError
+from ..words.given import shown
 from ..words.observations import Coverage
 from ..words.protocols import LayerSelection
 from .health_findings import Trouble, blamed, root_mean, row_of, with_gradients_judged
@@ -144,7 +145,7 @@ def _batches(
         raise InputError("data= stands in the place of x and targets; give either, not both")
     if data is None:
         if loss is not None and targets is None:
-            raise InputError(f"loss={loss!r} needs to know what the model should return; give targets=")
+            raise InputError(f"loss={shown(loss)} needs to know what the model should return; give targets=")
         yield network.input_or_example(x), targets
         return
     for number, batch in enumerate(batches_of(data, progress=progress, what="health")):

@@ -15,10 +15,11 @@ from ..captures.batches import batches_of, inputs_of, structure_of
 from ..captures.capture import Capture
 from ..captures.recorder import SummaryRecorder
 from ..models.network import Network, wrap
-from ..views.histogram import Histogram, HistogramRows, even_edges
+from ..views.histogram import Histogram, HistogramRows, edges_of
 from ..views.measures import LayerMeasures
 from ..words.arrays import Activation
 from ..words.errors import InputError, LayerNotFoundError, nearest, require_known
+from ..words.given import shown
 from ..words.observations import Coverage
 from ..words.protocols import LayerSelection
 from ..words.selection import Selection, selected
@@ -50,7 +51,7 @@ class Statistics(Mapping[str, LayerStatistics]):
         """How many batches were read."""
 
     def __getitem__(self, key: str) -> LayerStatistics:
-        if key not in self._layers:
+        if not isinstance(key, str) or key not in self._layers:
             raise LayerNotFoundError(self._absent(key))
         return self._layers[key]
 
@@ -71,6 +72,8 @@ class Statistics(Mapping[str, LayerStatistics]):
         InputError
             If they are not of the same layers.
         """
+        if not isinstance(other, Statistics):
+            raise InputError(f"{shown(other)} was given to be merged; give Statistics of the same layers")
         if not self.batch_count or not other.batch_count:
             return self if self.batch_count else other
         if self.keys() != other.keys():
@@ -99,7 +102,7 @@ class Statistics(Mapping[str, LayerStatistics]):
         found = [self[key] for key in chosen]
         ranges = [(layer.quantile(0.001), layer.quantile(0.999)) for layer in found if layer.count]
         low, high = (min(r[0] for r in ranges), max(r[1] for r in ranges)) if ranges else (0.0, 1.0)
-        edges = even_edges(low, high, bins)
+        edges = edges_of((low, high), bins)
         counts = np.stack([layer.counts_between(edges) for layer in found])
         return HistogramRows(
             title=f"activations of {len(chosen)} layers",
@@ -132,7 +135,7 @@ class Statistics(Mapping[str, LayerStatistics]):
         LayerNotFoundError
             If `layers` matches nothing.
         """
-        measures = (measure,) if isinstance(measure, str) else tuple(measure)
+        measures = tuple(measure) if isinstance(measure, (tuple, list)) else (measure,)
         for name in measures:
             require_known(name, MEASURES, "measure")
         chosen = self._select(layers)
@@ -164,7 +167,9 @@ class Statistics(Mapping[str, LayerStatistics]):
         return selected(layers, self, self._absent)
 
     def _absent(self, key: str) -> str:
-        return f"there are no statistics of {key!r}; {nearest(key, self._layers) or 'there are none'}"
+        return (
+            f"there are no statistics of {shown(key)}; {nearest(str(key), self._layers) or 'there are none'}"
+        )
 
 
 def load_statistics(path: str | Path) -> Statistics:
@@ -294,7 +299,7 @@ def _spread(
         model = pickle.dumps((network.native, layers))
     except Exception as error:
         raise InputError(
-            f"the model, or layers={layers!r}, cannot be pickled to be sent to other workers: {error}; leave "
+            f"the model, or layers={shown(layers)}, cannot be pickled to be sent to other workers: {error}; leave "
             f"executor= out"
         ) from error
     waiting: deque[Future[Statistics]] = deque()
@@ -320,7 +325,7 @@ def _of_shard(pickled: bytes, shard: Sequence[Any], every_value: bool) -> Statis
 
 def _histogram(key: str, layer: LayerStatistics, bins: int) -> Histogram:
     low, high = (0.0, 1.0) if not layer.count else (layer.minimum, layer.maximum)
-    edges = even_edges(low, high, bins)
+    edges = edges_of((low, high), bins)
     counted = int(layer.histogram.sum())
     sample = f", a sample of {counted:,}" if counted < layer.count else ""
     return Histogram(

@@ -13,6 +13,7 @@ from functools import partial
 from itertools import chain
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
+from ..words.arguments import is_function
 from ..words.errors import InputError, LayerNotFoundError, nearest
 from ..words.given import shown
 from ..words.protocols import Layer
@@ -309,7 +310,7 @@ def _named(sources: Sequence[L], mapping: LayerMapping | None) -> Iterator[tuple
     """What stands in a mapping, its globs resolved: layers, and the paths of their partners."""
     if mapping is None:
         return
-    if callable(mapping):
+    if is_function(mapping):
         for layer in sources:
             wanted = mapping(layer)  # type: ignore[arg-type]
             if wanted is not None:

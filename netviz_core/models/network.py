@@ -12,6 +12,7 @@ from ..plugins import backend_for, tensor_to_numpy
 from ..words.arrays import AxisArray, require_known_axes
 from ..words.errors import InputError, LayerNotFoundError, UnsupportedError, nearest
 from ..words.given import shown
+from ..words.inputs import require_input
 from ..words.protocols import Backend, Layer, LayerSelection, WeightTensor
 from ..words.selection import selected
 
@@ -136,7 +137,10 @@ class Network:
         ------
         AxisError
             If an axis of an `AxisArray` has a name that tells no backend anything.
+        InputError
+            If it is no input, see `netviz_core.words.inputs.require_input`.
         """
+        require_input(x)
         for part in x.values() if isinstance(x, Mapping) else x if isinstance(x, (tuple, list)) else (x,):
             if isinstance(part, AxisArray):
                 require_known_axes(part.axes)
@@ -152,6 +156,7 @@ class Network:
             If there is neither.
         """
         if x is not None:
+            require_input(x)
             return x
         if not hasattr(self.adapter, "example"):
             raise InputError(

@@ -249,7 +249,7 @@ def _checked_columns(columns: Sequence[str]) -> tuple[str, ...]:
     if isinstance(columns, str) or not isinstance(columns, Sequence) or not columns:
         raise InputError(f"columns={shown(columns)} is no list of names; there are {', '.join(COLUMNS)}")
     for name in columns:
-        if name not in COLUMNS:
+        if not isinstance(name, str) or name not in COLUMNS:
             raise InputError(f"there is no column {shown(name)}; {nearest(str(name), COLUMNS)}")
     return tuple(dict.fromkeys(columns))
 
@@ -280,7 +280,7 @@ def _input(network: Network, x: Any, input_shape: Any) -> Any:
     if x is not None and input_shape is not None:
         raise InputError("both x and input_shape were given; give one of them")
     if isinstance(x, (tuple, list)) and x and all(type(part) is int for part in x):
-        raise InputError(f"x={x!r} is a shape and no input; give input_shape={x!r}, or an array")
+        raise InputError(f"x={shown(x)} is a shape and no input; give input_shape={shown(x)}, or an array")
     if x is not None:
         return x
     if input_shape is not None:

@@ -50,7 +50,7 @@ class View:
         InputError
             If the renderer or an option of style is unknown.
         """
-        return get_renderer(renderer or DEFAULT_RENDERER).plot(self, ax, **style)
+        return get_renderer(DEFAULT_RENDERER if renderer is None else renderer).plot(self, ax, **style)
 
     def save(self, path: str | Path, *, renderer: str | None = None, **style: Any) -> None:
         """Write the view to exactly `path`, in the format its suffix names (png, svg, pdf, …).
@@ -69,7 +69,7 @@ class View:
         OSError
             If the file cannot be written.
         """
-        get_renderer(renderer or DEFAULT_RENDERER).save(self, path, **style)
+        get_renderer(DEFAULT_RENDERER if renderer is None else renderer).save(self, path, **style)
 
     def _repr_png_(self) -> bytes:
         return get_renderer(DEFAULT_RENDERER).png(self)

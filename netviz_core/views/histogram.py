@@ -102,7 +102,7 @@ def histogram_of(values: np.ndarray[Any, Any], title: str, value_label: str, bin
     """The histogram of any real array; see `histogram`."""
     require_real(values, title)
     found = extent(values)
-    edges = _edges(found, bins)
+    edges = edges_of(found, bins)
     nonfinite = count_nonfinite(values)
     finite = values[np.isfinite(values)] if any(nonfinite) else values
     # An exact sum needs float64; halving first keeps the extremes of float64 itself finite.
@@ -114,8 +114,11 @@ def histogram_of(values: np.ndarray[Any, Any], title: str, value_label: str, bin
     return Histogram(title, counts, edges, mean, std, minimum, maximum, *nonfinite, value_label, outside)
 
 
-def _edges(found: tuple[float, float] | None, bins: Any) -> np.ndarray[Any, Any]:
+def edges_of(found: tuple[float, float] | None, bins: Any) -> np.ndarray[Any, Any]:
+    """Edges as they were given, or of so many equal bins between two numbers; see `histogram`."""
     if isinstance(bins, (int, np.integer)) and not isinstance(bins, bool) and bins > 0:
+        if bins > _MOST_BINS:
+            raise InputError(f"bins={bins} are more than anybody can see; give {_MOST_BINS:,} at most")
         return even_edges(*(found or (0.0, 1.0)), int(bins))
     try:
         edges = np.asarray(bins, np.float64)
@@ -126,6 +129,9 @@ def _edges(found: tuple[float, float] | None, bins: Any) -> np.ndarray[Any, Any]
             f"bins={shown(bins)} is neither a positive number of bins nor their increasing edges"
         )
     return edges
+
+
+_MOST_BINS = 100_000
 
 
 def even_edges(low: float, high: float, bins: int) -> np.ndarray[Any, Any]:
@@ -220,7 +226,7 @@ def histograms(
     rows, unreadable = _readable(rows)
     found = [limits for _, read in rows if (limits := extent(read())) is not None]
     whole = (min(low for low, _ in found), max(high for _, high in found)) if found else None
-    edges = _edges(whole, bins)
+    edges = edges_of(whole, bins)
     counted = [histogram_of(read(), label, "", edges) for label, read in rows]
     return HistogramRows(
         title=_title(len(rows), "activations" if isinstance(model, Capture) else "weights", unreadable),

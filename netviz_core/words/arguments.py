@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .errors import InputError
-from .given import shown
+from .given import is_model, shown
 
 
 def patterns_of(layers: object) -> list[str]:
@@ -32,7 +32,7 @@ def require_selection(function: str, arguments: Mapping[str, Any]) -> None:
     """Refuse ``layers`` that are no choice of layers; see `require_fitting`."""
 
     def chooses(value: Any) -> bool:
-        return callable(value) or _is_named(value)
+        return is_function(value) or _is_named(value)
 
     require_fitting(function, arguments, "layers", chooses, f"layers are chosen by {_A_SELECTION}")
 
@@ -75,6 +75,11 @@ def require_fitting(
     raise InputError(
         f"{wanted}; {name}={shown(value)} was given. The order is {function}({', '.join(arguments)}){swapped}"
     )
+
+
+def is_function(value: object) -> bool:
+    """Whether a value can be asked of one layer after the other: models and classes can be called, and are no such."""
+    return callable(value) and not isinstance(value, type) and not is_model(value)
 
 
 _A_SELECTION = "a path, a glob, a list of them, or a function of a layer"

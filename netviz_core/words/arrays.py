@@ -38,6 +38,22 @@ def canonical_axes(axes: Sequence[str]) -> tuple[str, ...]:
     return tuple(axes)
 
 
+def as_names(axes: Any) -> tuple[str, ...]:
+    """The names of axes, given as an argument.
+
+    Raises
+    ------
+    AxisError
+        If they are none.
+    """
+    wanted = "give a sequence of names, such as ('batch', 'y', 'x', 'channel')"
+    if isinstance(axes, str):
+        raise AxisError(f"axes={shown(axes)} is one string; {wanted}")
+    if not isinstance(axes, Sequence) or not all(isinstance(axis, str) for axis in axes):
+        raise AxisError(f"axes={shown(axes)} are no names; {wanted}")
+    return tuple(axes)
+
+
 def require_known_axes(axes: Sequence[str]) -> None:
     """Refuse names of an input's axes that tell no backend how to lay it out.
 
@@ -45,12 +61,8 @@ def require_known_axes(axes: Sequence[str]) -> None:
     ------
     AxisError
     """
-    if isinstance(axes, str):
-        raise AxisError(
-            f"axes={shown(axes)} is one string; give a sequence of names, such as ('batch', 'y', 'x', 'channel')"
-        )
-    for axis in axes:
-        if not isinstance(axis, str) or axis not in _CANONICAL_ORDER:
+    for axis in as_names(axes):
+        if axis not in _CANONICAL_ORDER:
             hint = nearest(axis, _CANONICAL_ORDER, limit=len(_CANONICAL_ORDER))
             raise AxisError(f"{shown(axis)} does not say how an input is laid out; {hint}")
 
@@ -85,7 +97,7 @@ class AxisArray:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", np.asarray(self.values))
-        axes = tuple(self.axes)
+        axes = as_names(self.axes)
         object.__setattr__(self, "axes", axes)
         if len(axes) != self.values.ndim:
             raise AxisError(
@@ -149,6 +161,7 @@ class AxisArray:
                 raise AxisError(f"there is no axis {shown(axis)}; {nearest(axis, self.axes)}")
             position = self.axes.index(axis)
             size = self.values.shape[position]
+            where = where if isinstance(where, slice) else as_integer(where, axis)
             if not isinstance(where, slice) and not -size <= where < size:
                 raise InputError(f"index {where} lies outside axis {axis!r}, which has {size} entries")
             index[position] = where
@@ -235,10 +248,10 @@ def images(array: Any, axes: Sequence[str] = ("batch", "y", "x", "channel")) -> 
 
     Parameters
     ----------
-    array : array_like
-        One value for each name in `axes`. Where there is one axis less, the channels decide which is missing:
-        with one, three or four of them it is a single image, which is given a batch axis; else they are grey
-        images (MNIST, scikit-learn's digits), which are given a channel axis.
+    array : array_like, picture of Pillow, or list of them
+        One value for each name in `axes`, kept as it is, in whatever range. Where there is one axis less, the
+        channels decide which is missing: with one, three or four of them it is a single image, which is given a
+        batch axis; else they are grey images (MNIST, scikit-learn's digits), which are given a channel axis.
     axes : sequence of str
         The axes as they stand in `array`.
 
@@ -261,12 +274,13 @@ def images(array: Any, axes: Sequence[str] = ("batch", "y", "x", "channel")) -> 
     >>> images(np.zeros((28, 28, 3))).sizes
     {'batch': 1, 'y': 28, 'x': 28, 'channel': 3}
     """
-    values = np.asarray(array)
+    values = _opened(array)
     require_known_axes(axes)
     names = tuple(axes)
-    if values.dtype.kind in "OSUmM":
+    if values.dtype.kind not in "biuf":
         raise AxisError(
-            f"{shown(array)} is no array of numbers; open a file or a picture first: np.asarray(picture)"
+            f"{shown(array)} is no array of real numbers; give an array, a picture, or a list of them: of a file, "
+            f"PIL.Image.open(path)"
         )
     if values.ndim == len(names) - 1 and (missing := _missing_axis(values.shape, names)):
         values = np.expand_dims(values, names.index(missing))
@@ -276,6 +290,27 @@ def images(array: Any, axes: Sequence[str] = ("batch", "y", "x", "channel")) -> 
             f"these, such as array[None, :, :, None] of one grey image, or name its own with axes="
         )
     return AxisArray(values, names)
+
+
+def _opened(array: Any) -> np.ndarray[Any, Any]:
+    """An array as it is, and pictures of Pillow, as NumPy."""
+    several = array if isinstance(array, (list, tuple)) else [array]
+    of_palettes = [picture.mode for picture in several if getattr(picture, "mode", None) in ("P", "PA")]
+    if of_palettes:
+        raise AxisError(
+            f"a picture in mode {of_palettes[0]!r} holds places in a palette and no colours; give "
+            f"picture.convert('RGB')"
+        )
+    try:
+        return np.asarray([np.asarray(one) for one in several] if several is array else array)
+    except (TypeError, ValueError, RuntimeError) as error:
+        shapes = dict.fromkeys(str(np.shape(one)) for one in several)
+        if len(shapes) > 1:
+            raise AxisError(
+                f"pictures of several sizes were given ({', '.join(list(shapes)[:3])}); bring them to one, such as "
+                f"with picture.resize((224, 224))"
+            ) from error
+        raise AxisError(f"{shown(array)} cannot be read as an array: {str(error)[:120]}") from error
 
 
 _CHANNELS_OF_IMAGES = (1, 3, 4)

@@ -124,5 +124,5 @@ def require_known(given: str, known: Iterable[str], name: str) -> None:
         If it is none; it names the argument, and the words.
     """
     words = list(known)
-    if given not in words:
+    if not isinstance(given, str) or given not in words:
         raise InputError(f"{name}={shown(given)} is not known; {nearest(given, words, limit=9)}")

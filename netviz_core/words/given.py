@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from reprlib import Repr
+from types import ModuleType
 from typing import Any
 
 _LONGEST = 120
@@ -21,15 +23,34 @@ def shown(value: object) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
+def is_array(value: object) -> bool:
+    """Whether `value` is an array, a table or a tensor of any framework; a class of them is none."""
+    if isinstance(value, (type, ModuleType)):
+        return False
+    return hasattr(value, "shape") and (hasattr(value, "dtype") or hasattr(value, "__array__"))
+
+
+def is_model(value: object) -> bool:
+    """Whether a value can be called and looks like a model or a layer of one, not like a function."""
+    return callable(value) and (hasattr(value, "forward") or hasattr(value, "call"))
+
+
+def is_own(value: object) -> bool:
+    """Whether a value is of netviz, and no array: a network, a capture, a view."""
+    return type(value).__module__.partition(".")[0] == __name__.partition(".")[0] and not is_array(value)
+
+
 class _Short(Repr):
     def repr1(self, x: Any, level: int) -> str:
         if isinstance(x, _PLAIN):
             return super().repr1(x, level)
         if isinstance(x, (float, complex, type(None))):
             return repr(x)
+        if isinstance(x, os.PathLike):
+            return super().repr1(os.fspath(x), level)
         named = type(x).__name__
-        if hasattr(x, "shape") and hasattr(x, "dtype"):
-            return f"<{named} {tuple(x.shape)} {x.dtype}>"
+        if is_array(x):
+            return f"<{named} {tuple(x.shape)}{f' {x.dtype}' if hasattr(x, 'dtype') else ''}>"
         return f"<{named} {x.__qualname__}>" if hasattr(x, "__qualname__") else f"<{named} object>"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, TypeVar
 
-from .arguments import patterns_of
+from .arguments import is_function, patterns_of
 from .errors import LayerNotFoundError
 
 T = TypeVar("T")
@@ -44,7 +44,7 @@ def selected(
     InputError
         If `layers` is none of these.
     """
-    if callable(layers):
+    if is_function(layers):
         chosen = [key for key, value in known.items() if layers(value)]
         if not chosen:
             raise LayerNotFoundError(f"the function given chose none of the {len(known)} layers")

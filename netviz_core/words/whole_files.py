@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from .errors import InputError
+from .given import shown
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,10 +63,23 @@ def replace_file(path: str | Path, write: Callable[[Path], object]) -> None:
         raise _naming(path, error) from error
 
 
+def as_path(path: Any) -> str | os.PathLike[str]:
+    """A path given as an argument; a number would be taken for a file that is open.
+
+    Raises
+    ------
+    InputError
+        If it is none.
+    """
+    if not isinstance(path, (str, os.PathLike)):
+        raise InputError(f"{shown(path)} is no path; give one as a string or a pathlib.Path")
+    return path
+
+
 def _target(path: str | Path) -> Path:
     from pathlib import Path  # here, as every capture would bring it along
 
-    if not os.fspath(path):
+    if not os.fspath(as_path(path)):
         raise FileNotFoundError(2, "No file name was given", "")
     return Path(os.path.realpath(path))
 

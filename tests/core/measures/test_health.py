@@ -188,7 +188,7 @@ def test_the_picture_marks_alarms():
     [
         ({}, nv.InputError, "no input was given"),
         ({"x": X, "loss": "cross_entropy"}, nv.InputError, "give targets="),
-        ({"x": X, "loss": "hinge", "targets": np.zeros(40)}, nv.InputError, "'hinge' is not known by name"),
+        ({"x": X, "loss": "hinge", "targets": np.zeros(40)}, nv.InputError, "'hinge' is not known"),
         ({"x": X, "layers": "conv9"}, nv.LayerNotFoundError, "conv1"),
         ({"data": []}, nv.InputError, "has no batch"),
         ({"data": [X], "loss": "cross_entropy"}, nv.InputError, "must be a pair"),

@@ -187,7 +187,7 @@ def test_views_are_of_the_same_numbers():
     [
         (None, "no data of its own"),
         ([], "has no batch"),
-        (7, "type int was given"),
+        (7, "7 was given as data"),
         ([X[:5], X[:5, 0]], "batch 1 of the data is an array of 3 axes.*the first was an array of 4 axes"),
         ([X[:5], {"pixels": X[:5]}], "batch 1 of the data is a mapping"),
         ([X[:5], X[:5, :, :7]], r"\(1, 7, 8 for each sample\)"),
