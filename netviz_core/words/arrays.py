@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .errors import AxisError, InputError, nearest
+from .errors import AxisError, InputError, as_integer, nearest
 from .given import shown
 
 SPATIAL_AXES = ("z", "y", "x")
@@ -131,7 +131,7 @@ class AxisArray:
             If `axes` is not a permutation of this array's axes.
         """
         if sorted(axes) != sorted(self.axes):
-            raise AxisError(f"cannot transpose axes {self.axes} to {axes}; name each of them once")
+            raise AxisError(f"cannot transpose axes {self.axes} to {shown(axes)}; name each of them once")
         order = [self.axes.index(axis) for axis in axes]
         return self._with(self.values.transpose(order), tuple(axes))
 
