@@ -22,7 +22,7 @@ from .views.base import View
 from .views.heatmap import Heatmap
 from .views.histogram import Histogram, HistogramRows
 from .views.history import HistoryHeatmap, HistoryHistogram
-from .views.measures import LayerMeasures
+from .views.measures import LayerMeasures, MeasureLine
 from .views.overlays import Overlays
 from .views.scales import Limits
 from .views.side_by_side import SideBySide
@@ -57,6 +57,7 @@ __all__ = [
     "LayerPair",
     "Limits",
     "LossRow",
+    "MeasureLine",
     "NetvizError",
     "Overlays",
     "Renderer",

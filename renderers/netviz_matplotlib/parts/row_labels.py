@@ -17,9 +17,9 @@ _SIZE = "x-small"
 _LINE = 0.14
 
 
-def label_rows(ax: Axes, names: Sequence[str]) -> None:
-    """Name rows whose middles lie at 0, 1, 2, …: every one, or as many as there is room for."""
-    every = max(1, ceil(len(names) * _LINE / max(height_of(ax), _LINE)))
+def label_rows(ax: Axes, names: Sequence[str], height: float | None = None) -> None:
+    """Name rows whose middles lie at 0, 1, 2, …: every one, or as many as there is room for in so many inches."""
+    every = max(1, ceil(len(names) * _LINE / max(height or height_of(ax), _LINE)))
     ax.set_yticks(range(0, len(names), every), short_names(names, _most(width_of(ax)))[::every], **PLAIN)
     ax.tick_params(labelsize=_SIZE, axis="y", length=0)
 
@@ -36,10 +36,11 @@ def _most(width: float) -> int:
     return min(max(round(9 * width), _SHORTEST), _LONGEST)
 
 
-def labels_width(names: Sequence[str]) -> float:
-    """Inches that the widest name takes."""
+def labels_width(names: Sequence[str], ax: Axes | None = None) -> float:
+    """Inches that the widest name takes; beside rows of an Axes, if that is given."""
     font = FontProperties(size=_SIZE)
-    return max((text_width(name, font) for name in short_names(names)), default=0.0)
+    most = _LONGEST if ax is None else _most(width_of(ax))
+    return max((text_width(name, font) for name in short_names(names, most)), default=0.0)
 
 
 def short_names(names: Sequence[str], most: int = _LONGEST) -> list[str]:
