@@ -13,7 +13,7 @@ from .attributions.top_losses import LossRow, TopLosses
 from .comparing.telling.findings import LayerPair
 from .comparing.telling.view import Comparison
 from .comparing.telling.view_details import HistogramPair
-from .graphs.export import sizes
+from .graphs.export import are_named, sizes
 from .graphs.folding import foldings
 from .graphs.parts import GraphEdge, GraphGroup, GraphNode
 from .graphs.view import Graph
@@ -68,6 +68,7 @@ __all__ = [
     "UnsupportedError",
     "View",
     "ViewLike",
+    "are_named",
     "foldings",
     "nearest",
     "printable",
