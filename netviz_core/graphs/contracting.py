@@ -101,8 +101,9 @@ def words_of(nodes: Sequence[GraphNode]) -> str:
     >>> words_of([GraphNode(str(n), "", "", label) for n, label in enumerate(["dense", "relu", "dense"])])
     '2 dense, 1 relu'
     """
-    counted: Counter[str] = Counter()
-    for node in nodes:
-        counted[node.label] += node.repeats
-    told = [f"{count} {label}" for label, count in counted.most_common(_MOST_WORDS)]
+    counted = Counter((node.caption, node.repeats > 1) for node in nodes)
+    told = [
+        caption if is_repeated and count == 1 else f"{count} {caption}"
+        for (caption, is_repeated), count in counted.most_common(_MOST_WORDS)
+    ]
     return ", ".join(told) + ", …" * (len(counted) > _MOST_WORDS)

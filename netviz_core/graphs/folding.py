@@ -33,6 +33,14 @@ def fold(graph: Parts, layers: str | None, depth: int | None, at_most: int | Non
 
 def foldings(graph: Parts, most: int, repeats: bool = True) -> Iterator[Parts]:
     """The graph as it is, then coarser and coarser, until it has no more than so many nodes."""
+    last: Parts | None = None
+    for folded in _coarser(graph, most, repeats):
+        if last is None or len(folded.nodes) < len(last.nodes):
+            yield folded
+            last = folded
+
+
+def _coarser(graph: Parts, most: int, repeats: bool) -> Iterator[Parts]:
     yield graph
     deepest = max((len(around) for around in all_around(graph).values()), default=0)
     coarsest = graph
@@ -41,7 +49,7 @@ def foldings(graph: Parts, most: int, repeats: bool = True) -> Iterator[Parts]:
             coarsest = repeats_in_a_row(coarsest)
             yield coarsest
         if depth:
-            coarsest = _folded(graph, _at_depth(graph, depth), repeats)
+            coarsest = _folded(graph, _unbroken(graph, _at_depth(graph, depth)), repeats)
             yield coarsest
     length = 1
     while length < len(coarsest.nodes):
@@ -71,6 +79,22 @@ def _matching(graph: GraphParts, pattern: str) -> set[str]:
 
 def _at_depth(graph: GraphParts, depth: int) -> set[str]:
     return {path for path, around in all_around(graph).items() if len(around) == depth}
+
+
+def _unbroken(graph: GraphParts, containers: set[str]) -> set[str]:
+    """Those of the containers that nothing leaves to come back, as it does where activations lie outside a list."""
+    bits = {path: 1 << number for number, path in enumerate(sorted(containers))}
+    around = all_around(graph)
+    own = {
+        node.id: next((bits[path] for path in around[node.group] if path in bits), 0) for node in graph.nodes
+    }
+    flow, left, broken = Flow(graph), dict[str, int](), 0
+    for node in graph.nodes:
+        left[node.id] = 0
+        for source in flow.sources(node.id):
+            left[node.id] |= left.get(source, 0) | (own[source] if own[source] != own[node.id] else 0)
+        broken |= left[node.id] & own[node.id]
+    return {path for path, bit in bits.items() if not bit & broken}
 
 
 def _folded(graph: Parts, containers: set[str], repeats: bool) -> Parts:

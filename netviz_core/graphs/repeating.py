@@ -11,6 +11,9 @@ from .parts import GraphNode, GraphParts
 _LONGEST_PERIOD = 24
 """In stations, see `_stations`; what repeats after more is not looked for."""
 
+_WHOLE = 12
+"""A container of so many nodes at most is a block itself, and is folded as one."""
+
 _MOST_NAMED = 3
 _WITHIN = " – "
 
@@ -20,6 +23,8 @@ def repeats_in_a_row(graph: Parts) -> Parts:
     flow, into = Flow(graph), dict[str, GraphNode]()
     for _, alike in groupby(_stations(graph), _container):
         stations = list(alike)
+        if sum(map(len, stations)) <= _WHOLE:
+            continue
         numbers: dict[Hashable, int] = {}
         signs = [numbers.setdefault(_sign(station, flow), len(numbers)) for station in stations]
         for start, period, times in _runs(signs):
