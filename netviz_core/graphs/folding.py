@@ -51,12 +51,13 @@ def _coarser(graph: Parts, most: int, repeats: bool) -> Iterator[Parts]:
         if depth:
             coarsest = _folded(graph, _unbroken(graph, _at_depth(graph, depth)), repeats)
             yield coarsest
-    length = 1
+    length, chains = 1, coarsest
     while length < len(coarsest.nodes):
         length *= 2
         chains = _chains_folded(coarsest, length)
         yield chains
-    yield _end_folded(chains, most)
+    if len(chains.nodes) > most:
+        yield _end_folded(chains, most)
 
 
 def _positive(value: object, name: str) -> int:

@@ -60,13 +60,22 @@ class Plan:
             across, along = along, across
         lanes = min(across, _MOST_LANES)
         most = max(along, min(lanes * along, _MOST_WRAPPED), 2)
+        while True:
+            plan = cls._folded(view, most, across * along, lanes, (width, height))
+            if plan.is_readable or most == 2:
+                return plan
+            most = max(2 * most // 3, 2)
+
+    @classmethod
+    def _folded(cls, view: Graph, most: int, boxes: int, lanes: int, size: Point) -> Plan:
+        """The first plan that can be read, with so many nodes in a line, boxes and lanes at most; else the last."""
         for graph in foldings(view, most):
             is_last = len(graph.nodes) <= most
-            if not is_last and (len(graph.nodes) > across * along or max(rows_of(graph).values()) >= most):
+            if not is_last and (len(graph.nodes) > boxes or max(rows_of(graph).values()) >= most):
                 continue
             whole = lay_out(graph)
             layouts = (whole if count == 1 else whole.wrapped(count) for count in range(1, lanes + 1))
-            plan = _best([cls(graph, layout)._fitted(width, height) for layout in layouts if layout])
+            plan = _best([cls(graph, layout)._fitted(*size) for layout in layouts if layout])
             if plan.is_readable:
                 break
         return plan

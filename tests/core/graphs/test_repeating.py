@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import netviz_core as nv
+from netviz_core.graphs.folding import foldings
 from netviz_core.graphs.parts import GraphEdge, GraphGroup, GraphNode
 from netviz_core.graphs.repeating import repeats_in_a_row
 
@@ -133,3 +134,13 @@ def test_sizes_are_written_out_with_the_names_of_their_axes() -> None:
     )
     assert "2×8×8×16 (batch, y, x, channel)" in graph.to_dot()
     assert "2×8×8×16 (batch, y, x, channel)" in graph.to_mermaid()
+
+
+def test_a_wide_graph_of_few_nodes_is_the_last_that_is_tried() -> None:
+    names = [f"branch{number}" for number in range(8)]
+    edges = [GraphEdge("input", name, (2, 4), AXES, 0) for name in names]
+    edges += [GraphEdge(name, "output", (2, 4), AXES, 1 + number) for number, name in enumerate(names)]
+    nodes = [node("input", "input"), *(node(name, name) for name in names), node("output", "other")]
+    graph = nv.Graph("t", tuple(nodes), tuple(edges))
+    assert [len(folded.nodes) for folded in foldings(graph, 10)] == [10]
+    assert [len(folded.nodes) for folded in foldings(graph, 4)] == [10, 4]
