@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
@@ -10,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 import matplotlib
+import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -43,7 +43,7 @@ def set_figure_title(figure: Figure, title: str, width: float) -> None:
     figure.suptitle(text, fontproperties=font, **PLAIN)
 
 
-def add_footer(ax: Axes, entries: Sequence[tuple[Any, str]], width: float) -> None:
+def add_footer(ax: Axes, entries: Sequence[tuple[Any, str]], width: float, aside: float = 0.0) -> None:
     """Write small notes below everything that belongs to the x axis.
 
     Parameters
@@ -53,29 +53,36 @@ def add_footer(ax: Axes, entries: Sequence[tuple[Any, str]], width: float) -> No
         With the colour as a small square before the text; None for no square.
     width : float
         Inches. What needs more is spread evenly over several lines.
+    aside : float
+        Inches from the middle of the Axes to that of the notes.
     """
     if not entries:
         return
     font = FontProperties(size="small")
-    needed = sum(_entry_width(colour, text, font) for colour, text in entries)
-    lines = min(math.ceil(needed / width), len(entries))
-    each = math.ceil(len(entries) / lines)
+    entries = _wrapped_entries(entries, font, width)
+    lines = _even_lines([_entry_width(colour, text, font) for colour, text in entries], width)
     rows: list[Artist] = [
-        HPacker(
-            children=[_entry(colour, text, font) for colour, text in entries[start : start + each]],
-            align="center", pad=0, sep=_BETWEEN,
-        )
-        for start in range(0, len(entries), each)
-    ]  # fmt: skip
+        HPacker(children=[_entry(*entries[n], font) for n in line], align="center", pad=0, sep=_BETWEEN)
+        for line in lines
+    ]
     box = VPacker(children=rows, align="center", pad=0, sep=3)
     # The axis' label, even an empty one, lies below the tick labels wherever they end.
     below: Any = ax.xaxis.label
     ax.add_artist(
         AnnotationBbox(
-            box, (0.5, 0), xycoords=below, xybox=(0, -4), boxcoords="offset points",
+            box, (0.5, 0), xycoords=below, xybox=(aside * POINTS, -4), boxcoords="offset points",
             box_alignment=(0.5, 1), frameon=False, pad=0, annotation_clip=False,
         )
     )  # fmt: skip
+
+
+def footer_height(entries: Sequence[tuple[Any, str]], width: float) -> float:
+    """The inches below an Axes that notes take, with a little air."""
+    font = FontProperties(size="small")
+    entries = _wrapped_entries(entries, font, width)
+    lines = _even_lines([_entry_width(colour, text, font) for colour, text in entries], width)
+    written = sum(1 + max(entries[number][1].count("\n") for number in line) for line in lines if line)
+    return (written * 1.35 * font.get_size_in_points() + 3 * len(lines) + 4) / POINTS
 
 
 def number(value: float) -> str:
@@ -111,9 +118,31 @@ def say_empty(ax: Axes, text: str) -> None:
     ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", fontstyle="italic")
 
 
+def _wrapped_entries(
+    entries: Sequence[tuple[Any, str]], font: FontProperties, width: float
+) -> list[tuple[Any, str]]:
+    return [(colour, wrapped(text, lambda line: text_width(line, font) <= width)) for colour, text in entries]
+
+
+def _even_lines(widths: Sequence[float], most: float) -> list[list[int]]:
+    """The places of entries in as few lines as can be, no line longer than `most` and all about as long."""
+
+    def filled(width: float) -> list[list[int]]:
+        lines: list[list[int]] = [[]]
+        for number in range(len(widths)):
+            if lines[-1] and sum(widths[other] for other in lines[-1]) + widths[number] > width:
+                lines.append([])
+            lines[-1].append(number)
+        return lines
+
+    fewest = len(filled(most))
+    narrower = most * np.linspace(0.3, 1.0, 15)
+    return next(lines for lines in map(filled, narrower) if len(lines) == fewest)
+
+
 def _entry_width(colour: Any, text: str, font: FontProperties) -> float:
     square = _SWATCH + _BESIDE if colour is not None else 0.0
-    return text_width(text, font) + (square + _BETWEEN) / POINTS
+    return max(text_width(line, font) for line in text.split("\n")) + (square + _BETWEEN) / POINTS
 
 
 def _entry(colour: Any, text: str, font: FontProperties) -> OffsetBox:
