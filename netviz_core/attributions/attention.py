@@ -11,7 +11,7 @@ import numpy as np
 from ..captures.capture import Capture
 from ..captures.recorder import Recorder
 from ..models.network import Network, wrap
-from ..views.overlays import Overlays, resized, scaled_to_unit, told_of_flat, without_contrast
+from ..views.overlays import Overlays, resized, told_of_flat, without_contrast
 from ..views.scales import value_limits
 from ..views.tiles import TileGrid
 from ..words.arguments import require_path
@@ -80,7 +80,8 @@ class AttentionMaps(TileGrid):
         Returns
         -------
         Overlays
-            One picture for each head.
+            One picture for each head; its heat is that head's attention as a share of its largest, from zero on, so
+            that one which is nearly even looks even. The captions say how large that is.
 
         Raises
         ------
@@ -109,12 +110,16 @@ class AttentionMaps(TileGrid):
         heads = [f"head {index}" if len(maps) > 1 else "" for index in range(len(maps))]
         flat = without_contrast(maps)
         remark = told_of_flat(flat)
+        told = [
+            same or f"largest {largest:.2g}"
+            for same, largest in zip(flat, maps.max(axis=(1, 2)), strict=True)
+        ]
         return Overlays(
-            title=f"attention · {self.layer or 'output'}" + f" · {remark}" * bool(remark),
+            title=self.title + f" · {remark}" * bool(remark),
             images=images,
-            heat=scaled_to_unit(resized(maps, *size)),
-            captions=tuple("\n".join(filter(None, lines)) for lines in zip(heads, flat, strict=True)),
-            value_label="attention",
+            heat=_beside_the_largest(resized(maps, *size)),
+            captions=tuple("\n".join(filter(None, lines)) for lines in zip(heads, told, strict=True)),
+            value_label="attention, share of each map's largest",
         )
 
 
@@ -188,8 +193,10 @@ def attention(
     weights = rolled_out(by_layer) if rollout else by_layer[0]
     last = captured[keys[-1]]
     grid, images, without_image = _over_images(network, x, keys[-1], last, weights)
+    title = _rollout_title(len(keys), left_out) if rollout else _title(keys[-1], last, window)
+    chosen = _existing(sample, len(weights))
     made = AttentionMaps(
-        title=_rollout_title(len(keys), left_out) if rollout else _title(keys[-1], last, window),
+        title=f"{title} · sample {chosen}" if len(weights) > 1 else title,
         tiles=weights[:0, 0],
         limits=(0.0, 1.0),
         value_label="attention",
@@ -198,7 +205,7 @@ def attention(
         inf_count=0,
         weights=weights,
         layer=last.path,
-        sample=_existing(sample, len(weights)),
+        sample=chosen,
         grid=grid,
         images=images,
         left_out=left_out,
@@ -374,6 +381,13 @@ def _places_of_keys(
         return None, []
     is_one = all(pictures == found[0][1] for _, pictures in found)
     return Grid(found[0][0]), found[0][1] if is_one else []
+
+
+def _beside_the_largest(maps: Array) -> Array:
+    """Each map as shares of its largest value: one that is nearly even stays so, and zero stays zero."""
+    largest = maps.max(axis=(1, 2), keepdims=True)
+    shares: Array = np.divide(maps, largest, out=np.zeros_like(maps), where=~(largest <= 0))
+    return shares
 
 
 def _existing(sample: int, count: int) -> int:

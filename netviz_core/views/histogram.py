@@ -17,7 +17,7 @@ from ..words.arrays import count_nonfinite
 from ..words.errors import InputError, UnsupportedError
 from ..words.given import shown
 from ..words.protocols import LayerSelection
-from .base import View, layer_title, require_real
+from .base import View, layer_title, require_real, sizes_in_words
 from .scales import extent
 
 _LARGEST = float(np.finfo(np.float64).max)
@@ -91,10 +91,10 @@ def histogram(model: Any, layer: str, weight: str = "kernel", bins: Any = 50) ->
     require_path("histogram", {"model": model, "layer": layer})
     if isinstance(model, Capture):
         activation = model[layer]
-        label, size = "activation", " × ".join(map(str, activation.shape))
+        label, size = "activation", sizes_in_words(activation.shape)
         return histogram_of(activation.values, f"{layer} · {size}", label, bins)
     found, tensor = weight_of(wrap(model), layer, weight)
-    size = " × ".join(map(str, tensor.shape))
+    size = sizes_in_words(tensor.shape)
     return histogram_of(tensor.peek(), layer_title(found, f"{tensor.name} {size}"), weight, bins)
 
 
@@ -192,7 +192,8 @@ def histograms(
     layers : str, list of str, or callable
         A path, a glob, a list of them, or a function of a `Layer`; of a capture its keys, too.
     weight : str
-        Which weights of theirs; a glob does (``"*"`` for all). Layers without one are left out.
+        Which weights of theirs; a glob does (``"*"`` for all). ``"kernel"`` stands for all kernels, whatever they
+        are called (``input_kernel``, ``query_kernel``). The title says how many weights are not shown.
     bins : int, or sequence of float
         As for `histogram`, over all rows together.
 
@@ -216,28 +217,36 @@ def histograms(
     >>> histograms(example_model(), weight="*").labels
     ('conv1 kernel', 'conv1 bias', 'dense1 kernel', 'dense1 bias')
     """
-    rows = _rows_of_capture(model, layers) if isinstance(model, Capture) else _rows_of(model, layers, weight)
+    if isinstance(model, Capture):
+        rows, others, label = _rows_of_capture(model, layers), 0, "activation"
+    else:
+        rows, others = _rows_of(model, layers, weight)
+        label = "weight" if _is_glob(weight) else weight
     rows, unreadable = _readable(rows)
     found = [limits for _, read in rows if (limits := extent(read())) is not None]
     whole = (min(low for low, _ in found), max(high for _, high in found)) if found else None
     edges = _edges(whole, bins)
     counted = [histogram_of(read(), label, "", edges) for label, read in rows]
     return HistogramRows(
-        title=_title(len(rows), "activations" if isinstance(model, Capture) else "weights", unreadable),
+        title=_title(len(rows), label, others, unreadable),
         labels=tuple(label for label, _ in rows),
         counts=np.stack([row.counts for row in counted]),
         edges=edges,
         nan_counts=np.array([row.nan_count for row in counted]),
         inf_counts=np.array([row.inf_count for row in counted]),
         outside_counts=np.array([row.outside_count for row in counted]),
-        value_label="activation" if isinstance(model, Capture) else weight.replace("*", "weight"),
+        value_label=label,
         unreadable=tuple(unreadable),
     )
 
 
-def _title(count: int, what: str, unreadable: Sequence[str]) -> str:
-    missing = f", without {len(unreadable)} that cannot be read" if unreadable else ""
-    return f"{count} {what}{missing}"
+def _title(count: int, what: str, others: int, unreadable: Sequence[str]) -> str:
+    shown = f"{what} of {count:,} layer{'s' * (count > 1)}"
+    if what in ("activation", "weight", "kernel"):
+        shown = f"{count:,} {what}{'s' * (count > 1)}"
+    missing = f", without {len(unreadable):,} that cannot be read" if unreadable else ""
+    left = f" · {others:,} other weight{'s' * (others > 1)} not shown" if others else ""
+    return f"{shown}{missing}{left}"
 
 
 _Row = tuple[str, Callable[[], np.ndarray[Any, Any]]]
@@ -258,23 +267,35 @@ def _readable(rows: Sequence[_Row]) -> tuple[list[_Row], list[str]]:
     return found, unreadable
 
 
-def _rows_of(model: Any, layers: LayerSelection, weight: str) -> list[_Row]:
+def _rows_of(model: Any, layers: LayerSelection, weight: str) -> tuple[list[_Row], int]:
+    """The rows of the weights that are asked for, and how many others the layers have."""
     chosen = wrap(model).select(layers)
-    rows = [
-        (f"{layer.path} {name}".strip() if weight != name else layer.path or layer.kind, tensor.peek)
-        for layer in chosen
-        for name, tensor in layer.weights.items()
-        if fnmatchcase(name, weight)
-    ]
+    rows: list[_Row] = []
+    others = 0
+    for layer in chosen:
+        for name, tensor in layer.weights.items():
+            if _is_such(name, weight):
+                label = f"{layer.path} {name}".strip() if weight != name else layer.path or layer.kind
+                rows.append((label, tensor.peek))
+            else:
+                others += 1
     if not rows:
         raise UnsupportedError(
             f"none of the {len(chosen)} layers chosen has a weight {weight!r}; try weight='*'"
         )
-    return rows
+    return rows, others
+
+
+def _is_such(name: str, weight: str) -> bool:
+    return fnmatchcase(name, weight) or (weight == "kernel" and "kernel" in name.split("_"))
+
+
+def _is_glob(weight: str) -> bool:
+    return any(sign in weight for sign in "*?[")
 
 
 def _rows_of_capture(captured: Capture, layers: LayerSelection) -> list[_Row]:
-    return [(key, partial(_values, captured, key)) for key in captured.select(layers)]
+    return [(key or "output", partial(_values, captured, key)) for key in captured.select(layers)]
 
 
 def _values(captured: Capture, key: str) -> np.ndarray[Any, Any]:

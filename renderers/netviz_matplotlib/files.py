@@ -5,9 +5,13 @@ from __future__ import annotations
 import io
 import os
 import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 from matplotlib.figure import Figure
 
 from netviz_core.renderer_api import FileFormatError
@@ -59,6 +63,11 @@ def encode(figure: Figure, file_format: str, dpi: float, *, trim: bool) -> bytes
     trim : bool
         Fit the paper to what is drawn instead of keeping the figure's size.
     """
+    with _for_print(file_format):
+        return _encoded(figure, file_format, dpi, trim)
+
+
+def _encoded(figure: Figure, file_format: str, dpi: float, trim: bool) -> bytes:
     buffer = io.BytesIO()
     metadata = _METADATA[file_format] or None
     # Said in either case: the user may have set savefig.bbox.
@@ -66,6 +75,24 @@ def encode(figure: Figure, file_format: str, dpi: float, *, trim: bool) -> bytes
     figure.savefig(buffer, format=file_format, dpi=dpi, metadata=metadata, bbox_inches=paper, pad_inches=0.08)
     data = buffer.getvalue()
     return _with_stable_ids(data) if file_format == "svg" else data
+
+
+@contextmanager
+def _for_print(file_format: str) -> Iterator[None]:
+    """Letters as publishers want them, for one file: TrueType in PDF, text in SVG, unless the user chose otherwise."""
+    wanted = {"pdf": ("pdf.fonttype", 42), "svg": ("svg.fonttype", "none")}.get(file_format)
+    if wanted is None:
+        yield
+        return
+    name, value = wanted
+    with _SETTING:
+        own = matplotlib.rcParams[name]
+        with matplotlib.rc_context({name: value if own == matplotlib.rcParamsDefault[name] else own}):
+            yield
+
+
+_SETTING = threading.Lock()
+"""Settings belong to the process: of two threads that write files, one would put back those of the other."""
 
 
 def _with_stable_ids(svg: bytes) -> bytes:

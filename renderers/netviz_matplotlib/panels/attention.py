@@ -12,6 +12,7 @@ from ..parts.inches import height_of, width_of
 from ..parts.mosaic_axes import label_axis, some
 from ..parts.style import Style
 from ..parts.text import PLAIN
+from ..parts.tile_plan import layout_of
 from . import tiles
 
 size = tiles.size
@@ -37,7 +38,7 @@ def draw(ax: Axes, view: AttentionMaps, style: Style) -> None:
         return
     tiles.draw(ax, view, style, scale(view, style))
     _, queries, keys = view.tiles.shape
-    layout = tiles.layout_of(view)
+    layout = layout_of(view)
     high, wide = layout.tile
     label_axis(ax.yaxis, {(n + 0.5) * high / queries: str(n) for n in some(queries, height_of(ax) / 0.22)})
     label_axis(ax.xaxis, {(n + 0.5) * wide / keys: str(n) for n in some(keys, width_of(ax) / 0.4)})

@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 
 from netviz_core.renderer_api import SimilarityMatrix
 
-from ..parts.colours import ColourScale, nonfinite_entries, scale_for
+from ..parts.cells import CellNumbers
+from ..parts.colours import ColourScale, ink_on, nonfinite_entries, scale_for
 from ..parts.cursor import tell_under_cursor
 from ..parts.inches import width_of
 from ..parts.row_labels import label_columns, label_rows, labels_width
@@ -21,8 +22,6 @@ _CELL = 0.2
 _LEAST, _MOST = 2.2, 5.0
 _MOST_WITH_NUMBERS = 12
 _CELL_WITH_NUMBER = 0.36
-_BRIGHTNESS = (0.299, 0.587, 0.114)
-"""Of red, green and blue, to the eye."""
 
 
 def size(view: SimilarityMatrix) -> tuple[float, float]:
@@ -62,7 +61,7 @@ def draw(ax: Axes, view: SimilarityMatrix, style: Style) -> None:
     ax.set_ylabel(f"a ({rows:,})", **PLAIN)
     ax.set_xlabel(f"b ({columns:,})", **PLAIN)
     if _has_numbers(view):
-        _write_numbers(ax, view, picture[..., :3] @ _BRIGHTNESS > 128)
+        _write_numbers(ax, view, picture)
     add_footer(ax, nonfinite_entries(view.values), width_of(ax))
 
 
@@ -74,13 +73,12 @@ def _has_numbers(view: SimilarityMatrix) -> bool:
     return bool(max(view.values.shape) <= _MOST_WITH_NUMBERS)
 
 
-def _write_numbers(ax: Axes, view: SimilarityMatrix, is_bright: np.ndarray[Any, Any]) -> None:
+def _write_numbers(ax: Axes, view: SimilarityMatrix, picture: np.ndarray[Any, Any]) -> None:
+    numbers = CellNumbers()
     for row, column in np.argwhere(np.isfinite(view.values)):
         value = float(view.values[row, column])
-        ax.text(
-            column, row, number(round(value, 2)),
-            ha="center", va="center", fontsize="xx-small", color="0.1" if is_bright[row, column] else "0.95",
-        )  # fmt: skip
+        numbers.add(ax, column, row, number(round(value, 2)), ink_on(picture[row, column, :3] / 255))
+    ax.add_artist(numbers)
 
 
 def _describe(view: SimilarityMatrix, x: float, y: float) -> str:

@@ -11,9 +11,10 @@ from netviz_core.renderer_api import LossRow, TopLosses
 
 from ..parts.colours import ColourScale
 from ..parts.inches import height_of, width_of
+from ..parts.short_names import short_names
 from ..parts.style import Style
 from ..parts.table import Column, Table, draw_table
-from ..parts.text import add_footer, cut, say_empty
+from ..parts.text import add_footer, say_empty
 from . import overlays
 
 _WIDTH, _HIGHEST, _MOST_ROWS = 7.0, 8.0, 60
@@ -81,8 +82,10 @@ def _probability(row: LossRow) -> str:
 
 def _confusions(view: TopLosses) -> list[tuple[Any, str]]:
     """The pairs of classes confused most, as notes."""
+    most = view.confusions[:_CONFUSIONS]
+    names = list({name for *both, _ in most for name in both})
+    short = dict(zip(names, short_names(names, _LONGEST_NAME), strict=True))
     pairs: list[tuple[Any, str]] = [
-        (None, f"{cut(actual, _LONGEST_NAME)} → {cut(prediction, _LONGEST_NAME)} ({count:,})")
-        for actual, prediction, count in view.confusions[:_CONFUSIONS]
+        (None, f"{short[actual]} → {short[prediction]} ({count:,})") for actual, prediction, count in most
     ]
     return [(None, "most confused:"), *pairs] if pairs else []

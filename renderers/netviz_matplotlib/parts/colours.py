@@ -21,6 +21,16 @@ NAN_COLOUR, POSITIVE_INFINITY_COLOUR, NEGATIVE_INFINITY_COLOUR = "#ff00ff", "#ff
 _BLOCK = 2**18
 
 
+@dataclass(frozen=True)
+class LogOfOneAnd:
+    """The transform ``log(1 + factor · value)``; equal to another of the same factor."""
+
+    factor: float
+
+    def __call__(self, values: Any) -> Any:
+        return np.log1p(self.factor * np.asarray(values))
+
+
 @dataclass(frozen=True, eq=False)
 class ColourScale:
     """Finite limits and the colours between them.

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.ticker import FixedFormatter, FixedLocator
@@ -14,6 +15,7 @@ from .cursor import tell_under_cursor
 from .inches import height_of, width_of
 from .mosaic import MosaicLayout
 from .text import PLAIN
+from .tile_plan import TilePlan
 
 
 def show_mosaic(
@@ -48,6 +50,43 @@ def label_tiles(ax: Axes, tile_label: str, layout: MosaicLayout) -> None:
         ax.set_ylabel(tile_label, **PLAIN)
     elif several_columns:
         ax.set_xlabel(tile_label, **PLAIN)
+
+
+def label_axes(ax: Axes, plan: TilePlan) -> None:
+    """Number the entries of the first axis down and those of the others across; lines part what belongs together."""
+    ax.minorticks_off()
+    ax.tick_params(length=0, labelsize="small")
+    layout, group = plan.layout, plan.view.group
+    (first, _), (second, seconds), *rest = plan.view.axes
+    downs, acrosses, *_ = plan.entries
+    inner, groups = group // seconds, max(layout.columns // group, 1)
+    high, wide = height_of(ax) / 0.22, width_of(ax) / 0.4
+    ax.set_ylabel(first, **PLAIN)
+    rows = some(layout.rows, high)
+    label_axis(ax.yaxis, {layout.centre(row, 0)[0]: str(downs[row * groups]) for row in rows})
+    each = "".join(f", each with {length:,} {axis}" for axis, length in rest)
+    if groups == 1:
+        shown = some(min(seconds, -(-layout.columns // inner)), wide)
+        label_axis(ax.xaxis, {_middle(layout, n * inner, inner): str(acrosses[n]) for n in shown})
+        ax.set_xlabel(second + each, **PLAIN)
+        step = inner
+    else:
+        shown = some(groups, wide) if plan.is_whole else range(0)
+        label_axis(ax.xaxis, {_middle(layout, n * group, group): f"+{n}" for n in shown})
+        ax.set_xlabel(f"{first}, each with {seconds:,} {second}{each}", **PLAIN)
+        step = group
+    if step > 1:
+        for column in range(step, layout.columns, step):
+            ax.axvline(
+                column * layout.pitch[1] - layout.gap / 2,
+                color=matplotlib.rcParams["text.color"],
+                linewidth=0.8,
+            )
+
+
+def _middle(layout: MosaicLayout, first: int, count: int) -> float:
+    last = min(first + count, layout.columns) - 1
+    return (layout.centre(0, first)[1] + layout.centre(0, last)[1]) / 2
 
 
 def label_axis(axis: Axis, labels: Mapping[float, str]) -> None:

@@ -7,6 +7,61 @@ from math import floor, log10
 from typing import Any
 
 import numpy as np
+from matplotlib.axis import Axis
+from matplotlib.font_manager import FontProperties
+from matplotlib.ticker import MaxNLocator
+
+from .text import POINTS, text_width
+
+_AIR = 0.09
+
+
+class FittingLocator(MaxNLocator):
+    """Round numbers, as many as do not run into each other whatever size the axis comes to have.
+
+    Parameters
+    ----------
+    integer : bool
+        Whether there are only whole numbers.
+    """
+
+    def __init__(self, integer: bool = False) -> None:
+        super().__init__(integer=integer, steps=[1, 2, 5, 10] if integer else [1, 2, 2.5, 5, 10])
+
+    def __call__(self) -> Any:
+        axis: Any = self.axis
+        low, high = sorted(axis.get_view_interval())
+        ticks: Any = ()
+        for most in (8, 6, 5, 4, 3, 2, 1):
+            self.set_params(nbins=most)
+            ticks = self.tick_values(low, high)
+            inside = [tick for tick in ticks if low <= tick <= high]
+            if len(inside) < 2 or _needed(axis, inside) <= _length(axis) * (inside[1] - inside[0]) / (
+                high - low
+            ):
+                break
+        return ticks
+
+
+def fit_ticks(axis: Axis, *, integer: bool = False) -> None:
+    """Number an axis with as many round numbers as there is room for; whole ones in full, with commas."""
+    axis.set_major_locator(FittingLocator(integer))
+    if integer:
+        axis.set_major_formatter("{x:,.0f}")
+
+
+def _length(axis: Any) -> float:
+    box = axis.axes.get_window_extent()
+    return float((box.width if axis.axis_name == "x" else box.height) / axis.axes.figure.dpi)
+
+
+def _needed(axis: Any, ticks: list[float]) -> float:
+    """Inches from one number to the next."""
+    size = axis.get_major_ticks(1)[0].label1.get_size()
+    if axis.axis_name != "x":
+        return float(1.3 * size / POINTS)
+    font = FontProperties(size=size)
+    return max(text_width(label, font) for label in axis.get_major_formatter().format_ticks(ticks)) + _AIR
 
 
 def round_ticks(
