@@ -13,6 +13,7 @@ from .attributions.top_losses import LossRow, TopLosses
 from .comparing.telling.findings import LayerPair
 from .comparing.telling.view import Comparison
 from .comparing.telling.view_details import HistogramPair
+from .comparing.telling.wording import meaning_of
 from .graphs.export import are_named, sizes
 from .graphs.folding import foldings
 from .graphs.parts import GraphEdge, GraphGroup, GraphNode
@@ -71,6 +72,7 @@ __all__ = [
     "are_named",
     "foldings",
     "fullest_grid",
+    "meaning_of",
     "nearest",
     "printable",
     "replace_file",
