@@ -79,6 +79,8 @@ def add_footer(ax: Axes, entries: Sequence[tuple[Any, str]], width: float, aside
 
 def footer_height(entries: Sequence[tuple[Any, str]], width: float) -> float:
     """The inches below an Axes that notes take, with a little air."""
+    if not entries:
+        return 0.0
     font = FontProperties(size="small")
     entries = _wrapped_entries(entries, font, width)
     lines = _even_lines([_entry_width(colour, text, font) for colour, text in entries], width)
