@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from itertools import product
 from math import ceil
 
@@ -28,7 +29,10 @@ def alarms_in_front(view: LayerMeasures, at_most: int, are_makers: Sequence[bool
     for groups in _groupings(view, order, at_most):
         if len(groups) <= at_most:
             break
-    return tuple(view.line_of(rows, _name(view.layers, rows)) for rows in groups)
+    sizes = Counter(container for path in view.layers for container in _containers(path))
+    return tuple(
+        view.line_of(rows, _name([view.layers[row] for row in rows], rows, sizes)) for rows in groups
+    )
 
 
 def _groupings(view: LayerMeasures, order: Rows, at_most: int) -> Iterator[list[Rows]]:
@@ -66,15 +70,19 @@ def _cut(groups: list[Rows], may_be_cut: Sequence[bool], at_most: int) -> list[R
     ]
 
 
-def _name(layers: Sequence[str], rows: Rows) -> str:
-    """What several rows are called; empty for one, which has a name."""
+def _name(paths: Sequence[str], rows: Rows, sizes: Mapping[str, int]) -> str:
+    """What several rows are called: the container that holds them and no others, or the first and the last."""
     if len(rows) == 1:
         return ""
-    first, last = (layers[row] or "output" for row in (rows[0], rows[-1]))
-    for end in reversed([match.start() for match in re.finditer(r"[./]", first)]):
-        if {
-            row for row, path in enumerate(layers) if re.match(rf"{re.escape(first[:end])}([./]|$)", path)
-        } == set(rows):
-            return first[:end]
+    common = set(_containers(paths[0])).intersection(*map(_containers, paths[1:]))
+    whole = [container for container in common if sizes[container] == len(rows)]
+    if whole:
+        return max(whole, key=len)
+    first, last = paths[0] or "output", paths[-1] or "output"
     is_run = rows[-1] - rows[0] == len(rows) - 1
     return f"{first} … {last}" if is_run else f"{first}, …, {last}"
+
+
+def _containers(path: str) -> list[str]:
+    """A path and those of all that it lies in, but for the model itself."""
+    return [path[: match.start()] for match in re.finditer(r"[./]|$", path) if match.start()]

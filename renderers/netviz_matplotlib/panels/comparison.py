@@ -41,7 +41,7 @@ _LOOKS = {
 """The colour and the marker of each status; every colour has a contrast of 3 on white and on black."""
 
 _TO_BE_SEEN = frozenset({"differs", "weights", "gradient", "suspicion"})
-_FAINT = 0.07
+_FAINT, _MOST_BELOW, _MOST_NUMBERS = 0.07, 0.45, 4
 _ERROR = "max |a − b| / (rms + |b|)"
 _LABEL_LINE, _MOST_LEVELS, _MOST_ABOVE = 0.15, 4, 0.4
 _LABEL_GAP, _LONGEST_LABEL = 0.08, 28
@@ -125,6 +125,8 @@ def draw(ax: Axes, view: Comparison, style: Style) -> None:
     width = room_for(ax)[0] if is_laid_out(ax) else width_of(ax)
     beside = _BESIDE if is_laid_out(ax) else 0.0
     legend = partial(_legend, view, shows_given and bool(np.isfinite(given).any()))
+    if is_laid_out(ax) and footer_height(list(legend(1)), width) > _MOST_BELOW * room_for(ax)[1]:
+        legend = partial(legend, explains=False)
     height = _name_layers(ax, view, footer_height(list(legend(len(view.faults))), width))
     most_levels = max(int(_MOST_ABOVE * height / _LABEL_LINE), 1)
     labels, unnamed = _labels(view, width - beside, most_levels)
@@ -150,9 +152,8 @@ def _name_layers(ax: Axes, view: Comparison, below: float) -> float:
     if room - longest >= _LEAST_PLANE:
         return room - longest
     count = len(view.pairs)
-    numbers = [
-        int(tick) for tick in MaxNLocator(6, integer=True).tick_values(0, count - 1) if 0 <= tick < count
-    ]
+    ticks = MaxNLocator(_MOST_NUMBERS, integer=True).tick_values(0, count - 1)
+    numbers = [number for number in dict.fromkeys(map(int, ticks)) if 0 <= number < count]
     ax.set_xticks(numbers, [f"{number:,}" for number in numbers])
     ax.tick_params(axis="x", labelsize="x-small", labelrotation=0)
     return max(room - _LABEL_LINE, _LEAST_PLANE / 2)
@@ -322,12 +323,14 @@ def _name_faults(
         )
 
 
-def _legend(view: Comparison, has_given: bool, unnamed: int) -> Iterator[tuple[Any, str]]:
+def _legend(
+    view: Comparison, has_given: bool, unnamed: int, explains: bool = True
+) -> Iterator[tuple[Any, str]]:
     for status, count in Counter(pair.status for pair in view.pairs).items():
-        meaning = meaning_of(status)
+        meaning = meaning_of(status) if explains else ""
         yield partial(_key, status), f"{status}: {count:,}" + f" ({meaning})" * bool(meaning)
     if has_given:
-        yield _GIVEN, "given: how far their inputs are apart"
+        yield _GIVEN, "given: how far their inputs are apart" if explains else "given"
     if used := {pair.tolerance for pair in view.pairs if pair.tolerance > 0}:
         told = " to ".join(f"{value:.2g}" for value in sorted({min(used), max(used)}))
         yield None, f"– – tolerated: {told}"

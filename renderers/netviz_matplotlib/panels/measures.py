@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from itertools import groupby
 from typing import Any
 
@@ -22,13 +22,13 @@ from ..parts.cursor import tell_under_cursor
 from ..parts.inches import height_of, is_laid_out, room_for, width_of
 from ..parts.row_labels import label_rows, labels_width
 from ..parts.style import Style
-from ..parts.text import PLAIN, add_footer, footer_height, say_empty, text_width
+from ..parts.text import PLAIN, add_footer, cut, footer_height, say_empty, text_width
 
 Array = np.ndarray[Any, Any]
 
 _ROW_HEIGHT, _LEAST_ROW, _LEAST_NUMBER = 0.18, 0.15, 0.1
 _LEAST_WIDTH, _LEAST_HEIGHT, _MOST_HEIGHT, _MOST_LINES = 2.0, 1.0, 9.0, 50
-_ABOVE = 0.65
+_ABOVE, _MOST_BELOW, _LONGEST_NOTE = 0.65, 0.35, 50
 _AIR, _BESIDE = 0.14, 0.06
 _COLOURS, _DARKEST, _NO_VALUE = "Blues", 0.75, 0.15
 _MARK = "#d6604d"
@@ -49,17 +49,17 @@ class _Table:
         What each measure is called; with the least and the largest value where no numbers are shown.
     edges : numpy.ndarray
         Where columns begin and end, in inches.
-    beside : float
-        Inches that findings need to the right of them.
     has_numbers : bool
+    has_words : bool
+        Whether findings are said in words, or by their marks alone.
     """
 
     lines: Sequence[MeasureLine]
     columns: Sequence[int]
     heads: Sequence[str]
     edges: Array
-    beside: float
     has_numbers: bool
+    has_words: bool = True
 
     @classmethod
     def of(cls, view: LayerMeasures, width: float, height: float) -> _Table:
@@ -75,12 +75,27 @@ class _Table:
                 for head, cell in zip(heads, whole.cells, strict=True)
             ]
         widths = _widths(heads, lines if has_numbers else ())
-        beside = _findings_width(lines)
-        columns = _most_important(view, widths, width - beside)
+        table = cls(lines, (), (), np.zeros(1), has_numbers)
+        if width - table.beside < min(widths):
+            table = replace(table, has_words=False)
+        columns = _most_important(view, widths, width - table.beside)
         edges = np.cumsum([0.0, *(widths[column] for column in columns)])
-        if sum(widths) + beside < width < np.inf:
-            edges *= (width - beside) / edges[-1]
-        return cls(lines, columns, [heads[column] for column in columns], edges, beside, has_numbers)
+        if sum(widths) + table.beside < width < np.inf:
+            edges *= (width - table.beside) / edges[-1]
+        return replace(table, columns=columns, heads=[heads[column] for column in columns], edges=edges)
+
+    def finding(self, line: MeasureLine) -> str:
+        """What is said beside a line."""
+        mark = _ALARM if line.is_marked else _WARNING if line.finding else ""
+        said = (line.finding or "well" * (line.count > 1)) if self.has_words else ""
+        return " ".join(filter(None, (mark, said, f"×{line.count:,}" if line.count > 1 else "")))
+
+    @cached_property
+    def beside(self) -> float:
+        """Inches that findings need to the right of all columns."""
+        font = FontProperties(size=_HEAD)
+        longest = max((text_width(self.finding(line), font) for line in self.lines), default=0.0)
+        return longest + 2 * _BESIDE if longest else 0.0
 
     @property
     def width(self) -> float:
@@ -119,12 +134,13 @@ def draw(ax: Axes, view: LayerMeasures, style: Style) -> None:
         ax.set(xticks=[], yticks=[])
         say_empty(ax, "no layer" if not view.layers else "no measure")
         return
-    width, names_width, height = width_of(ax), 0.0, height_of(ax)
+    width, names_width, height, explains = width_of(ax), 0.0, height_of(ax), True
     table = _Table.of(view, width, height)
     if is_laid_out(ax):
         width, height = room_for(ax)
-        names_width = labels_width(_names(table.lines), ax)
-        below = footer_height(list(_notes(view, table)), width - _AIR)
+        names_width = labels_width(_names(table.lines), width_of(ax))
+        explains = footer_height(list(_notes(view, table)), width - _AIR) <= _MOST_BELOW * height
+        below = footer_height(list(_notes(view, table, explains)), width - _AIR)
         height = max(height - _ABOVE - below, _LEAST_ROW)
         table = _Table.of(view, width - names_width, height)
     colours = _colours(view, table, style)
@@ -142,7 +158,7 @@ def draw(ax: Axes, view: LayerMeasures, style: Style) -> None:
     _say_findings(ax, table, height)
     if table.has_numbers:
         _write_numbers(ax, table, colours)
-    add_footer(ax, list(_notes(view, table)), width - _AIR, -names_width / 2)
+    add_footer(ax, list(_notes(view, table, explains)), width - _AIR, -names_width / 2)
 
 
 def _names(lines: Sequence[MeasureLine]) -> list[str]:
@@ -191,20 +207,6 @@ def _no_value() -> tuple[float, ...]:
     return to_rgba(matplotlib.rcParams["text.color"], _NO_VALUE)
 
 
-def _finding(line: MeasureLine) -> str:
-    mark = f"{_ALARM if line.is_marked else _WARNING} " if line.finding or line.is_marked else ""
-    return f"{mark}{line.finding or 'well' * (line.count > 1)}{_times(line.count)}"
-
-
-def _times(count: int) -> str:
-    return f" ×{count:,}" if count > 1 else ""
-
-
-def _findings_width(lines: Sequence[MeasureLine]) -> float:
-    longest = max((text_width(_finding(line), FontProperties(size=_HEAD)) for line in lines), default=0.0)
-    return longest + 2 * _BESIDE if longest else 0.0
-
-
 def _say_findings(ax: Axes, table: _Table, height: float) -> None:
     """Frame what is marked, and write what is to be said beside each line; lines too low for words share them."""
     rows = range(len(table.lines))
@@ -228,7 +230,7 @@ def _say_findings(ax: Axes, table: _Table, height: float) -> None:
         else:
             said = []
         for row, line in said:
-            ax.text(table.width + _BESIDE, row, _finding(line), fontsize=_HEAD, va="center", **PLAIN)
+            ax.text(table.width + _BESIDE, row, table.finding(line), fontsize=_HEAD, va="center", **PLAIN)
 
 
 def _write_numbers(ax: Axes, table: _Table, colours: Array) -> None:
@@ -241,10 +243,19 @@ def _write_numbers(ax: Axes, table: _Table, colours: Array) -> None:
             )  # fmt: skip
 
 
-def _notes(view: LayerMeasures, table: _Table) -> Iterator[tuple[Any, str]]:
-    """What explains the figure."""
+def _notes(view: LayerMeasures, table: _Table, explains: bool = True) -> Iterator[tuple[Any, str]]:
+    """What explains the figure, and what it leaves out; that alone where there is no room for more."""
     if view.note:
-        yield None, view.note
+        yield None, view.note if explains else cut(view.note, _LONGEST_NOTE)
+    if explains or not table.has_words:
+        yield from _explanations(table)
+    if len(table.lines) < len(view.layers):
+        yield None, f"{len(view.layers):,} layers in {len(table.lines)} lines, ×: a range"
+    if left := [name for column, name in enumerate(view.measures) if column not in table.columns]:
+        yield None, f"no room for {', '.join(left)}"
+
+
+def _explanations(table: _Table) -> Iterator[tuple[Any, str]]:
     if any(line.is_marked for line in table.lines):
         yield None, f"{_ALARM} alarm"
     if any(line.finding and not line.is_marked for line in table.lines):
@@ -254,13 +265,6 @@ def _notes(view: LayerMeasures, table: _Table) -> Iterator[tuple[Any, str]]:
     yield None, "darker: larger in its column"
     if not table.has_numbers:
         yield None, "above: least … largest"
-    if len(table.lines) < len(view.layers):
-        yield (
-            None,
-            f"{len(view.layers):,} layers in {len(table.lines)} lines, ×: a range",
-        )
-    if left := [name for column, name in enumerate(view.measures) if column not in table.columns]:
-        yield None, f"no room for {', '.join(left)}"
 
 
 def _describe(view: LayerMeasures, table: _Table, x: float, y: float) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,7 @@ from netviz_core.renderer_api import SimilarityMatrix
 from ..parts.cells import CellNumbers
 from ..parts.colours import ColourScale, ink_on, nonfinite_entries, scale_for
 from ..parts.cursor import tell_under_cursor
-from ..parts.inches import is_laid_out, room_for, width_of
+from ..parts.inches import height_of, is_laid_out, room_for, width_of
 from ..parts.row_labels import label_columns, label_rows, labels_width
 from ..parts.style import Style
 from ..parts.text import PLAIN, add_footer, footer_height, number, say_empty
@@ -25,8 +25,8 @@ _LEAST, _MOST = 2.2, 5.0
 _MOST_WITH_NUMBERS = 12
 _CELL_WITH_NUMBER = 0.36
 _MOST_NAMED = 3
-_BAR = 0.5
-"""Inches for the colour bar beside the matrix."""
+_BAR, _ABOVE, _LABEL, _LEAST_SIDE, _LINE = 0.6, 0.65, 0.25, 0.9, 0.15
+"""Inches for the colour bar, for what stands above and below, for the label beside, of the matrix, and of a line."""
 
 
 def size(view: SimilarityMatrix) -> tuple[float, float]:
@@ -63,16 +63,39 @@ def draw(ax: Axes, view: SimilarityMatrix, style: Style) -> None:
     tell_under_cursor(ax, partial(_describe, view))
     ax.grid(False)
     ax.minorticks_off()
-    label_rows(ax, _names(view.keys_a))
-    label_columns(ax, _names(view.keys_b))
+    notes = [*nonfinite_entries(view.values), *_reasons(view)]
+    width, across = _name_layers(ax, view, notes)
     ax.set_ylabel(f"a ({rows:,})", **PLAIN)
     ax.set_xlabel(f"b ({columns:,})", **PLAIN)
     if _has_numbers(view):
         _write_numbers(ax, view, picture)
     _hatch_undefined(ax, view.values)
-    beside = labels_width(_names(view.keys_a), ax) if is_laid_out(ax) else 0.0
-    width = room_for(ax)[0] - _BAR if is_laid_out(ax) else width_of(ax)
-    add_footer(ax, [*nonfinite_entries(view.values), *_reasons(view)], width, -beside / 2)
+    add_footer(ax, notes, width, -across / 2)
+
+
+def _name_layers(ax: Axes, view: SimilarityMatrix, notes: Sequence[tuple[Any, str]]) -> tuple[float, float]:
+    """Name rows and columns, or number them where names would leave too little of the matrix.
+
+    Returns
+    -------
+    tuple of float
+        The inches that there are across, and those that the names of rows take.
+    """
+    rows, columns = _names(view.keys_a), _names(view.keys_b)
+    if not is_laid_out(ax):
+        label_rows(ax, rows)
+        label_columns(ax, columns)
+        return width_of(ax), 0.0
+    whole, high = room_for(ax)
+    whole -= _BAR
+    high -= _ABOVE + footer_height(notes, whole)
+    across, down = labels_width(rows, width_of(ax)), labels_width(columns, height_of(ax))
+    if min(whole - across, high - down) < _LEAST_SIDE:
+        rows, columns = [str(n) for n in range(len(rows))], [str(n) for n in range(len(columns))]
+        across, down = labels_width(rows), labels_width(columns)
+    label_rows(ax, rows, max(high - down, _LINE))
+    label_columns(ax, columns, max(whole - _LABEL - across, _LINE))
+    return whole, across
 
 
 def _hatch_undefined(ax: Axes, values: np.ndarray[Any, Any]) -> None:

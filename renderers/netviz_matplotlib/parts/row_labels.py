@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import ceil
+from math import ceil, inf
 
 from matplotlib.axes import Axes
 from matplotlib.font_manager import FontProperties
@@ -28,9 +28,9 @@ def label_rows(ax: Axes, names: Sequence[str], height: float | None = None) -> N
     ax.tick_params(labelsize=_SIZE, axis="y", length=0)
 
 
-def label_columns(ax: Axes, names: Sequence[str]) -> None:
-    """Name columns whose middles lie at 0, 1, 2, …, from below; as many as there is room for."""
-    every = max(1, ceil(len(names) * _LINE / max(width_of(ax), _LINE)))
+def label_columns(ax: Axes, names: Sequence[str], width: float | None = None) -> None:
+    """Name columns whose middles lie at 0, 1, 2, …, from below; as many as there is room for in so many inches."""
+    every = max(1, ceil(len(names) * _LINE / max(width or width_of(ax), _LINE)))
     ax.set_xticks(range(0, len(names), every), _shown(names[::every], _most(height_of(ax))), **PLAIN)
     ax.tick_params(labelsize=_SIZE, axis="x", length=0, labelrotation=90)
 
@@ -45,9 +45,9 @@ def _most(width: float) -> int:
     return min(max(round(9 * width), _SHORTEST), _LONGEST)
 
 
-def labels_width(names: Sequence[str], ax: Axes | None = None) -> float:
-    """Inches that the widest name takes; beside rows of an Axes, if that is given."""
+def labels_width(names: Sequence[str], beside: float = inf) -> float:
+    """Inches that the widest name takes, beside a picture of so many inches."""
     font = FontProperties(size=_SIZE)
-    most = _LONGEST if ax is None else _most(width_of(ax))
+    most = _LONGEST if beside == inf else _most(beside)
     some = names[:: max(1, ceil(len(names) / _MOST_NAMES))]
     return max((text_width(name, font) for name in _shown(some, most)), default=0.0)

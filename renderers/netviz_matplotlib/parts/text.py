@@ -35,6 +35,27 @@ def set_title(ax: Axes, title: str, width: float, size: str = "medium") -> None:
     """Give `ax` a title in as many lines as fit into `width` inches."""
     text, font = _fitted(title, width, size, str(matplotlib.rcParams["axes.titleweight"]))
     ax.set_title(text, fontproperties=font, **PLAIN)
+    if text:
+        ax.add_artist(_OnPaper())
+
+
+class _OnPaper(Artist):
+    """Moves the title of an Axes that is not in the middle of its figure to where all of it is on the paper."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.set_zorder(0)
+        self.set_in_layout(False)
+
+    def draw(self, renderer: Any) -> None:
+        """Move it before it is drawn."""
+        ax = self.axes
+        assert isinstance(ax, Axes), "a title is that of an Axes"
+        ax.title.set_x(0.5)
+        box, paper = ax.title.get_window_extent(renderer), ax.figure.bbox
+        if box.width <= paper.width:
+            aside = max(paper.x0 - box.x0, 0.0) + min(paper.x1 - box.x1, 0.0)
+            ax.title.set_x(0.5 + aside / ax.bbox.width)
 
 
 def set_figure_title(figure: Figure, title: str, width: float) -> None:
@@ -124,7 +145,10 @@ def say_empty(ax: Axes, text: str) -> None:
 def _wrapped_entries(
     entries: Sequence[tuple[Any, str]], font: FontProperties, width: float
 ) -> list[tuple[Any, str]]:
-    return [(colour, wrapped(text, lambda line: text_width(line, font) <= width)) for colour, text in entries]
+    return [
+        (colour, wrapped(text, lambda line, key=colour: _entry_width(key, line, font) <= width))  # type: ignore[misc]
+        for colour, text in entries
+    ]
 
 
 def _even_lines(widths: Sequence[float], most: float) -> list[list[int]]:
