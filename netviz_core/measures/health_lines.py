@@ -5,15 +5,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from itertools import product
+from itertools import pairwise
 from math import ceil
-
-import numpy as np
 
 from ..views.measures import LayerMeasures, MeasureLine
 
 _WHOLE = 12
-"""So many layers of one container stay together."""
+"""So many parts of one container stay together."""
 
 Rows = list[int]
 
@@ -41,33 +39,40 @@ def _groupings(view: LayerMeasures, order: Rows, at_most: int) -> Iterator[list[
     parts = [re.split(r"[./]", path) for path in view.layers]
     # Rows that follow one another here and in the model are as far from their places in the model.
     run = {row: row - place for place, row in enumerate(order)}
-    for keeps_runs, depth in product((True, False), range(max(map(len, parts)) - 1, -1, -1)):
-        groups: dict[Hashable, Rows] = {}
-        for row in order:
-            key = view.marked[row], view.findings[row], run[row] if keeps_runs else 0, *parts[row][:depth]
-            groups.setdefault(key, []).append(row)
-        may_be_cut = [
-            not view.marked[rows[0]]
-            and all(len(parts[row]) <= depth + 1 for row in rows)
-            and (not depth or len(rows) > _WHOLE)
-            for rows in groups.values()
-        ]
-        yield _cut(list(groups.values()), may_be_cut, at_most)
+    for keeps_runs in (True, False):
+        finer = [[row] for row in order]
+        for depth in range(max(map(len, parts)) - 1, -1, -1):
+            groups: dict[Hashable, list[Rows]] = {}
+            for rows in finer:
+                said = view.marked[rows[0]], view.findings[rows[0]], run[rows[0]] if keeps_runs else 0
+                groups.setdefault((*said, *parts[rows[0]][:depth]), []).append(rows)
+            most_whole = 1 if not depth else _WHOLE
+            may_be_cut = [
+                not view.marked[children[0][0]] and len(children) > most_whole for children in groups.values()
+            ]
+            yield _cut(list(groups.values()), may_be_cut, at_most)
+            finer = [_joined(children) for children in groups.values()]
 
 
-def _cut(groups: list[Rows], may_be_cut: Sequence[bool], at_most: int) -> list[Rows]:
-    """Cut groups that no containers divide into even pieces, as short as there is room for."""
+def _cut(groups: list[list[Rows]], may_be_cut: Sequence[bool], at_most: int) -> list[Rows]:
+    """Groups of what lies in one container, the long ones in pieces of as few parts as there is room for."""
 
     def pieces(length: int) -> list[int]:
-        return [ceil(len(rows) / length) if may else 1 for rows, may in zip(groups, may_be_cut, strict=True)]
+        return [
+            ceil(len(parts) / length) if may else 1 for parts, may in zip(groups, may_be_cut, strict=True)
+        ]
 
     longest = max(map(len, groups))
     length = next((n for n in range(2, longest) if sum(pieces(n)) <= at_most), longest)
-    return [
-        piece.tolist()
-        for rows, count in zip(groups, pieces(length), strict=True)
-        for piece in np.array_split(rows, count)
-    ]
+    cut = []
+    for parts, count in zip(groups, pieces(length), strict=True):
+        ends = [round(len(parts) * number / count) for number in range(count + 1)]
+        cut += [_joined(parts[start:end]) for start, end in pairwise(ends)]
+    return cut
+
+
+def _joined(parts: Sequence[Rows]) -> Rows:
+    return [row for part in parts for row in part]
 
 
 def _name(paths: Sequence[str], rows: Rows, sizes: Mapping[str, int]) -> str:
@@ -78,9 +83,19 @@ def _name(paths: Sequence[str], rows: Rows, sizes: Mapping[str, int]) -> str:
     whole = [container for container in common if sizes[container] == len(rows)]
     if whole:
         return max(whole, key=len)
-    first, last = paths[0] or "output", paths[-1] or "output"
+    first, last = paths[0] or "output", _what_differs(paths[-1] or "output", paths[0])
     is_run = rows[-1] - rows[0] == len(rows) - 1
     return f"{first} … {last}" if is_run else f"{first}, …, {last}"
+
+
+def _what_differs(path: str, other: str) -> str:
+    """A path without the containers that it shares with another, and without what both end with."""
+    own, others = re.split(r"(?<=[./])", path), re.split(r"(?<=[./])", other)
+    while len(own) > 1 and len(others) > 1 and own[0] == others[0]:
+        own, others = own[1:], others[1:]
+    while len(own) > 1 and len(others) > 1 and own[-1] == others[-1]:
+        own, others = own[:-1], others[:-1]
+    return "".join(own).rstrip("./")
 
 
 def _containers(path: str) -> list[str]:

@@ -105,3 +105,11 @@ def test_the_text_has_the_verdict_and_then_the_table():
     assert len(table.splitlines()) < 45
     assert "makes NaN" in table.splitlines()[2]
     assert "layers" not in str(long(3)).partition("\n\n")[2], "each layer has a line of its own"
+
+
+def test_the_blocks_of_a_long_list_stay_whole_and_the_end_of_a_range_says_what_differs():
+    names = [f"encoder.layers.{number}.{part}" for number in range(60) for part in ("query", "mlp.dense")]
+    layers = {name: Dense(kernel=np.eye(6), bias=np.zeros(6)) for name in names}
+    found = lines(health(Model(**layers), ROWS, "encoder*"), 30)
+    assert [count for _, count, _ in found] == [4] * 30
+    assert found[0][0] == "encoder.layers.0.query … 1.mlp.dense"
