@@ -235,8 +235,13 @@ def feature_maps(
             f"feature_maps of that capture"
         )
     made = feature_map_grid(pictures, activation.path or "output", limit)
-    count = activation.sizes.get("batch", 1)
-    return replace(made, title=f"{made.title} · sample {sample % count}") if count > 1 else made
+    told = told_sample(sample, activation.sizes.get("batch", 1))
+    return replace(made, title=" · ".join(filter(None, (made.title, told))))
+
+
+def told_sample(sample: int, count: int) -> str:
+    """Which of several samples is shown; empty where there is one."""
+    return f"sample {sample % count} of {count:,}" if count > 1 else ""
 
 
 def pictures_of(array: AxisArray, sample: int) -> AxisArray | None:

@@ -31,12 +31,17 @@ def label(view: AttentionMaps) -> str:
     return f"{view.value_label} ({view.tile_label})" if whole else view.value_label
 
 
+def _sample(view: AttentionMaps) -> list[tuple[None, str]]:
+    count = len(view.weights)
+    return [(None, f"sample {view.sample} of {count:,}")] if count > 1 else []
+
+
 def draw(ax: Axes, view: AttentionMaps, style: Style) -> None:
     """Draw a tile for each head, queries down and keys across."""
     if len(view.tiles) != 1:
-        tiles.draw(ax, view, style, scale(view, style), [(None, "queries down, keys across")])
+        tiles.draw(ax, view, style, scale(view, style), [(None, "queries down, keys across"), *_sample(view)])
         return
-    tiles.draw(ax, view, style, scale(view, style))
+    tiles.draw(ax, view, style, scale(view, style), _sample(view))
     _, queries, keys = view.tiles.shape
     layout = layout_of(view)
     high, wide = layout.tile

@@ -84,7 +84,7 @@ def _confusions(view: TopLosses) -> list[tuple[Any, str]]:
     """The pairs of classes confused most, as notes."""
     most = view.confusions[:_CONFUSIONS]
     names = list({name for *both, _ in most for name in both})
-    short = dict(zip(names, short_names(names, _LONGEST_NAME), strict=True))
+    short = dict(zip(names, short_names(names, _LONGEST_NAME, from_start=True), strict=True))
     pairs: list[tuple[Any, str]] = [
         (None, f"{short[actual]} → {short[prediction]} ({count:,})") for actual, prediction, count in most
     ]

@@ -14,6 +14,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator
 from .cursor import tell_under_cursor
 from .inches import height_of, width_of
 from .mosaic import MosaicLayout
+from .mosaic_image import MosaicImage
 from .text import PLAIN
 from .tile_plan import TilePlan
 
@@ -23,13 +24,12 @@ def show_mosaic(
 ) -> None:
     """Lay a mosaic into an Axes, in the coordinates of its layout; `describe` says what is under the cursor."""
     high, wide = layout.shape
-    image = ax.imshow(
-        picture,
-        extent=(0, wide, high, 0),
-        origin="upper",
-        aspect="equal" if keeps_aspect else "auto",
-        interpolation="antialiased",
-    )
+    image = MosaicImage(ax, layout, extent=(0, wide, high, 0), origin="upper", interpolation="antialiased")
+    image.set_data(picture)
+    image.set_clip_path(ax.patch)
+    ax.add_image(image)
+    ax.set_aspect("equal" if keeps_aspect else "auto")
+    ax.set(xlim=(0, wide), ylim=(high, 0))
     image.set_mouseover(False)
     tell_under_cursor(ax, describe)
     ax.grid(False)
