@@ -334,7 +334,7 @@ def fullest_grid(count: int, height: int, width: int) -> tuple[int, int]:
     if count == 0:
         return 0, 0
     ideal = math.sqrt(count * height / width)
-    columns = np.unique(np.clip(np.arange(int(ideal / 4), int(4 * ideal) + 2), 1, count))
+    columns = np.unique(np.clip(np.arange(int(ideal / 4), int(4 * ideal) + 2), 1, count))[::-1]
     rows = -(-count // columns)
     columns = -(-count // rows)
     uneven = np.abs(np.log(rows * height / (columns * width)))
