@@ -110,7 +110,10 @@ class AttentionMaps(TileGrid):
         heads = [f"head {index}" if len(maps) > 1 else "" for index in range(len(maps))]
         flat = without_contrast(maps)
         remark = told_of_flat(flat)
-        told = [same or f"largest {largest:.2g}" for same, largest in zip(flat, maps.max(axis=(1, 2)), strict=True)]
+        told = [
+            same or f"largest {largest:.2g}"
+            for same, largest in zip(flat, maps.max(axis=(1, 2)), strict=True)
+        ]
         return Overlays(
             title=" · ".join(filter(None, (self.title, told_sample(self.sample, len(self.weights)), remark))),
             images=images,

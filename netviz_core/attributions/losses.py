@@ -230,7 +230,9 @@ def require_names_fit(names: Sequence[str], reads: str, output: Array) -> None:
     count = 2 if width == 1 else width
     if len(names) == count:
         return
-    raise InputError(f"{len(names)} names were given for {count} classes; give one for each, in the model's order")
+    raise InputError(
+        f"{len(names)} names were given for {count} classes; give one for each, in the model's order"
+    )
 
 
 def _labels(shares: Array, names: Sequence[str] | None) -> str:

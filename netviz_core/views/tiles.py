@@ -161,7 +161,11 @@ def kernels(
     counted = [axis for axis in (*leading, "z") if not (colour and axis == "in")]
     spatial = " × ".join(str(size) for axis, size in array.sizes.items() if axis in SPATIAL_AXES)
     sliced = " × ".join(f"{array.sizes[axis]:,} {axis}" for axis in leading)
-    part = f" · input channel {first} of {tensor.shape[tensor.axes.index('in')]:,}" if channel is not None else ""
+    part = (
+        f" · input channel {first} of {tensor.shape[tensor.axes.index('in')]:,}"
+        if channel is not None
+        else ""
+    )
     return KernelGrid(
         title=layer_title(found, f"{sliced}, {spatial}{part}{_first_of(limit, whole, 'kernels')}"),
         tiles=tiles,
@@ -279,7 +283,11 @@ def _first_of(limit: int | None, whole: np.ndarray[Any, Any], what: str) -> str:
     """What a limit leaves of all tiles, for a title."""
     if limit is None or limit >= len(whole):
         return ""
-    return f" · the first {limit:,} of {len(whole):,} {what}" if limit > 1 else f" · the first of {len(whole):,} {what}"
+    return (
+        f" · the first {limit:,} of {len(whole):,} {what}"
+        if limit > 1
+        else f" · the first of {len(whole):,} {what}"
+    )
 
 
 def _counted(array: AxisArray, axes: Sequence[str]) -> str:

@@ -38,6 +38,7 @@ from .handmade import (
     in_colour,
     kernel_grid,
     losses_view,
+    measures_view,
     normal,
     overlays_view,
     similarity_view,
@@ -95,6 +96,7 @@ VIEWS = {
     "history": lambda v: history_view(v.reshape(len(v), v.shape[1] * v.shape[2])),
     "graph": lambda v: graph_view(list(pairwise(f"{LONG}.{number}" for number in range(len(v))))),
     "similarity": lambda v: similarity_view(v.reshape(len(v), v.shape[1] * v.shape[2])),
+    "measures": lambda v: measures_view(v.reshape(len(v), v.shape[1] * v.shape[2])),
     "comparison": lambda v: comparison_view(v.ravel()),
     "maps of a comparison": lambda v: with_outputs(v[np.newaxis], v[np.newaxis, ::-1]).feature_maps(),
     "weights of a comparison": lambda v: weights_apart(v, v[::-1]).weight_histograms(),
@@ -157,7 +159,7 @@ def test_backend_and_settings_stay_as_they_were(tmp_path):
             view = make(EXTREMES["not finite"])
             view.plot()
             view.save(tmp_path / "view.svg")
-        plt.close("all")
+            plt.close("all")
         assert dict(matplotlib.rcParams) == before
         assert matplotlib.get_backend() == backend
 
@@ -325,8 +327,8 @@ def test_figures_can_be_pickled():
     for make in VIEWS.values():
         axes = np.atleast_1d(make(normal(4, 3, 3)).plot())
         again = pickle.loads(pickle.dumps(axes[0].figure))
-        plt.close(axes[0].figure)
         FigureCanvasAgg(again).draw()
+        plt.close("all")
 
 
 def test_two_threads_can_draw_at_once(renderer):

@@ -2,33 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
 
 from netviz_core.renderer_api import SimilarityMatrix
 
 from ..parts.cells import CellNumbers
 from ..parts.colours import ColourScale, ink_on, nonfinite_entries, scale_for
 from ..parts.cursor import tell_under_cursor
-from ..parts.inches import width_of
+from ..parts.inches import is_laid_out, room_for, width_of
 from ..parts.row_labels import label_columns, label_rows, labels_width
 from ..parts.style import Style
-from ..parts.text import PLAIN, add_footer, number, say_empty
+from ..parts.text import PLAIN, add_footer, footer_height, number, say_empty
 
 _CELL = 0.2
 _LEAST, _MOST = 2.2, 5.0
 _MOST_WITH_NUMBERS = 12
 _CELL_WITH_NUMBER = 0.36
+_MOST_NAMED = 3
+_BAR = 0.5
+"""Inches for the colour bar beside the matrix."""
 
 
 def size(view: SimilarityMatrix) -> tuple[float, float]:
     """Width and height in inches; larger for long names, which take some of it."""
     cell = _CELL_WITH_NUMBER if _has_numbers(view) else _CELL
     rows, columns = (min(max(cell * count, _LEAST), _MOST) for count in view.values.shape)
-    return columns + labels_width(_names(view.keys_a)), rows + labels_width(_names(view.keys_b))
+    width = columns + labels_width(_names(view.keys_a))
+    below = footer_height([*nonfinite_entries(view.values), *_reasons(view)], width)
+    return width, rows + labels_width(_names(view.keys_b)) + below
 
 
 def scale(view: SimilarityMatrix, style: Style) -> ColourScale | None:
@@ -62,7 +69,33 @@ def draw(ax: Axes, view: SimilarityMatrix, style: Style) -> None:
     ax.set_xlabel(f"b ({columns:,})", **PLAIN)
     if _has_numbers(view):
         _write_numbers(ax, view, picture)
-    add_footer(ax, nonfinite_entries(view.values), width_of(ax))
+    _hatch_undefined(ax, view.values)
+    beside = labels_width(_names(view.keys_a), ax) if is_laid_out(ax) else 0.0
+    width = room_for(ax)[0] - _BAR if is_laid_out(ax) else width_of(ax)
+    add_footer(ax, [*nonfinite_entries(view.values), *_reasons(view)], width, -beside / 2)
+
+
+def _hatch_undefined(ax: Axes, values: np.ndarray[Any, Any]) -> None:
+    """Hatch the rows and columns without a number, which are not told by their colour alone."""
+    rows, columns = values.shape
+    is_nan = np.isnan(values)
+    spans = [(-0.5, row - 0.5, columns, 1) for row in np.flatnonzero(is_nan.all(axis=1)).tolist()]
+    if not is_nan.all():
+        spans += [(column - 0.5, -0.5, 1, rows) for column in np.flatnonzero(is_nan.all(axis=0)).tolist()]
+    for left, top, width, height in spans:
+        ax.add_patch(
+            Rectangle((left, top), width, height, fill=False, hatch="////", edgecolor="black", linewidth=0)
+        )
+
+
+def _reasons(view: SimilarityMatrix) -> Iterator[tuple[None, str]]:
+    """Why there is no number, with the layers of which it is so."""
+    by_reason: dict[str, list[str]] = {}
+    for remark in view.undefined:
+        by_reason.setdefault(remark.reason, []).append(f"{(remark.key or 'output')!r} of {remark.model}")
+    for reason, layers in by_reason.items():
+        more = f" and {len(layers) - _MOST_NAMED:,} more" if len(layers) > _MOST_NAMED else ""
+        yield None, f"NaN: {', '.join(layers[:_MOST_NAMED])}{more}: {reason}"
 
 
 def _names(keys: tuple[str, ...]) -> list[str]:

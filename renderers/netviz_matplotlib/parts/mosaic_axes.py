@@ -77,7 +77,11 @@ def label_axes(ax: Axes, plan: TilePlan) -> None:
         step = group
     if step > 1:
         for column in range(step, layout.columns, step):
-            ax.axvline(column * layout.pitch[1] - layout.gap / 2, color=matplotlib.rcParams["text.color"], linewidth=0.8)
+            ax.axvline(
+                column * layout.pitch[1] - layout.gap / 2,
+                color=matplotlib.rcParams["text.color"],
+                linewidth=0.8,
+            )
 
 
 def _middle(layout: MosaicLayout, first: int, count: int) -> float:

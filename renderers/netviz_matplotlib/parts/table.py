@@ -164,7 +164,9 @@ def _distinct(cells: Sequence[str], fits: Callable[[str], bool]) -> tuple[str, .
         return wrapped(name, fits).count("\n") < _MOST_LINES
 
     longest = max(map(len, cells), default=1)
-    most = next((most for most in (longest, 48, 36, 28, 22, 16, 12) if most <= longest and is_short(version(most))), 8)
+    most = next(
+        (most for most in (longest, 48, 36, 28, 22, 16, 12) if most <= longest and is_short(version(most))), 8
+    )
     return tuple(short_names(cells, most, from_start=True))
 
 

@@ -51,8 +51,9 @@ def add_footer(ax: Axes, entries: Sequence[tuple[Any, str]], width: float, aside
     Parameters
     ----------
     ax : matplotlib.axes.Axes
-    entries : sequence of (colour, text)
-        With the colour as a small square before the text; None for no square.
+    entries : sequence of (key, text)
+        The key is a colour, for a small square before the text, a function that makes what stands there of the
+        side of such a square in points, or None for nothing.
     width : float
         Inches. What needs more is spread evenly over several lines.
     aside : float
@@ -80,6 +81,8 @@ def add_footer(ax: Axes, entries: Sequence[tuple[Any, str]], width: float, aside
 
 def footer_height(entries: Sequence[tuple[Any, str]], width: float) -> float:
     """The inches below an Axes that notes take, with a little air."""
+    if not entries:
+        return 0.0
     font = FontProperties(size="small")
     entries = _wrapped_entries(entries, font, width)
     lines = _even_lines([_entry_width(colour, text, font) for colour, text in entries], width)
@@ -152,7 +155,11 @@ def _entry(colour: Any, text: str, font: FontProperties) -> OffsetBox:
     if colour is None:
         return words
     square = DrawingArea(_SWATCH, _SWATCH)
-    square.add_artist(Rectangle((0, 0), _SWATCH, _SWATCH, facecolor=colour, edgecolor="none"))
+    square.add_artist(
+        colour(_SWATCH)
+        if callable(colour)
+        else Rectangle((0, 0), _SWATCH, _SWATCH, facecolor=colour, edgecolor="none")
+    )
     return HPacker(children=[square, words], align="center", pad=0, sep=_BESIDE)
 
 

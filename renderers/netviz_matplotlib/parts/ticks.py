@@ -36,7 +36,9 @@ class FittingLocator(MaxNLocator):
             self.set_params(nbins=most)
             ticks = self.tick_values(low, high)
             inside = [tick for tick in ticks if low <= tick <= high]
-            if len(inside) < 2 or _needed(axis, inside) <= _length(axis) * (inside[1] - inside[0]) / (high - low):
+            if len(inside) < 2 or _needed(axis, inside) <= _length(axis) * (inside[1] - inside[0]) / (
+                high - low
+            ):
                 break
         return ticks
 

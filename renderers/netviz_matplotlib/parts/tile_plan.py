@@ -56,7 +56,9 @@ class TilePlan:
         across, down = (max(int(room / (least + 1)), 1) for room, least in ((columns, wide), (rows, high)))
         if min(view.tiles.shape[1:3]) < _READABLE:
             scale = _READABLE / min(high, wide)
-            across, down = (max(int(room / (scale * least + 1)), 1) for room, least in ((columns, wide), (rows, high)))
+            across, down = (
+                max(int(room / (scale * least + 1)), 1) for room, least in ((columns, wide), (rows, high))
+            )
         return cls._strongest(view, down, across)
 
     @property
