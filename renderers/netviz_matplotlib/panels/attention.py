@@ -9,9 +9,10 @@ from netviz_core.renderer_api import AttentionMaps
 
 from ..parts.colours import ColourScale
 from ..parts.inches import height_of, width_of
-from ..parts.mosaic_axes import label_axis, some
+from ..parts.mosaic_axes import some
 from ..parts.style import Style
 from ..parts.text import PLAIN
+from ..parts.ticks import label_axis
 from ..parts.tile_plan import layout_of
 from . import tiles
 

@@ -19,6 +19,8 @@ from .text import LINE, POINTS, text_width
 _PAD = 0.05
 _LEAST = 0.15
 _MUCH = 0.25
+_ABOVE_NOTES = 6 / POINTS
+_SMALLEST = 5.0
 
 
 class SingleLayout(ConstrainedLayoutEngine):
@@ -75,7 +77,11 @@ def _lay_out(fig: Any, ax: Axes, renderer: Any) -> None:
     _place_name(fig, ax, ax.yaxis, -left.labels)
     _place_name(fig, ax, ax.xaxis, -below.labels)
     notes = [note for note in ax.artists if isinstance(note, AnnotationBbox)]
-    bottom = below.reach + sum((note.get_window_extent(renderer).height + 4) / fig.dpi for note in notes)
+    bottom = below.reach
+    if notes:
+        named = below.reach - below.labels or ax.xaxis.labelpad / POINTS
+        bottom = below.labels + named + sum(note.get_window_extent(renderer).height / fig.dpi for note in notes)
+        bottom += _ABOVE_NOTES
     if ax.get_title():
         above += _height(ax.title) + float(ax.titleOffsetTrans.get_matrix()[1, 2]) / fig.dpi
     x0, x1 = _ends(max(left.reach, over_left) + _PAD, max(right, over_right) + _PAD, width)
@@ -148,6 +154,8 @@ def _ends(before: float, after: float, whole: float) -> tuple[float, float]:
 def _keep_on_paper(fig: Any, ax: Axes, renderer: Any) -> None:
     box, inch = ax.get_window_extent(renderer), fig.dpi
     edges = fig.bbox.x0 + _PAD * inch, fig.bbox.x1 - _PAD * inch
+    for axis in (ax.xaxis, ax.yaxis, *(bar.yaxis for bar in ax.child_axes)):
+        _keep_name_on_paper(fig, axis, box)
     ax.title.set_x(0.5)
     if ax.get_title():
         half = _length(ax.title) * inch / 2
@@ -158,6 +166,24 @@ def _keep_on_paper(fig: Any, ax: Axes, renderer: Any) -> None:
             around = note.get_window_extent(renderer)
             x, y = note.xyann
             note.xyann = (x + _aside(around.x0, around.x1, edges) * POINTS / inch, y)
+
+
+def _keep_name_on_paper(fig: Any, axis: Any, box: Bbox) -> None:
+    """Make the name of an axis smaller, and move it along the axis, where it is longer than the figure."""
+    if not axis.get_label_text():
+        return
+    along = "x" if axis.axis_name == "x" else "y"
+    low, high = (getattr(fig.bbox, f"{along}{end}") / fig.dpi for end in (0, 1))
+    first, last = (getattr(box, f"{along}{end}") / fig.dpi for end in (0, 1))
+    room, needed = high - low - 2 * _PAD, _length(axis.label)
+    if needed > room:
+        axis.label.set_size(max(axis.label.get_size() * room / needed, _SMALLEST))
+        needed = _length(axis.label)
+    middle = (first + last) / 2
+    aside = _aside(middle - needed / 2, middle + needed / 2, (low + _PAD, high - _PAD))
+    x, y = axis.label.get_position()
+    share = 0.5 + aside / (last - first)
+    axis.label.set_position((share, y) if along == "x" else (x, share))
 
 
 def _aside(first: float, last: float, edges: tuple[float, float]) -> float:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
-from matplotlib.ticker import FixedFormatter, FixedLocator
 
 from .cursor import tell_under_cursor
 from .inches import height_of, width_of
 from .mosaic import MosaicLayout
 from .mosaic_image import MosaicImage
 from .text import PLAIN
+from .ticks import label_axis
 from .tile_plan import TilePlan
 
 
@@ -87,12 +86,6 @@ def label_axes(ax: Axes, plan: TilePlan) -> None:
 def _middle(layout: MosaicLayout, first: int, count: int) -> float:
     last = min(first + count, layout.columns) - 1
     return (layout.centre(0, first)[1] + layout.centre(0, last)[1]) / 2
-
-
-def label_axis(axis: Axis, labels: Mapping[float, str]) -> None:
-    """Set ticks as ``set_ticks`` does, which takes far longer over it."""
-    axis.set_major_locator(FixedLocator(list(labels)))
-    axis.set_major_formatter(FixedFormatter(list(labels.values())))
 
 
 def some(count: int, most: float) -> range:
