@@ -26,6 +26,14 @@ def contrast(one: Any, other: Any) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
+def as_without_green(colours: np.ndarray) -> np.ndarray:
+    """Colours ``(…, 3)`` as they are seen without the receptor for green (Machado et al., 2009)."""
+    seen = [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]
+    linear = np.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)
+    mixed = np.clip(linear @ np.transpose(seen), 0, 1)
+    return np.where(mixed <= 0.0031308, 12.92 * mixed, 1.055 * mixed ** (1 / 2.4) - 0.055)
+
+
 def faults(figure: Figure) -> list[str]:
     """What is wrong with the texts of a figure, in words; draws it."""
     canvas = FigureCanvasAgg(figure)

@@ -18,7 +18,7 @@ from .text import LINE, POINTS, text_width
 
 _PAD = 0.05
 _LEAST = 0.15
-_MUCH = 0.25
+_MUCH = 0.1
 _ABOVE_NOTES = 6 / POINTS
 _SMALLEST = 5.0
 
@@ -35,10 +35,10 @@ class SingleLayout(ConstrainedLayoutEngine):
             return super().execute(fig)
         (ax,) = fig.axes
         renderer = fig._get_renderer()
-        before = ax.get_position(original=True).width
+        before = ax.get_position(original=True).size
         _lay_out(fig, ax, renderer)
-        if abs(ax.get_position(original=True).width - before) > _MUCH * before:
-            _lay_out(fig, ax, renderer)
+        if (abs(ax.get_position(original=True).size - before) > _MUCH * before).any():
+            _lay_out(fig, ax, renderer)  # of another size it may have other numbers
         _keep_on_paper(fig, ax, renderer)
         return None
 
@@ -101,7 +101,7 @@ def _side(axis: Axis, side: str) -> _Side:
             labels = max(labels, tick.get_tick_padding() / POINTS)
     if axis.get_label_position() != side or not axis.get_label_text():
         return _Side(labels, labels)
-    return _Side(labels, labels + axis.labelpad / POINTS + LINE * axis.label.get_size() / POINTS)
+    return _Side(labels, labels + axis.labelpad / POINTS + _lines(axis.label))
 
 
 def _overhang(ax: Axes, width: float) -> tuple[float, float]:
