@@ -160,9 +160,9 @@ def kernels(
     tiles = whole[: _positive(limit)]
     counted = [axis for axis in (*leading, "z") if not (colour and axis == "in")]
     spatial = " × ".join(str(size) for axis, size in array.sizes.items() if axis in SPATIAL_AXES)
-    sliced = " × ".join(f"{array.sizes[axis]:,} {axis}" for axis in leading)
+    sliced = " × ".join(f"{array.sizes[axis]} {axis}" for axis in leading)
     part = (
-        f" · input channel {first} of {tensor.shape[tensor.axes.index('in')]:,}"
+        f" · input channel {first} of {tensor.shape[tensor.axes.index('in')]}"
         if channel is not None
         else ""
     )
@@ -267,10 +267,10 @@ def feature_map_grid(pictures: AxisArray, name: str, limit: int | None = None) -
     leading = ["entry", "channel", "time", "z"]
     whole = _tiles(pictures, (*leading, "y", "x"), colour=False)
     tiles = whole[: _positive(limit)]
-    size = " × ".join(f"{n:,}" for axis, n in pictures.sizes.items() if axis not in ("channel", "entry"))
+    size = " × ".join(str(n) for axis, n in pictures.sizes.items() if axis not in ("channel", "entry"))
     first = _first_of(limit, whole, "maps")
     return FeatureMapGrid(
-        title=f"{name}: {pictures.sizes.get('channel', 1):,} channels, {size}{first}",
+        title=f"{name}: {pictures.sizes.get('channel', 1)} channels, {size}{first}",
         tiles=np.array(tiles),
         limits=value_limits(tiles),
         value_label="activation",
@@ -346,7 +346,8 @@ def fullest_grid(count: int, height: int, width: int) -> tuple[int, int]:
     rows = -(-count // columns)
     columns = -(-count // rows)
     uneven = np.abs(np.log(rows * height / (columns * width)))
-    best = int(np.argmin(uneven + _WEIGHT_OF_GAPS * (1 - count / (rows * columns))))
+    costs = uneven + _WEIGHT_OF_GAPS * (1 - count / (rows * columns))
+    best = int(np.argmin(np.round(costs, 9)))  # of two that are as good the wider one
     return int(rows[best]), int(columns[best])
 
 

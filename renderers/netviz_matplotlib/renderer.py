@@ -46,7 +46,7 @@ class MatplotlibRenderer:
             For views side by side, either one `Axes`, which is divided, or one for each view
             (the title over all is then left to the caller).
         **style
-            ``title``, ``cmap`` and ``colorbar``; for a new figure also ``figsize`` (inches)
+            ``title``, ``cmap``, ``limits`` (of the colours) and ``colorbar``; for a new figure also ``figsize`` (inches)
             and ``dpi``.
 
         Returns

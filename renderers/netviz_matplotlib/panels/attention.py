@@ -23,7 +23,8 @@ def scale(view: AttentionMaps, style: Style) -> ColourScale | None:
     """The colours, of the roots of weights: they sum to one, so that of many nearly all are small."""
     if view.tiles.size == 0:
         return None
-    return ColourScale(0.0, view.limits[1], style.colormap("viridis"), np.sqrt)
+    low = max(view.limits[0], 0.0)
+    return ColourScale(low, view.limits[1], style.colormap("viridis"), np.sqrt)
 
 
 def label(view: AttentionMaps) -> str:

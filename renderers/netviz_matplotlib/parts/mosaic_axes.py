@@ -31,7 +31,8 @@ def show_mosaic(
     ax.set(xlim=(0, wide), ylim=(high, 0))
     image.set_mouseover(False)
     tell_under_cursor(ax, describe)
-    ax.grid(False)
+    if matplotlib.rcParams["axes.grid"]:
+        ax.grid(False)  # which makes ticks that nobody needs
     ax.spines[:].set_visible(False)
 
 
