@@ -13,7 +13,7 @@ from ..captures.recorder import Recorder
 from ..models.network import Network, wrap
 from ..views.overlays import Overlays, resized, told_of_flat, without_contrast
 from ..views.scales import value_limits
-from ..views.tiles import TileGrid
+from ..views.tiles import TileGrid, told_sample
 from ..words.arguments import require_path
 from ..words.arrays import Activation, count_nonfinite
 from ..words.errors import (
@@ -115,7 +115,7 @@ class AttentionMaps(TileGrid):
             for same, largest in zip(flat, maps.max(axis=(1, 2)), strict=True)
         ]
         return Overlays(
-            title=self.title + f" · {remark}" * bool(remark),
+            title=" · ".join(filter(None, (self.title, told_sample(self.sample, len(self.weights)), remark))),
             images=images,
             heat=_beside_the_largest(resized(maps, *size)),
             captions=tuple("\n".join(filter(None, lines)) for lines in zip(heads, told, strict=True)),
@@ -193,10 +193,8 @@ def attention(
     weights = rolled_out(by_layer) if rollout else by_layer[0]
     last = captured[keys[-1]]
     grid, images, without_image = _over_images(network, x, keys[-1], last, weights)
-    title = _rollout_title(len(keys), left_out) if rollout else _title(keys[-1], last, window)
-    chosen = _existing(sample, len(weights))
     made = AttentionMaps(
-        title=f"{title} · sample {chosen}" if len(weights) > 1 else title,
+        title=_rollout_title(len(keys), left_out) if rollout else _title(keys[-1], last, window),
         tiles=weights[:0, 0],
         limits=(0.0, 1.0),
         value_label="attention",
@@ -205,7 +203,7 @@ def attention(
         inf_count=0,
         weights=weights,
         layer=last.path,
-        sample=chosen,
+        sample=_existing(sample, len(weights)),
         grid=grid,
         images=images,
         left_out=left_out,

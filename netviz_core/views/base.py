@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -79,17 +78,6 @@ class View:
 def layer_title(layer: Layer, details: str) -> str:
     """What a figure of a layer is called: never after its framework."""
     return " · ".join(filter(None, (layer.path, layer.kind, details)))
-
-
-def sizes_in_words(shape: Sequence[int]) -> str:
-    """A shape as figures say it.
-
-    Examples
-    --------
-    >>> sizes_in_words((1024, 3))
-    '1,024 × 3'
-    """
-    return " × ".join(f"{size:,}" for size in shape)
 
 
 def require_real(values: np.ndarray[Any, Any], title: str) -> None:

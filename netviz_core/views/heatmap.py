@@ -14,7 +14,7 @@ from ..words.arrays import Nonfinite, count_nonfinite
 from ..words.errors import InputError, as_integer
 from ..words.given import shown
 from ..words.protocols import Layer, WeightTensor
-from .base import View, layer_title, require_real, sizes_in_words
+from .base import View, layer_title, require_real
 from .scales import Limits, signed_limits
 
 MOST_PIXELS = 480
@@ -204,7 +204,7 @@ _REDUCTIONS: Mapping[str, Reduction] = {"extreme": _extreme, "mean": _mean}
 def _title(
     layer: Layer, tensor: WeightTensor, whole: tuple[int, ...], reduced: tuple[int, ...], reduce: str
 ) -> str:
-    title = layer_title(layer, f"{tensor.name} {sizes_in_words(tensor.shape)}")
+    title = layer_title(layer, f"{tensor.name} {' × '.join(map(str, tensor.shape))}")
     if not reduce:
         return title
     block = " × ".join(str(-(-full // kept)) for full, kept in zip(whole, reduced, strict=True))

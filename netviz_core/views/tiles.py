@@ -160,9 +160,9 @@ def kernels(
     tiles = whole[: _positive(limit)]
     counted = [axis for axis in (*leading, "z") if not (colour and axis == "in")]
     spatial = " × ".join(str(size) for axis, size in array.sizes.items() if axis in SPATIAL_AXES)
-    sliced = " × ".join(f"{array.sizes[axis]:,} {axis}" for axis in leading)
+    sliced = " × ".join(f"{array.sizes[axis]} {axis}" for axis in leading)
     part = (
-        f" · input channel {first} of {tensor.shape[tensor.axes.index('in')]:,}"
+        f" · input channel {first} of {tensor.shape[tensor.axes.index('in')]}"
         if channel is not None
         else ""
     )
@@ -239,8 +239,13 @@ def feature_maps(
             f"feature_maps of that capture"
         )
     made = feature_map_grid(pictures, activation.path or "output", limit)
-    count = activation.sizes.get("batch", 1)
-    return replace(made, title=f"{made.title} · sample {sample % count}") if count > 1 else made
+    told = told_sample(sample, activation.sizes.get("batch", 1))
+    return replace(made, title=" · ".join(filter(None, (made.title, told))))
+
+
+def told_sample(sample: int, count: int) -> str:
+    """Which of several samples is shown; empty where there is one."""
+    return f"sample {sample % count} of {count:,}" if count > 1 else ""
 
 
 def pictures_of(array: AxisArray, sample: int) -> AxisArray | None:
@@ -262,10 +267,10 @@ def feature_map_grid(pictures: AxisArray, name: str, limit: int | None = None) -
     leading = ["entry", "channel", "time", "z"]
     whole = _tiles(pictures, (*leading, "y", "x"), colour=False)
     tiles = whole[: _positive(limit)]
-    size = " × ".join(f"{n:,}" for axis, n in pictures.sizes.items() if axis not in ("channel", "entry"))
+    size = " × ".join(str(n) for axis, n in pictures.sizes.items() if axis not in ("channel", "entry"))
     first = _first_of(limit, whole, "maps")
     return FeatureMapGrid(
-        title=f"{name}: {pictures.sizes.get('channel', 1):,} channels, {size}{first}",
+        title=f"{name}: {pictures.sizes.get('channel', 1)} channels, {size}{first}",
         tiles=np.array(tiles),
         limits=value_limits(tiles),
         value_label="activation",
@@ -337,11 +342,12 @@ def fullest_grid(count: int, height: int, width: int) -> tuple[int, int]:
     if count == 0:
         return 0, 0
     ideal = math.sqrt(count * height / width)
-    columns = np.unique(np.clip(np.arange(int(ideal / 4), int(4 * ideal) + 2), 1, count))
+    columns = np.unique(np.clip(np.arange(int(ideal / 4), int(4 * ideal) + 2), 1, count))[::-1]
     rows = -(-count // columns)
     columns = -(-count // rows)
     uneven = np.abs(np.log(rows * height / (columns * width)))
-    best = int(np.argmin(uneven + _WEIGHT_OF_GAPS * (1 - count / (rows * columns))))
+    costs = uneven + _WEIGHT_OF_GAPS * (1 - count / (rows * columns))
+    best = int(np.argmin(np.round(costs, 9)))  # of two that are as good the wider one
     return int(rows[best]), int(columns[best])
 
 

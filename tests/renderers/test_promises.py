@@ -255,12 +255,14 @@ def test_figsize_and_dpi_give_exactly_that_many_pixels(tmp_path):
 @pytest.mark.parametrize(
     ("style", "said"),
     [
-        ({"colour": "red"}, "no option 'colour'; it has title, cmap, colorbar, figsize, dpi"),
+        ({"colour": "red"}, "no option 'colour'; it has title, cmap, colorbar, figsize, dpi, limits"),
         ({"cmap": "viridsi"}, "did you mean 'viridis'"),
         ({"cmap": 3}, "cmap=3"),
         ({"title": 3}, "title=3"),
         ({"colorbar": "no"}, "colorbar='no'"),
         ({"dpi": -1}, "dpi=-1"),
+        ({"limits": (1, 1)}, "limits="),
+        ({"limits": 3}, "limits=3"),
         ({"figsize": 4}, "figsize=4"),
         ({"figsize": (0, float("nan"))}, "figsize="),
     ],
@@ -286,6 +288,16 @@ def test_title_and_colour_bar_can_be_chosen():
     titled = view.plot(Figure().add_subplot(), title="mine")
     assert titled.get_title() == "mine"
     assert [bar.get_ylabel() for bar in titled.child_axes] == ["kernel"]
+
+
+def test_limits_of_colours_can_be_chosen():
+    ax = kernel_grid(normal(4, 3, 3)).plot(Figure().add_subplot(), limits=(-2, 5))
+    (bar,) = ax.child_axes
+    assert (bar._colorbar.vmin, bar._colorbar.vmax) == (-2, 5)
+    both = side_by_side(*[kernel_grid(normal(4, 3, 3))] * 2).plot(limits=(0, 1))
+    assert both[0].figure.axes[-1]._colorbar.vmax == 1
+    with pytest.raises(InputError, match=r"no effect on a Histogram.*netviz_core\.histogram"):
+        histogram_view(normal(9)).plot(limits=(0, 1))
 
 
 def test_an_unknown_view_is_named_with_those_that_are_known(renderer):

@@ -16,6 +16,7 @@ from netviz_matplotlib.parts.colours import scale_for
 from netviz_matplotlib.parts.style import Style
 
 from .handmade import similarity_view
+from .looks import contrast
 from .test_charts import colour_bars
 from .test_grids import footer_of
 from .test_histories import picture_of
@@ -71,7 +72,7 @@ def test_numbers_stand_out_from_their_cell_whatever_the_colours(cmap):
     view = similarity_view(np.linspace(0, 1, 12)[np.newaxis])
     ax = view.plot(cmap=cmap)
     for text, colour in zip(ax.texts, picture_of(ax)[0], strict=True):
-        assert abs(float(text.get_color()) - colour[:3] @ (0.299, 0.587, 0.114) / 255) > 0.35
+        assert contrast(text.get_color(), colour[:3] / 255) >= 4.5
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 20), (12, 30), (60, 5), (200, 200)])

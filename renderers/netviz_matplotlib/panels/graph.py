@@ -39,7 +39,7 @@ _PAGES = {"TB": (6.6, 9.0), "LR": (9.0, 6.6)}
 
 _NARROWEST, _TITLE = 3.6, 0.4
 _GROUP_PAD, _LOOP, _AROUND = 0.055, 0.16, 0.1
-_INK, _FAINT_INK, _LINE = "#1a1a1a", "#5a5a5a", "#7a7a7a"
+_INK, _FAINT_INK, _LINE = "#1a1a1a", "#484848", "#7a7a7a"
 
 _FAMILIES = (
     ("#b5d4ee", "convolution", "-", 0.8, ("conv", "depthwise", "separable")),

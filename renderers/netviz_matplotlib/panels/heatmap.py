@@ -87,6 +87,7 @@ def _number(axis: Axis, count: int, groups: tuple[str, ...]) -> None:
         axis.set_ticks(centres[::every], groups[::every])
     elif count > 1:
         fit_ticks(axis, integer=True)
+        axis.set_major_formatter("{x:.0f}")  # as shapes are written in titles
     else:
         axis.set_ticks([0])
 
@@ -97,7 +98,7 @@ def _boundaries(count: int, groups: tuple[str, ...]) -> list[float]:
 
 
 def _axis_label(axis: str, count: int) -> str:
-    return f"{axis} ({count:,})" if axis else ""
+    return f"{axis} ({count})" if axis else ""
 
 
 def _describe(view: Heatmap, x: float, y: float) -> str:

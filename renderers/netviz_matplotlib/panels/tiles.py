@@ -21,6 +21,8 @@ from ..parts.tile_plan import PER_INCH, TilePlan, pixels_of
 
 _LONGEST_SIDE, _LARGEST_SIDE = 5.0, 10.4
 _MOST_SHRUNK = 2
+_SPARE = 12
+"""Pixels, for what is around a grid may be a little larger than was thought."""
 _MOST_ELONGATED = 4.0
 # Grey cannot be taken for a value near zero, which the diverging colours show as white.
 _BEHIND_SIGNED = "0.75"
@@ -41,7 +43,7 @@ def size(view: TileGrid) -> tuple[float, float]:
 
 def _longest(view: TileGrid) -> float:
     """Inches of the longer side: a pixel for each value where a page can have them."""
-    needed = max(pixels_of(view)) / PER_INCH
+    needed = (max(pixels_of(view)) + _SPARE) / PER_INCH
     usual = min(1.7 + 0.5 * max(view.grid_shape), _LONGEST_SIDE)
     can_shrink = min(view.tiles.shape[1:3]) > 8
     if needed <= _LARGEST_SIDE or (can_shrink and needed <= _MOST_SHRUNK * _LARGEST_SIDE):

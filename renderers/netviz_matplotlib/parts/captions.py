@@ -13,7 +13,7 @@ from matplotlib.text import Text
 
 from .mosaic import MosaicLayout
 from .short_names import short_names
-from .text import LINE, PLAIN, POINTS, longest_that_fits, text_width
+from .text import LINE, PLAIN, POINTS, cut, longest_that_fits, text_width
 
 PARTS = " / "
 """What a caption puts between its parts, each of which is shortened by itself."""
@@ -46,7 +46,7 @@ class Captions(Artist):
     def _short(self, most: int) -> dict[str, str]:
         """What becomes of each part where there is room for so many characters."""
         if most not in self._versions:
-            self._versions[most] = dict(zip(self._parts, short_names(self._parts, most), strict=True))
+            self._versions[most] = dict(zip(self._parts, short_names(self._parts, most, from_start=True), strict=True))
         return self._versions[most]
 
     def draw(self, renderer: Any) -> None:
@@ -86,7 +86,13 @@ def fitted(line: str, fits: Any, short: Callable[[int], Mapping[str, str]]) -> s
     def version(most: int) -> str:
         return PARTS.join(short(most)[part] for part in parts)
 
-    return longest_that_fits(version, max(map(len, parts)), fits)
+    def cut_off(most: int) -> str:
+        return PARTS.join(cut(part, most) for part in parts)
+
+    longest = max(map(len, parts))
+    told = longest_that_fits(version, longest, fits)
+    # Where there is room for a few letters alone, names may become the same.
+    return told if fits(told) else longest_that_fits(cut_off, longest, fits)
 
 
 def _fits(width: float, font: FontProperties, line: str) -> bool:

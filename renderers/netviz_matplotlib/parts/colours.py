@@ -16,8 +16,8 @@ from .style import Style
 
 Array = np.ndarray[Any, Any]
 
-# None of them is near a colour of the two default maps; a test says so.
-NAN_COLOUR, POSITIVE_INFINITY_COLOUR, NEGATIVE_INFINITY_COLOUR = "#ff00ff", "#ff8c00", "#00e5ff"
+# None of them is near a colour of the two default maps, nor is it to who cannot tell red from green; a test says so.
+NAN_COLOUR, POSITIVE_INFINITY_COLOUR, NEGATIVE_INFINITY_COLOUR = "#cc00ff", "#ff8c00", "#0000ff"
 _BLOCK = 2**18
 
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
-from matplotlib.ticker import FixedFormatter, FixedLocator
 
 from .cursor import tell_under_cursor
 from .inches import height_of, width_of
 from .mosaic import MosaicLayout
+from .mosaic_image import MosaicImage
 from .text import PLAIN
+from .ticks import label_axis
 from .tile_plan import TilePlan
 
 
@@ -23,16 +23,16 @@ def show_mosaic(
 ) -> None:
     """Lay a mosaic into an Axes, in the coordinates of its layout; `describe` says what is under the cursor."""
     high, wide = layout.shape
-    image = ax.imshow(
-        picture,
-        extent=(0, wide, high, 0),
-        origin="upper",
-        aspect="equal" if keeps_aspect else "auto",
-        interpolation="antialiased",
-    )
+    image = MosaicImage(ax, layout, extent=(0, wide, high, 0), origin="upper", interpolation="antialiased")
+    image.set_data(picture)
+    image.set_clip_path(ax.patch)
+    ax.add_image(image)
+    ax.set_aspect("equal" if keeps_aspect else "auto")
+    ax.set(xlim=(0, wide), ylim=(high, 0))
     image.set_mouseover(False)
     tell_under_cursor(ax, describe)
-    ax.grid(False)
+    if matplotlib.rcParams["axes.grid"]:
+        ax.grid(False)  # which makes ticks that nobody needs
     ax.spines[:].set_visible(False)
 
 
@@ -87,12 +87,6 @@ def label_axes(ax: Axes, plan: TilePlan) -> None:
 def _middle(layout: MosaicLayout, first: int, count: int) -> float:
     last = min(first + count, layout.columns) - 1
     return (layout.centre(0, first)[1] + layout.centre(0, last)[1]) / 2
-
-
-def label_axis(axis: Axis, labels: Mapping[float, str]) -> None:
-    """Set ticks as ``set_ticks`` does, which takes far longer over it."""
-    axis.set_major_locator(FixedLocator(list(labels)))
-    axis.set_major_formatter(FixedFormatter(list(labels.values())))
 
 
 def some(count: int, most: float) -> range:

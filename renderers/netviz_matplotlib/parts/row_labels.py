@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from math import ceil, inf
 
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.font_manager import FontProperties
 
 from netviz_core.renderer_api import printable
@@ -13,6 +14,7 @@ from netviz_core.renderer_api import printable
 from .inches import height_of, width_of
 from .short_names import short_names
 from .text import PLAIN, text_width
+from .ticks import label_axis
 
 _SHORTEST, _LONGEST = 14, 36
 _SIZE = "x-small"
@@ -24,15 +26,22 @@ _MOST_NAMES = 80
 def label_rows(ax: Axes, names: Sequence[str], height: float | None = None) -> None:
     """Name rows whose middles lie at 0, 1, 2, …: every one, or as many as there is room for in so many inches."""
     every = max(1, ceil(len(names) * _LINE / max(height or height_of(ax), _LINE)))
-    ax.set_yticks(range(0, len(names), every), _shown(names[::every], _most(width_of(ax))), **PLAIN)
+    _name_places(ax.yaxis, names, every, _most(width_of(ax)))
     ax.tick_params(labelsize=_SIZE, axis="y", length=0)
 
 
 def label_columns(ax: Axes, names: Sequence[str], width: float | None = None) -> None:
     """Name columns whose middles lie at 0, 1, 2, …, from below; as many as there is room for in so many inches."""
     every = max(1, ceil(len(names) * _LINE / max(width or width_of(ax), _LINE)))
-    ax.set_xticks(range(0, len(names), every), _shown(names[::every], _most(height_of(ax))), **PLAIN)
+    _name_places(ax.xaxis, names, every, _most(height_of(ax)))
     ax.tick_params(labelsize=_SIZE, axis="x", length=0, labelrotation=90)
+
+
+def _name_places(axis: Axis, names: Sequence[str], every: int, most: int) -> None:
+    label_axis(axis, dict(zip(range(0, len(names), every), _shown(names[::every], most), strict=True)))
+    for tick in axis.get_major_ticks():
+        for label in (tick.label1, tick.label2):
+            label.set(**PLAIN)
 
 
 def _shown(names: Sequence[str], most: int) -> list[str]:

@@ -10,11 +10,12 @@ _MARK = "…"
 _ROUNDS = 8
 
 
-def short_names(names: Sequence[str], most: int) -> list[str]:
+def short_names(names: Sequence[str], most: int = 36, *, from_start: bool = False) -> list[str]:
     """Names of about `most` characters, different ones of which stay different.
 
-    Of a name that is longer its end is kept, and as much of its beginning as there is room for; wherever two became
-    the same, the first part in which they differ is kept, too.
+    Of a name that is longer its end is kept, and as much of its beginning as there is room for, as suits paths; or,
+    `from_start`, the other way round, as suits words. Wherever two became the same, the first part in which they
+    differ is kept, too.
 
     Examples
     --------
@@ -27,7 +28,7 @@ def short_names(names: Sequence[str], most: int) -> list[str]:
     stale = {name for name in tokens if len(name) > most}
     for _ in range(_ROUNDS):
         for name in stale:
-            short[name] = _elided(tokens[name], kept[name], most)
+            short[name] = _elided(tokens[name], kept[name], most, from_start)
         stale = set()
         for alike in _alike(short):
             place = _first_difference([tokens[name] for name in alike])
@@ -53,24 +54,26 @@ def _first_difference(tokens: Sequence[Sequence[str]]) -> int:
     return next((n for n in range(shortest) if any(own[n] != tokens[0][n] for own in tokens)), shortest)
 
 
-def _elided(tokens: Sequence[str], kept: set[int], most: int) -> str:
+def _elided(tokens: Sequence[str], kept: set[int], most: int, from_start: bool) -> str:
     """A name without the tokens for which there is no room.
 
-    First come those kept and the last word, then what stands before those kept, then the end, then the beginning.
+    First come those kept and the last word, or the first, then what stands before those kept, then one end, then the
+    other.
     """
     words = _words(tokens)
     shown = {place for place in kept if place < len(tokens)}
     before = [[place - 1, place - 2] for place in sorted(shown) if place > 1]
     # In pieces, where a whole word is too long.
-    pieces = [[place] for place in range(len(tokens) - 1, -1, -1)]
-    for order in ([words[-1]], before, reversed(words), words, pieces):
+    pieces = [[place] for place in range(len(tokens))]
+    one, other = (words, words[::-1]) if from_start else (words[::-1], words)
+    for order in (one[:1], before, one, other, pieces if from_start else pieces[::-1]):
         for places in order:
             if shown.issuperset(places):
                 continue
             if len(_joined(tokens, shown.union(places))) > most:
                 break
             shown.update(places)
-        if order is words and len(shown) > len(kept):
+        if order is other and len(shown) > len(kept):
             break
     return _joined(tokens, shown)
 

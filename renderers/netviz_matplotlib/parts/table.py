@@ -158,7 +158,7 @@ def _distinct(cells: Sequence[str], fits: Callable[[str], bool]) -> tuple[str, .
     """Names that need no more lines than a cell has, shortened against one another."""
 
     def version(most: int) -> str:
-        return max(short_names(cells, most), key=lambda name: wrapped(name, fits).count("\n"))
+        return max(short_names(cells, most, from_start=True), key=lambda name: wrapped(name, fits).count("\n"))
 
     def is_short(name: str) -> bool:
         return wrapped(name, fits).count("\n") < _MOST_LINES
@@ -167,7 +167,7 @@ def _distinct(cells: Sequence[str], fits: Callable[[str], bool]) -> tuple[str, .
     most = next(
         (most for most in (longest, 48, 36, 28, 22, 16, 12) if most <= longest and is_short(version(most))), 8
     )
-    return tuple(short_names(cells, most))
+    return tuple(short_names(cells, most, from_start=True))
 
 
 def _cell(text: str, fits: Callable[[str], bool]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
@@ -20,11 +21,16 @@ from matplotlib.patches import Rectangle
 
 from netviz_core.renderer_api import printable
 
+from .short_names import short_names
+
 POINTS = 72.0
 """In an inch."""
 
 LINE = 1.25
 """The height of a line, in font sizes."""
+
+_SHARE = 0.27
+"""Of a figure's height, for its title."""
 
 _SWATCH, _BESIDE, _BETWEEN = 7.0, 3.0, 10.0
 # Paths may hold dollars and underscores: they are shown, never read as formulas.
@@ -33,34 +39,17 @@ PLAIN: dict[str, Any] = {"parse_math": False, "usetex": False}
 
 def set_title(ax: Axes, title: str, width: float, size: str = "medium") -> None:
     """Give `ax` a title in as many lines as fit into `width` inches."""
-    text, font = _fitted(title, width, size, str(matplotlib.rcParams["axes.titleweight"]))
-    ax.set_title(text, fontproperties=font, **PLAIN)
-    if text:
-        ax.add_artist(_OnPaper())
-
-
-class _OnPaper(Artist):
-    """Moves the title of an Axes that is not in the middle of its figure to where all of it is on the paper."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.set_zorder(0)
-        self.set_in_layout(False)
-
-    def draw(self, renderer: Any) -> None:
-        """Move it before it is drawn."""
-        ax = self.axes
-        assert isinstance(ax, Axes), "a title is that of an Axes"
-        ax.title.set_x(0.5)
-        box, paper = ax.title.get_window_extent(renderer), ax.figure.bbox
-        if box.width <= paper.width:
-            aside = max(paper.x0 - box.x0, 0.0) + min(paper.x1 - box.x1, 0.0)
-            ax.title.set_x(0.5 + aside / ax.bbox.width)
+    text, font = _fitted(title, width, size, str(matplotlib.rcParams["axes.titleweight"]), _room_for_title(ax))
+    # To ask where labels end takes time, and there are hardly ever any above an Axes.
+    is_above = bool(ax.xaxis.get_tick_params()["labeltop"])
+    ax.set_title(text, fontproperties=font, y=None if is_above else 1.0, **PLAIN)
 
 
 def set_figure_title(figure: Figure, title: str, width: float) -> None:
     """Give `figure` a title in as many lines as fit into `width` inches."""
-    text, font = _fitted(title, width, "large", str(matplotlib.rcParams["figure.titleweight"]))
+    text, font = _fitted(
+        title, width, "large", str(matplotlib.rcParams["figure.titleweight"]), _SHARE * figure.get_figheight()
+    )
     figure.suptitle(text, fontproperties=font, **PLAIN)
 
 
@@ -185,14 +174,37 @@ def _entry(colour: Any, text: str, font: FontProperties) -> OffsetBox:
     return HPacker(children=[square, words], align="center", pad=0, sep=_BESIDE)
 
 
-def _fitted(title: str, width: float, size: str, weight: str) -> tuple[str, FontProperties]:
+def _room_for_title(ax: Axes) -> float:
+    """The inches that a title may be high."""
+    figure = ax.get_figure(root=True)
+    return _SHARE * figure.get_figheight() if isinstance(figure, Figure) else math.inf
+
+
+def _fitted(title: str, width: float, size: str, weight: str, height: float) -> tuple[str, FontProperties]:
     font = FontProperties(size=size, weight=weight)
     title = "\n".join(map(printable, title.splitlines()))
     text = wrapped(title, lambda line: text_width(line, font) <= width)
     if text.count("\n") > 1:
         font.set_size(0.85 * font.get_size_in_points())
         text = wrapped(title, lambda line: text_width(line, font) <= width)
+    most = max(int(height / (LINE * font.get_size_in_points() / POINTS)), 1)
+    if text.count("\n") >= most:
+        text = _shortened_title(title, most, lambda line: text_width(line, font) <= width)
     return text, font
+
+
+def _shortened_title(title: str, most: int, fits: Callable[[str], bool]) -> str:
+    """As much of a title as so many lines hold: of its longest part, a path, what tells most."""
+    parts = title.split(" · ")
+    longest = max(range(len(parts)), key=lambda number: len(parts[number]))
+
+    def version(length: int) -> str:
+        (short,) = short_names([parts[longest]], length)
+        return " · ".join([*parts[:longest], short, *parts[longest + 1 :]])
+
+    lengths = range(len(parts[longest]), 3, -1)
+    told = (wrapped(version(length), fits) for length in lengths)
+    return next((text for text in told if text.count("\n") < most), wrapped(version(4), fits))
 
 
 def wrapped(text: str, fits: Callable[[str], bool]) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from netviz_core.renderer_api import TileGrid, fullest_grid
 
-from .mosaic import MosaicLayout
+from .mosaic import MosaicLayout, gap_of
 
 Array = np.ndarray[Any, Any]
 
@@ -115,7 +115,8 @@ def layout_of(view: TileGrid) -> MosaicLayout:
 def pixels_of(view: TileGrid) -> tuple[int, int]:
     """Height and width of a picture with a pixel for each value."""
     (rows, columns), (height, width) = view.grid_shape, view.tiles.shape[1:3]
-    return rows * (height + 1), columns * (width + 1)
+    gap = gap_of(min(height, width))
+    return rows * (height + gap), columns * (width + gap)
 
 
 def _smallest(view: TileGrid, least: int) -> tuple[float, float]:
