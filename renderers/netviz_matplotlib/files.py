@@ -76,7 +76,14 @@ def _encoded(figure: Figure, file_format: str, dpi: float, trim: bool) -> bytes:
     if picture is not None:
         # Higher levels take twice as long and save next to nothing.
         quick = {"compress_level": 4} if file_format == "png" else None
-        imsave(buffer, picture, format="tiff" if file_format == "tif" else file_format, origin="upper", dpi=dpi, pil_kwargs=quick)
+        imsave(
+            buffer,
+            picture,
+            format="tiff" if file_format == "tif" else file_format,
+            origin="upper",
+            dpi=dpi,
+            pil_kwargs=quick,
+        )
         return buffer.getvalue()
     metadata = _METADATA[file_format] or None
     # Said in either case: the user may have set savefig.bbox.

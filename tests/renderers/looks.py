@@ -92,7 +92,12 @@ def _too_faint(figure: Figure, canvas: Any) -> Iterator[str]:
 
 def crowded(figure: Figure) -> list[str]:
     """Texts other than tick labels that run into each other; the figure has been drawn."""
-    own = [text for ax in _all_axes(figure) for text in ax.texts if text.get_visible() and text.get_text().strip()]
+    own = [
+        text
+        for ax in _all_axes(figure)
+        for text in ax.texts
+        if text.get_visible() and text.get_text().strip()
+    ]
     boxes = [(text, text.get_window_extent().padded(-0.5)) for text in own[:400]]
     return [
         f"{one.get_text()!r} runs into {other.get_text()!r}"

@@ -80,7 +80,9 @@ def _lay_out(fig: Any, ax: Axes, renderer: Any) -> None:
     bottom = below.reach
     if notes:
         named = below.reach - below.labels or ax.xaxis.labelpad / POINTS
-        bottom = below.labels + named + sum(note.get_window_extent(renderer).height / fig.dpi for note in notes)
+        bottom = (
+            below.labels + named + sum(note.get_window_extent(renderer).height / fig.dpi for note in notes)
+        )
         bottom += _ABOVE_NOTES
     if ax.get_title():
         above += _height(ax.title) + float(ax.titleOffsetTrans.get_matrix()[1, 2]) / fig.dpi

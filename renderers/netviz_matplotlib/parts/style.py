@@ -92,7 +92,11 @@ def _is_positive(number: object) -> bool:
 
 def _are_limits(limits: object) -> bool:
     is_pair = isinstance(limits, tuple | list) and len(limits) == 2
-    return is_pair and all(isinstance(end, Real) and math.isfinite(end) for end in limits) and limits[0] < limits[1]
+    return (
+        is_pair
+        and all(isinstance(end, Real) and math.isfinite(end) for end in limits)
+        and limits[0] < limits[1]
+    )
 
 
 def _is_size(size: object) -> bool:
