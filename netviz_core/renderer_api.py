@@ -30,9 +30,10 @@ from .views.side_by_side import SideBySide
 from .views.tiles import FeatureMapGrid, KernelGrid, TileGrid, fullest_grid, squarest_grid
 from .words.arrays import SPATIAL_AXES, AxisArray
 from .words.errors import FileFormatError, InputError, NetvizError, UnsupportedError, nearest
+from .words.given import shown
 from .words.protocols import Renderer, ViewLike
 from .words.text_tables import printable
-from .words.whole_files import replace_file
+from .words.whole_files import as_path, replace_file
 
 __all__ = [
     "SPATIAL_AXES",
@@ -70,12 +71,14 @@ __all__ = [
     "View",
     "ViewLike",
     "are_named",
+    "as_path",
     "foldings",
     "fullest_grid",
     "meaning_of",
     "nearest",
     "printable",
     "replace_file",
+    "shown",
     "sizes",
     "squarest_grid",
 ]

@@ -189,7 +189,7 @@ def explain(error: Exception, module: nn.Module, arguments: tuple[Any, ...]) -> 
     if kernel is not None and received is not None and any(received is argument for argument in arguments):
         expected, wanted = _expected(kernel.axes, kernel.shape, layer)
         if expected:
-            told = _remedy(received, wanted, layer.weight) or f": {_in_short(error)}"
+            told = _remedy(received, wanted, layer.weight.dtype) or f": {_in_short(error)}"
             return InputError(f"the input is {_described(received)}; {where} takes {expected}{told}")
     is_no_tensor = received is None and any(first is argument for argument in arguments)
     if is_no_tensor and isinstance(error, (TypeError, AttributeError)):
@@ -232,17 +232,17 @@ def _expected(
         return "", ()
     channels = sizes["in"] * getattr(layer, "groups", 1)
     spatial = "".join(f", {axis}" for axis in axes if axis in ("z", "y", "x"))
-    described = f"(batch, channel={channels}{spatial}) {dtype_name(layer.weight.dtype)}"
+    described = f"(batch, channel={channels}{spatial}) {str(layer.weight.dtype).removeprefix('torch.')}"
     return described, (None, channels, *[None] * spatial.count(","))
 
 
-def _remedy(received: torch.Tensor, wanted: tuple[int | None, ...], weight: torch.Tensor) -> str:
+def _remedy(received: torch.Tensor, wanted: tuple[int | None, ...], dtype: Any) -> str:
     """What to do with an input that a layer does not take; empty if nothing is obvious."""
     if received.layout is not torch.strided:
         return "; it is sparse: give x.to_dense()"
-    if received.dtype != weight.dtype and not received.is_complex():
+    if received.dtype != dtype and not received.is_complex():
         ranged = "" if received.is_floating_point() else ", in the range in which the model takes them"
-        return f"; give numbers of its dtype{ranged}: x.astype({dtype_name(weight.dtype)!r}), or x.to({weight.dtype})"
+        return f"; give numbers of its dtype{ranged}: x.astype({dtype_name(dtype)!r}), or x.to({dtype})"
     return remedy(received.shape, wanted)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..views.base import View
 from ..words.errors import LayerNotFoundError, nearest, require_known
@@ -53,7 +53,12 @@ class Graph(GraphParts, View):
         return super(Graph, self._directed(rankdir)).plot(ax, renderer=renderer, **style)
 
     def save(
-        self, path: str | Path, *, renderer: str | None = None, rankdir: str | None = None, **style: Any
+        self,
+        path: str | Path | BinaryIO,
+        *,
+        renderer: str | None = None,
+        rankdir: str | None = None,
+        **style: Any,
     ) -> None:
         """Write the drawing to exactly `path`; the arguments are those of `plot`."""
         super(Graph, self._directed(rankdir)).save(path, renderer=renderer, **style)

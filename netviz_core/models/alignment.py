@@ -310,7 +310,7 @@ def _named(sources: Sequence[L], mapping: LayerMapping | None) -> Iterator[tuple
     """What stands in a mapping, its globs resolved: layers, and the paths of their partners."""
     if mapping is None:
         return
-    if is_function(mapping):
+    if not isinstance(mapping, Mapping) and is_function(mapping):
         for layer in sources:
             wanted = mapping(layer)  # type: ignore[arg-type]
             if wanted is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -38,7 +38,9 @@ class View:
         renderer : str, optional
             The name of another renderer.
         **style
-            Passed to the renderer, such as ``cmap=``, ``title=`` or ``colorbar=False``.
+            Passed to the renderer: for matplotlib ``title``, ``cmap``, ``limits``, ``colorbar``, ``fontsize``,
+            ``figsize`` and ``dpi``, which `netviz_matplotlib.parts.style.Style` describes. One without an effect on
+            this kind of view is refused.
 
         Returns
         -------
@@ -48,17 +50,18 @@ class View:
         Raises
         ------
         InputError
-            If the renderer or an option of style is unknown.
+            If the renderer or an option of style is unknown, or has no effect on this kind of view.
         """
         return get_renderer(DEFAULT_RENDERER if renderer is None else renderer).plot(self, ax, **style)
 
-    def save(self, path: str | Path, *, renderer: str | None = None, **style: Any) -> None:
+    def save(self, path: str | Path | BinaryIO, *, renderer: str | None = None, **style: Any) -> None:
         """Write the view to exactly `path`, in the format its suffix names (png, svg, pdf, …).
 
         Parameters
         ----------
-        path : str or path
-            The file; one that exists is replaced.
+        path : str, path or binary file
+            A file that exists is replaced; one that is open, or an ``io.BytesIO()``, is written to, and needs
+            ``format=``, such as ``"png"``.
         renderer, **style
             As for `plot`.
 

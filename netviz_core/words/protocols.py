@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 import numpy as np
 
@@ -249,7 +249,7 @@ class ViewLike(Protocol):
     def plot(self, ax: Any = None, *, renderer: str | None = None, **style: Any) -> Any:
         """Draw it with a renderer; see `Renderer.plot`."""
 
-    def save(self, path: str | Path, *, renderer: str | None = None, **style: Any) -> None:
+    def save(self, path: str | Path | BinaryIO, *, renderer: str | None = None, **style: Any) -> None:
         """Write it to a file with a renderer; see `Renderer.save`."""
 
 
@@ -271,8 +271,10 @@ class Renderer(Protocol):
             What the library's users expect to get back: for matplotlib the `Axes`.
         """
 
-    def save(self, view: ViewLike, path: str | Path, **style: Any) -> None:
+    def save(self, view: ViewLike, path: Any, **style: Any) -> None:
         """Write `view` to exactly `path`, in the format its suffix names; leave no figure open.
+
+        `path` may be a binary file to write to; then ``format=`` names the format.
 
         Raises
         ------

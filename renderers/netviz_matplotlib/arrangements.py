@@ -7,31 +7,20 @@ from typing import Any, Protocol
 
 from matplotlib.figure import Figure
 
-from netviz_core.renderer_api import Histogram, InputError, SideBySide, View
+from netviz_core.renderer_api import SideBySide, View
 
-from .catalogue import panel_for, panels_for
+from .catalogue import panel_for, panels_for, require_effect
 from .parts.style import Style
 from .row import Row
 from .single import Single
 
 
 def _within(view: Any, style: Style) -> Any:
-    """The view with the limits asked for.
-
-    Raises
-    ------
-    InputError
-        If it has none.
-    """
+    """The view with the limits asked for."""
     if style.limits is None:
         return view
     if isinstance(view, SideBySide):
         return replace(view, views=tuple(_within(part, style) for part in view.views))
-    if not hasattr(view, "limits"):
-        other = "; give limits= to netviz_core.histogram instead" if isinstance(view, Histogram) else ""
-        raise InputError(
-            f"limits= has no effect on a {type(view).__name__}, which has no such colours{other}"
-        )
     low, high = style.limits
     return replace(view, limits=(float(low), float(high)))
 
@@ -54,9 +43,12 @@ def arrange(view: View, style: Style) -> Arrangement:
 
     Raises
     ------
+    InputError
+        If an option was given that has no effect on it.
     UnsupportedError
         If it is of none.
     """
+    require_effect(view, style.given)
     view = _within(view, style)
     if isinstance(view, SideBySide):
         return Row(view, style, panels_for(view.views))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -17,6 +17,7 @@ from netviz_core.renderer_api import (
     HistogramRows,
     HistoryHeatmap,
     HistoryHistogram,
+    InputError,
     LayerMeasures,
     Overlays,
     SideBySide,
@@ -63,6 +64,8 @@ class Panel:
         Draws everything but title and colour bar; of an Axes, a view and a style.
     around : float
         Inches above and below the Axes, for a title of one line and what stands below.
+    options : tuple of str
+        Which of the options in `ONLY_SOME` have an effect; the others of `Style` have one everywhere.
     frame : callable, optional
         Gives what several views share when they are drawn side by side, such as their axes;
         `scale` and `draw` then take it as ``frame=``.
@@ -73,30 +76,63 @@ class Panel:
     label: Callable[[Any], str]
     draw: Callable[..., None]
     around: float
+    options: tuple[str, ...] = ()
     frame: Callable[[Sequence[Any]], Any] | None = None
 
 
-def _panel(module: Any, around: float, frame: Callable[[Sequence[Any]], Any] | None = None) -> Panel:
+def _panel(
+    module: Any, around: float, options: str = "", frame: Callable[[Sequence[Any]], Any] | None = None
+) -> Panel:
     """The panel of a module that draws one kind of view."""
-    return Panel(module.size, module.scale, module.label, module.draw, around, frame)
+    return Panel(module.size, module.scale, module.label, module.draw, around, tuple(options.split()), frame)
 
 
 _PANELS: Mapping[type[View], Panel] = {
-    AttentionMaps: _panel(attention, around=0.85),
-    TileGrid: _panel(tiles, around=0.65),
-    Heatmap: _panel(heatmap, around=0.85),
-    HistogramRows: _panel(histogram_rows, around=0.85),
-    Histogram: _panel(histogram, around=1.2, frame=Frame.around),
-    HistogramPair: _panel(histogram_pair, around=1.2),
-    Comparison: _panel(comparison, around=1.2),
-    Graph: _panel(graph, around=0.85),
-    TopLosses: _panel(top_losses, around=0.65),
-    Overlays: _panel(overlays, around=0.65),
-    LayerMeasures: _panel(measures, around=0.85),
-    SimilarityMatrix: _panel(similarity, around=0.85),
-    HistoryHeatmap: _panel(history_heatmap, around=0.85),
-    HistoryHistogram: _panel(history_histogram, around=0.85, frame=history_histogram.Frame.around),
+    AttentionMaps: _panel(attention, 0.85, "cmap limits colorbar"),
+    TileGrid: _panel(tiles, 0.65, "cmap limits colorbar"),
+    Heatmap: _panel(heatmap, 0.85, "cmap limits colorbar"),
+    HistogramRows: _panel(histogram_rows, 0.85, "cmap colorbar"),
+    Histogram: _panel(histogram, 1.2, frame=Frame.around),
+    HistogramPair: _panel(histogram_pair, 1.2),
+    Comparison: _panel(comparison, 1.2),
+    Graph: _panel(graph, 0.85, "colorbar"),
+    TopLosses: _panel(top_losses, 0.65, "cmap colorbar"),
+    Overlays: _panel(overlays, 0.65, "cmap colorbar"),
+    LayerMeasures: _panel(measures, 0.85, "cmap"),
+    SimilarityMatrix: _panel(similarity, 0.85, "cmap colorbar"),
+    HistoryHeatmap: _panel(history_heatmap, 0.85, "cmap limits colorbar"),
+    HistoryHistogram: _panel(history_histogram, 0.85, "cmap colorbar", frame=history_histogram.Frame.around),
 }
+
+
+ONLY_SOME = ("cmap", "limits", "colorbar")
+"""The options of `Style` that only some kinds of views have; each `Panel` names its own."""
+
+OPTIONS: Mapping[str, tuple[str, ...]] = {
+    kind.__name__: ("title", *panel.options, "fontsize", "figsize", "dpi") for kind, panel in _PANELS.items()
+}
+"""Every option that has an effect, by the name of the kind of view; those of `SideBySide` are those of its views."""
+
+
+def require_effect(view: View, given: Iterable[str]) -> None:
+    """Refuse options that change nothing about a figure of this view.
+
+    Raises
+    ------
+    InputError
+        It names the kinds of views that have the option.
+    """
+    parts = view.views if isinstance(view, SideBySide) else (view,)
+    for name in given:
+        for part in parts if name in ONLY_SOME else ():
+            if name not in panel_for(part).options:
+                having = ", ".join(kind for kind, options in OPTIONS.items() if name in options)
+                advice = "; give limits= to netviz_core.histogram" * (
+                    name == "limits" and isinstance(part, Histogram)
+                )
+                raise InputError(
+                    f"{name}= has no effect on a {type(part).__name__}; it has one on {having}{advice}"
+                )
 
 
 def panel_for(view: View) -> Panel:

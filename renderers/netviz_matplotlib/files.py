@@ -6,18 +6,20 @@ import io
 import os
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.image import imsave
 
-from netviz_core.renderer_api import FileFormatError
+from netviz_core.renderer_api import FileFormatError, as_path, shown
 
 # What to keep out of each format so that the same figure gives the same bytes.
 _METADATA: dict[str, dict[str, Any]] = {
@@ -35,14 +37,28 @@ _PAD = 0.08
 SUFFIXES = tuple(f".{name}" for name in _METADATA)
 
 
-def format_of(path: str | Path) -> str:
-    """The format that the suffix of `path` names.
+def is_file(target: object) -> bool:
+    """Whether this is a file to be written to, such as a `io.BytesIO`, and not the path of one."""
+    return hasattr(target, "write")
+
+
+def format_of(target: Any, given: Any = None) -> str:
+    """The format that is given, or that the suffix of a path names.
 
     Examples
     --------
     >>> format_of("figures/conv1.PNG")
     'png'
     """
+    if given is not None:
+        if not isinstance(given, str) or given.lower().removeprefix(".") not in _METADATA:
+            raise FileFormatError(f"format={shown(given)} is not written; use one of {', '.join(_METADATA)}")
+        return given.lower().removeprefix(".")
+    if is_file(target):
+        raise FileFormatError(
+            f"{shown(target)} has no suffix that names a format; give format=, such as 'png'"
+        )
+    path = as_path(target)
     suffix = Path(path).suffix
     file_format = suffix.lower().removeprefix(".")
     if file_format not in _METADATA:
@@ -117,6 +133,24 @@ def _drawn_once(figure: Figure, dpi: float, trim: bool) -> Any:
 
 
 @contextmanager
+def letters_of(points: float | None) -> Iterator[None]:
+    """Draw with letters of a size, in the proportions that the user's settings have."""
+    if points is None:
+        yield
+        return
+    with _SETTING, matplotlib.rc_context({"font.size": points}):
+        yield
+
+
+def keep_letters(axes: Iterable[Axes]) -> None:
+    """Write down how large the labels of ticks are, which are made only when a figure is drawn."""
+    settings: Any = matplotlib.rcParams
+    for axis in (axis for ax in axes for axis in (ax.xaxis, ax.yaxis)):
+        size = axis.get_tick_params().get("labelsize", settings[f"{axis.axis_name}tick.labelsize"])
+        axis.set_tick_params(labelsize=FontProperties(size=size).get_size_in_points())
+
+
+@contextmanager
 def _for_print(file_format: str) -> Iterator[None]:
     """Letters as publishers want them, for one file: TrueType in PDF, text in SVG, unless the user chose otherwise."""
     wanted = {"pdf": ("pdf.fonttype", 42), "svg": ("svg.fonttype", "none")}.get(file_format)
@@ -130,7 +164,7 @@ def _for_print(file_format: str) -> Iterator[None]:
             yield
 
 
-_SETTING = threading.Lock()
+_SETTING = threading.RLock()
 """Settings belong to the process: of two threads that write files, one would put back those of the other."""
 
 

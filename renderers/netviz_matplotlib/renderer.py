@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from netviz_core.renderer_api import View, replace_file
 
 from .arrangements import Arrangement, arrange
-from .files import SUFFIXES, encode, format_of
+from .files import SUFFIXES, encode, format_of, is_file, keep_letters, letters_of
 from .parts.layout import SingleLayout
 from .parts.style import Style
 
@@ -46,8 +46,7 @@ class MatplotlibRenderer:
             For views side by side, either one `Axes`, which is divided, or one for each view
             (the title over all is then left to the caller).
         **style
-            ``title``, ``cmap``, ``limits`` (of the colours) and ``colorbar``; for a new figure also ``figsize`` (inches)
-            and ``dpi``.
+            See `netviz_matplotlib.parts.style.Style`; ``figsize`` and ``dpi`` are for a new figure.
 
         Returns
         -------
@@ -59,10 +58,16 @@ class MatplotlibRenderer:
         UnsupportedError
             If this renderer does not know views of this type.
         InputError
-            If an option of style, or `ax`, is not what it should be.
+            If an option of style, or `ax`, is not what it should be, or an option has no effect on this view.
         """
         look = Style.from_options(style)
-        arrangement = arrange(view, look)
+        with letters_of(look.fontsize):
+            drawn = self._plot(arrange(view, look), look, ax)
+            if look.fontsize is not None:
+                keep_letters(np.ravel(np.asarray(drawn, object)))
+        return drawn
+
+    def _plot(self, arrangement: Arrangement, look: Style, ax: Any) -> Any:
         if ax is not None:
             look.refuse_figure_options()
             return arrangement.draw_into(ax)
@@ -76,15 +81,17 @@ class MatplotlibRenderer:
             plt.close(figure)
             raise
 
-    def save(self, view: View, path: str | Path, **style: Any) -> None:
+    def save(self, view: View, path: Any, *, format: str | None = None, **style: Any) -> None:
         """Write `view` to exactly `path`; the same view gives the same bytes.
 
         Parameters
         ----------
         view : View
-        path : str or path
-            Its suffix names the format: png, svg, pdf, jpg, tif or webp. A file that exists
-            is replaced, once the new one is complete.
+        path : str, path or binary file
+            The suffix of a path names the format: png, svg, pdf, jpg, tif or webp. A file that exists
+            is replaced, once the new one is complete. To a file such as ``io.BytesIO()`` it is written as it stands.
+        format : str, optional
+            Instead of the suffix; a file needs one.
         **style
             As for `plot`. With ``figsize`` the file has exactly that size, else margins are
             trimmed.
@@ -96,10 +103,14 @@ class MatplotlibRenderer:
         OSError
             If the file cannot be written.
         """
-        file_format = format_of(path)
+        file_format = format_of(path, format)
         look = Style.from_options(style)
-        figure = _unmanaged_figure(arrange(view, look), look)
-        data = encode(figure, file_format, look.dpi or FILE_DPI, trim=look.figsize is None)
+        with letters_of(look.fontsize):
+            figure = _unmanaged_figure(arrange(view, look), look)
+            data = encode(figure, file_format, look.dpi or FILE_DPI, trim=look.figsize is None)
+        if is_file(path):
+            path.write(data)
+            return
         replace_file(path, lambda unfinished: unfinished.write_bytes(data))
 
     def png(self, view: View) -> bytes:

@@ -255,7 +255,10 @@ def test_figsize_and_dpi_give_exactly_that_many_pixels(tmp_path):
 @pytest.mark.parametrize(
     ("style", "said"),
     [
-        ({"colour": "red"}, "no option 'colour'; it has title, cmap, colorbar, figsize, dpi, limits"),
+        (
+            {"colour": "red"},
+            "no option 'colour'; it has title, cmap, colorbar, figsize, dpi, limits, fontsize",
+        ),
         ({"cmap": "viridsi"}, "did you mean 'viridis'"),
         ({"cmap": 3}, "cmap=3"),
         ({"title": 3}, "title=3"),
