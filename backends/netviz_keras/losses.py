@@ -12,7 +12,7 @@ import numpy as np
 from keras.src.backend import get_keras_mask
 from keras.src.trainers.compile_utils import get_loss
 
-from netviz_core.backend_api import InputError, LossReading, shown
+from netviz_core.backend_api import InputError, LossReading, reason_of, shown
 
 from .outputs import output_names
 from .tensors import adopted, as_numpy, is_tensor, no_gradients
@@ -55,7 +55,7 @@ def _said_if_unfit(loss: Any, targets: Any, predicted: Any) -> Iterator[None]:
             raise
         raise InputError(
             f"loss {loss.name!r} cannot be taken of an output {tuple(predicted.shape)} and targets "
-            f"{tuple(targets.shape)} {targets.dtype}: {str(error).partition(chr(10))[0]}"
+            f"{tuple(targets.shape)} {targets.dtype}: {reason_of(error)}"
         ) from error
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from netviz_core.backend_api import AxisArray, InputError, shown, widened
+from netviz_core.backend_api import AxisArray, InputError, reason_of, shown, widened
 
 if keras.backend.backend() == "torch":
     import torch
@@ -39,7 +39,7 @@ def adopted(value: Any) -> Any:
     try:
         return np.asarray(value)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(f"{shown(value)} cannot be read as an array: {str(error)[:120]}") from error
+        raise InputError(f"{shown(value)} cannot be read as an array: {reason_of(error)}") from error
 
 
 def is_symbolic(tensor: Any) -> bool:

@@ -189,7 +189,8 @@ def explain(error: Exception, module: nn.Module, arguments: tuple[Any, ...]) -> 
     if kernel is not None and received is not None and any(received is argument for argument in arguments):
         expected, wanted = _expected(kernel.axes, kernel.shape, layer)
         if expected:
-            told = _remedy(received, wanted, layer.weight.dtype) or f": {_in_short(error)}"
+            reason = str(error).partition("\n")[0][:200].rstrip(" .:;")
+            told = _remedy(received, wanted, layer.weight.dtype) or f": {reason}"
             return InputError(f"the input is {_described(received)}; {where} takes {expected}{told}")
     is_no_tensor = received is None and any(first is argument for argument in arguments)
     if is_no_tensor and isinstance(error, (TypeError, AttributeError)):
@@ -244,11 +245,6 @@ def _remedy(received: torch.Tensor, wanted: tuple[int | None, ...], dtype: Any) 
         ranged = "" if received.is_floating_point() else ", in the range in which the model takes them"
         return f"; give numbers of its dtype{ranged}: x.astype({dtype_name(dtype)!r}), or x.to({dtype})"
     return remedy(received.shape, wanted)
-
-
-def _in_short(error: Exception) -> str:
-    reason = str(error).partition("\n")[0]
-    return reason if len(reason) <= 160 else f"{reason[:159]}…"
 
 
 def _in_words(value: Any) -> str:

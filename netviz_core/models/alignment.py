@@ -312,7 +312,7 @@ def _named(sources: Sequence[L], mapping: LayerMapping | None) -> Iterator[tuple
         return
     if not isinstance(mapping, Mapping) and is_function(mapping):
         for layer in sources:
-            wanted = mapping(layer)  # type: ignore[arg-type]
+            wanted = mapping(layer)
             if wanted is not None:
                 yield [layer], _paths(wanted, layer.path, wanted)
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from .errors import InputError
 from .given import is_model, shown
@@ -77,7 +77,7 @@ def require_fitting(
     )
 
 
-def is_function(value: object) -> bool:
+def is_function(value: object) -> TypeGuard[Callable[..., Any]]:
     """Whether a value can be asked of one layer after the other: models and classes can be called, and are no such."""
     return callable(value) and not isinstance(value, type) and not is_model(value)
 

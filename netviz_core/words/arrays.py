@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .decoding import reason_of
 from .errors import AxisError, InputError, as_integer, nearest
 from .given import shown
 
@@ -310,7 +311,7 @@ def _opened(array: Any) -> np.ndarray[Any, Any]:
                 f"pictures of several sizes were given ({', '.join(list(shapes)[:3])}); bring them to one, such as "
                 f"with picture.resize((224, 224))"
             ) from error
-        raise AxisError(f"{shown(array)} cannot be read as an array: {str(error)[:120]}") from error
+        raise AxisError(f"{shown(array)} cannot be read as an array: {reason_of(error)}") from error
 
 
 _CHANNELS_OF_IMAGES = (1, 3, 4)

@@ -100,7 +100,7 @@ class Style:
             )
 
 
-def _is_positive(number: object) -> bool:
+def _is_positive(number: Any) -> bool:
     is_number = isinstance(number, Real) and not isinstance(number, bool)
     return is_number and math.isfinite(number) and float(number) > 0
 
