@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import numpy as np
 
 from .words.errors import BackendConflictError, BackendLoadError, InputError, UnknownModelError, nearest
-from .words.given import shown
+from .words.given import is_array, shown
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -375,6 +375,8 @@ def _unknown_model(model: object, roots: list[str]) -> str:
     matched = [root for root in roots if root in states]
     if isinstance(model, type):
         lines.append("this is a class: give an instance of it")
+    elif is_array(model):
+        lines.append("this is an array: the model comes first, its input after it")
     elif matched:
         lines.append(f"it stems from {matched[0]}, but is no model to the {matched[0]} backend")
     lines.append(f"installed backends: {', '.join(installed) or 'none'}")

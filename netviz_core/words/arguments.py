@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeGuard
 
 from .errors import InputError
-from .given import is_model, shown
+from .given import is_array, is_model, shown
 
 
 def patterns_of(layers: object) -> list[str]:
@@ -94,7 +94,7 @@ def _is_named(layers: object) -> bool:
 
 def _may_be_model(value: Any) -> bool:
     """Whether a value is no number, no array and no collection of them."""
-    return not isinstance(value, _NO_MODELS) and not hasattr(value, "dtype")
+    return not isinstance(value, _NO_MODELS) and not is_array(value)
 
 
 _NO_MODELS = (int, float, bytes, tuple, list, set, frozenset, Mapping, type(None))
