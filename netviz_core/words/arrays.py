@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .decoding import reason_of
 from .errors import AxisError, InputError, as_integer, nearest
 from .given import shown
 
@@ -311,6 +310,8 @@ def _opened(array: Any) -> np.ndarray[Any, Any]:
                 f"pictures of several sizes were given ({', '.join(list(shapes)[:3])}); bring them to one, such as "
                 f"with picture.resize((224, 224))"
             ) from error
+        from .decoding import reason_of  # here, as it brings pathlib along
+
         raise AxisError(f"{shown(array)} cannot be read as an array: {reason_of(error)}") from error
 
 
