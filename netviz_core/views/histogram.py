@@ -137,7 +137,9 @@ def _limits(limits: Any, values: np.ndarray[Any, Any], found: tuple[float, float
     except (TypeError, ValueError):
         low = high = float("nan")
     if not (np.isfinite(low) and np.isfinite(high) and low < high):
-        raise InputError(f"limits={shown(limits)} are neither 'all' nor a lower and an upper one such as (-0.1, 0.1)")
+        raise InputError(
+            f"limits={shown(limits)} are neither 'all' nor a lower and an upper one such as (-0.1, 0.1)"
+        )
     return low, high
 
 
@@ -147,10 +149,12 @@ def _without_outliers(values: np.ndarray[Any, Any], found: tuple[float, float]) 
     if flat.size < _FEW:
         return found
     sample = flat[:: max(1, flat.size // _SAMPLE)].astype(np.float64)
-    low, high = np.quantile(sample[np.isfinite(sample)], (_TAIL, 1 - _TAIL)) if np.isfinite(sample).any() else found
+    low, high = (
+        np.quantile(sample[np.isfinite(sample)], (_TAIL, 1 - _TAIL)) if np.isfinite(sample).any() else found
+    )
     with np.errstate(over="ignore"):
         core, whole = high - low, found[1] - found[0]
-    if not (0 < core and np.isfinite(whole) and whole > _SMALL_PART * core):
+    if not (core > 0 and np.isfinite(whole) and whole > _SMALL_PART * core):
         return found
     return max(found[0], float(low - _MARGIN * core)), min(found[1], float(high + _MARGIN * core))
 

@@ -19,7 +19,6 @@ from ..words.errors import AxisError, InputError, UnsupportedError, as_integer
 from .base import View, layer_title, require_real
 from .scales import Limits, signed_limits, value_limits
 
-
 _MOST_ELONGATED = 4
 _WEIGHT_OF_GAPS = 8.0
 """Of the share of empty places in a grid, beside the logarithm of its aspect."""
@@ -162,9 +161,7 @@ def kernels(
     spatial = " × ".join(str(size) for axis, size in array.sizes.items() if axis in SPATIAL_AXES)
     sliced = " × ".join(f"{array.sizes[axis]} {axis}" for axis in leading)
     part = (
-        f" · input channel {first} of {tensor.shape[tensor.axes.index('in')]}"
-        if channel is not None
-        else ""
+        f" · input channel {first} of {tensor.shape[tensor.axes.index('in')]}" if channel is not None else ""
     )
     return KernelGrid(
         title=layer_title(found, f"{sliced}, {spatial}{part}{_first_of(limit, whole, 'kernels')}"),

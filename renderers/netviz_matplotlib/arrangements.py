@@ -29,7 +29,9 @@ def _within(view: Any, style: Style) -> Any:
         return replace(view, views=tuple(_within(part, style) for part in view.views))
     if not hasattr(view, "limits"):
         other = "; give limits= to netviz_core.histogram instead" if isinstance(view, Histogram) else ""
-        raise InputError(f"limits= has no effect on a {type(view).__name__}, which has no such colours{other}")
+        raise InputError(
+            f"limits= has no effect on a {type(view).__name__}, which has no such colours{other}"
+        )
     low, high = style.limits
     return replace(view, limits=(float(low), float(high)))
 

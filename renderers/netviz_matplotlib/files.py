@@ -76,7 +76,14 @@ def _encoded(figure: Figure, file_format: str, dpi: float, trim: bool) -> bytes:
     if picture is not None:
         # Higher levels take twice as long and save next to nothing.
         quick = {"compress_level": 4} if file_format == "png" else None
-        imsave(buffer, picture, format="tiff" if file_format == "tif" else file_format, origin="upper", dpi=dpi, pil_kwargs=quick)
+        imsave(
+            buffer,
+            picture,
+            format="tiff" if file_format == "tif" else file_format,
+            origin="upper",
+            dpi=dpi,
+            pil_kwargs=quick,
+        )
         return buffer.getvalue()
     metadata = _METADATA[file_format] or None
     # Said in either case: the user may have set savefig.bbox.
@@ -92,7 +99,7 @@ def _drawn_once(figure: Figure, dpi: float, trim: bool) -> Any:
     if settings["savefig.transparent"] or settings["savefig.facecolor"] != "auto":
         return None
     figure.set_dpi(dpi)
-    canvas = FigureCanvasAgg(figure)
+    canvas: Any = FigureCanvasAgg(figure)
     canvas.draw()
     whole = np.asarray(canvas.buffer_rgba())
     if not trim:
@@ -118,8 +125,11 @@ def _for_print(file_format: str) -> Iterator[None]:
         return
     name, value = wanted
     with _SETTING:
-        own = matplotlib.rcParams[name]
-        with matplotlib.rc_context({name: value if own == matplotlib.rcParamsDefault[name] else own}):
+        settings: Any = matplotlib.rcParams
+        standard: Any = matplotlib.rcParamsDefault
+        own = settings[name]
+        chosen: Any = {name: value if own == standard[name] else own}
+        with matplotlib.rc_context(chosen):
             yield
 
 

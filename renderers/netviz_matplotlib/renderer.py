@@ -46,8 +46,8 @@ class MatplotlibRenderer:
             For views side by side, either one `Axes`, which is divided, or one for each view
             (the title over all is then left to the caller).
         **style
-            ``title``, ``cmap``, ``limits`` (of the colours) and ``colorbar``; for a new figure also ``figsize`` (inches)
-            and ``dpi``.
+            ``title``, ``cmap``, ``limits`` (of the colours) and ``colorbar``; for a new figure also
+            ``figsize`` (inches) and ``dpi``.
 
         Returns
         -------

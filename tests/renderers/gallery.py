@@ -13,6 +13,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -59,12 +60,16 @@ _MANY = 300
 
 def kernels_of(count: int, names: str) -> Any:
     outs, ins = max(count // 8, 1), min(count, 8)
-    view = kernel_grid(normal(outs * ins, 3, 3), f"{names.format(7)} · conv2d · {outs:,} out × {ins} in, 3 × 3")
+    view = kernel_grid(
+        normal(outs * ins, 3, 3), f"{names.format(7)} · conv2d · {outs:,} out × {ins} in, 3 × 3"
+    )
     return replace(view, axes=(("out", outs), ("in", ins)), tile_label="out × in")
 
 
 def volumes_of(count: int, names: str) -> Any:
-    view = kernel_grid(normal(count * 6, 3, 3), f"{names.format(7)} · conv3d · {count:,} out × 2 in, 3 × 3 × 3")
+    view = kernel_grid(
+        normal(count * 6, 3, 3), f"{names.format(7)} · conv3d · {count:,} out × 2 in, 3 × 3 × 3"
+    )
     return replace(view, axes=(("out", count), ("in", 2), ("z", 3)), tile_label="out × in × z")
 
 
@@ -81,11 +86,15 @@ def heads_of(count: int, names: str) -> Any:
 def tokens_of(count: int, names: str) -> Any:
     count = min(count, 600)
     weights = np.random.default_rng(0).dirichlet(np.ones(count), (1, count)).astype(np.float32)
-    return replace(attention_view(weights, "mean of heads"), title=f"attention · {names.format(7)} · mean of heads")
+    return replace(
+        attention_view(weights, "mean of heads"), title=f"attention · {names.format(7)} · mean of heads"
+    )
 
 
 def rows_of(count: int, names: str) -> HistogramRows:
-    counts = np.stack([np.histogram(normal(400, seed=n) * 0.03, 50, (-0.1, 0.1))[0] for n in range(min(count, 64))])
+    counts = np.stack(
+        [np.histogram(normal(400, seed=n) * 0.03, 50, (-0.1, 0.1))[0] for n in range(min(count, 64))]
+    )
     counts, none = counts[np.arange(count) % len(counts)], np.zeros(count, int)
     labels = tuple(names.format(number) for number in range(count))
     return HistogramRows(
@@ -134,7 +143,7 @@ def compared_of(count: int, names: str) -> Any:
 def chain_of(count: int, names: str) -> Any:
     kinds = ("conv2d", "batch_norm", "activation", "pool", "dense")
     ends = [names.format(number) for number in range(count + 1)]
-    view = graph_view(list(zip(ends, ends[1:], strict=False)), title="Net · graph")
+    view = graph_view(list(pairwise(ends)), title="Net · graph")
     nodes = tuple(replace(node, kind=kinds[n % 5], label=kinds[n % 5]) for n, node in enumerate(view.nodes))
     return replace(view, nodes=nodes)
 
@@ -149,7 +158,9 @@ def pictures_of(count: int, names: str) -> Any:
     known = class_names(names)
     images = in_colour(np.random.default_rng(0).random((count, 16, 16)))
     heat = np.random.default_rng(1).random((count, 16, 16))
-    captions = [f"{known[n % 3]} / {known[(n + 1) % 3]}\n{2.5 - n / count:.2f} / 0.{n % 10}1" for n in range(count)]
+    captions = [
+        f"{known[n % 3]} / {known[(n + 1) % 3]}\n{2.5 - n / count:.2f} / 0.{n % 10}1" for n in range(count)
+    ]
     title = f"prediction / actual / loss / probability · the {count:,} worst of 9,000"
     return overlays_view(images, heat, captions, title)
 
@@ -175,18 +186,24 @@ def pair_of(count: int, names: str) -> Any:
 
 def matrix_of(count: int, names: str) -> Any:
     rows, columns = min(count, 480), min(2 * count, 480)
-    view = heatmap_view(normal(rows, columns), f"{names.format(7)} · dense · kernel {count:,} × {2 * count:,}")
+    view = heatmap_view(
+        normal(rows, columns), f"{names.format(7)} · dense · kernel {count:,} × {2 * count:,}"
+    )
     return replace(view, shape=(count, 2 * count) if count > 240 else None)
 
 
 def beside_of(count: int, names: str) -> Any:
     values = normal(count * 8)
-    views = [histogram_view(values * scale, names.format(number)) for number, scale in enumerate((0.03, 0.09))]
+    views = [
+        histogram_view(values * scale, names.format(number)) for number, scale in enumerate((0.03, 0.09))
+    ]
     return side_by_side(*views, titles=["untrained", "trained"])
 
 
 def grids_of(count: int, names: str) -> Any:
-    return side_by_side(maps_of(count, names), maps_of(count, names), titles=[names.format(1), names.format(2)])
+    return side_by_side(
+        maps_of(count, names), maps_of(count, names), titles=[names.format(1), names.format(2)]
+    )
 
 
 KINDS: Mapping[str, Callable[[int, str], Any]] = {

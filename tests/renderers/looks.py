@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
@@ -58,7 +58,7 @@ def _ticks(figure: Figure) -> Iterator[str]:
                 yield f"{name} axis: two ticks are called {next(t for t in texts if texts.count(t) > 1)!r}"
             boxes = sorted((label.get_window_extent() for label in labels), key=lambda box: (box.x0, box.y0))
             boxes = boxes if name == "x" else sorted(boxes, key=lambda box: box.y0)
-            for (left, right), _ in zip(zip(boxes, boxes[1:], strict=False), texts, strict=False):
+            for (left, right), _ in zip(pairwise(boxes), texts, strict=False):
                 if left.padded(-1).overlaps(right.padded(-1)):
                     yield f"{name} axis: tick labels {texts[:3]}… overlap"
                     break
@@ -92,7 +92,12 @@ def _too_faint(figure: Figure, canvas: Any) -> Iterator[str]:
 
 def crowded(figure: Figure) -> list[str]:
     """Texts other than tick labels that run into each other; the figure has been drawn."""
-    own = [text for ax in _all_axes(figure) for text in ax.texts if text.get_visible() and text.get_text().strip()]
+    own = [
+        text
+        for ax in _all_axes(figure)
+        for text in ax.texts
+        if text.get_visible() and text.get_text().strip()
+    ]
     boxes = [(text, text.get_window_extent().padded(-0.5)) for text in own[:400]]
     return [
         f"{one.get_text()!r} runs into {other.get_text()!r}"

@@ -46,7 +46,9 @@ class Captions(Artist):
     def _short(self, most: int) -> dict[str, str]:
         """What becomes of each part where there is room for so many characters."""
         if most not in self._versions:
-            self._versions[most] = dict(zip(self._parts, short_names(self._parts, most, from_start=True), strict=True))
+            self._versions[most] = dict(
+                zip(self._parts, short_names(self._parts, most, from_start=True), strict=True)
+            )
         return self._versions[most]
 
     def draw(self, renderer: Any) -> None:

@@ -42,7 +42,12 @@ class MosaicImage(AxesImage):
         # Lower rows come first; a colour is moved as one number.
         colours = np.ascontiguousarray(picture).view(np.uint32)[..., 0]
         shown = colours.take(rows[::-1], axis=0).take(columns, axis=1)
-        return shown[..., np.newaxis].view(np.uint8), min(x0, x1) / magnification, min(y0, y1) / magnification, Affine2D()
+        return (
+            shown[..., np.newaxis].view(np.uint8),
+            min(x0, x1) / magnification,
+            min(y0, y1) / magnification,
+            Affine2D(),
+        )
 
 
 def _enlarged(pixels: int, count: int, pitch: int, gap: int) -> Array:

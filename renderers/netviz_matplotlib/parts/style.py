@@ -90,9 +90,13 @@ def _is_positive(number: object) -> bool:
     return isinstance(number, Real) and math.isfinite(number) and float(number) > 0
 
 
-def _are_limits(limits: object) -> bool:
+def _are_limits(limits: Any) -> bool:
     is_pair = isinstance(limits, tuple | list) and len(limits) == 2
-    return is_pair and all(isinstance(end, Real) and math.isfinite(end) for end in limits) and limits[0] < limits[1]
+    return (
+        is_pair
+        and all(isinstance(end, Real) and math.isfinite(end) for end in limits)
+        and limits[0] < limits[1]
+    )
 
 
 def _is_size(size: object) -> bool:

@@ -158,7 +158,9 @@ def _distinct(cells: Sequence[str], fits: Callable[[str], bool]) -> tuple[str, .
     """Names that need no more lines than a cell has, shortened against one another."""
 
     def version(most: int) -> str:
-        return max(short_names(cells, most, from_start=True), key=lambda name: wrapped(name, fits).count("\n"))
+        return max(
+            short_names(cells, most, from_start=True), key=lambda name: wrapped(name, fits).count("\n")
+        )
 
     def is_short(name: str) -> bool:
         return wrapped(name, fits).count("\n") < _MOST_LINES

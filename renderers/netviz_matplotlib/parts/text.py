@@ -39,7 +39,9 @@ PLAIN: dict[str, Any] = {"parse_math": False, "usetex": False}
 
 def set_title(ax: Axes, title: str, width: float, size: str = "medium") -> None:
     """Give `ax` a title in as many lines as fit into `width` inches."""
-    text, font = _fitted(title, width, size, str(matplotlib.rcParams["axes.titleweight"]), _room_for_title(ax))
+    text, font = _fitted(
+        title, width, size, str(matplotlib.rcParams["axes.titleweight"]), _room_for_title(ax)
+    )
     # To ask where labels end takes time, and there are hardly ever any above an Axes.
     is_above = bool(ax.xaxis.get_tick_params()["labeltop"])
     ax.set_title(text, fontproperties=font, y=None if is_above else 1.0, **PLAIN)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from netviz_core.renderer_api import TileGrid, fullest_grid
+from netviz_core.renderer_api import TileGrid
 
 from .mosaic import MosaicLayout, gap_of
 

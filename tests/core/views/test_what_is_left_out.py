@@ -43,7 +43,9 @@ def test_kernels_are_outputs_by_inputs():
     assert columns % 2 == 0, "the inputs of an output stay together"
 
 
-@pytest.mark.parametrize(("count", "grid"), [(32, (4, 8)), (1, (1, 1)), (0, (0, 0)), (12, (3, 4)), (512, (23, 23))])
+@pytest.mark.parametrize(
+    ("count", "grid"), [(32, (4, 8)), (1, (1, 1)), (0, (0, 0)), (12, (3, 4)), (512, (23, 23))]
+)
 def test_few_places_of_a_grid_are_empty(count, grid):
     assert fullest_grid(count, 3, 3) == grid
 
