@@ -20,7 +20,7 @@ def short_names(names: Sequence[str], most: int = 36, *, from_start: bool = Fals
     Examples
     --------
     >>> short_names(["encoder.layer_3.attention.output", "encoder.layer_4.attention.output", "head"], 20)
-    ['…layer_3…output', '…layer_4…output', 'head']
+    ['…3.attention.output', '…4.attention.output', 'head']
     """
     tokens = {name: _TOKENS.findall(name) for name in names}
     kept: dict[str, set[int]] = {name: set() for name in tokens}
