@@ -45,6 +45,8 @@ _FAINT, _MOST_BELOW, _MOST_NUMBERS = 0.07, 0.45, 4
 _ERROR = "max |a − b| / (rms + |b|)"
 _LABEL_LINE, _MOST_LEVELS, _MOST_ABOVE = 0.15, 4, 0.4
 _LABEL_GAP, _LONGEST_LABEL = 0.08, 28
+_HINTED = 1.04
+"""How much wider than it should be a line becomes, as letters are put on whole pixels."""
 
 
 @dataclass(frozen=True)
@@ -256,10 +258,10 @@ def _labels(view: Comparison, width: float, levels: int) -> tuple[list[_Label], 
         room = max(x, width - x) - _LABEL_GAP
 
         def fits(words: str, room: float = room) -> bool:
-            return text_width(words, font) <= room
+            return _HINTED * text_width(words, font) <= room
 
         text = longest_that_fits(version, most, fits)
-        long = text_width(text, font) + _LABEL_GAP
+        long = _HINTED * text_width(text, font) + _LABEL_GAP
         start, end = (x, x + long) if is_left else (x - long, x)
         level = next(
             (n for n, spans in enumerate(taken) if all(end <= low or high <= start for low, high in spans)),
