@@ -96,7 +96,7 @@ def _side(axis: Any, side: str) -> _Side:
         text = tick.label2 if side in ("top", "right") else tick.label1
         if text.get_visible() and text.get_text():
             across = _height(text) if side in ("top", "bottom") else _width(text)
-            labels = max(labels, across + tick.get_pad() / POINTS)
+            labels = max(labels, across + (tick.get_pad() + tick.get_tick_padding()) / POINTS)
         if tick.tick2line.get_visible() if side in ("top", "right") else tick.tick1line.get_visible():
             labels = max(labels, tick.get_tick_padding() / POINTS)
     if axis.get_label_position() != side or not axis.get_label_text():
