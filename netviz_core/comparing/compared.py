@@ -20,6 +20,7 @@ from .judging.frames import frames_of
 from .judging.gradients import compare_gradients, odd_gradient
 from .judging.judging import Judge, returned_by
 from .judging.places import Found, Place
+from .judging.recomputed import as_recomputed
 from .judging.statuses import set_statuses
 from .judging.weights_alone import judged_by_weights
 from .pairing.pairing import pair_up
@@ -86,7 +87,8 @@ def compare(
     of a, if b is a capture) in which each layer is given, and hands on, what its partner did; one more with values
     moved by half a unit in the last place where rounding may explain what is seen; up to five in which layers are
     left to themselves, to tell another structure from a fault; and one of each, to see whether they differ from
-    themselves.
+    themselves. Of two captures nothing can be run again: of a complete one layers are recomputed instead, and
+    `Comparison.as_far_as` says what could not be.
 
     Examples
     --------
@@ -105,6 +107,8 @@ def compare(
     if targets is not None and loss is None:
         raise InputError("targets are given, and no loss; say which with loss=, such as 'cross_entropy'")
     side_a, side_b = sides_of(a, b, x, mapping, max_bytes)
+    if not (side_a.can_be_rerun or side_b.can_be_rerun):
+        side_a, side_b = as_recomputed(side_a), as_recomputed(side_b)
     if not side_a.stations or not side_b.stations:
         if loss is not None:
             raise InputError(f"loss={loss!r} needs models that run; give x, an input")
@@ -137,7 +141,7 @@ def compare(
     faults = tuple(told[id(place)] for place in found.places)
     heads = (Cause("", "", f"compared as far as {told}", True, "head") for told in ends.as_far_as)
     remarks = (*not_followed(judge, mapping), *heads, *remarks_on(judge))
-    ends = ends._replace(as_far_as=(*ends.as_far_as, *seen_in_part(judge), *untrained))
+    ends = ends._replace(as_far_as=(*ends.as_far_as, *found.as_far_as, *seen_in_part(judge), *untrained))
     chance = nondeterministic(judge) if faults else []
     causes = (*chance, *(cause for fault in faults for cause in fault.causes), *remarks)
     return _comparison(judge, found, faults, causes, ends, names)

@@ -50,6 +50,12 @@ class Judged:
     status: str = "agrees"
     function_of: str = ""
 
+    def is_known(self, is_given: bool) -> bool:
+        """Whether it is known what both are given, or return; not all is where nothing can be run again."""
+        if is_given:
+            return self.pair.head_a.is_given_known and self.pair.head_b.is_given_known
+        return self.pair.a[-1].is_returned_known and self.pair.b[-1].is_returned_known
+
     @property
     def weights_agree(self) -> bool:
         """Whether no weight is beyond the tolerance."""

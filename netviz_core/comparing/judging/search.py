@@ -43,6 +43,9 @@ _GROWN = 20.0
 _GREY = 1e-3
 """Errors of exact floats below this may be rounding in a layer that multiplies it: then that is measured."""
 
+_MOST_HIDDEN = 4
+"""How many places are named that could not be judged."""
+
 _CLEAN = 2e-5
 """Below this no error of exact floats is looked at any closer."""
 
@@ -87,7 +90,30 @@ class Search:
             [self._place(p) for p in self._points if SUSPICION <= ratios[p] < FAULT],
             {point.pair for point in closed | self._functions.keys()},
             {point.pair: value for point, value in ratios.items() if not point.is_given},
+            tuple(self._as_far_as()),
         )
+
+    def _as_far_as(self) -> Iterator[str]:
+        """Say where it is not known what comes of what: nothing can be run again, and not all be recomputed."""
+        hidden = [point for point in self._points if self._is_hidden(point)]
+        if hidden:
+            told = [self._told(point) for point in hidden[:_MOST_HIDDEN]] + ["…"] * (
+                len(hidden) > _MOST_HIDDEN
+            )
+            yield (
+                f"layers can be recomputed, since nothing can be run again: not judged apart from what differs "
+                f"earlier were {', '.join(told)}"
+            )
+
+    def _is_hidden(self, point: Point) -> bool:
+        seen = self._seen(point, self._free)
+        return not self._is_known(point, self._same) and seen is not None and not seen.within
+
+    def _told(self, point: Point) -> str:
+        if point == END:
+            return "what comes after the last layers"
+        path = self._free.judged[point.pair].pair.a[0].path
+        return f"what is done before {path!r}" if point.is_given else f"{path!r}"
 
     def _seen(self, point: Point, judge: Judge) -> Difference | None:
         if point == END:
@@ -95,9 +121,15 @@ class Search:
         found = judge.judged[point.pair]
         return found.given if point.is_given else found.output
 
+    def _is_known(self, point: Point, judge: Judge) -> bool:
+        """Whether it is known what would stand there; where nothing can be run again, not all is."""
+        if point == END:
+            return all(side.whole is None or side.whole.is_returned_known for side in (judge.a, judge.b))
+        return judge.judged[point.pair].is_known(point.is_given)
+
     def _ratio(self, point: Point, judge: Judge) -> float:
         seen = self._seen(point, judge)
-        if seen is None:
+        if seen is None or not self._is_known(point, judge):
             return 0.0
         if judge.tolerance is not None:
             return 0.0 if seen.within else math.inf
@@ -147,7 +179,11 @@ class Search:
         functions = self._functions
         self._functions = {point: side for point, side in functions.items() if point.pair not in tried}
         self._take(Rerun(self._free, self._same))
-        left = {point for point in self._points if self._ratio(point, self._same) >= FAULT}
+        left = {
+            point
+            for point in self._points
+            if self._ratio(point, self._same) >= FAULT or not self._is_known(point, self._same)
+        }
         wrong = [number for number in tried if self._is_odd_behind(number, left)]
         for number in wrong:
             tried[number][0].pop()
@@ -173,8 +209,9 @@ class Search:
         found = set()
         for point in odd:
             if point != END and not self._rerun.puts(point):
-                following = self._points[self._points.index(point) + 1]
-                if following not in odd:
+                behind = self._points[self._points.index(point) + 1 :]
+                following = next((p for p in behind if self._seen(p, self._same) is not None), point)
+                if following not in odd and self._is_known(following, self._same):
                     found.add(point)
         return found
 
@@ -253,15 +290,19 @@ class Search:
         found: set[Point] = set()
         rest = list(inside)
         while len(rest) > 1:
-            agreeing = next((p for p in rest[1:] if self._ratio(p, judge) < _ON_THE_WAY * FAULT), None)
+            agreeing = next((p for p in rest[1:] if self._agrees(p, judge)), None)
             given = Point(rest[0].pair, True)
-            is_given_the_same = rest[0].is_given or self._ratio(given, judge) < _ON_THE_WAY * FAULT
+            is_given_the_same = rest[0].is_given or self._agrees(given, judge)
             if agreeing is None or not is_given_the_same:
                 break
             stop = rest.index(agreeing) + 1
             found |= set(rest[:stop])
             rest = rest[stop:]
         return found
+
+    def _agrees(self, point: Point, judge: Judge) -> bool:
+        """Whether what stands there, some layers after values were put in place, is the same on both sides."""
+        return self._is_known(point, judge) and self._ratio(point, judge) < _ON_THE_WAY * FAULT
 
     def _may_be_put_right(self, point: Point, odd: Sequence[Point]) -> bool:
         """Whether a difference looks like one of structure: of what a layer returns, before something else differs."""
