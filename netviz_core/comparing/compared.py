@@ -58,7 +58,9 @@ def compare(
         Learners), by default a batch of a's.
     mapping : mapping from path to path, or callable, optional
         Pairs that you know: ``{path_a: path_b}``, names, or globs with one ``*`` on both sides; or a
-        function of a's `Layer` that returns a path of b or None. The rest is paired as usual.
+        function of a's `Layer` that returns a path of b or None. What one layer does in one model and several do in
+        the other, one after another, is named by a tuple: ``{path_a: (path_b, path_b)}``, or the reverse. The rest is
+        paired as usual.
     tolerance : float, optional
         What |a − b| / (rms + |b|) may be; by default by dtype, see `LayerPair.tolerance`.
     loss : {"cross_entropy", "binary_cross_entropy", "mean_squared_error", "mean_absolute_error"}, optional

@@ -247,29 +247,6 @@ def _is_telling(path: str) -> bool:
     return not re.split(r"[./]", path)[-1].isdigit()
 
 
-def given_pairs(
-    sources: Sequence[Layer], targets: Mapping[str, Layer], mapping: LayerMapping | None
-) -> list[tuple[Layer, str]]:
-    """The layers that a mapping names one for one, each with the path of its partner.
-
-    Raises
-    ------
-    LayerNotFoundError
-        If it names a layer that is not there.
-    InputError
-        If it is no mapping, maps two layers to one, or one to several.
-    """
-    groups = given_groups(sources, targets, mapping)
-    for ours, theirs in groups:
-        if len(ours) != 1 or len(theirs) != 1:
-            names = [[item.path for item in side] for side in (ours, theirs)]
-            raise InputError(
-                f"mapping: {', '.join(map(repr, names[0]))} to {', '.join(map(repr, names[1]))}: what several layers "
-                f"return in steps is not compared as one; name pairs of layers, or compare the weights alone"
-            )
-    return [(ours[0], theirs[0].path) for ours, theirs in groups]
-
-
 def given_groups(
     sources: Sequence[L], targets: Mapping[str, L], mapping: LayerMapping | None
 ) -> list[tuple[list[L], list[L]]]:

@@ -119,7 +119,7 @@ class Judge:
 
     def judged_as(self, pair: StationPair) -> Judged:
         """What would be said of two layers if they were a pair."""
-        weights = weight_differences(pair.a[0].layer, pair.b[0].layer, self.tolerance)
+        weights = weight_differences(*pair.layers, self.tolerance)
         return Judged(pair, self._worst(pair.head_a.given, pair.head_b.given), self._output(pair), weights)
 
     def weigh(self) -> None:
@@ -127,8 +127,7 @@ class Judge:
         if not (self.a.holds_weights and self.b.holds_weights):
             return
         for found in self.judged:
-            pair = found.pair
-            found.weights = weight_differences(pair.a[0].layer, pair.b[0].layer, self.tolerance)
+            found.weights = weight_differences(*found.pair.layers, self.tolerance)
 
     def difference(self, a: AxisArray, b: AxisArray, tolerance: float | None = None) -> Difference:
         """Hold two arrays against each other, after their axes have been brought together.

@@ -170,4 +170,4 @@ def _outputs_at(place: Place | None, judge: Judge) -> tuple[AxisArray, AxisArray
 def weights_at(place: Place | None) -> dict[str, tuple[Array, Array]]:
     if place is None or place.judged is None:
         return {}
-    return weight_pairs(place.judged.pair.a[0].layer, place.judged.pair.b[0].layer)
+    return weight_pairs(*place.judged.pair.layers)
