@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..captures.recorder import DEFAULT_MAX_BYTES
 from ..models.alignment import LayerMapping
+from ..models.checkpoint import Checkpoint
 from ..words.errors import InputError
 from .explaining.causes import Cause, causes_of_weights
 from .explaining.determinism import nondeterministic
@@ -51,7 +52,8 @@ def compare(
     ----------
     a, b : native model, path, Network, or Capture
         Of any frameworks. A capture needs no framework; one made with ``complete=True`` tells more. Of
-        checkpoints, and of models without an input, the weights are compared.
+        checkpoints, and of models without an input, the weights are compared; if there is an input, which was to
+        be run, that is said, and they are not told to agree.
     x : AxisArray, array, or pair of inputs, optional
         What both see: `images(...)` or another `AxisArray` is laid out for each; any other array goes
         to both as it is. A tuple of two is one for each. Where both models come with data of their own (fastai
@@ -114,7 +116,7 @@ def compare(
     if not side_a.stations or not side_b.stations:
         if loss is not None:
             raise InputError(f"loss={loss!r} needs models that run; give x, an input")
-        return _of_weights(side_a, side_b, mapping, tolerance, names)
+        return _of_weights(side_a, side_b, mapping, tolerance, names, tuple(_not_run(side_a, side_b, x)))
     pairs = pair_up(side_a, side_b, mapping)
     if not pairs:
         raise InputError(
@@ -233,6 +235,7 @@ def _of_weights(
     mapping: LayerMapping | None,
     tolerance: float | None,
     names: tuple[str, str] | None,
+    not_run: tuple[str, ...],
 ) -> Comparison:
     """Compare weights where there is nothing to run."""
     name_a, name_b = names or (a.framework, b.framework)
@@ -263,7 +266,7 @@ def _of_weights(
         f"first differ at {first.path_a}"
         if first
         else "were not compared in full"
-        if found.not_compared
+        if not_run or found.not_compared
         else "agree"
     )
     of_both = f" of {name_a} and {name_b}" if names else ""
@@ -278,8 +281,19 @@ def _of_weights(
         output=None,
         names=(f"a: {name_a}", f"b: {name_b}"),
         faults=faults,
-        not_compared=found.not_compared,
+        not_compared=(*not_run, *found.not_compared),
     )
+
+
+def _not_run(a: Side, b: Side, x: Any) -> Iterator[str]:
+    """Say of a comparison of weights alone what was to be run, and was not."""
+    if x is None and not a.stations and not b.stations:
+        return
+    for side in (a, b):
+        is_stored = side.network is not None and isinstance(side.network.native, Checkpoint)
+        if not side.stations:
+            why = "is a checkpoint, which cannot run" if is_stored else "ran no layer that could be seen"
+            yield f"what the models return, since {side.name} {why}: their weights alone were compared"
 
 
 def _some(side: Side, limit: int = 4) -> str:

@@ -135,7 +135,7 @@ def test_a_fault_in_one_of_several_is_told_at_the_pair_and_of_the_weight():
 def test_layers_side_by_side_are_no_pair_and_what_to_do_is_said():
     a, b = in_one_and_in_four()
     with pytest.raises(
-        nv.InputError, match="'0.q' has no part in what '0.v' returns.*leave them out of mapping"
+        nv.InputError, match=r"'0.q' has no part in what '0.v' returns.*leave them out of mapping"
     ):
         nv.compare(b, a, TOKENS, mapping={FOUR[:3]: "0.attention"})
 
