@@ -330,8 +330,7 @@ def _figure(value: float) -> str:
 def _changes(found: Judged, judge: Judge) -> Iterator[WeightChange]:
     """How the weights that are not the same have been changed."""
     if found.pair.is_of_several:
-        yield from changes_in(held_by(*found.pair.layers), odd_weights(found.weights))
-        return
+        return changes_in(held_by(*found.pair.layers), odd_weights(found.weights))
     a, b = found.pair.a[0].layer, found.pair.b[0].layer
     others = [layer for layer in judge.a.layers.values() if layer.path != a.path]
     return changes_of_weights(a, b, odd_weights(found.weights), others)
