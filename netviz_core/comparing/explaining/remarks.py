@@ -133,7 +133,7 @@ def _not_finite(judge: Judge) -> Iterator[Cause]:
 def _rounding(judge: Judge) -> Iterator[Cause]:
     """Rounding beyond the tolerance: of a narrower float that one side computes in, or grown on the way."""
     grown = [found for found in judge.judged if found.status == "rounding"]
-    if not grown:
+    if not grown or any(found.status in _ODD for found in judge.judged):
         return
     worst = max(grown, key=lambda found: found.output.error)
     apart = f"{worst.output.error:.1e}, beyond the tolerance of {worst.output.tolerance:g}"

@@ -201,8 +201,9 @@ class Search:
     def _take(self, rerun: Rerun) -> None:
         self._rerun = rerun
         self._same = rerun.judge(self._functions.keys())
-        for point, side in self._functions.items():
-            self._same.judged[point.pair].function_of = side
+        for number in range(len(self._free.judged)):
+            side = self._functions.get(Point(number, False), "")
+            self._free.judged[number].function_of = self._same.judged[number].function_of = side
 
     def _put_right_at_once(self, odd: Sequence[Point]) -> set[Point]:
         """Points at which nothing could be put in place, and what follows agrees all the same."""

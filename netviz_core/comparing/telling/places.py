@@ -137,10 +137,18 @@ def pair_told(found: Judged, status: str = "", ratio: float = float("nan"), prec
         status=status or found.status,
         weights=found.weights,
         gradient=found.gradient,
-        note="; ".join(filter(None, (*dict.fromkeys(pair.notes), found.output.note))),
+        note="; ".join(filter(None, (*dict.fromkeys(pair.notes), found.output.note, _function_in(found)))),
         ratio=ratio,
         precision=precision or (coarsest_of(found.pair.stations) if ratio == ratio else ""),
     )
+
+
+def _function_in(found: Judged) -> str:
+    """Which side's layer has built in what the other side does behind its own."""
+    if not found.function_of:
+        return ""
+    other = "b" if found.function_of == "a" else "a"
+    return f"{found.function_of} applies an activation within the layer, {other} behind it or not at all"
 
 
 def metrics(apart: Difference) -> dict[str, Any]:

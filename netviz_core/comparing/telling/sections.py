@@ -88,7 +88,8 @@ def _compensated(found: Findings) -> Iterator[Entry]:
         if pair is not None and pair.status == "compensated":
             run.append(pair)
         elif run and (pair is None or pair.status != "propagates"):
-            yield Entry(named([wording.names(one) for one in run]))
+            notes = dict.fromkeys(f"{one.note}." for one in run if one.note)
+            yield Entry(named([wording.names(one) for one in run]), (), tuple(notes))
             run = []
 
 

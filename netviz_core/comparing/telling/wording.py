@@ -22,11 +22,12 @@ _MOST_NAMES = 12
 _MANY = 1_000_000
 _STATUS_OF_ONE = {
     "propagates": "propagates a difference", "compensated": "is compensated further on",
-    "weights": "differs in its weights alone", "gradient": "differs in its gradient alone",
+    "rounding": "differs by rounding alone", "weights": "differs in its weights alone",
+    "gradient": "differs in its gradient alone",
 }  # fmt: skip
 _STATUS_OF_MANY = {
     "agrees": "agree", "differs": "differ", "propagates": "propagate a difference",
-    "compensated": "are compensated further on",
+    "compensated": "are compensated further on", "rounding": "differ by rounding alone",
     "weights": "differ in their weights alone", "gradient": "differ in their gradients alone",
 }  # fmt: skip
 
