@@ -30,7 +30,7 @@ def symbols(arguments: Arguments, book: AxisBook) -> Arguments:
 
 def tensors(arguments: Arguments, book: AxisBook) -> Arguments:
     """Arguments as tensors of the engine."""
-    return _mapped(arguments, book, lambda value: keras.ops.convert_to_tensor(value, _dtype(value)))
+    return _mapped(arguments, book, keras.ops.convert_to_tensor)
 
 
 def _dtype(value: Any) -> str:

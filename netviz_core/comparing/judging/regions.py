@@ -13,7 +13,7 @@ from ..common import matched
 from ..pairing.pairs import StationPair
 from ..sides import INPUT, Side, Station
 from .judging import Judge, Judged, like, returned_by
-from .recipes import course_of
+from .recipes import Course, course_of, courses_of
 
 _MOST = 3
 """How many layers without a partner are looked at before and behind one that has one."""
@@ -112,7 +112,7 @@ def is_laid_out_otherwise(found: Judged) -> bool:
 def side_with_function(found: Judged, judge: Judge) -> str:
     """Which side's layer applies an activation itself that is all that differs; empty if that is not so.
 
-    The one that it declares; or, of a class of one's own that does not say so, one that its numbers tell.
+    The one that it declares; or, of a layer that does other than its settings say, one that its numbers tell.
     """
     for place in (0, 1):
         own, other = _both(found.pair, place)
@@ -124,11 +124,21 @@ def side_with_function(found: Judged, judge: Judge) -> str:
             continue
         plain = theirs[0]
         axis = plain.axes.index("channel") if "channel" in plain.axes else -1
-        for name in (str(tails[0].config["activation"]),) if _is_declared(tails[0]) else _UNDECLARED:
+        names: tuple[str, ...] = ()
+        if _is_declared(tails[0]):
+            names = (str(tails[0].config["activation"]),)
+        elif not _does_as_it_says(courses_of(found.pair)[place], ours[0], judge):
+            names = _UNDECLARED
+        for name in names:
             result = activated(name, plain.values, tails[0].config, axis)
             if result is not None and _agree(like(plain, result, plain.axes), ours[0], 1 - place, judge):
                 return "ab"[place]
     return ""
+
+
+def _does_as_it_says(course: Course, returned: AxisArray, judge: Judge) -> bool:
+    result = course.result() if course.inputs else None
+    return result is not None and judge.difference(result, returned).within
 
 
 def _is_declared(layer: Layer) -> bool:

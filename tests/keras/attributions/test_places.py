@@ -117,7 +117,7 @@ def test_pictures_that_are_augmented_and_cropped_within_the_model(before):
     head = [layers.Conv2D(3, 1, name="conv"), layers.GlobalAveragePooling2D(), layers.Dense(2)]
     model, x = keras.Sequential([keras.Input((8, 9, 1)), *before, *head]), pixels(2, 8, 9, 1)
     found = nv.cam(model, x, target=1)
-    returned = keras.Model(model.inputs[0], model.get_layer("conv").output)(x)
+    returned = keras.Model(model.inputs[0], model.get_layer("conv").output)(x, training=False)
     np.testing.assert_allclose(found.maps, weights_of(model, returned, 1), atol=1e-5)
     np.testing.assert_allclose(found.images[..., 0], x[..., 0], atol=1e-6)
 

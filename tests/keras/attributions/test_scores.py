@@ -142,8 +142,9 @@ def test_the_loss_of_a_compiled_model_tells_that_one_score_speaks_of_two_classes
 
 def test_the_loss_of_another_output_tells_nothing():
     shown = keras.Input((8, 8, 3))
-    pooled = L.GlobalAveragePooling2D()(L.Conv2D(6, 1, name="conv")(shown))
-    heads = [L.Dense(1, name="yes")(pooled), L.Dense(1, name="size")(pooled)]
+    pooled = L.GlobalAveragePooling2D()(L.Conv2D(6, 1, name="conv", kernel_initializer="ones")(shown))
+    no = keras.initializers.Constant(-1.0)
+    heads = [L.Dense(1, name="yes", kernel_initializer=no)(pooled), L.Dense(1, name="size")(pooled)]
     binary = keras.losses.BinaryCrossentropy(from_logits=True)
     for outputs, losses in (
         (heads, [binary, "mse"]),
