@@ -49,8 +49,8 @@ class LayerPair:
         What says so: ``given``, ``name``, ``weights``, ``output``, ``input``, ``kind and shapes``, ``order``.
     status : str
         ``agrees``; ``differs`` where a difference begins; ``propagates`` an earlier one; ``compensated`` if
-        later layers compensate it; ``rounding`` where that alone has grown beyond the tolerance, before anything differs;
-        ``weights`` or ``gradient`` where these alone differ; ``suspicion`` of those that may differ by more than noise.
+        later layers compensate it; ``rounding`` where that alone has grown beyond the tolerance; ``weights``
+        or ``gradient`` where these alone differ; ``suspicion`` of those that may differ by more than noise.
     note : str
         What was done to compare them.
     ratio : float
