@@ -12,7 +12,7 @@ from ...words.arrays import AxisArray
 from ..common import Matched, matched
 from ..judging.difference import Difference
 from ..judging.judging import Judge, like
-from ..permutations import order_along, order_in_words
+from ..permutations import in_words, order_along
 from .functions import functions_of
 from .narrow import round_to
 
@@ -109,7 +109,7 @@ def _reordered(
         order = order_along(a, b, place)
         if order is not None:
             name = _ORDERS.get(axis, "channel order" if a.ndim == 2 else "layout")
-            yield name, f"b has {order_in_words(order, axis)}", a.take(order, place), b
+            yield name, f"b has a's axis {axis} in another order: {in_words(order)}", a.take(order, place), b
 
 
 def _added(a: Array, b: Array) -> Iterator[Candidate]:
