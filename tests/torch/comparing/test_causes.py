@@ -371,7 +371,7 @@ class Attends(nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("how", "words"), [((True,), "a causal mask"), ((False, 1.0), "scale 1,")], ids=["mask", "scale"]
+    ("how", "words"), [((True,), "a causal mask"), ((False, 1.0), "b with scale 1;")], ids=["mask", "scale"]
 )
 def test_attention_written_by_hand_is_told_with_its_scale_and_mask(how: tuple, words: str) -> None:
     right, wrong = settled(Attends(False)), Attends(*how).eval()
