@@ -195,7 +195,7 @@ def _comparison(
     }
     first = faults[0] if faults else None
     verdict = (
-        f"first differ at {first.path_a or first.path_b or 'the output'}"
+        f"first differ {first.pair.place if first.pair.is_between_layers else f'at {first.pair.place}'}"
         if first
         else "were not compared in full"
         if ends.missing
@@ -263,7 +263,7 @@ def _of_weights(
     )
     first = faults[0].pair if faults else None
     verdict = (
-        f"first differ at {first.path_a}"
+        f"first differ at {first.place}"
         if first
         else "were not compared in full"
         if not_run or found.not_compared

@@ -87,6 +87,14 @@ class LayerPair:
         """Whether it is what stands between layers, and none of them."""
         return self.evidence == ("between layers",)
 
+    @property
+    def place(self) -> str:
+        """Where it is: the names of the layers, or between which."""
+        if self.is_between_layers:
+            return self.note.removeprefix("between layers: ")
+        names = dict.fromkeys(path or "(the model)" for path in (self.path_a, self.path_b))
+        return " / ".join(names)
+
 
 @dataclass(frozen=True)
 class Fault:

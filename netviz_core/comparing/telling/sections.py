@@ -95,14 +95,14 @@ def _compensated(found: Findings) -> Iterator[Entry]:
 
 def _where(pair: LayerPair, found: Findings) -> str:
     if pair.is_between_layers:
-        return f"Between layers, {wording.between(pair)}, at {wording.names(pair)}"
+        return f"Between layers, {pair.place}, at {wording.names(pair)}"
     number = found.number_of(pair)
     return f"{wording.at(pair)}{'' if number is None else f', pair {number + 1:,} of {len(found.pairs):,}'}"
 
 
 def _all_of(pairs: Sequence[LayerPair]) -> str:
     if pairs[0].is_between_layers:
-        places = [wording.between(pair) for pair in pairs]
+        places = [pair.place for pair in pairs]
         return f"{counted(len(pairs), 'place')} between layers: {named(places, '; ')}"
     layers = [wording.names(pair) + (f" (call {pair.call})" if pair.call else "") for pair in pairs]
     return f"{counted(len(pairs), 'pair')} of layers ({pairs[0].kind}): {named(layers, most=_MOST_LAYERS)}"

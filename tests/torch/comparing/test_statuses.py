@@ -56,3 +56,30 @@ def test_an_activation_that_one_side_has_built_in_is_told_beside_a_fault_that_st
     assert [pair.status for pair in found.pairs] == ["compensated", "compensated", "propagates"]
     told = " ".join(str(found).split())
     assert "- 'one', 'two' b applies an activation within the layer, a behind it or not at all." in told
+
+
+class Prepared(nn.Module):
+    def __init__(self, scale: float) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.scale, self.first = scale, nn.Linear(8, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.first(x * self.scale)
+
+
+def test_what_differs_before_the_first_layer_is_not_said_to_be_the_output() -> None:
+    found = nv.compare(Prepared(1.0).eval(), Prepared(1 / 255).eval(), X, names=("original", "port"))
+    assert found.title.startswith("original and port first differ before 'first' in a and 'first' in b")
+    assert "output" not in found.title
+    assert "b is a / 255" in found.faults[0].causes[0].text
+
+
+def test_tables_are_headed_by_what_the_sides_are_called() -> None:
+    a = model()
+    b = nn.Sequential(nn.Sequential(*copy.deepcopy(a)))
+    found = nv.compare(a, b.eval(), X, names=("original", "port"))
+    assert found.agrees
+    for report in (str(found), found.to_markdown(), found.to_html()):
+        assert "a: original" in report
+        assert "b: port" in report
