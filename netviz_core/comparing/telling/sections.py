@@ -95,7 +95,8 @@ def _compensated(found: Findings) -> Iterator[Entry]:
 
 def _where(pair: LayerPair, found: Findings) -> str:
     if pair.is_between_layers:
-        return f"Between layers, {pair.place}, at {wording.names(pair)}"
+        at = f", at {wording.names(pair)}" if pair.path_a or pair.path_b else ""
+        return f"Between layers, {pair.place}{at}"
     number = found.number_of(pair)
     return f"{wording.at(pair)}{'' if number is None else f', pair {number + 1:,} of {len(found.pairs):,}'}"
 
