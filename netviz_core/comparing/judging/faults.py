@@ -21,7 +21,7 @@ def find_faults(judge: Judge) -> Found:
     if _agree_in_the_end(judge):
         return Found(compensated={n for n, found in enumerate(judge.judged) if not found.output.within})
     found = Search(judge).found() if Rerun.is_possible(judge) else None
-    if found is None or (found.as_far_as and not found.places):
+    if found is None or (found.as_far_as and not found.places and _is_exact(judge)):
         return _as_they_ran(judge)
     return found
 
@@ -33,13 +33,17 @@ def _agree_in_the_end(judge: Judge) -> bool:
         return False
     if judge.tolerance is not None:
         return True
-    dtypes = [coarsest_of(found.pair.stations) for found in judge.judged]
-    if not all(map(is_exact, dtypes)):
+    if not _is_exact(judge):
         return False
     is_smooth = all(
         found.output.within and (found.given is None or found.given.within) for found in judge.judged
     )
+    dtypes = (coarsest_of(found.pair.stations) for found in judge.judged)
     return is_smooth or noise_of(coarsest(dtypes)).ratio(whole) < FAULT
+
+
+def _is_exact(judge: Judge) -> bool:
+    return all(is_exact(coarsest_of(found.pair.stations)) for found in judge.judged)
 
 
 def _as_they_ran(judge: Judge) -> Found:

@@ -16,9 +16,13 @@ from ..common import matched
 from ..reading import axes_as_read, axes_as_returned
 from ..sides import INPUT, Side, Station
 from .difference import difference, tolerance_for
+from .noise import is_exact
 from .recipes import course_of
 
 Array = np.ndarray[Any, Any]
+
+_LITTLE = 0.5
+"""Of what is tolerated, the share up to which values are the same to what is done with them between layers."""
 
 
 def as_recomputed(side: Side) -> Side:
@@ -110,7 +114,11 @@ class _Run:
             for own, slot in zip(station.returned_slots, returned, strict=True)
         ]
         self._note(station, handed_on)
-        seen = [slot or own for slot, own in zip(arriving, station.given_slots, strict=True)]
+        between = self._between(station)
+        seen = [
+            self._seen(slot, other, own, own in between)
+            for slot, other, own in zip(arriving, put, station.given_slots, strict=True)
+        ]
         # Of several tensors the first is recomputed; the others are taken to be what stands in their place.
         back = [
             slot or other or own
@@ -131,7 +139,12 @@ class _Run:
             for slot, source in zip(whole.returned_slots, whole.sources, strict=True)
         ]
         back = [slot or own for slot, own in zip(returned, whole.returned_slots, strict=True)]
-        return replace(whole, returned_slots=back, is_returned_known=None not in returned)
+        # Of narrow floats the rounding of all that came before would count as that of the end.
+        is_known = all(
+            slot is not None and (source is not None or is_exact(slot.observation.dtype))
+            for slot, source in zip(returned, whole.sources, strict=True)
+        )
+        return replace(whole, returned_slots=back, is_returned_known=is_known)
 
     def _arriving(
         self, slot: Slot, source: int | None, station: Station, is_given: bool = True
@@ -167,15 +180,31 @@ class _Run:
                 *(None for _ in own[1:]),
             ], values is not None
         pairs = zip(known, station.given_slots, strict=False)
-        is_same = len(known) == len(given) and all(_are_same(one, other) for one, other in pairs)
+        is_same = len(known) == len(given) and all(_are_same(one, other, _LITTLE) for one, other in pairs)
         if is_same and (given or not self._is_changed):
-            return list(own), True
+            put = [self._put(slot, slot, is_given=False) for slot in own]
+            return [self._seen(slot, other, slot, True) for slot, other in zip(own, put, strict=True)], True
         return [None for _ in own], False
+
+    def _seen(self, slot: Slot | None, put: Slot | None, own: Slot, is_as_it_was: bool) -> Slot:
+        """What is held against the other side.
+
+        What stays as it was has come from what was not quite the same: it counts where it is clearly another.
+        """
+        if slot is None or (is_as_it_was and put is not None and _are_same(put, slot)):
+            return put or own
+        return slot
+
+    @staticmethod
+    def _between(station: Station) -> list[Slot]:
+        """What a station is given that was made between layers."""
+        pairs = zip(station.given_numbers, station.sources, strict=True)
+        return [slot for slot, source in pairs if source is None]
 
     def _note(self, station: Station, handed_on: Sequence[Slot | None]) -> None:
         values = []
         for own, slot, before in zip(station.returned_slots, handed_on, station.returned, strict=True):
-            is_same = slot is not None and _are_same(slot, own)
+            is_same = slot is not None and _are_same(slot, own, _LITTLE)
             self._is_changed = self._is_changed or not is_same
             order = axes_as_returned(station.layer, own.axes)
             now = None if slot is None else AxisArray(_native(slot), order).canonical()
@@ -208,6 +237,7 @@ def _native(slot: Slot) -> Array:
     return slot.get().transpose(*slot.axes).values
 
 
-def _are_same(one: Slot, other: Slot) -> bool:
-    limit = tolerance_for(other.observation.dtype)
+def _are_same(one: Slot, other: Slot, share: float = 1.0) -> bool:
+    """Whether two values differ by no more than a share of what is tolerated."""
+    limit = share * tolerance_for(other.observation.dtype)
     return difference(one.get().values, other.get().values, limit).within

@@ -81,16 +81,23 @@ class Search:
         ratios = {point: self._ratio(point, self._same) for point in self._points}
         odd = [point for point in self._points if ratios[point] >= FAULT and point not in self._functions]
         closed = self._put_right_at_once(odd)
-        closed |= self._closed([point for point in odd if point not in closed])
+        # What is not known, and agrees as both ran freely, may be where something is put right.
+        looked_at = [
+            p
+            for p in self._points
+            if p in odd or (not self._is_known(p, self._same) and self._is_within_freely(p))
+        ]
+        closed |= self._closed([point for point in looked_at if point not in closed])
         faults = [point for point in odd if point not in closed]
-        if not faults and self._is_more_than_rounding():
+        as_far_as = tuple(self._as_far_as())
+        if not faults and not as_far_as and self._is_more_than_rounding():
             faults = [END]
         return Found(
             list(self._regions(faults)),
             [self._place(p) for p in self._points if SUSPICION <= ratios[p] < FAULT],
             {point.pair for point in closed | self._functions.keys()},
             {point.pair: value for point, value in ratios.items() if not point.is_given},
-            tuple(self._as_far_as()),
+            as_far_as,
         )
 
     def _as_far_as(self) -> Iterator[str]:
@@ -106,8 +113,10 @@ class Search:
             )
 
     def _is_hidden(self, point: Point) -> bool:
-        seen = self._seen(point, self._free)
-        return not self._is_known(point, self._same) and seen is not None and not seen.within
+        is_known = self._is_known(point, self._same)
+        return (
+            not is_known and self._seen(point, self._free) is not None and not self._is_within_freely(point)
+        )
 
     def _told(self, point: Point) -> str:
         if point == END:
@@ -266,8 +275,9 @@ class Search:
         is tried again without it.
         """
         closed: set[Point] = set()
-        likely = [point for point in odd if self._may_be_put_right(point, odd)]
-        others = [point for point in odd[:-1] if not point.is_given and point not in likely]
+        known = [point for point in odd if self._is_known(point, self._same)]
+        likely = [point for point in known if self._may_be_put_right(point, odd)]
+        others = [point for point in known if not point.is_given and point not in (*likely, odd[-1])]
         waiting = likely
         for number in range(_MOST_PASSES):
             if not waiting and number < _MOST_PASSES - 1:
@@ -302,8 +312,18 @@ class Search:
         return found
 
     def _agrees(self, point: Point, judge: Judge) -> bool:
-        """Whether what stands there, some layers after values were put in place, is the same on both sides."""
-        return self._is_known(point, judge) and self._ratio(point, judge) < _ON_THE_WAY * FAULT
+        """Whether what stands there, some layers after values were put in place, is the same on both sides.
+
+        Where that is not known, whether it was when both ran freely, in spite of all that came before.
+        """
+        if not self._is_known(point, judge):
+            return self._is_within_freely(point)
+        return self._ratio(point, judge) < _ON_THE_WAY * FAULT
+
+    def _is_within_freely(self, point: Point) -> bool:
+        """Whether what stands there is the same on both sides as they ran."""
+        seen = self._seen(point, self._free)
+        return seen is not None and seen.within
 
     def _may_be_put_right(self, point: Point, odd: Sequence[Point]) -> bool:
         """Whether a difference looks like one of structure: of what a layer returns, before something else differs."""
