@@ -95,7 +95,7 @@ class Search:
         return Found(
             list(self._regions(faults)),
             [self._place(p) for p in self._points if SUSPICION <= ratios[p] < FAULT],
-            {point.pair for point in closed | self._functions.keys()},
+            {point.pair for point in closed.intersection(odd) | self._functions.keys()},
             {point.pair: value for point, value in ratios.items() if not point.is_given},
             as_far_as,
         )
