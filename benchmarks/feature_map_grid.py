@@ -1,4 +1,4 @@
-"""How long it takes to draw many feature maps: beside an empty figure of the same size, and with one ``imshow`` for each.
+"""How long it takes to draw many feature maps: beside an empty figure of that size, and with one ``imshow`` for each.
 
     python benchmarks/feature_map_grid.py
 

@@ -27,7 +27,7 @@ from .views.measures import LayerMeasures, MeasureLine
 from .views.overlays import Overlays
 from .views.scales import Limits
 from .views.side_by_side import SideBySide
-from .views.tiles import FeatureMapGrid, KernelGrid, TileGrid, fullest_grid, squarest_grid
+from .views.tiles import FeatureMapGrid, KernelGrid, TileGrid, squarest_grid
 from .words.arrays import SPATIAL_AXES, AxisArray
 from .words.errors import FileFormatError, InputError, NetvizError, UnsupportedError, nearest
 from .words.given import shown
@@ -73,7 +73,6 @@ __all__ = [
     "are_named",
     "as_path",
     "foldings",
-    "fullest_grid",
     "meaning_of",
     "nearest",
     "printable",

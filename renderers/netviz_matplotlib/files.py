@@ -115,7 +115,7 @@ def _drawn_once(figure: Figure, dpi: float, trim: bool) -> Any:
     if settings["savefig.transparent"] or settings["savefig.facecolor"] != "auto":
         return None
     figure.set_dpi(dpi)
-    canvas = FigureCanvasAgg(figure)
+    canvas: Any = FigureCanvasAgg(figure)
     canvas.draw()
     whole = np.asarray(canvas.buffer_rgba())
     if not trim:
@@ -159,8 +159,11 @@ def _for_print(file_format: str) -> Iterator[None]:
         return
     name, value = wanted
     with _SETTING:
-        own = matplotlib.rcParams[name]
-        with matplotlib.rc_context({name: value if own == matplotlib.rcParamsDefault[name] else own}):
+        settings: Any = matplotlib.rcParams
+        standard: Any = matplotlib.rcParamsDefault
+        own = settings[name]
+        chosen: Any = {name: value if own == standard[name] else own}
+        with matplotlib.rc_context(chosen):
             yield
 
 

@@ -13,6 +13,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +143,7 @@ def compared_of(count: int, names: str) -> Any:
 def chain_of(count: int, names: str) -> Any:
     kinds = ("conv2d", "batch_norm", "activation", "pool", "dense")
     ends = [names.format(number) for number in range(count + 1)]
-    view = graph_view(list(zip(ends, ends[1:], strict=False)), title="Net · graph")
+    view = graph_view(list(pairwise(ends)), title="Net · graph")
     nodes = tuple(replace(node, kind=kinds[n % 5], label=kinds[n % 5]) for n, node in enumerate(view.nodes))
     return replace(view, nodes=nodes)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
@@ -58,7 +58,7 @@ def _ticks(figure: Figure) -> Iterator[str]:
                 yield f"{name} axis: two ticks are called {next(t for t in texts if texts.count(t) > 1)!r}"
             boxes = sorted((label.get_window_extent() for label in labels), key=lambda box: (box.x0, box.y0))
             boxes = boxes if name == "x" else sorted(boxes, key=lambda box: box.y0)
-            for (left, right), _ in zip(zip(boxes, boxes[1:], strict=False), texts, strict=False):
+            for (left, right), _ in zip(pairwise(boxes), texts, strict=False):
                 if left.padded(-1).overlaps(right.padded(-1)):
                     yield f"{name} axis: tick labels {texts[:3]}… overlap"
                     break

@@ -45,6 +45,8 @@ _FAINT, _MOST_BELOW, _MOST_NUMBERS = 0.07, 0.45, 4
 _ERROR = "max |a − b| / (rms + |b|)"
 _LABEL_LINE, _MOST_LEVELS, _MOST_ABOVE = 0.15, 4, 0.4
 _LABEL_GAP, _LONGEST_LABEL = 0.08, 28
+_HINTED = 1.04
+"""How much wider than it should be a line becomes, as letters are put on whole pixels."""
 
 
 @dataclass(frozen=True)
@@ -256,10 +258,10 @@ def _labels(view: Comparison, width: float, levels: int) -> tuple[list[_Label], 
         room = max(x, width - x) - _LABEL_GAP
 
         def fits(words: str, room: float = room) -> bool:
-            return text_width(words, font) <= room
+            return _HINTED * text_width(words, font) <= room
 
         text = longest_that_fits(version, most, fits)
-        long = text_width(text, font) + _LABEL_GAP
+        long = _HINTED * text_width(text, font) + _LABEL_GAP
         start, end = (x, x + long) if is_left else (x - long, x)
         level = next(
             (n for n, spans in enumerate(taken) if all(end <= low or high <= start for low, high in spans)),
@@ -294,9 +296,24 @@ def _faults(view: Comparison) -> Iterator[tuple[float, Callable[[int], str], int
         yield x, version, longest if not place else min(longest, _LONGEST_LABEL)
 
 
+<<<<<<< HEAD
 def _paths(pair: LayerPair) -> list[str]:
     """What the two layers of a pair are called, once if they are called the same."""
     return list(dict.fromkeys(printable(path or "output") for path in (pair.path_a, pair.path_b)))
+=======
+def _first_words(view: Comparison, fits: Callable[[str], bool]) -> str:
+    """The names of both layers, as far as there is room for them."""
+    first = view.first_divergence
+    assert first is not None
+    paths = dict.fromkeys(path for path in (first.path_a, first.path_b) if path)
+    names = [printable(path) for path in paths or (first.place,)]
+    what = "between:" if view.is_between_layers else "first:"
+
+    def version(most: int) -> str:
+        return f"{what} {' / '.join(shortened(name, most) for name in names)}"
+
+    return longest_that_fits(version, max(map(len, names)), fits)
+>>>>>>> main
 
 
 def _name_faults(

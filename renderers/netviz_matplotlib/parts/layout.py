@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.font_manager import FontProperties
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.offsetbox import AnnotationBbox
-from matplotlib.text import Text
 from matplotlib.transforms import Bbox, ScaledTranslation, blended_transform_factory
 
 from .colour_bar import GAP, WIDTH
@@ -61,7 +59,7 @@ class _Side:
     reach: float
 
 
-def _lay_out(fig: Any, ax: Axes, renderer: Any) -> None:
+def _lay_out(fig: Any, ax: Any, renderer: Any) -> None:
     width, height = fig.get_size_inches()
     box = ax.get_window_extent(renderer)
     for axis in (ax.xaxis, ax.yaxis, *(bar.yaxis for bar in ax.child_axes)):
@@ -70,10 +68,7 @@ def _lay_out(fig: Any, ax: Axes, renderer: Any) -> None:
     above, right = _side(ax.xaxis, "top").reach, _side(ax.yaxis, "right").reach
     over_left, over_right = _overhang(ax, box.width / fig.dpi)
     for bar in ax.child_axes:
-        bar.xaxis.set_visible(False)
-        own = _side(bar.yaxis, "right")
-        right = GAP + WIDTH + own.reach
-        _place_name(fig, bar, bar.yaxis, WIDTH + own.labels)
+        right = GAP + WIDTH + _side(bar.yaxis, "right").reach
     _place_name(fig, ax, ax.yaxis, -left.labels)
     _place_name(fig, ax, ax.xaxis, -below.labels)
     notes = [note for note in ax.artists if isinstance(note, AnnotationBbox)]
@@ -88,17 +83,22 @@ def _lay_out(fig: Any, ax: Axes, renderer: Any) -> None:
         above += _height(ax.title) + float(ax.titleOffsetTrans.get_matrix()[1, 2]) / fig.dpi
     x0, x1 = _ends(max(left.reach, over_left) + _PAD, max(right, over_right) + _PAD, width)
     y0, y1 = _ends(max(bottom, _PAD) + _PAD, max(above, _PAD) + _PAD, height)
-    ax._set_position(Bbox([[x0, y0], [x1, y1]]))  # type: ignore[attr-defined] # as constrained layout does it
+    ax._set_position(Bbox([[x0, y0], [x1, y1]]))  # as constrained layout does it
+    for bar in ax.child_axes:
+        bar.xaxis.set_visible(False)
+        bar.apply_aspect(bar.get_axes_locator()(bar, renderer))
+        bar.yaxis.get_majorticklabels()  # which are others where it is less high
+        _place_name(fig, bar, bar.yaxis, WIDTH + _side(bar.yaxis, "right").labels)
 
 
-def _side(axis: Axis, side: str) -> _Side:
+def _side(axis: Any, side: str) -> _Side:
     """How far what belongs to an axis reaches to one side."""
     labels = 0.0
     for tick in axis.get_major_ticks():
         text = tick.label2 if side in ("top", "right") else tick.label1
         if text.get_visible() and text.get_text():
             across = _height(text) if side in ("top", "bottom") else _width(text)
-            labels = max(labels, across + tick.get_pad() / POINTS)
+            labels = max(labels, across + (tick.get_pad() + tick.get_tick_padding()) / POINTS)
         if tick.tick2line.get_visible() if side in ("top", "right") else tick.tick1line.get_visible():
             labels = max(labels, tick.get_tick_padding() / POINTS)
     if axis.get_label_position() != side or not axis.get_label_text():
@@ -117,25 +117,25 @@ def _overhang(ax: Axes, width: float) -> tuple[float, float]:
     return left, right
 
 
-def _width(text: Text) -> float:
+def _width(text: Any) -> float:
     """Inches across; of one that stands upright, of its lines."""
     return _lines(text) if text.get_rotation() == 90 else _length(text)
 
 
-def _height(text: Text) -> float:
+def _height(text: Any) -> float:
     return _length(text) if text.get_rotation() == 90 else _lines(text)
 
 
-def _length(text: Text) -> float:
+def _length(text: Any) -> float:
     font: FontProperties = text.get_fontproperties()
     return max(text_width(line, font) for line in text.get_text().split("\n"))
 
 
-def _lines(text: Text) -> float:
-    return (1 + text.get_text().count("\n")) * LINE * text.get_size() / POINTS
+def _lines(text: Any) -> float:
+    return float((1 + text.get_text().count("\n")) * LINE * text.get_size() / POINTS)
 
 
-def _place_name(fig: Any, ax: Axes, axis: Any, inches: float) -> None:
+def _place_name(fig: Any, ax: Any, axis: Any, inches: float) -> None:
     """Put the name of an axis beyond its labels, for which matplotlib would look where they end."""
     pad = axis.labelpad / POINTS
     away = inches + (pad if inches > 0 else -pad)

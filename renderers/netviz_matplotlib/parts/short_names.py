@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 _TOKENS = re.compile(r"\d{1,8}|[^\W\d_]{1,8}|[\W_]")
 _MARK = "…"
-_ROUNDS = 8
+_ROUNDS, _MORE = 40, 4
 
 
 def short_names(names: Sequence[str], most: int = 36, *, from_start: bool = False) -> list[str]:
@@ -15,25 +15,27 @@ def short_names(names: Sequence[str], most: int = 36, *, from_start: bool = Fals
 
     Of a name that is longer its end is kept, and as much of its beginning as there is room for, as suits paths; or,
     `from_start`, the other way round, as suits words. Wherever two became the same, the first part in which they
-    differ is kept, too.
+    differ is kept, too; where that does not suffice, they are longer.
 
     Examples
     --------
     >>> short_names(["encoder.layer_3.attention.output", "encoder.layer_4.attention.output", "head"], 20)
-    ['…layer_3…output', '…layer_4…output', 'head']
+    ['…3.attention.output', '…4.attention.output', 'head']
     """
     tokens = {name: _TOKENS.findall(name) for name in names}
     kept: dict[str, set[int]] = {name: set() for name in tokens}
     short = {name: name for name in tokens}
+    room = dict.fromkeys(tokens, most)
     stale = {name for name in tokens if len(name) > most}
     for _ in range(_ROUNDS):
         for name in stale:
-            short[name] = _elided(tokens[name], kept[name], most, from_start)
+            short[name] = _elided(tokens[name], kept[name], room[name], from_start)
         stale = set()
         for alike in _alike(short):
             place = _first_difference([tokens[name] for name in alike])
             for name in alike:
-                if place not in kept[name] and len(name) > most:
+                if len(name) > room[name]:
+                    room[name] += _MORE * (place in kept[name])
                     kept[name].add(place)
                     stale.add(name)
         if not stale:

@@ -49,7 +49,8 @@ class ThinnedLocator(FixedLocator):
 
     def __call__(self) -> Any:
         axis: Any = self.axis
-        places: Any = list(self.locs)
+        own: Any = self
+        places: Any = list(own.locs)
         low, high = sorted(axis.get_view_interval())
         if len(places) < 2 or low == high:
             return places
