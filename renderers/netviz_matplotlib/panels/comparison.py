@@ -298,7 +298,8 @@ def _faults(view: Comparison) -> Iterator[tuple[float, Callable[[int], str], int
 
 def _paths(pair: LayerPair) -> list[str]:
     """What the two layers of a pair are called, once if they are called the same."""
-    return list(dict.fromkeys(printable(path or "output") for path in (pair.path_a, pair.path_b)))
+    paths = dict.fromkeys(path for path in (pair.path_a, pair.path_b) if path)
+    return [printable(path) for path in paths or (pair.place,)]
 
 
 def _name_faults(
