@@ -296,24 +296,10 @@ def _faults(view: Comparison) -> Iterator[tuple[float, Callable[[int], str], int
         yield x, version, longest if not place else min(longest, _LONGEST_LABEL)
 
 
-<<<<<<< HEAD
 def _paths(pair: LayerPair) -> list[str]:
     """What the two layers of a pair are called, once if they are called the same."""
-    return list(dict.fromkeys(printable(path or "output") for path in (pair.path_a, pair.path_b)))
-=======
-def _first_words(view: Comparison, fits: Callable[[str], bool]) -> str:
-    """The names of both layers, as far as there is room for them."""
-    first = view.first_divergence
-    assert first is not None
-    paths = dict.fromkeys(path for path in (first.path_a, first.path_b) if path)
-    names = [printable(path) for path in paths or (first.place,)]
-    what = "between:" if view.is_between_layers else "first:"
-
-    def version(most: int) -> str:
-        return f"{what} {' / '.join(shortened(name, most) for name in names)}"
-
-    return longest_that_fits(version, max(map(len, names)), fits)
->>>>>>> main
+    paths = dict.fromkeys(path for path in (pair.path_a, pair.path_b) if path)
+    return [printable(path) for path in paths or (pair.place,)]
 
 
 def _name_faults(
