@@ -17,6 +17,7 @@ from netviz_core.backend_api import (
     ParameterForm,
     RecorderLike,
     Replacement,
+    StandIn,
     Seed,
     Source,
     TracedCall,
@@ -73,10 +74,15 @@ class TorchBackend:
             yield
 
     def run_replaced(
-        self, model: nn.Module, inputs: Any, recorder: RecorderLike, replacement: Replacement
+        self,
+        model: nn.Module,
+        inputs: Any,
+        recorder: RecorderLike,
+        replacement: Replacement,
+        instead: Mapping[str, Sequence[StandIn]],
     ) -> Any:
         """Put other values in place on the way, see `netviz_core.backend_api.SupportsReplacement`."""
-        return run_replaced(model, inputs, recorder, replacement)
+        return run_replaced(model, inputs, recorder, replacement, instead)
 
     def to_numpy(self, tensor: torch.Tensor) -> np.ndarray:
         """A tensor as NumPy, see `netviz_core.backend_api.SupportsTensors`."""

@@ -85,8 +85,9 @@ def compare(
     One pass of each model, in evaluation mode. Where what they return is not the same beyond doubt: a pass of b (or
     of a, if b is a capture) in which each layer is given, and hands on, what its partner did; one more with values
     moved by half a unit in the last place where rounding may explain what is seen; up to five in which layers are
-    left to themselves, to tell another structure from a fault; and one of each, to see whether they differ from
-    themselves.
+    left to themselves, to tell another structure from a fault, in which only these and what stands between them need
+    to run; and, unless all faults are explained by settings and weights, one of each, to see whether they differ
+    from themselves.
 
     Examples
     --------
@@ -138,7 +139,8 @@ def compare(
     heads = (Cause("", "", f"compared as far as {told}", True, "head") for told in ends.as_far_as)
     remarks = (*not_followed(judge, mapping), *heads, *remarks_on(judge))
     ends = ends._replace(as_far_as=(*ends.as_far_as, *seen_in_part(judge), *untrained))
-    chance = nondeterministic(judge) if faults else []
+    is_chance = not all(any(cause.is_reproduced for cause in fault.causes) for fault in faults)
+    chance = nondeterministic(judge) if is_chance else []
     causes = (*chance, *(cause for fault in faults for cause in fault.causes), *remarks)
     return _comparison(judge, found, faults, causes, ends, names)
 

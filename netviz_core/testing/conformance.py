@@ -210,7 +210,7 @@ class BackendConformance:
             ) -> Array | None:
                 return np.zeros(shape, np.float32) if path == zeroed and not is_given else None
 
-            run_replaced(network.native, x, recorder, replacement)
+            run_replaced(network.native, x, recorder, replacement, {})
             return recorder
 
         before = run(None)

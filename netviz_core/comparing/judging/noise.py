@@ -49,9 +49,12 @@ def moved(values: Array, dtype: str, seed: int) -> Array:
     if values.dtype.kind != "f" or dtype not in _SPACING:
         return values
     random = np.random.default_rng(seed)
-    shift = np.asarray(random.uniform(-0.5, 0.5, values.shape) * _SPACING[dtype], values.dtype)
+    is_narrow = values.dtype.itemsize <= 4  # whose shifts need no more digits
+    shift = random.random(values.shape, np.float32 if is_narrow else np.float64)
+    shift -= 0.5
+    shift *= _SPACING[dtype]
     result: Array = values + values * shift
-    return result
+    return result.astype(values.dtype, copy=False)
 
 
 def coarsest_of(stations: Iterable[Station]) -> str:
