@@ -16,9 +16,9 @@ from netviz_core.backend_api import (
     ParameterForm,
     RecorderLike,
     Replacement,
-    StandIn,
     Seed,
     Source,
+    StandIn,
     TracedCall,
 )
 

@@ -53,6 +53,7 @@ class Replacing(Listener):
         super().__init__(layers, recorder, book)
         self._replacement = replacement
         self._instead = {path: deque(stand_ins) for path, stand_ins in instead.items()}
+        self._made_last: Any = None
         self._begun: dict[str, int] = {}
         self._ended: dict[str, int] = {}
 
@@ -69,14 +70,18 @@ class Replacing(Listener):
     def instead(self, layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What stands in for what a layer of Keras' own would return, which is nobody's concern; else None."""
         left = self._instead.get(self._paths.get(id(layer), ""))
-        return self._made(left.popleft()) if left and _does_nothing_else(layer, (args, kwargs)) else None
+        if not left or not _does_nothing_else(layer, (args, kwargs)):
+            return None
+        self._made_last = self._made(left.popleft())
+        return self._made_last
 
     def returned(self, layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
         """What its caller is to get."""
         output = super().returned(layer, args, kwargs, output)
         path = self._paths.get(id(layer))
-        if path in self._instead and not _does_nothing_else(layer, (args, kwargs)):
-            return _with_mask_of(output, self._made(self._instead[path].popleft()))
+        left = self._instead.get(path or "")
+        if left and output is not self._made_last:
+            return _with_mask_of(output, self._made(left.popleft()))
         if path not in self._recorder.paths:
             return output
         return self._other(output, path, _next(self._ended, path), is_given=False)
@@ -118,9 +123,7 @@ def _does_nothing_else(layer: Any, given: Any) -> bool:
     """Whether a layer is one of Keras' own, which nobody misses if it does not run: it hands on no mask."""
     is_own = type(layer).__module__.startswith("keras.src.layers.")
     makes_masks = type(layer).compute_mask is not keras.Layer.compute_mask if is_own else True
-    return not makes_masks and all(
-        get_keras_mask(tensor) is None for _, tensor in leaves(given, is_tensor)
-    )
+    return not makes_masks and all(get_keras_mask(part) is None for part in keras.tree.flatten(given))
 
 
 def _next(calls: dict[str, int], path: str) -> int:

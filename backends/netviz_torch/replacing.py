@@ -99,9 +99,7 @@ class _HandOn:
         given = next((value for _, value in leaves((args, kwargs), is_tensor)), None)
         device = given.device if given is not None else None
         new = torch.tensor(stand_in.values, dtype=getattr(torch, stand_in.dtype), device=device)
-        self._follower.name(
-            new, tuple(None if axis.startswith("axis") else axis for axis in stand_in.axes)
-        )
+        self._follower.name(new, tuple(None if axis.startswith("axis") else axis for axis in stand_in.axes))
         return new
 
     def after(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> torch.Tensor:

@@ -10,6 +10,7 @@ import numpy as np
 from ..captures.recorder import DEFAULT_MAX_BYTES
 from ..models.alignment import LayerMapping
 from ..words.errors import InputError
+from ..words.progress import step, steps
 from .explaining.causes import Cause, causes_of_weights
 from .explaining.determinism import nondeterministic
 from .explaining.remarks import not_followed, remarks_on
@@ -43,6 +44,7 @@ def compare(
     targets: Any = None,
     names: tuple[str, str] | None = None,
     max_bytes: int = DEFAULT_MAX_BYTES,
+    progress: bool = True,
 ) -> Comparison:
     """Lay two models side by side, layer by layer, and find where they differ, and why.
 
@@ -68,6 +70,8 @@ def compare(
         What reports and figures call the two, such as ``("original", "port")``; by default their frameworks.
     max_bytes : int
         How many bytes of values may be held for each model.
+    progress : bool
+        Show what is being done where that takes more than two seconds, and there is a terminal or notebook.
 
     Returns
     -------
@@ -105,7 +109,23 @@ def compare(
         raise InputError(f"loss={loss!r} needs to know what the models should return; give targets=")
     if targets is not None and loss is None:
         raise InputError("targets are given, and no loss; say which with loss=, such as 'cross_entropy'")
+    with steps("compare", progress):
+        return _compared(a, b, x, mapping, tolerance, loss, targets, names, max_bytes)
+
+
+def _compared(
+    a: Any,
+    b: Any,
+    x: Any,
+    mapping: LayerMapping | None,
+    tolerance: float | None,
+    loss: str | None,
+    targets: Any,
+    names: tuple[str, str] | None,
+    max_bytes: int,
+) -> Comparison:
     side_a, side_b = sides_of(a, b, x, mapping, max_bytes)
+    step("pairing layers")
     if not side_a.stations or not side_b.stations:
         if loss is not None:
             raise InputError(f"loss={loss!r} needs models that run; give x, an input")
@@ -116,12 +136,14 @@ def compare(
             f"no layer of a corresponds to one of b: a runs {_some(side_a)}; b runs {_some(side_b)}; "
             f"pair them with mapping={{path_a: path_b}}"
         )
+    step("comparing values and weights")
     judge = Judge(side_a, side_b, pairs, tolerance)
     judge.weigh()
     judge.frames = frames_of(side_a, side_b, pairs, mapping, tolerance)
     ends = ends_of(judge)
     judge.whole = ends.apart
     found = find_faults(judge)
+    step("comparing gradients" if loss is not None else "telling what differs")
     untrained = compare_gradients(judge, loss, targets) if loss is not None else ()
     set_statuses(judge, found)
     odd = None if found.places else odd_gradient(judge)
@@ -132,7 +154,10 @@ def compare(
             f"no number that the two models return is finite, so that nothing can be told: "
             f"{'; '.join(cause.text for cause in remarks_on(judge))}; give another input"
         )
-    told = {id(place): fault_at(place, judge) for place in found.places}
+    told = {}
+    for number, place in enumerate(found.places):
+        step("looking for causes", number, len(found.places))
+        told[id(place)] = fault_at(place, judge)
     own = [place for place in found.places if not is_passed_on(told[id(place)])]
     found.places = own or found.places  # something begins somewhere
     faults = tuple(told[id(place)] for place in found.places)

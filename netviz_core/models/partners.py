@@ -79,6 +79,8 @@ def steps_between(source: Layer | Sequence[Layer], target: Layer | Sequence[Laye
     groups = [list(side) if isinstance(side, Sequence) else [side] for side in (source, target)]
     left, right = _parts_of_both(*({layer.path: layer for layer in side} for side in groups))
     steps = _fitted(*(list(chain.from_iterable(side.values())) for side in (left, right)))
+    if len(steps[0]) == len(steps[1]) == 1:  # which are partners, whatever they are
+        return Partners([LayerMatch(*brought_together(steps[0][0], steps[1][0]), "given")], [], [])
     return _paired(*steps, [steps])
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from ...captures.recorder import Slot
 from ...words.arrays import AxisArray
+from ...words.progress import step
 from ...words.supports import StandIn
 from ..common import matched
 from ..pairing.pairs import StationPair
@@ -120,6 +121,8 @@ class Rerun:
             What is known of the others; by default of the free run.
         """
         judge, known = self._judge, before or self._judge
+        own, other = (judge.a.name, judge.b.name) if self.is_turned else (judge.b.name, judge.a.name)
+        step(f"running {own} with values of {other} in place")
         instead = {} if needed is None else self._instead(free, changed, needed)
         side = self._run(free, changed, instead, known.a if self.is_turned else known.b)
         pairs = [self._again(found.pair, side) for found in judge.judged]
@@ -147,9 +150,7 @@ class Rerun:
                 found[path] = [stand_in for stand_in in stand_ins if stand_in is not None]
         return found
 
-    def _stand_in(
-        self, station: Station, free: Collection[Point], changed: Change | None
-    ) -> StandIn | None:
+    def _stand_in(self, station: Station, free: Collection[Point], changed: Change | None) -> StandIn | None:
         laid = self._laid.get((station.path, station.call, "", False))
         if laid is None or laid.point in free or len(station.returned_slots) != 1:
             return None

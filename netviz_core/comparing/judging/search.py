@@ -98,7 +98,9 @@ class Search:
         """Whether a pair was given the same, and returned the same, as both ran freely: it need not run again."""
         if self._free.tolerance is not None:
             return False
-        return all(self._ratio(Point(number, is_given), self._free) < _CLEAN_RATIO for is_given in (True, False))
+        return all(
+            self._ratio(Point(number, is_given), self._free) < _CLEAN_RATIO for is_given in (True, False)
+        )
 
     def _seen(self, point: Point, judge: Judge) -> Difference | None:
         if point == END:
@@ -233,9 +235,7 @@ class Search:
         after = rerun.judge(free, changed, needed, before)
         found: dict[Point, Difference] = {}
         numbers = range(len(before.judged)) if needed is None else needed
-        pairs = [
-            _of_one_side(before.judged[n].pair, after.judged[n].pair, rerun.is_turned) for n in numbers
-        ]
+        pairs = [_of_one_side(before.judged[n].pair, after.judged[n].pair, rerun.is_turned) for n in numbers]
         ends = (before.a, after.a) if rerun.is_turned else (before.b, after.b)
         apart = Judge(*ends, pairs, None, is_linked=False)
         for number, judged in zip(numbers, apart.judged, strict=True):
