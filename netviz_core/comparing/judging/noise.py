@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -33,6 +34,10 @@ same products in another order; of quantised weights what rounding them to their
 """
 
 
+_STRIDE = 7919
+"""So far on the next value begins among the random numbers."""
+
+
 def coarsest(dtypes: Iterable[str]) -> str:
     """Of several dtypes the one with the fewest digits; float32 if none is known."""
     known = [dtype for dtype in dtypes if dtype in _LEAST]
@@ -48,13 +53,17 @@ def moved(values: Array, dtype: str, seed: int) -> Array:
     """Numbers up to half a spacing of a dtype away from the given ones; others than floats stay."""
     if values.dtype.kind != "f" or dtype not in _SPACING:
         return values
-    random = np.random.default_rng(seed)
-    is_narrow = values.dtype.itemsize <= 4  # whose shifts need no more digits
-    shift = random.random(values.shape, np.float32 if is_narrow else np.float64)
-    shift -= 0.5
-    shift *= _SPACING[dtype]
-    result: Array = values + values * shift
-    return result.astype(values.dtype, copy=False)
+    pool = _shifts()
+    shift = np.resize(pool[seed * _STRIDE % (len(pool) // 2) :], values.shape) * values
+    shift *= np.float32(_SPACING[dtype])  # in place: of float64 the product is, too
+    result: Array = values + shift
+    return result
+
+
+@cache
+def _shifts() -> Array:
+    """Random numbers from −½ to ½, drawn once: most of the time of a pass would go into drawing more."""
+    return np.random.default_rng(0).random(1 << 20, np.float32) - np.float32(0.5)
 
 
 def coarsest_of(stations: Iterable[Station]) -> str:
