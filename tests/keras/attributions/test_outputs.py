@@ -66,17 +66,22 @@ def with_last(*last: Any) -> keras.Model:
 @pytest.mark.parametrize(
     ("last", "targets", "loss", "told"),
     [
-        ([L.Conv2D(2, 1, activation="softmax")], (16, 16), "sparse_categorical_crossentropy", "loss"),
-        ([L.Conv2D(1, 1, activation="sigmoid")], (16, 16, 1), "binary_crossentropy", "loss"),
+        (lambda: [L.Conv2D(2, 1, activation="softmax")], (16, 16), "sparse_categorical_crossentropy", "loss"),
+        (lambda: [L.Conv2D(1, 1, activation="sigmoid")], (16, 16, 1), "binary_crossentropy", "loss"),
         (
-            [L.GlobalAveragePooling2D(), L.Dense(4, activation="sigmoid")],
+            lambda: [L.GlobalAveragePooling2D(), L.Dense(4, activation="sigmoid")],
             (4,),
             "binary_crossentropy",
             "prediction / actual / loss",
         ),
-        ([L.GlobalAveragePooling2D(), L.Dense(1)], (1,), "mse", "prediction / actual / loss"),
         (
-            [L.GlobalAveragePooling2D(), L.Dense(1, activation="sigmoid")],
+            lambda: [L.GlobalAveragePooling2D(), L.Dense(1, kernel_initializer="ones")],
+            (1,),
+            "mse",
+            "prediction / actual / loss",
+        ),
+        (
+            lambda: [L.GlobalAveragePooling2D(), L.Dense(1, activation="sigmoid")],
             (1,),
             "binary_crossentropy",
             "prediction / actual / loss / probability",
@@ -86,7 +91,7 @@ def with_last(*last: Any) -> keras.Model:
 )
 def test_there_is_heat_for_every_output_and_the_title_is_true(last, targets, loss, told):
     y = np.random.default_rng(1).integers(0, 2, (4, *targets)).astype("float32")
-    worst = nv.top_losses(with_last(*last), 2, (PICTURES, y), loss, progress=False)
+    worst = nv.top_losses(with_last(*last()), 2, (PICTURES, y), loss, progress=False)
     assert worst.heat.shape == (2, 16, 16)
     assert worst.title == f"{told} · the 2 worst of 4"
     assert worst.value_label == ("Grad-CAM" if "probability" in told else "Grad-CAM of the highest output")
