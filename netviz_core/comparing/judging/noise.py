@@ -33,9 +33,8 @@ Of narrow floats what rounding one result brings; of float32 and float64 what tw
 same products in another order; of quantised weights what rounding them to their grid brings.
 """
 
-
 _STRIDE = 7919
-"""So far on the next value begins among the random numbers."""
+"""So far on among the random numbers the next value begins."""
 
 
 def coarsest(dtypes: Iterable[str]) -> str:
@@ -55,7 +54,7 @@ def moved(values: Array, dtype: str, seed: int) -> Array:
         return values
     pool = _shifts()
     shift = np.resize(pool[seed * _STRIDE % (len(pool) // 2) :], values.shape) * values
-    shift *= np.float32(_SPACING[dtype])  # in place: of float64 the product is, too
+    shift *= _SPACING[dtype]
     result: Array = values + shift
     return result
 
