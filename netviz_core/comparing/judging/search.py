@@ -69,7 +69,7 @@ class Search:
             if again.features == self._rerun.features:
                 break
             # Seen better, now that no error travels.
-            self._rerun, self._same = again, again.judge(needed=needed, before=self._same)
+            self._rerun, self._same = again, again.judge(needed=needed)
         if self._is_noise_needed():
             self._measured = self._of_moving()
         stations = [found.pair.a[0] if self._rerun.is_turned else found.pair.b[0] for found in judge.judged]
