@@ -12,11 +12,12 @@ from keras.src.backend import get_keras_mask, set_keras_mask
 from netviz_core.backend_api import RecorderLike, Replacement, StandIn, leaves, replaced
 
 from .axes import AxisBook
+from .engines import ENGINE
 from .inputs import Arguments, prepare
 from .layers import KerasLayer, walk
 from .listening import Listener, explain, listening
 from .passes import build, unchanged
-from .tensors import dtype_name, is_tensor, no_gradients
+from .tensors import dtype_name, is_tensor
 
 
 def run_replaced(
@@ -30,7 +31,7 @@ def run_replaced(
     book = AxisBook()
     args, kwargs = prepare(model, inputs, book)
     build(model, (args, kwargs))
-    with unchanged(model, (args, kwargs)), keras.StatelessScope(), no_gradients():
+    with unchanged(model, (args, kwargs)), keras.StatelessScope(), ENGINE.no_gradients():
         layers = list(walk(model))
         replacing = Replacing(layers, recorder, book, replacement, instead)
         with listening(replacing):
