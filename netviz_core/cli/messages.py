@@ -8,6 +8,7 @@ from typing import Any
 import typer
 
 from ..words.errors import NetvizError
+from . import options
 
 _UsageError: Any = typer.BadParameter.__base__
 _CONTROL_SEQUENCE = re.compile(r"\x1b\[[0-9;]*m")
@@ -38,13 +39,18 @@ def in_options(text: str) -> str:
     --------
     >>> in_options("nothing ran: give x or input_shape= for shapes")
     'nothing ran: give --input for shapes'
+    >>> in_options("rgb=True needs three channels; see netviz_core.feature_maps, or give loss='cross_entropy'")
+    '--rgb needs three channels; see netviz feature-maps, or give --loss cross_entropy'
+    >>> in_options("leave loss= out, or say names=('original', 'port')")
+    'leave --loss out, or say --names original port'
     """
     for pattern, words in _IN_OPTIONS:
         text = re.sub(pattern, words, text)
-    return text
+    return re.sub(_ARGUMENT, _as_option, text)
 
 
 _IN_OPTIONS = (
+    (r"trust=True \((?:on the command line, )?--trust(?: on the command line)?\)", "--trust"),
     (r",? or input_shape=(, such as \([^)]*\))?", ""),
     (r"\bgive x\[None\]", "give an array with a batch axis of one"),
     (r"\bgive x\b", "give --input"),
@@ -52,9 +58,28 @@ _IN_OPTIONS = (
         r"give nv\.images\(x\), or another AxisArray, which is laid out for each",
         "name its axes with --axes, so that it is laid out for each",
     ),
-    (r"\b(axes|layer|target|tolerance|weight)=", r"--\1 "),
+    (r"\bpair them with mapping=\{[^}]*\}", "pair them with --pair A=B"),
+    (r"\boutput=", "part="),
+    (r"\bk=", "count="),
+    (r"\b(?:nv|netviz_core)\.(?:capture|feature_maps)\(…, axes=\(…\)\)", "nv.capture"),
 )
 """Ways of speaking of arguments, and of the options that stand for them."""
+
+_ARGUMENT = re.compile(
+    rf"\b({'|'.join(sorted(options.names(), key=len, reverse=True))})=('[^']*'|\([^)]*\)|[^\s,;()…]*)"
+    r"|\b(?:nv|netviz_core)\.([a-z]\w*)\b(?!\.)"
+)
+
+
+def _as_option(found: re.Match[str]) -> str:
+    name, value, function = found.groups()
+    if function is not None:
+        return f"netviz {function.replace('_', '-')}"
+    option = name.replace("_", "-")
+    if value in ("True", "False"):
+        return f"--{'no-' * (value == 'False')}{option}"
+    words = " ".join(re.findall(r"[^\s,'()]+", value))
+    return f"--{option} {words}".rstrip()
 
 
 def described(error: BaseException) -> str:
