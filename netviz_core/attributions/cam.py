@@ -134,8 +134,7 @@ def cam(
         require_path("cam", {"model": model, "x": x, "layer": layer})
     network = wrap(model)
     reads = partial(own_reading, network)
-    names = names if names is not None else class_names(network)
-    ask = Question(target, mask, leaf_called(network, output), names, reads)
+    ask = Question(target, mask, leaf_called(network, output), class_names(network), reads, names)
     return activation_map(network, network.input_or_example(x), layer, ask, method, axes)
 
 

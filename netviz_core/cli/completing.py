@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from ..words.errors import require_known
+from ..words.errors import InputError
 from . import options
 
 VARIABLE = "_NETVIZ_COMPLETE"
@@ -22,7 +22,8 @@ def print_completion(context: typer.Context, shell: options.Shell) -> None:
     For bash add this line to ~/.bashrc: eval "$(netviz completion bash)"; for zsh the same with zsh to ~/.zshrc. For
     fish: netviz completion fish > ~/.config/fish/completions/netviz.fish
     """
-    require_known(shell, SHELLS, "shell")
+    if shell not in SHELLS:
+        raise InputError(f"netviz completes in {', '.join(SHELLS)}, not in {shell!r}")
     answer_shell(context.find_root().command, f"source_{shell}")
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from ..attributions.losses import LOSSES
 from ..attributions.top_losses import top_losses
 from ..captures.capture import capture
 from ..measures.statistics import statistics
+from ..words.errors import require_known
 from . import forms, options
 from .inputs import batched, class_names, read_targets
 from .outputs import check_output, tell
@@ -54,6 +56,8 @@ def tell_top_losses(
     outputs = output or []
     for path in outputs:
         check_output(path, forms.TOP_LOSSES)
+    if loss is not None:
+        require_known(loss, LOSSES, "loss")
     called, wanted = class_names(names), read_targets(targets)
     with running(model, data, axes, trust) as (network, x):
         found = top_losses(

@@ -131,6 +131,10 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray[Any, Any]]:
         raise FileFormatError(f"{path} is no NumPy file; write one with numpy.save or numpy.savez") from error
     if not arrays:
         raise FileFormatError(f"{path} holds no array")
+    for array in arrays.values():
+        if array.dtype.kind in "USV":
+            what = "records" if array.dtype.kind == "V" else "text"
+            raise FileFormatError(f"{path} holds {what}; save an array of numbers")
     return arrays
 
 

@@ -59,15 +59,30 @@ _IN_OPTIONS = (
         "name its axes with --axes, so that it is laid out for each",
     ),
     (r"\bpair them with mapping=\{[^}]*\}", "pair them with --pair A=B"),
+    (r"^channel=", "--channel "),  # elsewhere it is a size of a shape
     (r"\boutput=", "part="),
     (r"\bk=", "count="),
+    (
+        r"None was given as loss; (.*), so give one, .*",
+        r"no --loss was given; \1, so give one, such as cross_entropy",
+    ),
+    (
+        r"open it with netviz_core\.load_capture",
+        "it can be given to histogram, histograms, feature-maps, compare and similarity",
+    ),
     (r"\b(?:nv|netviz_core)\.(?:capture|feature_maps)\(…, axes=\(…\)\)", "nv.capture"),
 )
 """Ways of speaking of arguments, and of the options that stand for them."""
 
+QUESTIONS = (
+    "attention", "cam", "capture", "compare", "copy_weights", "feature_maps", "graph", "health", "heatmap",
+    "histograms", "histogram", "kernels", "similarity", "statistics", "summary", "top_losses",
+)  # fmt: skip
+"""The functions that are commands, too."""
+
 _ARGUMENT = re.compile(
-    rf"\b({'|'.join(sorted(options.names(), key=len, reverse=True))})=('[^']*'|\([^)]*\)|[^\s,;()…]*)"
-    r"|\b(?:nv|netviz_core)\.([a-z]\w*)\b(?!\.)"
+    rf"\b({'|'.join(sorted(options.names() - {'channel'}, key=len, reverse=True))})=('[^']*'|\([^)]*\)|[^\s,;()…]*)"
+    rf"|\b(?:nv|netviz_core)\.({'|'.join(QUESTIONS)})\b(?!\.)"
 )
 
 

@@ -188,8 +188,8 @@ class Network:
         """
         if not hasattr(self.adapter, "save_weights"):
             raise UnsupportedError(f"the {self.backend} backend writes no files of weights")
-        suffixes: tuple[str, ...] = self.adapter.weight_suffixes
-        return suffixes
+        adapter: Any = self.adapter
+        return tuple(adapter.weight_suffixes)
 
     def save_weights(self, path: str | Path) -> None:
         """Write the weights as the model's own framework reads them; a file that exists is replaced.
