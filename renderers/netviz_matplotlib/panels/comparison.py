@@ -199,7 +199,8 @@ def _first_words(view: Comparison, fits: Callable[[str], bool]) -> str:
     """The names of both layers, as far as there is room for them."""
     first = view.first_divergence
     assert first is not None
-    names = list(dict.fromkeys(printable(path or "output") for path in (first.path_a, first.path_b)))
+    paths = dict.fromkeys(path for path in (first.path_a, first.path_b) if path)
+    names = [printable(path) for path in paths or (first.place,)]
     what = "between:" if view.is_between_layers else "first:"
 
     def version(most: int) -> str:
