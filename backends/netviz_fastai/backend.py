@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -34,6 +35,7 @@ from netviz_core.backend_api import (
     SupportsParameterForms,
     SupportsRandomness,
     SupportsReplacement,
+    SupportsSaving,
     SupportsTensors,
     SupportsWeightGradients,
     TracedCall,
@@ -58,6 +60,7 @@ class _TorchBackend(
     SupportsParameterForms,
     SupportsRandomness,
     SupportsReplacement,
+    SupportsSaving,
     SupportsTensors,
     SupportsWeightGradients,
     Protocol,
@@ -149,6 +152,15 @@ class FastaiBackend:
     def parameters_of(self, layer: Layer) -> Iterable[ParameterForm]:
         """A module's own parameters, see `netviz_core.backend_api.SupportsParameterForms`."""
         return self._torch.parameters_of(layer)
+
+    @property
+    def weight_suffixes(self) -> tuple[str, ...]:
+        """Those of PyTorch."""
+        return self._torch.weight_suffixes
+
+    def save_weights(self, model: Learner, path: Path, suffix: str) -> None:
+        """Write the state dict of the Learner's model."""
+        self._torch.save_weights(model.model, path, suffix)
 
     def example_of(self, model: Learner, shapes: Sequence[Sequence[int]] | None) -> Any:
         """Inputs of these shapes; by default a batch of the Learner's own data."""

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .arrays import AxisArray
     from .protocols import Layer, RecorderLike
 
@@ -73,6 +75,16 @@ class SupportsDemo(Protocol):
         untrained, trained : native models
             The same network before and after training, with the layers ``conv1 conv2 dense1 dense2``.
         """
+
+
+class SupportsSaving(Protocol):
+    """Opt-in: a backend that writes a model's weights to a file, as its framework reads them."""
+
+    weight_suffixes: tuple[str, ...]
+    """The ends of the names of such files."""
+
+    def save_weights(self, model: Any, path: Path, suffix: str) -> None:
+        """Write a model's weights to exactly `path`, in the form of a file whose name ends with `suffix`."""
 
 
 class SupportsTensors(Protocol):
