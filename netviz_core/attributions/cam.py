@@ -58,6 +58,7 @@ def cam(
     mask: Any = None,
     output: str | None = None,
     axes: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
+    names: Sequence[str] | None = None,
 ) -> CamOverlay:
     """Show which places of an image speak for a class.
 
@@ -86,6 +87,8 @@ def cam(
         Which part of a structured output has the scores, such as ``"logits"``.
     axes : sequence of str, or mapping from path to sequence of str, optional
         Names for the axes of layers' outputs where netviz cannot know them, as for `netviz_core.capture`.
+    names : sequence of str, optional
+        Of the classes; by default those that the model knows.
 
     Returns
     -------
@@ -132,7 +135,7 @@ def cam(
         require_path("cam", {"model": model, "x": x, "layer": layer})
     network = wrap(model)
     reads = partial(own_reading, network)
-    ask = Question(target, mask, leaf_called(network, output), class_names(network), reads)
+    ask = Question(target, mask, leaf_called(network, output), class_names(network), reads, names)
     return activation_map(network, network.input_or_example(x), layer, ask, method, axes)
 
 

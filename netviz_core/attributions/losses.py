@@ -75,6 +75,7 @@ _BY_NAME: Mapping[str, Callable[[Array, Array], LossReading]] = {
     "mean_squared_error": _mean_squared_error,
     "mean_absolute_error": _mean_absolute_error,
 }
+LOSSES = tuple(_BY_NAME)
 
 
 def losses_of(network: Network, loss: Any, native_output: Any, targets: Any) -> LossReading:

@@ -299,9 +299,12 @@ def _path_of(layer: str, network: Network) -> str:
 
 def _within(array: AxisArray, axis: str, index: int) -> int:
     """The index, counted from the front, after checking that it exists."""
-    index = as_integer(index, {"batch": "sample", "in": "channel"}[axis])
-    array.select(**{axis: index})
-    return index % array.sizes[axis]
+    name, counted = {"batch": ("sample", "sample"), "in": ("channel", "input channel")}[axis]
+    index, size = as_integer(index, name), array.sizes[axis]
+    if not -size <= index < size:
+        there = f"are {size} {counted}s" if size != 1 else f"is 1 {counted}"
+        raise InputError(f"{name}={index} does not exist; there {there}, counted from 0")
+    return index % size
 
 
 def _positive(limit: int | None) -> int | None:

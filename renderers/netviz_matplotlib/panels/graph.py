@@ -19,7 +19,7 @@ from matplotlib.text import Text
 
 from netviz_core.renderer_api import Graph, GraphEdge, GraphNode
 
-from ..parts.colours import ColourScale
+from ..parts.colours import ColourScale, ink_on
 from ..parts.graph_plan import BETWEEN, BOX_AIR, BOX_HEIGHT, LABEL, ROUNDED, SMALL, Plan
 from ..parts.inches import height_of, is_laid_out, room_for, width_of
 from ..parts.style import Style
@@ -147,9 +147,11 @@ def _box(
     """A box that tells its family by its colour, by its line, and by its ends."""
     colour, name, line, thickness, _ = family or ("white", "", "-", 0.8, ())
     is_round = family is None or name in _ROUND
+    # Between the light box and the ground, so that lines are seen on either.
+    shade = 0.45 if ink_on(matplotlib.rcParams["figure.facecolor"]) == "black" else 0.65
     return FancyBboxPatch(
         corner, width, height, boxstyle=f"round,pad=0,rounding_size={height * (0.5 if is_round else 0.15)}",
-        facecolor=colour, edgecolor=tuple(0.45 * part for part in to_rgb(colour)), linestyle=line,
+        facecolor=colour, edgecolor=tuple(shade * part for part in to_rgb(colour)), linestyle=line,
         linewidth=thickness * scale, zorder=3,
     )  # fmt: skip
 
