@@ -75,6 +75,7 @@ class FastaiBackend:
     """
 
     name = "fastai"
+    takes_items = True
     path_separator = "."
 
     def __init__(self) -> None:

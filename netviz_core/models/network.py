@@ -145,12 +145,16 @@ class Network:
         InputError
             If it is no input, see `netviz_core.words.inputs.require_input`.
         """
-        require_input(x)
+        self._require_input(x)
         for part in x.values() if isinstance(x, Mapping) else x if isinstance(x, (tuple, list)) else (x,):
             if isinstance(part, AxisArray):
                 require_known_axes(part.axes)
         if hasattr(self.adapter, "build"):
             self.adapter.build(self.native, x)
+
+    def _require_input(self, x: Any) -> None:
+        if not getattr(self.adapter, "takes_items", False):
+            require_input(x)
 
     def input_or_example(self, x: Any) -> Any:
         """The input given, or, if it is None, one of the model's own data.
@@ -161,7 +165,7 @@ class Network:
             If there is neither.
         """
         if x is not None:
-            require_input(x)
+            self._require_input(x)
             return x
         if not hasattr(self.adapter, "example"):
             raise InputError(

@@ -50,6 +50,12 @@ class SupportsNesting(Protocol):
     path_separator: str
 
 
+class SupportsItems(Protocol):
+    """Opt-in: a backend that makes batches of paths, texts, pictures or rows by itself, and says what it cannot take."""
+
+    takes_items: bool
+
+
 class SupportsDemo(Protocol):
     """Opt-in: a backend that takes part in ``netviz demo``."""
 
