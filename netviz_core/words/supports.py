@@ -51,7 +51,7 @@ class SupportsNesting(Protocol):
 
 
 class SupportsItems(Protocol):
-    """Opt-in: a backend that makes batches of paths, texts, pictures or rows by itself, and says what it cannot take."""
+    """Opt-in: a backend that makes batches of paths, texts, pictures or rows by itself, and refuses what is none."""
 
     takes_items: bool
 
