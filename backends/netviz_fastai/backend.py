@@ -23,6 +23,7 @@ from netviz_core.backend_api import (
     Replacement,
     Seed,
     Source,
+    StandIn,
     SupportsAttention,
     SupportsGradients,
     SupportsGradientsOfWeights,
@@ -124,10 +125,17 @@ class FastaiBackend:
         self._torch.attention(model.model, _arguments(model, inputs), recorder)
 
     def run_replaced(
-        self, model: Learner, inputs: Any, recorder: RecorderLike, replacement: Replacement
+        self,
+        model: Learner,
+        inputs: Any,
+        recorder: RecorderLike,
+        replacement: Replacement,
+        instead: Mapping[str, Sequence[StandIn]],
     ) -> Any:
         """Put other values in place on the way, see `netviz_core.backend_api.SupportsReplacement`."""
-        return self._torch.run_replaced(model.model, _arguments(model, inputs), recorder, replacement)
+        return self._torch.run_replaced(
+            model.model, _arguments(model, inputs), recorder, replacement, instead
+        )
 
     def trace(self, model: Learner, inputs: Any) -> Iterable[TracedCall]:
         """Tell what ran, see `netviz_core.backend_api.SupportsGraph`."""

@@ -18,6 +18,7 @@ from netviz_core.backend_api import (
     Replacement,
     Seed,
     Source,
+    StandIn,
     TracedCall,
 )
 
@@ -74,11 +75,18 @@ class KerasBackend:
             explain(layers, recorder, ran)
             return output
 
-    def run_replaced(self, model: Any, inputs: Any, recorder: RecorderLike, replacement: Replacement) -> Any:
+    def run_replaced(
+        self,
+        model: Any,
+        inputs: Any,
+        recorder: RecorderLike,
+        replacement: Replacement,
+        instead: Mapping[str, Sequence[StandIn]],
+    ) -> Any:
         """Put other values in place on the way, see `SupportsReplacement`."""
         from .replacing import run_replaced
 
-        return run_replaced(model, inputs, recorder, replacement)
+        return run_replaced(model, inputs, recorder, replacement, instead)
 
     @contextmanager
     def record(self, model: Any, recorder: RecorderLike) -> Iterator[None]:

@@ -85,6 +85,10 @@ class Listener:
             return args, kwargs
         return (keras.tree.pack_sequence_as(layer._inputs_struct, passed_on), *args[1:]), kwargs
 
+    def instead(self, layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What stands in for what it would return, so that it need not run; None if it is to run."""
+        return None
+
     def returned(self, layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
         """It has returned; returns what its caller is to get."""
         path = self._paths.get(id(layer))
@@ -214,8 +218,11 @@ def _told(original: Callable[..., Any], cls: type) -> Callable[..., Any]:
             with _unaltered_errors():
                 for listener in reversed(listeners):
                     args, kwargs = listener.given(self, args, kwargs)
-            with unheard() if keras_class(self, ("RNN",)) else nullcontext():
-                output = original(self, *args, **kwargs)
+            made = (listener.instead(self, args, kwargs) for listener in listeners)
+            output = next((output for output in made if output is not None), None)
+            if output is None:
+                with unheard() if keras_class(self, ("RNN",)) else nullcontext():
+                    output = original(self, *args, **kwargs)
             with _unaltered_errors():
                 # What the last to come has put into place of the output, those before it see.
                 for listener in reversed(listeners):

@@ -19,6 +19,7 @@ from netviz_core.backend_api import (
     Replacement,
     Seed,
     Source,
+    StandIn,
     TracedCall,
 )
 
@@ -78,10 +79,15 @@ class TorchBackend:
             yield
 
     def run_replaced(
-        self, model: nn.Module, inputs: Any, recorder: RecorderLike, replacement: Replacement
+        self,
+        model: nn.Module,
+        inputs: Any,
+        recorder: RecorderLike,
+        replacement: Replacement,
+        instead: Mapping[str, Sequence[StandIn]],
     ) -> Any:
         """Put other values in place on the way, see `netviz_core.backend_api.SupportsReplacement`."""
-        return run_replaced(model, inputs, recorder, replacement)
+        return run_replaced(model, inputs, recorder, replacement, instead)
 
     def to_numpy(self, tensor: torch.Tensor) -> np.ndarray:
         """A tensor as NumPy, see `netviz_core.backend_api.SupportsTensors`."""

@@ -218,6 +218,24 @@ def _of_each_label(probabilities: Array, targets: Array, names: Sequence[str] | 
     ]
 
 
+def require_names_fit(names: Sequence[str], reads: str, output: Array) -> None:
+    """Refuse names of classes that are not as many as the model has.
+
+    Raises
+    ------
+    InputError
+    """
+    if reads == "values" or output.ndim > 2:
+        return
+    width = output.shape[1] if output.ndim > 1 else 1
+    count = 2 if width == 1 else width
+    if len(names) == count:
+        return
+    raise InputError(
+        f"{len(names)} names were given for {count} classes; give one for each, in the model's order"
+    )
+
+
 def _labels(shares: Array, names: Sequence[str] | None) -> str:
     if np.isnan(shares).any():
         return "NaN"

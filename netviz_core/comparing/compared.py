@@ -11,6 +11,7 @@ from ..captures.recorder import DEFAULT_MAX_BYTES
 from ..models.alignment import LayerMapping
 from ..models.checkpoint import Checkpoint
 from ..words.errors import InputError
+from ..words.progress import step, steps
 from .explaining.causes import Cause, causes_of_weights
 from .explaining.determinism import nondeterministic
 from .explaining.remarks import not_followed, remarks_on
@@ -45,6 +46,7 @@ def compare(
     targets: Any = None,
     names: tuple[str, str] | None = None,
     max_bytes: int = DEFAULT_MAX_BYTES,
+    progress: bool = True,
 ) -> Comparison:
     """Lay two models side by side, layer by layer, and find where they differ, and why.
 
@@ -73,6 +75,8 @@ def compare(
         What reports and figures call the two, such as ``("original", "port")``; by default their frameworks.
     max_bytes : int
         How many bytes of values may be held for each model.
+    progress : bool
+        Show what is being done where that takes more than two seconds, and there is a terminal or notebook.
 
     Returns
     -------
@@ -90,8 +94,9 @@ def compare(
     One pass of each model, in evaluation mode. Where what they return is not the same beyond doubt: a pass of b (or
     of a, if b is a capture) in which each layer is given, and hands on, what its partner did; one more with values
     moved by half a unit in the last place where rounding may explain what is seen; up to five in which layers are
-    left to themselves, to tell another structure from a fault; and one of each, to see whether they differ from
-    themselves. Of two captures nothing can be run again: of a complete one layers are recomputed instead, and
+    left to themselves, to tell another structure from a fault, in which only these and what stands between them need
+    to run; and, unless all faults are explained by settings and weights, one of each, to see whether they differ
+    from themselves. Of two captures nothing can be run again: of a complete one layers are recomputed instead, and
     `Comparison.as_far_as` says what could not be.
 
     Examples
@@ -110,9 +115,25 @@ def compare(
         raise InputError(f"loss={loss!r} needs to know what the models should return; give targets=")
     if targets is not None and loss is None:
         raise InputError("targets are given, and no loss; say which with loss=, such as 'cross_entropy'")
+    with steps("compare", progress):
+        return _compared(a, b, x, mapping, tolerance, loss, targets, names, max_bytes)
+
+
+def _compared(
+    a: Any,
+    b: Any,
+    x: Any,
+    mapping: LayerMapping | None,
+    tolerance: float | None,
+    loss: str | None,
+    targets: Any,
+    names: tuple[str, str] | None,
+    max_bytes: int,
+) -> Comparison:
     side_a, side_b = sides_of(a, b, x, mapping, max_bytes)
     if not (side_a.can_be_rerun or side_b.can_be_rerun):
         side_a, side_b = as_recomputed(side_a), as_recomputed(side_b)
+    step("pairing layers")
     if not side_a.stations or not side_b.stations:
         if loss is not None:
             raise InputError(f"loss={loss!r} needs models that run; give x, an input")
@@ -123,12 +144,14 @@ def compare(
             f"no layer of a corresponds to one of b: a runs {_some(side_a)}; b runs {_some(side_b)}; "
             f"pair them with mapping={{path_a: path_b}}"
         )
+    step("comparing values and weights")
     judge = Judge(side_a, side_b, pairs, tolerance)
     judge.weigh()
     judge.frames = frames_of(side_a, side_b, pairs, mapping, tolerance)
     ends = ends_of(judge)
     judge.whole = ends.apart
     found = find_faults(judge)
+    step("comparing gradients" if loss is not None else "telling what differs")
     untrained = compare_gradients(judge, loss, targets) if loss is not None else ()
     set_statuses(judge, found)
     odd = None if found.places else odd_gradient(judge)
@@ -139,14 +162,18 @@ def compare(
             f"no number that the two models return is finite, so that nothing can be told: "
             f"{'; '.join(cause.text for cause in remarks_on(judge))}; give another input"
         )
-    told = {id(place): fault_at(place, judge) for place in found.places}
+    told = {}
+    for number, place in enumerate(found.places):
+        step("looking for causes", number, len(found.places))
+        told[id(place)] = fault_at(place, judge)
     own = [place for place in found.places if not is_passed_on(told[id(place)])]
     found.places = own or found.places  # something begins somewhere
     faults = tuple(told[id(place)] for place in found.places)
     heads = (Cause("", "", f"compared as far as {told}", True, "head") for told in ends.as_far_as)
     remarks = (*not_followed(judge, mapping), *heads, *remarks_on(judge))
     ends = ends._replace(as_far_as=(*ends.as_far_as, *found.as_far_as, *seen_in_part(judge), *untrained))
-    chance = nondeterministic(judge) if faults else []
+    is_chance = not all(any(cause.is_reproduced for cause in fault.causes) for fault in faults)
+    chance = nondeterministic(judge) if is_chance else []
     causes = (*chance, *(cause for fault in faults for cause in fault.causes), *remarks)
     return _comparison(judge, found, faults, causes, ends, names)
 

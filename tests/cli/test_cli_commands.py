@@ -234,7 +234,8 @@ def test_health_stands_in_a_test_by_its_exit_status(netviz: Netviz, folder: Path
     x = np.random.default_rng(0).normal(size=(2, 1, 8, 8))
     np.save(folder / "x.npy", x)
     healthy = netviz("health", "mine:model", "-i", "x.npy")
-    assert (healthy.status, healthy.out) == (0, "3 layers are healthy, over 2 samples\n")
+    assert healthy.status == 0
+    assert healthy.out.startswith("3 layers are healthy, over 2 samples\n")
     x[0, 0, 0, 0] = np.nan
     np.save(folder / "x.npy", x)
     ill = netviz("health", "mine:model", "-i", "x.npy", "-o", "health.png")

@@ -49,7 +49,13 @@ class Cause:
         """What is different, without what the test of it gave: the same for layers with the same fault."""
         return _OF_THE_TEST.split(self.text)[0]
 
+    @property
+    def is_reproduced(self) -> bool:
+        """Whether one side, recomputed with this made the same, returned what the other did: nothing random does."""
+        return self.confirmed and self.name != "dropout" and _WITH_THAT.search(self.text) is not None
 
+
+_WITH_THAT = re.compile(r"; with (?:that|these \d+) in both,")
 _OF_THE_TEST = re.compile(r"; (?:with (?:that|these \d+) (?:in both|corrected),|not confirmed: )")
 """How what a test gave begins in the words of a cause."""
 

@@ -73,10 +73,18 @@ class Judge:
         Given by the user.
     is_linked : bool
         Whether what a layer was given is what its source returned, so that it need not be looked at again.
+    known : mapping from int to Judged, optional
+        What is known already of pairs, by their numbers.
     """
 
     def __init__(
-        self, a: Side, b: Side, pairs: Sequence[StationPair], tolerance: float | None, is_linked: bool = True
+        self,
+        a: Side,
+        b: Side,
+        pairs: Sequence[StationPair],
+        tolerance: float | None,
+        is_linked: bool = True,
+        known: Mapping[int, Judged] | None = None,
     ) -> None:
         self.a, self.b = a, b
         self.tolerance = tolerance
@@ -87,15 +95,22 @@ class Judge:
         self.inputs = self._whole_given()
         self.judged: list[Judged] = []
         self.frames: Sequence[Frame] = ()
-        for pair in pairs:
-            found = Judged(pair, self._given(pair), self._output(pair))
+        for number, pair in enumerate(pairs):
+            told = (known or {}).get(number)
+            found = (
+                Judged(pair, told.given, told.output, function_of=told.function_of)
+                if told is not None
+                else Judged(pair, self._given(pair), self._output(pair))
+            )
             self._by_tail[pair.a[-1].number, pair.b[-1].number] = found
             self.judged.append(found)
         self.whole = self._whole_returned()
 
-    def of(self, a: Side, b: Side, pairs: Sequence[StationPair]) -> Judge:
-        """The same of another run, whose pairs stand in the same order."""
-        judge = Judge(a, b, pairs, self.tolerance, is_linked=False)
+    def of(
+        self, a: Side, b: Side, pairs: Sequence[StationPair], known: Mapping[int, Judged] | None = None
+    ) -> Judge:
+        """The same of another run, whose pairs stand in the same order, and some of which are known already."""
+        judge = Judge(a, b, pairs, self.tolerance, is_linked=False, known=known)
         judge.frames = self.frames
         for found, before in zip(judge.judged, self.judged, strict=True):
             found.weights, found.gradient = before.weights, before.gradient

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ import numpy as np
 from ...captures.recorder import Slot
 from ...words.arrays import AxisArray
 from ...words.observations import Ready
-from ...words.supports import Replacement
+from ...words.supports import Replacement, StandIn
 from ..common import matched
 from ..reading import axes_as_read, axes_as_returned
 from ..sides import INPUT, Side, Station
@@ -58,8 +58,16 @@ class RecomputedSide(Side):
         """Whether other values can be put in place on the way through the model."""
         return True
 
-    def rerun(self, replacement: Replacement) -> Side:
-        """The same side as it would be with other values in place; see `Station.is_given_known`."""
+    def rerun(
+        self,
+        replacement: Replacement,
+        instead: Mapping[str, Sequence[StandIn]],
+        before: Side | None = None,
+    ) -> Side:
+        """The same side as it would be with other values in place; see `Station.is_given_known`.
+
+        All layers are recomputed, those that something else stands in for too: what they were before is remembered.
+        """
         run = _Run(self, replacement)
         stations = [run.station(station) for station in self.stations]
         whole = self.whole

@@ -43,6 +43,9 @@ _GROWN = 20.0
 _GREY = 1e-3
 """Errors of exact floats below this may be rounding in a layer that multiplies it: then that is measured."""
 
+_CLEAN_RATIO = SUSPICION / 2
+"""What a layer is given and returns may be apart, in times the noise: what it does itself is no more than both."""
+
 _MOST_HIDDEN = 4
 """How many places are named that could not be judged."""
 
@@ -56,18 +59,20 @@ class Search:
     def __init__(self, judge: Judge) -> None:
         self._free = judge
         join_neighbours(judge)
+        self._dtypes = {number: coarsest_of(found.pair.stations) for number, found in enumerate(judge.judged)}
+        self._whole_dtype = coarsest(self._dtypes.values())
         self._rerun = Rerun(judge)
         self._functions: dict[Point, str] = {}
         """Where one side's layer applies an activation itself, and which side that is: its own value stays there."""
-        self._same = self._rerun.judge()
+        self._measured: Mapping[Point, Difference] = {}
+        needed = [n for n in self._dtypes if not self._is_clean(n)]
+        self._same = self._rerun.judge(needed=needed)
         for _ in range(_MOST_LAYOUTS):
-            again = Rerun(judge, self._same)
+            again = self._rerun.as_seen_in(self._same)
             if again.features == self._rerun.features:
                 break
-            self._rerun, self._same = again, again.judge()  # seen better, now that no error travels
-        self._dtypes = {number: coarsest_of(found.pair.stations) for number, found in enumerate(judge.judged)}
-        self._whole_dtype = coarsest(self._dtypes.values())
-        self._measured: Mapping[Point, Difference] = {}
+            # Seen better, now that no error travels.
+            self._rerun, self._same = again, again.judge(needed=needed)
         if self._is_noise_needed():
             self._measured = self._of_moving()
         stations = [found.pair.a[0] if self._rerun.is_turned else found.pair.b[0] for found in judge.judged]
@@ -98,6 +103,14 @@ class Search:
             {point.pair for point in closed.intersection(odd) | self._functions.keys()},
             {point.pair: value for point, value in ratios.items() if not point.is_given},
             as_far_as,
+        )
+
+    def _is_clean(self, number: int) -> bool:
+        """Whether a pair was given the same, and returned the same, as both ran freely: it need not run again."""
+        if self._free.tolerance is not None:
+            return False
+        return all(
+            self._ratio(Point(number, is_given), self._free) < _CLEAN_RATIO for is_given in (True, False)
         )
 
     def _as_far_as(self) -> Iterator[str]:
@@ -238,27 +251,41 @@ class Search:
         """What comes of moving all values that are put in place by half a spacing."""
         is_turned = self._rerun.is_turned
         own, other = (self._free.a, self._free.b) if is_turned else (self._free.b, self._free.a)
-        found = self._moved(self._rerun, self._same)
+        needed = [
+            n
+            for n in self._dtypes
+            if any(self._ratio(Point(n, is_given), self._same) >= SUSPICION for is_given in (True, False))
+        ]
+        found = self._moved(self._rerun, self._same, needed=needed)
         if coarsest_of(own.stations) != self._whole_dtype and other.can_be_rerun:
             pairs = [_of_one_side(one.pair, one.pair, of_a=not is_turned) for one in self._free.judged]
             free = self._free.of(other, other, pairs)
-            more = self._moved(Rerun(free), free)
-            found = {point: max(found[point], more[point], key=lambda part: part.error) for point in found}
+            more = self._moved(Rerun(free), free, needed=needed)
+            found = {
+                point: max(part, more.get(point, part), key=lambda part: part.error)
+                for point, part in found.items()
+            }
         return found
 
-    def _moved(self, rerun: Rerun, before: Judge, free: Collection[Point] = ()) -> dict[Point, Difference]:
-        """How far what is returned moves with what is put in place."""
+    def _moved(
+        self,
+        rerun: Rerun,
+        before: Judge,
+        free: Collection[Point] = (),
+        needed: Sequence[int] | None = None,
+    ) -> dict[Point, Difference]:
+        """How far what is returned moves with what is put in place; of these pairs, by default of all."""
 
         def changed(values: Array, point: Point) -> Array:
             return moved(values, self._dtypes[point.pair], point.pair * 2 + point.is_given)
 
-        after = rerun.judge(free, changed)
+        after = rerun.judge(free, changed, needed, before)
         found: dict[Point, Difference] = {}
-        both = zip(before.judged, after.judged, strict=True)
-        pairs = [_of_one_side(one.pair, other.pair, rerun.is_turned) for one, other in both]
+        numbers = range(len(before.judged)) if needed is None else needed
+        pairs = [_of_one_side(before.judged[n].pair, after.judged[n].pair, rerun.is_turned) for n in numbers]
         ends = (before.a, after.a) if rerun.is_turned else (before.b, after.b)
         apart = Judge(*ends, pairs, None, is_linked=False)
-        for number, judged in enumerate(apart.judged):
+        for number, judged in zip(numbers, apart.judged, strict=True):
             if judged.given is not None:
                 found[Point(number, True)] = judged.given
             found[Point(number, False)] = judged.output
@@ -286,7 +313,9 @@ class Search:
             if not stretches:
                 break
             free = {point for start, end in stretches for point in self._within(start, end)}
-            judge = self._rerun.judge(free | self._functions.keys())
+            ends = {end for _, end in stretches}
+            asked = {point.pair for point in odd if point in free or point in ends} - {END.pair}
+            judge = self._rerun.judge(free | self._functions.keys(), needed=asked, before=self._same)
             for start, end in stretches:
                 inside = [p for p in odd if p in self._within(start, end) or p == end]
                 found = self._put_right(inside, judge)

@@ -30,6 +30,23 @@ _STATUS_OF_MANY = {
     "compensated": "are compensated further on", "rounding": "differ by rounding alone",
     "weights": "differ in their weights alone", "gradient": "differ in their gradients alone",
 }  # fmt: skip
+_MEANINGS = {
+    "agrees": "within the tolerance", "differs": "a difference begins here", "propagates": "passes on an earlier one",
+    "compensated": "later layers compensate it", "rounding": "that alone, grown beyond the tolerance",
+    "weights": "these alone differ", "gradient": "this alone differs",
+    "suspicion": "more than noise, less than a fault",
+}  # fmt: skip
+
+
+def meaning_of(status: str) -> str:
+    """What the status of a pair means, in a few words; nothing for one that is not known.
+
+    Examples
+    --------
+    >>> meaning_of("propagates")
+    'passes on an earlier one'
+    """
+    return _MEANINGS.get(status, "")
 
 
 class Row(NamedTuple):
