@@ -23,6 +23,7 @@ from netviz_core.backend_api import (
 
 from .axes import AxisBook
 from .counting import example_of, parameter_count, parameters_of
+from .engines import ENGINE
 from .inputs import images_among, prepare
 from .layers import KerasLayer, walk
 from .listening import Listener, explain, listening
@@ -30,7 +31,6 @@ from .outputs import output_names
 from .passes import build, unchanged
 from .stored import names_in_files
 from .submodel import sub_model
-from .tensors import no_gradients
 
 
 class KerasBackend:
@@ -56,7 +56,7 @@ class KerasBackend:
         book = AxisBook()
         args, kwargs = prepare(model, inputs, book)
         build(model, (args, kwargs))
-        with unchanged(model, (args, kwargs)), keras.StatelessScope(), no_gradients():
+        with unchanged(model, (args, kwargs)), keras.StatelessScope(), ENGINE.no_gradients():
             if recorder is None:
                 return model(*args, **kwargs, training=False)
             layers = list(walk(model))

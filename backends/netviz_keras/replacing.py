@@ -11,11 +11,12 @@ from keras.src.backend import get_keras_mask, set_keras_mask
 from netviz_core.backend_api import RecorderLike, Replacement, leaves, replaced
 
 from .axes import AxisBook
+from .engines import ENGINE
 from .inputs import Arguments, prepare
 from .layers import KerasLayer, walk
 from .listening import Listener, explain, listening
 from .passes import build, unchanged
-from .tensors import dtype_name, is_tensor, no_gradients
+from .tensors import dtype_name, is_tensor
 
 
 def run_replaced(model: Any, inputs: Any, recorder: RecorderLike, replacement: Replacement) -> Any:
@@ -23,7 +24,7 @@ def run_replaced(model: Any, inputs: Any, recorder: RecorderLike, replacement: R
     book = AxisBook()
     args, kwargs = prepare(model, inputs, book)
     build(model, (args, kwargs))
-    with unchanged(model, (args, kwargs)), keras.StatelessScope(), no_gradients():
+    with unchanged(model, (args, kwargs)), keras.StatelessScope(), ENGINE.no_gradients():
         layers = list(walk(model))
         replacing = Replacing(layers, recorder, book, replacement)
         with listening(replacing):

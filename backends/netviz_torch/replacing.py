@@ -76,7 +76,7 @@ class _Exchange:
 
         def other(tensor: torch.Tensor) -> torch.Tensor:
             name = next(names)
-            if not has_memory(tensor) or is_transformed(tensor) or _is_quantized_by_channel(tensor):
+            if not has_memory(tensor) or is_transformed(tensor):
                 return tensor
             values = self._replacement(self._path, call, name, is_given, tuple(tensor.shape))
             return tensor if values is None else _like(tensor, values, self._follower)
@@ -84,21 +84,21 @@ class _Exchange:
         return replaced(structure, is_tensor, other)
 
 
-def _is_quantized_by_channel(tensor: torch.Tensor) -> bool:
-    return tensor.is_quantized and tensor.qscheme() not in (
-        torch.per_tensor_affine,
-        torch.per_tensor_symmetric,
-    )
-
-
 def _like(tensor: torch.Tensor, values: Any, follower: AxisFollower) -> torch.Tensor:
     """A tensor of these values, of the same dtype and device, whose axes are called so where they have names."""
     names = follower.get(tensor)
     if tensor.is_quantized:
-        plain = torch.tensor(values, dtype=torch.float32, device=tensor.device)
-        new = torch.quantize_per_tensor(plain, tensor.q_scale(), tensor.q_zero_point(), tensor.dtype)
+        new = _quantized_like(tensor, torch.tensor(values, dtype=torch.float32, device=tensor.device))
     else:
         new = torch.tensor(values, dtype=tensor.dtype, device=tensor.device)
     if names is not None:
         follower.name(new, names)
     return new
+
+
+def _quantized_like(tensor: torch.Tensor, plain: torch.Tensor) -> torch.Tensor:
+    """Floats on the grid of a quantized tensor: one of all its values, or one for each channel."""
+    if tensor.qscheme() in (torch.per_tensor_affine, torch.per_tensor_symmetric):
+        return torch.quantize_per_tensor(plain, tensor.q_scale(), tensor.q_zero_point(), tensor.dtype)
+    grids = tensor.q_per_channel_scales(), tensor.q_per_channel_zero_points()
+    return torch.quantize_per_channel(plain, *grids, tensor.q_per_channel_axis(), tensor.dtype)

@@ -68,8 +68,9 @@ def cam(
         The model's input, a batch; by default that of the model's own data, where it comes with some.
     layer : str, optional
         The path of a layer with spatial axes, or with tokens that are patches of the image; by default
-        the last that has more than one place and on which the score depends. Of a layer that runs several
-        times, the last call is looked at.
+        the last that has more than one place and on which the score depends; where that is not the last with
+        places, as in a transformer that reads its class token alone, the last that returns all of the tokens. Of a
+        layer that runs several times, the last call is looked at.
     target : int, str, or sequence of them, optional
         The class asked about, by index or, where the model knows names, by name: one for all samples,
         or one for each; several for each as a sequence of sequences, or for a single sample as

@@ -41,6 +41,9 @@ class Station:
     returned_slots: Sequence[Slot]
     sources: tuple[int | None, ...] = ()
     """For each tensor given: the station that returned it, `INPUT`, or None if it was made between layers."""
+    is_given_known: bool = True
+    is_returned_known: bool = True
+    """Whether it is known what it would be given, and return, with other values in place; else it is what it was."""
 
     @property
     def path(self) -> str:

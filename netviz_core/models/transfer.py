@@ -11,7 +11,7 @@ import numpy as np
 
 from ..words.errors import InputError, NetvizError
 from ..words.protocols import Layer, WeightTensor
-from .alignment import LayerMapping, LayerMatch
+from .alignment import AMONG_EQUALS, LayerMapping, LayerMatch
 from .counterparts import counterpart, values_for
 from .forms import is_neutral
 from .network import wrap
@@ -54,7 +54,9 @@ class WeightTransfer:
     skipped: tuple[SkippedWeight, ...]
 
     def __str__(self) -> str:
-        lines = [f"{len(self.copied)} weights copied, {len(self.skipped)} not"]
+        unsure = sum(entry.evidence == AMONG_EQUALS for entry in self.copied)
+        told = f"; {unsure} by {AMONG_EQUALS}: compare both with an input" if unsure else ""
+        lines = [f"{len(self.copied)} weights copied, {len(self.skipped)} not{told}"]
         lines += [
             f"  {entry.source} → {entry.target}: {entry.weight} (by {entry.evidence})"
             + (f", {entry.note}" if entry.note else "")

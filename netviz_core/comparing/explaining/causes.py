@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from ...models.counterparts import held_by
 from ...words.arrays import AxisArray
 from ..judging.difference import Difference
 from ..judging.judging import Judge, Judged, orders_before, outputs_of
@@ -18,7 +19,7 @@ from .proposals import Proposal, changes_of_weights, differing, layer_of, of_wei
 from .recognising import recognised
 from .signatures import called, corrected, signature
 from .variants import variants_of
-from .weight_changes import WeightChange, weight_changes
+from .weight_changes import WeightChange, changes_in, weight_changes
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,8 @@ def causes_at(found: Judged, judge: Judge) -> list[Cause]:
     if found.output.within:
         effect = "what the layers return on this input is within the tolerance all the same"
         return [Cause(*paths, f"{c.words}; {effect}", True, c.name) for c in _changes(found, judge)]
+    if pair.is_of_several:
+        return _causes_of_several(found)
     out_a, out_b = outputs_of(pair)
     target_a, target_b = _those_apart(out_a, out_b, judge) if out_a and out_b else (None, None)
     ours, theirs = courses_of(pair)
@@ -75,6 +78,16 @@ def causes_at(found: Judged, judge: Judge) -> list[Cause]:
     case = _Case(found, judge, (ours, theirs), (target_a, target_b))
     return [Cause(*paths, text, True, name) for name, text in case.confirmed()] or [
         Cause(*paths, text, False, name) for name, text in case.suspected()
+    ]
+
+
+def _causes_of_several(found: Judged) -> list[Cause]:
+    """Of layers that the user names together: how their weights differ."""
+    paths = found.pair.a[0].path, found.pair.b[0].path
+    changes = changes_in(held_by(*found.pair.layers), odd_weights(found.weights))
+    untested = "not confirmed: what several layers do together is not recomputed"
+    return [Cause(*paths, f"{one.words}; {untested}", False, one.name) for one in changes] or [
+        _unknown(paths, "their weights agree; what several layers do together is not recomputed")
     ]
 
 
@@ -316,6 +329,8 @@ def _figure(value: float) -> str:
 
 def _changes(found: Judged, judge: Judge) -> Iterator[WeightChange]:
     """How the weights that are not the same have been changed."""
+    if found.pair.is_of_several:
+        return changes_in(held_by(*found.pair.layers), odd_weights(found.weights))
     a, b = found.pair.a[0].layer, found.pair.b[0].layer
     others = [layer for layer in judge.a.layers.values() if layer.path != a.path]
     return changes_of_weights(a, b, odd_weights(found.weights), others)

@@ -50,6 +50,12 @@ class Judged:
     status: str = "agrees"
     function_of: str = ""
 
+    def is_known(self, is_given: bool) -> bool:
+        """Whether it is known what both are given, or return; not all is where nothing can be run again."""
+        if is_given:
+            return self.pair.head_a.is_given_known and self.pair.head_b.is_given_known
+        return self.pair.a[-1].is_returned_known and self.pair.b[-1].is_returned_known
+
     @property
     def weights_agree(self) -> bool:
         """Whether no weight is beyond the tolerance."""
@@ -113,7 +119,7 @@ class Judge:
 
     def judged_as(self, pair: StationPair) -> Judged:
         """What would be said of two layers if they were a pair."""
-        weights = weight_differences(pair.a[0].layer, pair.b[0].layer, self.tolerance)
+        weights = weight_differences(*pair.layers, self.tolerance)
         return Judged(pair, self._worst(pair.head_a.given, pair.head_b.given), self._output(pair), weights)
 
     def weigh(self) -> None:
@@ -121,8 +127,7 @@ class Judge:
         if not (self.a.holds_weights and self.b.holds_weights):
             return
         for found in self.judged:
-            pair = found.pair
-            found.weights = weight_differences(pair.a[0].layer, pair.b[0].layer, self.tolerance)
+            found.weights = weight_differences(*found.pair.layers, self.tolerance)
 
     def difference(self, a: AxisArray, b: AxisArray, tolerance: float | None = None) -> Difference:
         """Hold two arrays against each other, after their axes have been brought together.

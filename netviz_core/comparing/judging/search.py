@@ -43,6 +43,9 @@ _GROWN = 20.0
 _GREY = 1e-3
 """Errors of exact floats below this may be rounding in a layer that multiplies it: then that is measured."""
 
+_MOST_HIDDEN = 4
+"""How many places are named that could not be judged."""
+
 _CLEAN = 2e-5
 """Below this no error of exact floats is looked at any closer."""
 
@@ -78,16 +81,48 @@ class Search:
         ratios = {point: self._ratio(point, self._same) for point in self._points}
         odd = [point for point in self._points if ratios[point] >= FAULT and point not in self._functions]
         closed = self._put_right_at_once(odd)
-        closed |= self._closed([point for point in odd if point not in closed])
+        # What is not known, and agrees as both ran freely, may be where something is put right.
+        looked_at = [
+            p
+            for p in self._points
+            if p in odd or (not self._is_known(p, self._same) and self._is_within_freely(p))
+        ]
+        closed |= self._closed([point for point in looked_at if point not in closed])
         faults = [point for point in odd if point not in closed]
-        if not faults and self._is_more_than_rounding():
+        as_far_as = tuple(self._as_far_as())
+        if not faults and not as_far_as and self._is_more_than_rounding():
             faults = [END]
         return Found(
             list(self._regions(faults)),
             [self._place(p) for p in self._points if SUSPICION <= ratios[p] < FAULT],
-            {point.pair for point in closed | self._functions.keys()},
+            {point.pair for point in closed.intersection(odd) | self._functions.keys()},
             {point.pair: value for point, value in ratios.items() if not point.is_given},
+            as_far_as,
         )
+
+    def _as_far_as(self) -> Iterator[str]:
+        """Say where it is not known what comes of what: nothing can be run again, and not all be recomputed."""
+        hidden = [point for point in self._points if self._is_hidden(point)]
+        if hidden:
+            told = [self._told(point) for point in hidden[:_MOST_HIDDEN]] + ["…"] * (
+                len(hidden) > _MOST_HIDDEN
+            )
+            yield (
+                f"layers can be recomputed, since nothing can be run again: not judged apart from what differs "
+                f"earlier were {', '.join(told)}"
+            )
+
+    def _is_hidden(self, point: Point) -> bool:
+        is_known = self._is_known(point, self._same)
+        return (
+            not is_known and self._seen(point, self._free) is not None and not self._is_within_freely(point)
+        )
+
+    def _told(self, point: Point) -> str:
+        if point == END:
+            return "what comes after the last layers"
+        path = self._free.judged[point.pair].pair.a[0].path
+        return f"what is done before {path!r}" if point.is_given else f"{path!r}"
 
     def _seen(self, point: Point, judge: Judge) -> Difference | None:
         if point == END:
@@ -95,9 +130,15 @@ class Search:
         found = judge.judged[point.pair]
         return found.given if point.is_given else found.output
 
+    def _is_known(self, point: Point, judge: Judge) -> bool:
+        """Whether it is known what would stand there; where nothing can be run again, not all is."""
+        if point == END:
+            return all(side.whole is None or side.whole.is_returned_known for side in (judge.a, judge.b))
+        return judge.judged[point.pair].is_known(point.is_given)
+
     def _ratio(self, point: Point, judge: Judge) -> float:
         seen = self._seen(point, judge)
-        if seen is None:
+        if seen is None or not self._is_known(point, judge):
             return 0.0
         if judge.tolerance is not None:
             return 0.0 if seen.within else math.inf
@@ -147,7 +188,11 @@ class Search:
         functions = self._functions
         self._functions = {point: side for point, side in functions.items() if point.pair not in tried}
         self._take(Rerun(self._free, self._same))
-        left = {point for point in self._points if self._ratio(point, self._same) >= FAULT}
+        left = {
+            point
+            for point in self._points
+            if self._ratio(point, self._same) >= FAULT or not self._is_known(point, self._same)
+        }
         wrong = [number for number in tried if self._is_odd_behind(number, left)]
         for number in wrong:
             tried[number][0].pop()
@@ -165,16 +210,18 @@ class Search:
     def _take(self, rerun: Rerun) -> None:
         self._rerun = rerun
         self._same = rerun.judge(self._functions.keys())
-        for point, side in self._functions.items():
-            self._same.judged[point.pair].function_of = side
+        for number in range(len(self._free.judged)):
+            side = self._functions.get(Point(number, False), "")
+            self._free.judged[number].function_of = self._same.judged[number].function_of = side
 
     def _put_right_at_once(self, odd: Sequence[Point]) -> set[Point]:
         """Points at which nothing could be put in place, and what follows agrees all the same."""
         found = set()
         for point in odd:
             if point != END and not self._rerun.puts(point):
-                following = self._points[self._points.index(point) + 1]
-                if following not in odd:
+                behind = self._points[self._points.index(point) + 1 :]
+                following = next((p for p in behind if self._seen(p, self._same) is not None), point)
+                if following not in odd and self._is_known(following, self._same):
                     found.add(point)
         return found
 
@@ -228,8 +275,9 @@ class Search:
         is tried again without it.
         """
         closed: set[Point] = set()
-        likely = [point for point in odd if self._may_be_put_right(point, odd)]
-        others = [point for point in odd[:-1] if not point.is_given and point not in likely]
+        known = [point for point in odd if self._is_known(point, self._same)]
+        likely = [point for point in known if self._may_be_put_right(point, odd)]
+        others = [point for point in known if not point.is_given and point not in (*likely, odd[-1])]
         waiting = likely
         for number in range(_MOST_PASSES):
             if not waiting and number < _MOST_PASSES - 1:
@@ -253,15 +301,29 @@ class Search:
         found: set[Point] = set()
         rest = list(inside)
         while len(rest) > 1:
-            agreeing = next((p for p in rest[1:] if self._ratio(p, judge) < _ON_THE_WAY * FAULT), None)
+            agreeing = next((p for p in rest[1:] if self._agrees(p, judge)), None)
             given = Point(rest[0].pair, True)
-            is_given_the_same = rest[0].is_given or self._ratio(given, judge) < _ON_THE_WAY * FAULT
+            is_given_the_same = rest[0].is_given or self._agrees(given, judge)
             if agreeing is None or not is_given_the_same:
                 break
             stop = rest.index(agreeing) + 1
             found |= set(rest[:stop])
             rest = rest[stop:]
         return found
+
+    def _agrees(self, point: Point, judge: Judge) -> bool:
+        """Whether what stands there, some layers after values were put in place, is the same on both sides.
+
+        Where that is not known, whether it was when both ran freely, in spite of all that came before.
+        """
+        if not self._is_known(point, judge):
+            return self._is_within_freely(point)
+        return self._ratio(point, judge) < _ON_THE_WAY * FAULT
+
+    def _is_within_freely(self, point: Point) -> bool:
+        """Whether what stands there is the same on both sides as they ran."""
+        seen = self._seen(point, self._free)
+        return seen is not None and seen.within
 
     def _may_be_put_right(self, point: Point, odd: Sequence[Point]) -> bool:
         """Whether a difference looks like one of structure: of what a layer returns, before something else differs."""
