@@ -299,7 +299,7 @@ def _faults(view: Comparison) -> Iterator[tuple[float, Callable[[int], str], int
 def _paths(pair: LayerPair) -> list[str]:
     """What the two layers of a pair are called, once if they are called the same."""
     paths = dict.fromkeys(path for path in (pair.path_a, pair.path_b) if path)
-    return [printable(path) for path in paths or (pair.place or "output",)]
+    return [printable(path) for path in paths or (pair.place,)]
 
 
 def _name_faults(
@@ -319,10 +319,10 @@ def _name_faults(
             bbox={"facecolor": ax.get_facecolor(), "edgecolor": "none", "pad": 0.5}, **PLAIN,
         )  # fmt: skip
     if labels and view.first_divergence is not None and not view.is_between_layers:
-        error = float(axis.places(np.array([view.first_divergence.error]))[0])
+        height = float(axis.places(np.array([view.first_divergence.error]))[0])
         ink = matplotlib.rcParams["text.color"]
         ax.plot(
-            labels[0].place, error, marker="o", markersize=10, markerfacecolor="none", color=ink, zorder=3
+            labels[0].place, height, marker="o", markersize=10, markerfacecolor="none", color=ink, zorder=3
         )
 
 

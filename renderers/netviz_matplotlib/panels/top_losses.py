@@ -18,7 +18,7 @@ from ..parts.text import add_footer, footer_height, say_empty
 from . import overlays
 
 _WIDTH, _HIGHEST, _MOST_ROWS = 7.0, 8.0, 60
-_TITLE, _BESIDE = 0.5, 0.1
+_TITLE, _BESIDE = 0.45, 0.1
 _CONFUSIONS, _LONGEST_NAME = 3, 24
 
 
@@ -29,7 +29,7 @@ def size(view: TopLosses) -> tuple[float, float]:
     if not view.rows:
         return 2.4, 2.4
     width, height = _table(view, _WIDTH).size
-    return width, min(height, _HIGHEST)
+    return width, min(height, _HIGHEST) + footer_height(_confusions(view), width)
 
 
 def scale(view: TopLosses, style: Style) -> ColourScale | None:
@@ -57,8 +57,9 @@ def draw(ax: Axes, view: TopLosses, style: Style) -> None:
     width, height = width_of(ax), height_of(ax)
     if is_laid_out(ax):
         width = room_for(ax)[0] - _BESIDE
-        notes = [_more(len(view.rows)), *_confusions(view)]
-        height = room_for(ax)[1] - footer_height(notes, width) - _TITLE
+        height = room_for(ax)[1] - footer_height(_confusions(view), width) - _TITLE
+        if _table(view, width).size[1] > height:
+            height -= footer_height([_more(len(view.rows))], width)
     left_out = len(view.rows) - draw_table(ax, _table(view, width), height)
     add_footer(ax, [*[_more(left_out)] * bool(left_out), *_confusions(view)], width)
 

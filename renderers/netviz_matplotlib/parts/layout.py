@@ -68,10 +68,7 @@ def _lay_out(fig: Any, ax: Any, renderer: Any) -> None:
     above, right = _side(ax.xaxis, "top").reach, _side(ax.yaxis, "right").reach
     over_left, over_right = _overhang(ax, box.width / fig.dpi)
     for bar in ax.child_axes:
-        bar.xaxis.set_visible(False)
-        own = _side(bar.yaxis, "right")
-        right = GAP + WIDTH + own.reach
-        _place_name(fig, bar, bar.yaxis, WIDTH + own.labels)
+        right = GAP + WIDTH + _side(bar.yaxis, "right").reach
     _place_name(fig, ax, ax.yaxis, -left.labels)
     _place_name(fig, ax, ax.xaxis, -below.labels)
     notes = [note for note in ax.artists if isinstance(note, AnnotationBbox)]
@@ -87,6 +84,11 @@ def _lay_out(fig: Any, ax: Any, renderer: Any) -> None:
     x0, x1 = _ends(max(left.reach, over_left) + _PAD, max(right, over_right) + _PAD, width)
     y0, y1 = _ends(max(bottom, _PAD) + _PAD, max(above, _PAD) + _PAD, height)
     ax._set_position(Bbox([[x0, y0], [x1, y1]]))  # as constrained layout does it
+    for bar in ax.child_axes:
+        bar.xaxis.set_visible(False)
+        bar.apply_aspect(bar.get_axes_locator()(bar, renderer))
+        bar.yaxis.get_majorticklabels()  # which are others where it is less high
+        _place_name(fig, bar, bar.yaxis, WIDTH + _side(bar.yaxis, "right").labels)
 
 
 def _side(axis: Any, side: str) -> _Side:
@@ -96,7 +98,7 @@ def _side(axis: Any, side: str) -> _Side:
         text = tick.label2 if side in ("top", "right") else tick.label1
         if text.get_visible() and text.get_text():
             across = _height(text) if side in ("top", "bottom") else _width(text)
-            labels = max(labels, across + tick.get_pad() / POINTS)
+            labels = max(labels, across + (tick.get_pad() + tick.get_tick_padding()) / POINTS)
         if tick.tick2line.get_visible() if side in ("top", "right") else tick.tick1line.get_visible():
             labels = max(labels, tick.get_tick_padding() / POINTS)
     if axis.get_label_position() != side or not axis.get_label_text():
