@@ -48,7 +48,7 @@ def compare_models(
     x = read_input(data, axes)
     for_b = x if input_of_b is None else read_input(input_of_b, axes)
     model_a, model_b = open_model_or_capture(a, trust=trust), open_model_or_capture(b, trust=trust)
-    with failures_located(model_a, model_b), busy("compare"):
+    with failures_located(model_a, model_b):
         given = as_expected(model_a, x, data), as_expected(model_b, for_b, input_of_b or data)
         both = x if given[0] is given[1] else given
         found = compare(
@@ -60,6 +60,7 @@ def compare_models(
             loss=loss,
             targets=wanted,
             names=names,
+            progress=is_talkative(),
         )
     tell(found, forms.COMPARISON, outputs, as_json, found)
     if not found.agrees:

@@ -69,7 +69,7 @@ def feature_maps_compared(trained: dict[str, Any], digit: nv.AxisArray) -> View:
 def port_compared(trained: dict[str, Any], digit: nv.AxisArray) -> View:
     first, second, *_ = trained.values()
     nv.copy_weights(first, second)
-    return nv.compare(first, second, digit)
+    return nv.compare(first, second, digit, progress=False)
 
 
 @dataclass(frozen=True)

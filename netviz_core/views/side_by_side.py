@@ -124,13 +124,17 @@ def _with_common_bins(views: tuple[Histogram, ...]) -> tuple[View, ...]:
 
 
 def _bin_width(view: Histogram) -> float:
-    return float((view.edges[-1] - view.edges[0]) / len(view.counts))
+    count = len(view.counts)
+    return float(view.edges[-1] / count - view.edges[0] / count)
 
 
 def _joined(view: Histogram, width: float) -> Histogram:
     """A histogram whose bins are joined until they are about so wide; one with edges of its own stays as it is."""
     widths = np.diff(view.edges)
-    together = max(round(width / _bin_width(view)), 1) if np.isfinite(widths).all() else 1
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        times = np.divide(width, _bin_width(view))
+    # None has more bins than it has; widths at the ends of what floats can be are left alone.
+    together = max(round(float(times)), 1) if np.isfinite(widths).all() and times <= len(view.counts) else 1
     if together == 1 or not np.allclose(widths, widths[0], rtol=1e-3):
         return view
     bins = -(-len(view.counts) // together)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import dropwhile
 
 from ..pairing.pairs import StationPair
 from ..sides import INPUT, Station
@@ -65,7 +66,10 @@ class Search:
         self._functions: dict[Point, str] = {}
         """Where one side's layer applies an activation itself, and which side that is: its own value stays there."""
         self._measured: Mapping[Point, Difference] = {}
-        needed = [n for n in self._dtypes if not self._is_clean(n)]
+        stations = [found.pair.a[0] if self._rerun.is_turned else found.pair.b[0] for found in judge.judged]
+        self._order = sorted(range(len(stations)), key=lambda number: stations[number].number)
+        # What comes behind a difference may agree as both ran because that is put right between layers.
+        needed = list(dropwhile(self._is_clean, self._order))
         self._same = self._rerun.judge(needed=needed)
         for _ in range(_MOST_LAYOUTS):
             again = self._rerun.as_seen_in(self._same)
@@ -75,8 +79,6 @@ class Search:
             self._rerun, self._same = again, again.judge(needed=needed)
         if self._is_noise_needed():
             self._measured = self._of_moving()
-        stations = [found.pair.a[0] if self._rerun.is_turned else found.pair.b[0] for found in judge.judged]
-        self._order = sorted(range(len(stations)), key=lambda number: stations[number].number)
         self._points = [Point(n, is_given) for n in self._order for is_given in (True, False)] + [END]
         self._join_what_agrees()
         self._join_what_clears()

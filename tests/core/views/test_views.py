@@ -76,7 +76,11 @@ def test_feature_maps_show_one_sample_channel_by_channel():
         (lambda m: nv.kernels(m, "dense1"), nv.UnsupportedError, "heatmap"),
         (lambda m: nv.kernels(m, ""), nv.UnsupportedError, "layers that have one: 'conv1', 'dense1'"),
         (lambda m: nv.kernels(m, "conv1", weight="scale"), nv.UnsupportedError, "it has 'kernel', 'bias'"),
-        (lambda m: nv.kernels(m, "conv1", channel=5), nv.InputError, "which has 1 entries"),
+        (
+            lambda m: nv.kernels(m, "conv1", channel=5),
+            nv.InputError,
+            "there is 1 input channel, counted from 0",
+        ),
         (lambda m: nv.kernels(m, "conv1", limit=0), nv.InputError, "positive"),
         (lambda m: nv.kernels(m, "conv1", rgb=True), nv.InputError, "three input channels"),
         (lambda m: nv.kernels(m, "conv9"), nv.LayerNotFoundError, "did you mean 'conv1'"),
