@@ -399,7 +399,7 @@ def test_what_is_missing_for_maps_is_told():
         with pytest.raises(AxisError, match=f"axes {', '.join(axes)} and no maps to show"):
             with_outputs(normal(*shape), normal(*shape), axes).feature_maps()
     found = with_outputs(normal(2, 3, 4, 4), normal(2, 3, 4, 4))
-    with pytest.raises(InputError, match="index 2 lies outside axis 'batch'"):
+    with pytest.raises(InputError, match="sample=2 does not exist; there are 2 samples"):
         found.feature_maps(2)
     with pytest.raises(InputError, match="index 3 lies outside axis 'channel'"):
         found.feature_maps(channel=3)
