@@ -241,21 +241,22 @@ class Search:
             judge = self._rerun.judge(free | self._functions.keys())
             for start, end in stretches:
                 inside = [p for p in odd if p in self._within(start, end) or p == end]
-                found = self._put_right(inside, judge)
+                found = self._put_right(inside, judge, free)
                 closed |= found
                 waiting = [p for p in waiting if p not in closed and p != start]
                 if not found:
                     break  # it may be a fault, and what comes behind has seen it
         return closed
 
-    def _put_right(self, inside: Sequence[Point], judge: Judge) -> set[Point]:
+    def _put_right(self, inside: Sequence[Point], judge: Judge, free: Collection[Point]) -> set[Point]:
         """Of points that were all left as they are, those up to the first that agrees; and so on behind it."""
         found: set[Point] = set()
         rest = list(inside)
         while len(rest) > 1:
             agreeing = next((p for p in rest[1:] if self._ratio(p, judge) < _ON_THE_WAY * FAULT), None)
             given = Point(rest[0].pair, True)
-            is_given_the_same = rest[0].is_given or self._ratio(given, judge) < _ON_THE_WAY * FAULT
+            is_put = self._rerun.puts(given) and given not in free
+            is_given_the_same = rest[0].is_given or is_put or self._ratio(given, judge) < _ON_THE_WAY * FAULT
             if agreeing is None or not is_given_the_same:
                 break
             stop = rest.index(agreeing) + 1
