@@ -14,7 +14,7 @@ from ..judging.difference import Difference
 from ..judging.judging import Judge, like
 from ..permutations import order_along, order_in_words
 from .functions import functions_of
-from .narrow import round_to
+from ..narrow import round_to
 
 Array = np.ndarray[Any, Any]
 

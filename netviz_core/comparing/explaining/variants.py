@@ -13,7 +13,7 @@ from ...words.arrays import AxisArray
 from ..common import matched
 from ..judging.recipes import Course
 from .functions import activation_cause, functions_of, told
-from .narrow import ROUNDINGS
+from ..narrow import ROUNDINGS
 from .recognising import EPSILONS, epsilon_of
 
 Array = np.ndarray[Any, Any]

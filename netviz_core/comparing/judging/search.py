@@ -21,6 +21,7 @@ from .regions import (
     what_may_join,
 )
 from .rerun import Point, Rerun
+from .units import see_in_order_of_a
 
 END = Point(-1, True)
 """What the models return in the end."""
@@ -52,6 +53,7 @@ class Search:
 
     def __init__(self, judge: Judge) -> None:
         self._free = judge
+        self._reordered = see_in_order_of_a(judge)
         join_neighbours(judge)
         self._rerun = Rerun(judge)
         self._functions: dict[Point, str] = {}
@@ -85,7 +87,7 @@ class Search:
         return Found(
             list(self._regions(faults)),
             [self._place(p) for p in self._points if SUSPICION <= ratios[p] < FAULT],
-            {point.pair for point in closed | self._functions.keys()},
+            {point.pair for point in closed | self._functions.keys()} | self._reordered,
             {point.pair: value for point, value in ratios.items() if not point.is_given},
         )
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netviz_core.comparing.explaining.permutations import in_words, permutations_of
+from netviz_core.comparing.orders import in_words, permutations_of
 from netviz_core.comparing.explaining.weight_changes import changes_in
 from netviz_core.models.counterparts import Held
 
