@@ -102,7 +102,7 @@ class Station:
 
 def _shown(value: Activation, order: Sequence[int] | None) -> Activation:
     """A value with its units in the order in which they are shown."""
-    if order is None:
+    if order is None or value.sizes.get("channel") != len(order):
         return value
     return replace(value, values=value.values.take(np.argsort(order), value.axes.index("channel")))
 

@@ -28,8 +28,8 @@ Slot = tuple[int, str]
 """What a station of b is given, or what it returns: its number, and ``in`` or ``out``."""
 
 _MIXING = ("conv1d", "conv2d", "conv3d", "dense")
-_KEEPING = ("activation", "dropout", "pool", "batch_norm", "instance_norm", "layer_norm", "rms_norm")
-"""Layers that make each unit of one, or treat all alike: the order stays."""
+_KEEPING = ("batch_norm", "instance_norm", "layer_norm", "rms_norm")
+"""Layers with weights that leave units in their order; what has none does so if the weights around it tell of it."""
 
 _CLOSE, _SAME_SIZE = 1e-3, 0.05
 _MOST = 0.5
@@ -62,6 +62,7 @@ class _Units:
         self._stations = judge.b.stations
         self._whole = judge.b.whole
         self._pairs = {found.pair.b[0].number: found for found in judge.judged if len(found.pair.b) == 1}
+        self._paired = {station.number for found in judge.judged for station in found.pair.b}
         self._parents: dict[Slot, Slot] = {}
         self._unknown: set[Slot] = set()
         """What may be in any order, or has units of which it is not known what becomes of them."""
@@ -121,7 +122,8 @@ class _Units:
             if _is_mixing(station) and (number, end) in told:
                 ends.add(end)
             values = station.given if end == "in" else station.returned
-            if len(values) != 1 or values[0].sizes.get("channel") != len(chosen[root]):
+            is_shown = all(value.sizes.get("channel") == len(chosen[root]) for value in values)
+            if not is_shown and number in self._paired:
                 return False
         return ends == {"in", "out"}
 
@@ -131,10 +133,10 @@ class _Units:
         kind = station.layer.kind
         if station.calls > 1 or (station.layer.weights and station.number not in self._pairs):
             self._unknown |= {given, returned}
-        elif kind in _KEEPING or kind.startswith("depthwise") or station.hands_on:
-            self._join(given, returned)
         elif not _is_mixing(station):
-            self._unknown |= {given, returned}
+            if station.layer.weights and kind not in _KEEPING and not kind.startswith("depthwise"):
+                self._unknown |= {given, returned}
+            self._join(given, returned)
 
     def _link(self) -> None:
         """Bring together what is returned and what takes it, functions in between included."""

@@ -19,8 +19,8 @@ Array = np.ndarray[Any, Any]
 _SAME_KIND, _RELATED, _STRANGE = 4.0, 1.5, 0.5
 _SAME_PATH, _SAME_WEIGHTS, _SAME_OUTPUT, _SAME_INPUT = 8.0, 6.0, 5.0, 3.0
 _SAME_SIZE, _SAME_FUNCTION, _SAME_WORD, _SAME_FORM = 2.0, 1.0, 0.5, 1.0
-_REORDERED = frozenset(("dense", "lstm", "gru", "rnn"))
-"""Kinds of which the frameworks order features or gates in different ways."""
+_REORDERED = frozenset(("dense", "conv1d", "conv2d", "conv3d", "lstm", "gru", "rnn"))
+"""Kinds whose units, features or gates may stand in another order."""
 _MANY = 1 << 22
 _CLOSE = 1e-2
 """How far apart numbers may be that tell of a pair: the one side may have rounded them to a narrow float."""
