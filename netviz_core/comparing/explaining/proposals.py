@@ -13,8 +13,8 @@ from ...models.described import DescribedLayer
 from ...models.weights import Layout, Weight, positional_layout
 from ...words.protocols import Layer, WeightTensor
 from ..judging.recipes import Course, Recipe
-from .functions import activation_cause, told
 from ..narrow import as_narrow
+from .functions import activation_cause, told
 from .weight_changes import WeightChange, changes_in, weight_changes
 
 Array = np.ndarray[Any, Any]

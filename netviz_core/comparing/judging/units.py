@@ -85,7 +85,9 @@ class _Units:
         chosen = {
             root: next(iter(orders))
             for root, orders in told.items()
-            if len(orders) == 1 and root not in unknown and list(next(iter(orders))) != sorted(next(iter(orders)))
+            if len(orders) == 1
+            and root not in unknown
+            and list(next(iter(orders))) != sorted(next(iter(orders)))
         }
         members: dict[Slot, list[Slot]] = defaultdict(list)
         for slot in self._parents:
@@ -179,7 +181,9 @@ def _is_mixing(station: Station) -> bool:
 
 
 def _is_given_the_same(one: Station, other: Station) -> bool:
-    return len(one.given) == len(other.given) == 1 and np.array_equal(one.given[0].values, other.given[0].values)
+    return len(one.given) == len(other.given) == 1 and np.array_equal(
+        one.given[0].values, other.given[0].values
+    )
 
 
 def _evidence(found: Judged) -> dict[str, Order] | None:
@@ -191,7 +195,9 @@ def _evidence(found: Judged) -> dict[str, Order] | None:
             continue
         sizes = dict(zip(weight.axes, held.shape, strict=True))
         orders = {axis: tuple(range(size)) for axis, size in sizes.items()}
-        if expected.shape != held.shape or not np.allclose(expected, held, _CLOSE, _CLOSE * float(np.std(held))):
+        if expected.shape != held.shape or not np.allclose(
+            expected, held, _CLOSE, _CLOSE * float(np.std(held))
+        ):
             found_orders = permutations_of(expected, held, weight.axes)
             if not found_orders:
                 return None
