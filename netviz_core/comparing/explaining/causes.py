@@ -233,7 +233,7 @@ def _brought_together(
 def _with_one_function(
     courses: tuple[Course, Course], targets: tuple[AxisArray, AxisArray], found: Judged, judge: Judge
 ) -> tuple[tuple[Course, Course], tuple[AxisArray, AxisArray], Sequence[str]]:
-    """Both sides with the activation that one layer applies and what comes behind the other; what may be a head, told."""
+    """Both sides with the activation that one applies behind its layer; what may be a head is told."""
     applied = applied_behind(found, judge)
     if applied is None:
         return courses, targets, ()

@@ -25,7 +25,7 @@ _UNDECLARED = ("relu", "relu6", "silu", "gelu", "hard_silu", "sigmoid", "tanh")
 _SAME_SIZE, _MOSTLY = 0.03, 0.9
 """Channels are the same in another order if their sizes are; scaled, if so many point the same way."""
 _FOLDED, _MOSTLY_FOLDED = 1e-2, 0.5
-"""How near the size of a row is to that of one with a norm folded into it; of how many, in any order, that has to hold."""
+"""How near the size of a row is to that of one with a norm folded into it, and of how many in any order."""
 
 
 def join_neighbours(judge: Judge) -> None:
@@ -35,11 +35,11 @@ def join_neighbours(judge: Judge) -> None:
     """
     for found in judge.judged:
         pair = found.pair
-        if found.given is not None and not np.isfinite(found.given.error):
-            for mine, side in ((pair.a, judge.a), (pair.b, judge.b)):
+        for mine, side in ((pair.a, judge.a), (pair.b, judge.b)):
+            if found.given is not None and not np.isfinite(found.given.error):
                 _join_before(found, mine[0], side, judge)
-        if not np.isfinite(found.output.error):
-            for mine, side in ((pair.a, judge.a), (pair.b, judge.b)):
+        for mine, side in ((pair.a, judge.a), (pair.b, judge.b)):
+            if not np.isfinite(found.output.error):
                 _join_behind(found, mine, side, judge)
 
 
@@ -111,6 +111,23 @@ def is_laid_out_otherwise(found: Judged) -> bool:
         return True
     products = (a * b).sum(1) / np.maximum(np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1), 1e-30)
     return bool((products > 1 - _SAME_SIZE).mean() > _MOSTLY)
+
+
+def is_padded(ours: Sequence[AxisArray], theirs: Sequence[AxisArray], judge: Judge) -> bool:
+    """Whether of two maps the larger one is the other with zeros around it."""
+    if len(ours) != 1 or len(theirs) != 1 or ours[0].axes != theirs[0].axes:
+        return False
+    small, large = sorted((ours[0], theirs[0]), key=lambda value: value.values.size)
+    room = np.subtract(large.shape, small.shape)
+    if (room < 0).any() or not room.any():
+        return False
+    for start in np.ndindex(*(room + 1)):
+        place = tuple(slice(at, at + size) for at, size in zip(start, small.shape, strict=True))
+        rest = large.values.copy()
+        rest[place] = 0
+        if not rest.any():
+            return judge.difference(like(large, large.values[place], large.axes), small).within
+    return False
 
 
 def side_with_function(found: Judged, judge: Judge) -> str:
@@ -213,7 +230,9 @@ def _is_folded(own: Sequence[Station], joined: Sequence[Station], other: Sequenc
     plain = course.first.weights.get("kernel")
     if ours is plain or ours is None or plain is None or theirs is None or ours.shape != theirs.shape:
         return False
-    as_folded, as_it_is, there = (np.sort(np.linalg.norm(k.reshape(len(k), -1), axis=1)) for k in (ours, plain, theirs))
+    as_folded, as_it_is, there = (
+        np.sort(np.linalg.norm(k.reshape(len(k), -1), axis=1)) for k in (ours, plain, theirs)
+    )
     near, far = (np.mean(np.abs(sizes - there) <= _FOLDED * there) for sizes in (as_folded, as_it_is))
     return bool(near > _MOSTLY_FOLDED > far)
 

@@ -15,6 +15,7 @@ from .places import Found, Place, between
 from .regions import (
     has_function_on_one_side,
     is_laid_out_otherwise,
+    is_padded,
     join_neighbours,
     join_what_agrees,
     side_with_function,
@@ -176,9 +177,14 @@ class Search:
         for point in odd:
             if point != END and not self._rerun.puts(point):
                 following = self._points[self._points.index(point) + 1]
-                if following not in odd:
+                if following not in odd or self._is_padded_before(point):
                     found.add(point)
         return found
+
+    def _is_padded_before(self, point: Point) -> bool:
+        """Whether one side's layer is given what the other's is, with zeros around it, which that one adds itself."""
+        pair = self._same.judged[point.pair].pair
+        return point.is_given and is_padded(pair.head_a.given, pair.head_b.given, self._same)
 
     def _is_noise_needed(self) -> bool:
         """Whether rounding may explain anything of what differs."""
