@@ -97,11 +97,12 @@ def noise_of(dtype: str, measured: Difference | None = None) -> Noise:
     largest, norm = _LEAST.get(dtype, _LEAST["float64"])
     if measured is None or not math.isfinite(measured.error):
         return Noise(largest, norm)
-    room = _room(measured.count)
-    return Noise(max(largest, room * measured.error), max(norm, room * measured.relative))
+    # The largest of several values is as uncertain as the norm of half as many.
+    room = _room(measured.count / 2), _room(measured.count)
+    return Noise(max(largest, room[0] * measured.error), max(norm, room[1] * measured.relative))
 
 
-def _room(count: int) -> float:
+def _room(count: float) -> float:
     """How much more than measured noise may be where there are few values: both are drawn from one distribution.
 
     The ratio of two such norms is the root of one that is F-distributed; by Wilson and Hilferty its cube root is nearly

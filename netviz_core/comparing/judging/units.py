@@ -6,7 +6,7 @@ of every layer that reads them are in one other order, b computes what a does, w
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -72,7 +72,7 @@ class _Units:
 
     def orders(self) -> dict[Slot, Order]:
         """For each value whose units are in another order: which unit of a stands first, second, …"""
-        told: dict[Slot, set[Order]] = defaultdict(set)
+        told: dict[Slot, Counter[Order]] = defaultdict(Counter)
         unsure: list[Judged] = []
         for number, found in self._pairs.items():
             evidence = _evidence(found) if found.pair.b[0].layer.weights else {}
@@ -80,15 +80,14 @@ class _Units:
                 unsure.append(found)
                 continue
             for end, order in evidence.items():
-                told[self._root((number, end))].add(order)
+                # Where one stands against one, a's own order counts more, and what reads more than what makes.
+                is_read, is_own = end == "in" and _is_mixing(found.pair.b[0]), list(order) == sorted(order)
+                told[self._root((number, end))][order] += 4 + 2 * is_read + 3 * is_own
         unknown = {self._root(slot) for slot in self._unknown}
-        chosen = {
-            root: next(iter(orders))
-            for root, orders in told.items()
-            if len(orders) == 1
-            and root not in unknown
-            and list(next(iter(orders))) != sorted(next(iter(orders)))
+        likeliest = {
+            root: orders.most_common(1)[0][0] for root, orders in told.items() if root not in unknown
         }
+        chosen = {root: order for root, order in likeliest.items() if list(order) != sorted(order)}
         members: dict[Slot, list[Slot]] = defaultdict(list)
         for slot in self._parents:
             members[self._root(slot)].append(slot)
@@ -219,7 +218,7 @@ def _are_in_order(found: Judged, given: Sequence[int] | None, returned: Sequence
             continue
         theirs = _sizes(_in_order(held, weight.axes, given, returned), weight.axes)
         ours = _sizes(expected, weight.axes)
-        factor = float(np.median(theirs) / max(np.median(ours), 1e-30))
+        factor = float(np.median(theirs / np.maximum(ours, 1e-30)))
         apart = np.abs(ours * factor - theirs) > _SAME_SIZE * theirs.mean()
         if apart.mean() > _MOST:
             return False

@@ -103,7 +103,8 @@ class Likeness:
         left, right = self.ours[i], self.theirs[j]
         same_path = self.named_alike and left.key == right.key
         is_one_kind = left.kind == right.kind != "other"
-        if left.hands_on is not right.hands_on and not (is_one_kind or same_path):
+        is_named_so = same_path and bool(left.weight_form) is bool(right.weight_form)
+        if left.hands_on is not right.hands_on and not (is_one_kind or is_named_so):
             return 0.0
         base = _kinship(left, right)
         if not base and same_path:

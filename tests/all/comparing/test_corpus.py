@@ -58,7 +58,6 @@ faults/crnn gru/keras>torch/float32/as it is/3 faults/1035
 
 NOT_YET = frozenset(
     """
-faults/vgg/keras>torch/float32/permuted heads/dilation/100
 right/gan/torch>torch/bfloat16/as it is
 right/unet bilinear/torch>torch/bfloat16/folded norms
 right/cnn/torch>torch/float16/folded norms
@@ -67,10 +66,8 @@ faults/llama/torch>torch/float32/functional/layer norm for RMS norm/28
 faults/birnn/torch>torch/float32/identities/rows permuted/140
 faults/deep llama/torch>torch/bfloat16/as it is/columns permuted/147
 faults/tcn/keras>torch/float16/scaled weights/one value/164
-faults/deep mlp/keras>torch/float32/permuted and nested/one channel/170
 faults/mlp/torch>torch/float32/branches reordered/2 faults/1000
 faults/crnn gru/torch>keras/float32/separable/2 faults/1010
-faults/yolo/torch>keras/float32/permuted units/2 faults/1016
 faults/cnn/torch>torch/bfloat16/renamed/3 faults/1027
 faults/crnn gru/keras>torch/float32/as it is/3 faults/1035
 """.strip().splitlines()

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netviz_core.comparing.orders import in_words, permutations_of
 from netviz_core.comparing.explaining.weight_changes import changes_in
+from netviz_core.comparing.orders import in_words, permutations_of
 from netviz_core.models.counterparts import Held
 
 RANDOM = np.random.default_rng(0)
