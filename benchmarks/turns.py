@@ -27,5 +27,6 @@ def in_turns(title: str, ways: dict[str, Callable[[], object]], rounds: int) -> 
         ]
         print(f"  {name:14} {'   '.join(cells)}")
     *_, ours, theirs = ways
-    ratios = [f"{clock} {min(taken[ours, clock]) / min(taken[theirs, clock]):.2f}" for clock in clocks]
-    print(f"  {ours} / {theirs}, the fastest of each: {', '.join(ratios)}")
+    for words, of in (("medians", np.median), ("the fastest of each", min)):
+        ratios = [f"{clock} {of(taken[ours, clock]) / of(taken[theirs, clock]):.2f}" for clock in clocks]
+        print(f"  {ours} / {theirs}, {words}: {', '.join(ratios)}")

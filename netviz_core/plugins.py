@@ -213,10 +213,11 @@ class Registry:
             plugin = loaded() if inspect.isclass(loaded) else loaded
         except ImportError as error:
             command = source.install_command(error.name or source.name)
-            raise BackendLoadError(
-                f"{where} could not be imported: {error}; to install what it needs: {command}",
-                name=error.name,
-            ) from error
+            if isinstance(error, ModuleNotFoundError) and error.name and not _is_installed(error.name):
+                told = f"{error.name} is not installed; install it: {command}; {where} needs it"
+            else:
+                told = f"{where} could not be imported: {error}; to install what it needs: {command}"
+            raise BackendLoadError(told, name=error.name) from error
         except (Exception, SystemExit) as error:
             raise BackendLoadError(
                 f"{where} failed while it was loaded: {type(error).__name__}: {error}; "
@@ -368,6 +369,8 @@ def backend_for(model: object) -> Backend:
 
 
 def _unknown_model(model: object, roots: list[str]) -> str:
+    if model is None:
+        return "None was given as a model; give a model, a state dict, or the path of a saved one"
     described = f"{type(model).__module__}.{type(model).__qualname__}"
     states = list_backends()
     installed = [name for name, s in states.items() if s.status in ("loaded", "available")]

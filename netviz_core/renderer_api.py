@@ -13,7 +13,8 @@ from .attributions.top_losses import LossRow, TopLosses
 from .comparing.telling.findings import LayerPair
 from .comparing.telling.view import Comparison
 from .comparing.telling.view_details import HistogramPair
-from .graphs.export import sizes
+from .comparing.telling.wording import meaning_of
+from .graphs.export import are_named, sizes
 from .graphs.folding import foldings
 from .graphs.parts import GraphEdge, GraphGroup, GraphNode
 from .graphs.view import Graph
@@ -22,7 +23,7 @@ from .views.base import View
 from .views.heatmap import Heatmap
 from .views.histogram import Histogram, HistogramRows
 from .views.history import HistoryHeatmap, HistoryHistogram
-from .views.measures import LayerMeasures
+from .views.measures import LayerMeasures, MeasureLine
 from .views.overlays import Overlays
 from .views.scales import Limits
 from .views.side_by_side import SideBySide
@@ -57,6 +58,7 @@ __all__ = [
     "LayerPair",
     "Limits",
     "LossRow",
+    "MeasureLine",
     "NetvizError",
     "Overlays",
     "Renderer",
@@ -67,7 +69,9 @@ __all__ = [
     "UnsupportedError",
     "View",
     "ViewLike",
+    "are_named",
     "foldings",
+    "meaning_of",
     "nearest",
     "printable",
     "replace_file",

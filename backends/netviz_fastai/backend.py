@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -22,6 +23,7 @@ from netviz_core.backend_api import (
     Replacement,
     Seed,
     Source,
+    StandIn,
     SupportsAttention,
     SupportsGradients,
     SupportsGradientsOfWeights,
@@ -33,6 +35,7 @@ from netviz_core.backend_api import (
     SupportsParameterForms,
     SupportsRandomness,
     SupportsReplacement,
+    SupportsSaving,
     SupportsTensors,
     SupportsWeightGradients,
     TracedCall,
@@ -57,6 +60,7 @@ class _TorchBackend(
     SupportsParameterForms,
     SupportsRandomness,
     SupportsReplacement,
+    SupportsSaving,
     SupportsTensors,
     SupportsWeightGradients,
     Protocol,
@@ -121,10 +125,17 @@ class FastaiBackend:
         self._torch.attention(model.model, _arguments(model, inputs), recorder)
 
     def run_replaced(
-        self, model: Learner, inputs: Any, recorder: RecorderLike, replacement: Replacement
+        self,
+        model: Learner,
+        inputs: Any,
+        recorder: RecorderLike,
+        replacement: Replacement,
+        instead: Mapping[str, Sequence[StandIn]],
     ) -> Any:
         """Put other values in place on the way, see `netviz_core.backend_api.SupportsReplacement`."""
-        return self._torch.run_replaced(model.model, _arguments(model, inputs), recorder, replacement)
+        return self._torch.run_replaced(
+            model.model, _arguments(model, inputs), recorder, replacement, instead
+        )
 
     def trace(self, model: Learner, inputs: Any) -> Iterable[TracedCall]:
         """Tell what ran, see `netviz_core.backend_api.SupportsGraph`."""
@@ -141,6 +152,15 @@ class FastaiBackend:
     def parameters_of(self, layer: Layer) -> Iterable[ParameterForm]:
         """A module's own parameters, see `netviz_core.backend_api.SupportsParameterForms`."""
         return self._torch.parameters_of(layer)
+
+    @property
+    def weight_suffixes(self) -> tuple[str, ...]:
+        """Those of PyTorch."""
+        return self._torch.weight_suffixes
+
+    def save_weights(self, model: Learner, path: Path, suffix: str) -> None:
+        """Write the state dict of the Learner's model."""
+        self._torch.save_weights(model.model, path, suffix)
 
     def example_of(self, model: Learner, shapes: Sequence[Sequence[int]] | None) -> Any:
         """Inputs of these shapes; by default a batch of the Learner's own data."""

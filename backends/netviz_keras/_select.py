@@ -18,6 +18,8 @@ def choose_engine() -> None:
     """
     if "keras" in sys.modules or "KERAS_BACKEND" in os.environ or _is_installed(_configured()):
         return
+    if not _is_installed("keras"):
+        return  # so that its import tells what is missing
     installed = [engine for engine in ENGINES if _is_installed(engine)]
     if not installed:
         raise ModuleNotFoundError(

@@ -14,12 +14,13 @@ from netviz_core.backend_api import RecorderLike
 
 from .attention_made import MadeByCall, made_by_hand
 from .axes import AxisBook
+from .engines import ENGINE
 from .inputs import Arguments, prepare
 from .kinds import keras_class
 from .layers import KerasLayer, walk
 from .listening import TRACED, Listener, explain, listening, report
 from .passes import build, unchanged
-from .tensors import is_symbolic, is_tensor, no_gradients
+from .tensors import is_symbolic, is_tensor
 
 _CLASSES = ("MultiHeadAttention", "GroupedQueryAttention", "Attention")
 _AXES = ("batch", "window", "head", "query", "key")
@@ -41,7 +42,13 @@ def observe(model: Any, inputs: Any, recorder: RecorderLike) -> None:
     first = next(filter(is_tensor, keras.tree.flatten((args, kwargs))), None)
     samples = None if first is None or not first.shape else first.shape[0]
     heard = listening(AttentionListener(layers, recorder, book, samples, made))
-    with unchanged(model, (args, kwargs)), _not_fused(layers), keras.StatelessScope(), no_gradients(), heard:
+    with (
+        unchanged(model, (args, kwargs)),
+        _not_fused(layers),
+        keras.StatelessScope(),
+        ENGINE.no_gradients(),
+        heard,
+    ):
         model(*args, **kwargs, training=False)
     explain(layers, recorder)
 

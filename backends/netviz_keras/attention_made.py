@@ -17,13 +17,14 @@ import numpy as np
 from netviz_core.backend_api import Origin, RecorderLike, leaves, replaced
 
 from .axes import AxisBook
+from .engines import ENGINE
 from .inputs import Arguments
 from .kinds import keras_class
 from .layers import KerasLayer
 from .origin_rules import Rule, letters_of
 from .origins import Follower
 from .passes import unchanged
-from .tensors import is_tensor, no_gradients
+from .tensors import is_tensor
 from .without_values import following, nodes_kept, symbols, tensors
 
 Array = np.ndarray[Any, Any]
@@ -83,7 +84,7 @@ def made_by_hand(
     with (
         unchanged(model, arguments),
         keras.StatelessScope(),
-        no_gradients(),
+        ENGINE.no_gradients(),
         nodes_kept(layers),
     ):
         try:

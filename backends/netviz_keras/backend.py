@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -18,19 +18,23 @@ from netviz_core.backend_api import (
     Replacement,
     Seed,
     Source,
+    StandIn,
     TracedCall,
 )
 
 from .axes import AxisBook
 from .counting import example_of, parameter_count, parameters_of
+from .engines import ENGINE
 from .inputs import images_among, prepare
 from .layers import KerasLayer, walk
 from .listening import Listener, explain, listening
 from .outputs import output_names
 from .passes import build, unchanged
-from .stored import names_in_files
+from .stored import names_in_files, save_weights
 from .submodel import sub_model
-from .tensors import no_gradients
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class KerasBackend:
@@ -38,6 +42,7 @@ class KerasBackend:
 
     name = "keras"
     path_separator = "/"
+    weight_suffixes = (".weights.h5", ".keras")
 
     def accepts(self, model: object) -> bool:
         """Whether `model` is a model, or a layer, which is a small one."""
@@ -56,7 +61,7 @@ class KerasBackend:
         book = AxisBook()
         args, kwargs = prepare(model, inputs, book)
         build(model, (args, kwargs))
-        with unchanged(model, (args, kwargs)), keras.StatelessScope(), no_gradients():
+        with unchanged(model, (args, kwargs)), keras.StatelessScope(), ENGINE.no_gradients():
             if recorder is None:
                 return model(*args, **kwargs, training=False)
             layers = list(walk(model))
@@ -70,11 +75,18 @@ class KerasBackend:
             explain(layers, recorder, ran)
             return output
 
-    def run_replaced(self, model: Any, inputs: Any, recorder: RecorderLike, replacement: Replacement) -> Any:
+    def run_replaced(
+        self,
+        model: Any,
+        inputs: Any,
+        recorder: RecorderLike,
+        replacement: Replacement,
+        instead: Mapping[str, Sequence[StandIn]],
+    ) -> Any:
         """Put other values in place on the way, see `SupportsReplacement`."""
         from .replacing import run_replaced
 
-        return run_replaced(model, inputs, recorder, replacement)
+        return run_replaced(model, inputs, recorder, replacement, instead)
 
     @contextmanager
     def record(self, model: Any, recorder: RecorderLike) -> Iterator[None]:
@@ -171,6 +183,10 @@ class KerasBackend:
     def names_in_files(self, model: Any) -> Iterator[Mapping[str, Any]]:
         """The model's variables by their names in files, see `SupportsWeightFiles`."""
         return names_in_files(model)
+
+    def save_weights(self, model: Any, path: Path, suffix: str) -> None:
+        """Write the weights, or with ``.keras`` the whole model."""
+        save_weights(model, path, suffix)
 
     def example_of(self, model: Any, shapes: Sequence[Sequence[int]] | None) -> Any:
         """Inputs of these shapes, or of those that the model declares, see `SupportsInputForms`."""

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from .engines import ENGINE
 from .kinds import cells_of, keras_class
 from .tensors import as_numpy, is_tensor
 
@@ -162,7 +163,7 @@ def _of_resizing(layer: Any) -> dict[str, Any]:
         return {}
     found |= {"interpolation": getattr(layer, "interpolation", "nearest"), "align_corners": False}
     if found["interpolation"] == "bicubic":
-        found["cubic_coefficient"] = -0.75 if keras.backend.backend() == "torch" else -0.5
+        found["cubic_coefficient"] = ENGINE.cubic_coefficient
     return {**found, "data_format": getattr(layer, "data_format", "channels_last")}
 
 
@@ -180,8 +181,7 @@ def _of_pool(layer: Any) -> dict[str, Any]:
         found["output_size"] = _plain(layer.output_size)
     elif found["pooling"] == "average":
         found["count_include_pad"] = False
-        if layer.padding == "same" and keras.backend.backend() == "torch":
-            # There, and there alone, Keras repeats the edge where it pads more behind than before.
+        if layer.padding == "same" and ENGINE.pads_unevenly_with_edges:
             found["uneven_padding_mode"] = "replicate"
     return found
 

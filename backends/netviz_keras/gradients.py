@@ -23,6 +23,7 @@ from netviz_core.backend_api import (
 )
 
 from .axes import AxisBook
+from .engines import ENGINE, KNOWN
 from .inputs import Arguments, prepare
 from .layers import KerasLayer, walk
 from .listening import Listener, explain, listening, unheard
@@ -32,11 +33,11 @@ from .scores import Score, before, may_be_squashed, score_behind
 from .taps import Adding, Tap, Tapping
 from .tensors import Held, as_numpy, dtype_name, is_differentiable, is_tensor
 
-if keras.backend.backend() == "torch":
+if ENGINE.name == "torch":
     import torch
-elif keras.backend.backend() == "jax":
+elif ENGINE.name == "jax":
     import jax
-elif keras.backend.backend() == "tensorflow":
+elif ENGINE.name == "tensorflow":
     import tensorflow as tf
 
 Values = Sequence[tuple[keras.Variable, Any]]
@@ -52,7 +53,7 @@ def pull_back(
     arguments = prepare(model, inputs, book)
     build(model, arguments)
     forward = _Forward(model, arguments, list(walk(model)), activations.paths, book)
-    heard, found = _ENGINES[keras.backend.backend()](forward, seed)
+    heard, found = _by_engine(_ENGINES)(forward, seed)
     explain(forward.layers, heard.heard)
     _tell(heard, found, activations, gradients)
 
@@ -64,7 +65,7 @@ def gradients_of_weights(model: Any, inputs: Any, seed: Seed) -> list[tuple[str,
     build(model, arguments)
     forward = _Forward(model, arguments, list(walk(model)), frozenset(), book)
     variables = list(model.trainable_variables)
-    found = _ENGINES_OF_WEIGHTS[keras.backend.backend()](forward, seed, variables)
+    found = _by_engine(_ENGINES_OF_WEIGHTS)(forward, seed, variables)
     by_variable = {id(variable): gradient for variable, gradient in zip(variables, found, strict=True)}
     told = []
     for layer in forward.layers:
@@ -319,6 +320,16 @@ _ENGINES_OF_WEIGHTS = {
 _ENGINES = {"tensorflow": _on_tensorflow, "torch": _on_torch, "jax": _on_jax}
 
 
+def _by_engine(ways: Mapping[str, Callable[..., Any]]) -> Callable[..., Any]:
+    way = ways.get(ENGINE.name)
+    if way is None:
+        raise UnsupportedError(
+            f"derivatives are asked for, and it is not known how Keras' engine {ENGINE.name!r} computes any; load the "
+            f"model with KERAS_BACKEND={', '.join(KNOWN[:-1])} or {KNOWN[-1]}"
+        )
+    return way
+
+
 @contextmanager
 def _said_by_engine() -> Iterator[None]:
     """Say it in netviz' words if an engine cannot differentiate what a model does."""
@@ -329,15 +340,14 @@ def _said_by_engine() -> Iterator[None]:
         if cause is None:
             raise
         raise UnsupportedError(
-            f"{keras.backend.backend()} cannot differentiate what this model does: {_first_line(cause)}; take a "
+            f"{ENGINE.name} cannot differentiate what this model does: {_first_line(cause)}; take a "
             f"layer behind it, write it with keras.ops, or load the model with another KERAS_BACKEND"
         ) from error
 
 
 def _of_differentiation(error: BaseException | None) -> BaseException | None:
     """What says that an operation has no derivative, or, on JAX, that the model takes values out of JAX."""
-    traced = (jax.errors.JAXTypeError,) if keras.backend.backend() == "jax" else ()
-    while error is not None and not isinstance(error, (LookupError, NotImplementedError, *traced)):
+    while error is not None and not isinstance(error, ENGINE.derivative_errors):
         error = error.__context__  # Keras puts errors of its own into the place of an engine's
     return error
 

@@ -12,6 +12,7 @@ from keras.src.models.functional import Functional
 from netviz_core.backend_api import AxisArray, InputError, leaves, require_input
 
 from .axes import AxisBook, laid_out
+from .engines import ENGINE
 from .graph import graph_of
 from .kinds import keras_class
 from .layers import walk
@@ -86,11 +87,11 @@ _OF_STRINGS = ("IndexLookup", "StringLookup", "TextVectorization", "Hashing", "H
 
 
 def _as_tensors_beside_strings(inputs: Any) -> Any:
-    """Strings as TensorFlow's tensors, and with them all others: Keras takes no mixture.
+    """Strings as tensors, and with them all others: Keras takes no mixture.
 
     Other engines have no tensors of strings.
     """
-    if keras.backend.backend() != "tensorflow" or not any(map(_is_of_strings, keras.tree.flatten(inputs))):
+    if not ENGINE.has_strings or not any(map(_is_of_strings, keras.tree.flatten(inputs))):
         return inputs
     return keras.tree.map_structure(
         lambda value: keras.ops.convert_to_tensor(value) if is_tensor(value) else value, inputs

@@ -8,7 +8,6 @@ so that threads do not hear each other.
 from __future__ import annotations
 
 import functools
-import threading
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
@@ -21,25 +20,16 @@ from keras.src.models.functional import Functional
 from netviz_core.backend_api import NetvizError, Observation, RecorderLike, leaves, others, positional_axes
 
 from .axes import AxisBook
+from .engines import ENGINE
+from .engines.ears import Ears
 from .graph import nodes_in_order
 from .inputs import Arguments
 from .kinds import keras_class
 from .layers import KerasLayer
 from .tensors import Held, dtype_name, is_symbolic, is_tensor, nbytes, private
 
-_HELP = {
-    "jax": (
-        "as in fit, which on JAX traces the model for its gradients however it is compiled; call the model itself to "
-        "see them, or watch a training with netviz_keras.NetvizCallback"
-    ),
-    "tensorflow": (
-        "run it eagerly (compile the model with run_eagerly=True, jit_compile=False; functions of your own under "
-        "tf.function with tf.config.run_functions_eagerly(True)) to see them"
-    ),
-}
-TRACED = "it ran inside a compiled or traced function, where there are no values yet; " + _HELP.get(
-    keras.backend.backend(),
-    "run it eagerly (compile the model with run_eagerly=True, jit_compile=False) to see them",
+TRACED = (
+    f"it ran inside a compiled or traced function, where there are no values yet; {ENGINE.help_for_traced}"
 )
 NOT_CALLED = "it was not called, or only within a function that had been compiled before"
 _HIDDEN_BY = {
@@ -94,6 +84,10 @@ class Listener:
         if all(new is old for new, old in zip(passed_on, given, strict=True)):
             return args, kwargs
         return (keras.tree.pack_sequence_as(layer._inputs_struct, passed_on), *args[1:]), kwargs
+
+    def instead(self, layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What stands in for what it would return, so that it need not run; None if it is to run."""
+        return None
 
     def returned(self, layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
         """It has returned; returns what its caller is to get."""
@@ -209,38 +203,6 @@ def listening(listener: Listener) -> Iterator[None]:
             _listeners.set(tuple(other for other in _listeners.get() if other is not listener))
 
 
-class Ears:
-    """Keeps a method of classes, by default Keras', wrapped while at least one context listens."""
-
-    def __init__(
-        self,
-        method: str,
-        told: Callable[[Callable[..., Any], type], Callable[..., Any]],
-        classes: Sequence[type] = (keras.Operation, keras.Layer),
-    ) -> None:
-        self._method = method
-        self._told = told
-        self._classes = classes
-        self._lock = threading.Lock()
-        self._users = 0
-        self._originals: dict[type, Callable[..., Any]] = {}
-
-    def __enter__(self) -> None:
-        with self._lock:
-            self._users += 1
-            if self._users == 1:
-                for cls in self._classes:
-                    self._originals[cls] = getattr(cls, self._method)
-                    setattr(cls, self._method, self._told(self._originals[cls], cls))
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._users -= 1
-            if self._users == 0:
-                for cls, original in self._originals.items():
-                    setattr(cls, self._method, original)
-
-
 def _told(original: Callable[..., Any], cls: type) -> Callable[..., Any]:
     @functools.wraps(original)
     def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -256,8 +218,11 @@ def _told(original: Callable[..., Any], cls: type) -> Callable[..., Any]:
             with _unaltered_errors():
                 for listener in reversed(listeners):
                     args, kwargs = listener.given(self, args, kwargs)
-            with unheard() if keras_class(self, ("RNN",)) else nullcontext():
-                output = original(self, *args, **kwargs)
+            made = (listener.instead(self, args, kwargs) for listener in listeners)
+            output = next((output for output in made if output is not None), None)
+            if output is None:
+                with unheard() if keras_class(self, ("RNN",)) else nullcontext():
+                    output = original(self, *args, **kwargs)
             with _unaltered_errors():
                 # What the last to come has put into place of the output, those before it see.
                 for listener in reversed(listeners):
@@ -270,7 +235,7 @@ def _told(original: Callable[..., Any], cls: type) -> Callable[..., Any]:
     return __call__
 
 
-_ears = Ears("__call__", _told)
+_ears = Ears("__call__", _told, (keras.Operation, keras.Layer))
 
 
 @contextmanager

@@ -14,8 +14,9 @@ from keras.src.trainers.compile_utils import get_loss
 
 from netviz_core.backend_api import InputError, LossReading, shown
 
+from .engines import ENGINE
 from .outputs import output_names
-from .tensors import adopted, as_numpy, is_tensor, no_gradients
+from .tensors import adopted, as_numpy, is_tensor
 
 _CLASSES = frozenset(
     """categorical_crossentropy sparse_categorical_crossentropy categorical_focal_crossentropy
@@ -37,7 +38,7 @@ def by_sample(model: Any, loss: Any, output: Any, targets: Any) -> LossReading:
         ) from error
     if not callable(getattr(function, "call", None)):
         raise InputError(f"loss={shown(chosen)} cannot be called with targets and predictions")
-    with keras.StatelessScope(), no_gradients(), _said_if_unfit(function, wanted, predicted):
+    with keras.StatelessScope(), ENGINE.no_gradients(), _said_if_unfit(function, wanted, predicted):
         convert = keras.ops.convert_to_tensor
         values = function.call(
             convert(wanted, dtype=function.dtype), convert(predicted, dtype=function.dtype)

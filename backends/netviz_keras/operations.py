@@ -2,27 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from contextvars import ContextVar
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
-import keras
-
-from .listening import Ears
-
-if keras.backend.backend() == "torch":
-    import torch
-    from torch.overrides import TorchFunctionMode, resolve_name
-elif keras.backend.backend() == "jax":
-    import jax
-    from jax.extend.core import Primitive
-elif keras.backend.backend() == "tensorflow":
-    from tensorflow.python.framework import op_callbacks
-
-Note = Callable[[str, Sequence[Any], Sequence[Any]], None]
-"""Takes the name of an operation, in small letters, what it was given and what it returned."""
+from .engines import ENGINE
 
 _HEARD = frozenset(
     " ".join(
@@ -67,83 +51,6 @@ class Operations:
         return self._made.get(id(tensor), _UNHEARD)[2]
 
 
-def hearing(operations: Operations) -> AbstractContextManager[None]:
+def hearing(operations: Operations) -> AbstractContextManager[Any]:
     """Let `operations` hear what the engine computes in this context."""
-    return _ENGINES[keras.backend.backend()](operations.note)
-
-
-@contextmanager
-def _hearing_tensorflow(note: Note) -> Iterator[None]:
-    def told(
-        name: str, given: Any, attributes: Any, returned: Any, op_name: Any = None, graph: Any = None
-    ) -> None:
-        if graph is None:
-            note(name.lower(), given, returned)
-
-    op_callbacks.add_op_callback(told)
-    try:
-        yield
-    finally:
-        op_callbacks.remove_op_callback(told)
-
-
-if keras.backend.backend() == "torch":
-
-    class _Heard(TorchFunctionMode):
-        def __init__(self, note: Note) -> None:
-            super().__init__()
-            self._note = note
-
-        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            returned = func(*args, **(kwargs or {}))
-            if isinstance(returned, torch.Tensor):
-                name = (resolve_name(func) or getattr(func, "__name__", "")).rpartition(".")[2].strip("_")
-                given = [
-                    value for value in (*args, *(kwargs or {}).values()) if isinstance(value, torch.Tensor)
-                ]
-                self._note(name, given, [returned])
-            return returned
-
-
-@contextmanager
-def _hearing_torch(note: Note) -> Iterator[None]:
-    with _Heard(note):
-        yield
-
-
-_noting: ContextVar[Note | None] = ContextVar("netviz_keras_noting", default=None)
-
-
-def _bound(original: Callable[..., Any], _: type) -> Callable[..., Any]:
-    @functools.wraps(original)
-    def bind(self: Any, *given: Any, **options: Any) -> Any:
-        note = _noting.get()
-        if note is None:
-            return original(self, *given, **options)
-        token = _noting.set(None)  # what an operation consists of is its own business
-        try:
-            returned = original(self, *given, **options)
-        finally:
-            _noting.reset(token)
-        note(self.name, given, returned if self.multiple_results else [returned])
-        return returned
-
-    return bind
-
-
-if keras.backend.backend() == "jax":
-    _jax_ears = Ears("bind", _bound, (Primitive,))
-
-
-@contextmanager
-def _hearing_jax(note: Note) -> Iterator[None]:
-    """Functions that are compiled by themselves are computed operation by operation."""
-    token = _noting.set(note)
-    try:
-        with jax.disable_jit(), _jax_ears:
-            yield
-    finally:
-        _noting.reset(token)
-
-
-_ENGINES = {"tensorflow": _hearing_tensorflow, "torch": _hearing_torch, "jax": _hearing_jax}
+    return ENGINE.hearing(operations.note)

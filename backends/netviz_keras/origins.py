@@ -23,11 +23,12 @@ from netviz_core.backend_api import (
 )
 
 from .axes import AxisBook
+from .engines import ENGINE
 from .inputs import prepare
 from .layers import KerasLayer, walk
 from .origin_rules import Rule, rule_of
 from .passes import build, unchanged
-from .tensors import adopted, is_tensor, no_gradients
+from .tensors import adopted, is_tensor
 from .without_values import Computing, following, nodes_kept, symbols
 
 Array = np.ndarray[Any, Any]
@@ -45,7 +46,7 @@ def origins(model: Any, inputs: Any, told: Callable[[OriginOf], None]) -> Mappin
     with (
         unchanged(model, arguments),
         keras.StatelessScope(),
-        no_gradients(),
+        ENGINE.no_gradients(),
         nodes_kept(layers),
         following(follower),
     ):

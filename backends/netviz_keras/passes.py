@@ -11,9 +11,10 @@ import keras
 
 from netviz_core.backend_api import Keeper
 
+from .engines import ENGINE
 from .inputs import Arguments
 from .layers import walk
-from .tensors import as_numpy, is_engine_variable, no_gradients
+from .tensors import as_numpy
 
 
 @contextmanager
@@ -40,14 +41,14 @@ def build(model: Any, arguments: Arguments) -> None:
     keeper = KerasKeeper()
     keeper.keep(*_held([layer.native for layer in walk(model)]), arguments)
     try:
-        with keras.StatelessScope(), no_gradients():
+        with keras.StatelessScope(), ENGINE.no_gradients():
             model(*args, **kwargs, training=False)
     except ValueError as error:
         if "stateless scope" not in str(error):
             raise
         # A layer makes a variable of a ready value, for which Keras has to run in earnest.
         before = [(variable, as_numpy(variable.value).copy()) for variable in model.non_trainable_variables]
-        with no_gradients():
+        with ENGINE.no_gradients():
             model(*args, **kwargs, training=False)
         for variable, value in before:
             variable.assign(value)
@@ -77,7 +78,7 @@ class KerasKeeper(Keeper):
             self.keep_dict(vars(value.layer), _KERAS_OWN)
             self.keep_class(type(value.layer))
             return True
-        if is_engine_variable(value):
+        if ENGINE.is_variable(value):
             before = as_numpy(value).copy()
             self.undo(lambda: None if (as_numpy(value) == before).all() else _assign(value, before))
             return True

@@ -1,15 +1,35 @@
-"""The names that a model's variables have in the files that Keras writes."""
+"""The files of weights that Keras writes, and the names that a model's variables have in them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import keras
 from keras.src.saving import saving_lib
 
+from netviz_core.backend_api import UnsupportedError
+
 from .layers import walk
 from .weights import own_variables
+
+
+def save_weights(model: Any, path: Path, suffix: str) -> None:
+    """Write the weights to `path`, or with the suffix ``.keras`` the whole model."""
+    if not isinstance(model, keras.Model):
+        raise UnsupportedError(
+            f"Keras writes files of models, not of a single {type(model).__name__}; put it into a keras.Sequential"
+        )
+    named = path.with_name(f"{path.name}{suffix}")  # since Keras tells by the suffix what to write
+    try:
+        if suffix == ".keras":
+            model.save(named)
+        else:
+            model.save_weights(named)
+        named.replace(path)
+    finally:
+        named.unlink(missing_ok=True)
 
 
 def names_in_files(model: Any) -> Iterator[dict[str, Any]]:

@@ -14,6 +14,7 @@ from keras.src.models.functional import Functional
 from netviz_core.backend_api import RecorderLike, leaves
 
 from .axes import AxisBook
+from .engines import ENGINE
 from .graph import graph_of, nodes_in_order
 from .kinds import keras_class
 from .layers import KerasLayer
@@ -66,14 +67,14 @@ def sub_model(
 ) -> SubModel | None:
     """The sub-model for the layers that `recorder` wants; None where it would not be right.
 
-    It is for flat graphs only, whose layers Keras itself calls, and which torch, whose tensors can
-    be written to before the pass is over, does not run. What layers are given it does not tell.
+    It is for flat graphs only, whose layers Keras itself calls, and engines
+    whose tensors are not written to before the pass is over. What layers are given it does not tell.
     """
     graph = graph_of(model)
     if (
         graph is None
         or recorder.given is not None
-        or keras.backend.backend() == "torch"
+        or not ENGINE.keeps_tensors
         or _calls_its_own_way(model)
         or not _is_flat(graph)
     ):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import keras
@@ -11,24 +10,12 @@ import numpy as np
 
 from netviz_core.backend_api import AxisArray, widened
 
-if keras.backend.backend() == "torch":
-    import torch
-elif keras.backend.backend() == "jax":
-    import jax
-elif keras.backend.backend() == "tensorflow":
-    import tensorflow as tf
+from .engines import ENGINE
 
 
 def is_tensor(value: Any) -> bool:
     """Whether `value` is an array of numbers in any form, symbolic ones and variables included."""
     return isinstance(value, (np.ndarray, keras.KerasTensor, keras.Variable)) or keras.ops.is_tensor(value)
-
-
-def is_engine_variable(value: Any) -> bool:
-    """Whether a value of the engine's own can be changed in place; JAX has none."""
-    if keras.backend.backend() == "torch":
-        return isinstance(value, torch.Tensor)
-    return keras.backend.backend() == "tensorflow" and isinstance(value, tf.Variable)
 
 
 def adopted(value: Any) -> Any:
@@ -39,25 +26,12 @@ def adopted(value: Any) -> Any:
 
 def is_symbolic(tensor: Any) -> bool:
     """Whether a tensor only stands for values that a compiled or traced function will have."""
-    if isinstance(tensor, keras.KerasTensor):
-        return True
-    if keras.backend.backend() == "torch":
-        return isinstance(tensor, torch.Tensor) and (
-            tensor.is_meta
-            or torch.compiler.is_compiling()
-            or torch._C._functorch.is_functorch_wrapped_tensor(tensor)  # as within torch.vmap
-        )
-    if keras.backend.backend() == "jax":
-        return isinstance(tensor, jax.core.Tracer)
-    return bool(tf.is_symbolic_tensor(tensor))
+    return isinstance(tensor, keras.KerasTensor) or ENGINE.is_symbolic(tensor)
 
 
 def as_numpy(tensor: Any) -> np.ndarray[Any, Any]:
     """The tensor as NumPy, sharing its memory where that is possible."""
-    if keras.backend.backend() == "torch" and isinstance(tensor, torch.Tensor):
-        tensor = tensor.detach().cpu()
-        return np.asarray(tensor.float() if tensor.dtype == torch.bfloat16 else tensor)
-    return np.asarray(tensor if hasattr(tensor, "__array__") else keras.ops.convert_to_numpy(tensor))
+    return ENGINE.as_numpy(tensor)
 
 
 def dtype_name(tensor: Any) -> str:
@@ -80,9 +54,9 @@ def nbytes(tensor: Any) -> int:
 
 
 def private(structure: Any) -> Any:
-    """The same structure with copies of its NumPy arrays, whose memory JAX' tensors would share with the caller."""
+    """The same structure with copies of its NumPy arrays, if tensors would share their memory with the caller."""
     leaves = keras.tree.flatten(structure)
-    if keras.backend.backend() != "jax" or not any(isinstance(leaf, np.ndarray) for leaf in leaves):
+    if not ENGINE.shares_memory or not any(isinstance(leaf, np.ndarray) for leaf in leaves):
         return structure
     return keras.tree.map_structure(
         lambda leaf: leaf.copy() if isinstance(leaf, np.ndarray) else leaf, structure
@@ -90,17 +64,11 @@ def private(structure: Any) -> Any:
 
 
 class Held:
-    """A tensor kept as it is now, whatever happens to it later.
-
-    TensorFlow's and JAX' tensors never change, so that keeping them is enough.
-    """
+    """A tensor kept as it is now, whatever happens to it later."""
 
     def __init__(self, tensor: Any) -> None:
-        if isinstance(tensor, (np.ndarray, keras.Variable)):
-            tensor = np.array(as_numpy(tensor))
-        elif keras.backend.backend() == "torch":
-            tensor = tensor.detach().clone()
-        self._tensor = tensor
+        is_written = isinstance(tensor, (np.ndarray, keras.Variable))
+        self._tensor = np.array(as_numpy(tensor)) if is_written else ENGINE.kept(tensor)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -110,8 +78,3 @@ class Held:
     def numpy(self) -> np.ndarray[Any, Any]:
         """The values, float32 for narrower floats."""
         return widened(as_numpy(self._tensor))
-
-
-def no_gradients() -> AbstractContextManager[Any]:
-    """Compute without keeping what gradients would need; TensorFlow and JAX only keep it when asked to."""
-    return torch.no_grad() if keras.backend.backend() == "torch" else nullcontext()

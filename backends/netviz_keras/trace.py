@@ -26,12 +26,13 @@ from netviz_core.backend_api import (
 
 from .axes import AxisBook
 from .counting import example_of
+from .engines import ENGINE
 from .inputs import Arguments, prepare
 from .kinds import keras_class
 from .layers import KerasLayer, walk
 from .listening import listening
 from .passes import build, unchanged
-from .tensors import is_tensor, no_gradients
+from .tensors import is_tensor
 from .without_values import Computing, following, nodes_kept, symbols, tensors
 from .words import moves_only, only_looks, word_of
 
@@ -42,7 +43,7 @@ def trace(model: Any, inputs: Any) -> list[TracedCall]:
     arguments = prepare(model, example_of(model, None) if inputs is None else inputs, book)
     build(model, arguments)
     layers = list(walk(model))
-    with keras.StatelessScope(), no_gradients():
+    with keras.StatelessScope(), ENGINE.no_gradients():
         try:
             return _without_values(model, symbols(arguments, book), layers, book)
         except Exception:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from typing import Any, cast
 
 import keras
@@ -20,17 +20,18 @@ from netviz_core.backend_api import (
 )
 
 from .axes import AxisBook
+from .engines import ENGINE
 from .inputs import prepare
 from .layers import walk
 from .listening import Listener, explain, listening, unheard
 from .passes import build, unchanged
 from .tensors import as_numpy, is_differentiable
 
-if keras.backend.backend() == "torch":
+if ENGINE.name == "torch":
     import torch
-elif keras.backend.backend() == "jax":
+elif ENGINE.name == "jax":
     import jax
-elif keras.backend.backend() == "tensorflow":
+elif ENGINE.name == "tensorflow":
     import tensorflow as tf
 
 
@@ -108,7 +109,7 @@ class NetvizCallback(keras.callbacks.Callback):
     def _build(self) -> dict[str, str]:
         """Have the model make its weights; of which quantity nothing can be seen, and why."""
         try:
-            with _own_randomness():
+            with ENGINE.own_randomness():
                 build(self.model, prepare(self.model, self._batch[0], AxisBook()))
         except NotImplementedError:
             return dict.fromkeys(("activation", "gradient"), _NO_CALL)
@@ -138,8 +139,8 @@ class NetvizCallback(keras.callbacks.Callback):
         look = _Look(self.model, *self._batch)
         layers = [layer for layer in look.layers if layer.path in self._watch.paths]
         recorder = Recorder(layers, reduce=self._watch.reduce)
-        with _own_randomness(), unchanged(look.model, ((), {})), unheard():
-            gradients = _ENGINES[keras.backend.backend()](look, recorder)
+        with ENGINE.own_randomness(), unchanged(look.model, ((), {})), unheard():
+            gradients = _ENGINES.get(ENGINE.name, _without_gradients)(look, recorder)
         explain(look.layers, recorder)
         self._watch.add(step, Capture("keras", recorder), look.by_weight(gradients), missing=look.missing)
 
@@ -230,6 +231,13 @@ def _on_jax(look: _Look, recorder: RecorderLike) -> Sequence[Any]:
     return gradients
 
 
+def _without_gradients(look: _Look, recorder: RecorderLike) -> Sequence[Any]:
+    with look.heard_by(recorder):
+        look.loss(look.values())
+    look.missing["gradient"] = f"it is not known how Keras' engine {ENGINE.name!r} computes gradients"
+    return [None] * len(look.variables)
+
+
 _ENGINES = {"tensorflow": _on_tensorflow, "torch": _on_torch, "jax": _on_jax}
 
 
@@ -239,14 +247,3 @@ def _as_fit_gives_it(value: Any) -> Any:
         return None
     tensor = keras.ops.convert_to_tensor(value)
     return keras.ops.cast(tensor, keras.config.floatx()) if is_differentiable(tensor) else tensor
-
-
-@contextmanager
-def _own_randomness() -> Iterator[None]:
-    """Leave torch's own random numbers, which dropout without a seed draws from, as they were."""
-    if keras.backend.backend() != "torch":
-        yield
-        return
-    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
-    with torch.random.fork_rng(devices):
-        yield

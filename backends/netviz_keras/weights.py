@@ -109,7 +109,8 @@ def own_variables(layer: Any) -> list[Any]:
 def weights_of(layer: Any) -> dict[str, Weight]:
     """The layer's weights by canonical name; those that netviz does not know keep their own."""
     if keras_class(layer, ("Bidirectional",)):
-        return _suffixed(layer.forward_layer, "") | _suffixed(layer.backward_layer, "_reverse")
+        both = _suffixed(layer.forward_layer, ""), _suffixed(layer.backward_layer, "_reverse")
+        return by_name(weight for found in both for weight in found.values())
     if keras_class(layer, ("MultiHeadAttention", "GroupedQueryAttention")):
         return by_name(_projections(layer))
     found = by_name(_own(layer))

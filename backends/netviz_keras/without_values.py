@@ -17,9 +17,10 @@ from keras.src.backend.common.symbolic_scope import in_symbolic_scope
 from netviz_core.backend_api import replaced
 
 from .axes import AxisBook
+from .engines.ears import Ears
 from .inputs import Arguments
 from .layers import KerasLayer
-from .listening import Ears, Listener, listening
+from .listening import Listener, listening
 from .tensors import is_tensor
 
 
@@ -76,7 +77,7 @@ def _computed(original: Callable[..., Any], _: type) -> Callable[..., Any]:
     return symbolic_call
 
 
-_symbolic_ears = Ears("symbolic_call", _computed)
+_symbolic_ears = Ears("symbolic_call", _computed, (keras.Operation, keras.Layer))
 
 
 @contextmanager

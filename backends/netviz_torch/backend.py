@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -19,12 +19,14 @@ from netviz_core.backend_api import (
     Replacement,
     Seed,
     Source,
+    StandIn,
     TracedCall,
 )
 
 from .attention import record_attention
 from .axes import AxisFollower
 from .counting import example_of, parameter_count, parameters_of
+from .files import WEIGHT_SUFFIXES, save_weights
 from .gradients import gradients_of_weights, pull_back, weight_gradients
 from .inputs import images_in
 from .layers import TorchLayer, walk
@@ -39,12 +41,16 @@ from .trace import trace
 from .unwrap import loaded_class, unwrapped
 from .watch import Watch
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 
 class TorchBackend:
     """Speaks netviz' words for every ``torch.nn.Module``."""
 
     name = "torch"
     path_separator = "."
+    weight_suffixes = WEIGHT_SUFFIXES
 
     def accepts(self, model: object) -> bool:
         """Whether `model` is a module or an exported program."""
@@ -73,10 +79,15 @@ class TorchBackend:
             yield
 
     def run_replaced(
-        self, model: nn.Module, inputs: Any, recorder: RecorderLike, replacement: Replacement
+        self,
+        model: nn.Module,
+        inputs: Any,
+        recorder: RecorderLike,
+        replacement: Replacement,
+        instead: Mapping[str, Sequence[StandIn]],
     ) -> Any:
         """Put other values in place on the way, see `netviz_core.backend_api.SupportsReplacement`."""
-        return run_replaced(model, inputs, recorder, replacement)
+        return run_replaced(model, inputs, recorder, replacement, instead)
 
     def to_numpy(self, tensor: torch.Tensor) -> np.ndarray:
         """A tensor as NumPy, see `netviz_core.backend_api.SupportsTensors`."""
@@ -118,6 +129,10 @@ class TorchBackend:
         """The model's state dict, see `netviz_core.backend_api.SupportsWeightFiles`."""
         state = unwrapped(model).state_dict(keep_vars=True)
         yield {name: tensor for name, tensor in state.items() if isinstance(tensor, torch.Tensor)}
+
+    def save_weights(self, model: nn.Module, path: Path, suffix: str) -> None:
+        """Write the state dict, with ``torch.save`` or as safetensors."""
+        save_weights(model, path, suffix)
 
     def example_of(self, model: nn.Module, shapes: Sequence[Sequence[int]] | None) -> Any:
         """Inputs of these shapes, see `netviz_core.backend_api.SupportsInputForms`."""

@@ -58,16 +58,13 @@ def train(
         pictures = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
         targets = torch.from_numpy(labels.astype(np.int64))
         optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
-        total = EPOCHS * -(-len(pictures) // BATCH)
-        step = 0
-        for _ in range(EPOCHS):
-            for chosen in torch.randperm(len(pictures)).split(BATCH):
-                loss = nn.functional.cross_entropy(model(pictures[chosen]), targets[chosen])
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                step += 1
-                progress(step, total, loss.item())
+        batches = torch.cat([torch.randperm(len(pictures)) for _ in range(EPOCHS)]).split(BATCH)
+        for step, chosen in enumerate(batches, 1):
+            loss = nn.functional.cross_entropy(model(pictures[chosen]), targets[chosen])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            progress(step, len(batches), loss.item())
     return untrained.eval(), model.eval()
 
 

@@ -15,6 +15,20 @@ from netviz_core.backend_api import FileFormatError, decoding
 _TRUST = "if you trust where it comes from, say trust=True (--trust on the command line)"
 
 
+WEIGHT_SUFFIXES = (".safetensors", ".pt", ".pth")
+"""What `save_weights` writes."""
+
+
+def save_weights(model: nn.Module, path: Path, suffix: str) -> None:
+    """Write a model's state dict to `path`; what several layers share is in a safetensors file once."""
+    if suffix == ".safetensors":
+        from safetensors.torch import save_model  # here, as it is of use to those alone who save
+
+        save_model(model, str(path))
+    else:
+        torch.save(model.state_dict(), path)
+
+
 def load_exported(path: Path, trust: bool = False) -> nn.Module:
     """Load a ``.pt2`` file as a module with the layers of the model that was exported.
 

@@ -57,6 +57,9 @@ def observed(module: nn.Module, recorder: RecorderLike | None, watch: Watch) -> 
                         recorder.miss(path, "a scripted module takes no hooks; capture the unscripted model")
                         if not path:
                             watch.hooks = listen, hook
+                if wanted and path and isinstance(child, nn.TransformerEncoder):
+                    tell = _tell_of_hidden_places(path, recorder)
+                    hooks.append(child.register_forward_pre_hook(tell, with_kwargs=True))
                 if wanted:
                     watch.weights.update(map(id, child.parameters(recurse=False)))
         with watching(watch, recorder):
@@ -118,6 +121,23 @@ def _listen_before(path: str, given: RecorderLike, watch: Watch) -> Callable[...
             arguments = {**{str(position): value for position, value in enumerate(args)}, **kwargs}
             found = leaves(arguments, is_array, lambda part: unfold(part, watch.follower))
             _tell(path, found, watch, given, is_given=True)
+
+    return before_call
+
+
+def _tell_of_hidden_places(path: str, recorder: RecorderLike) -> Callable[..., None]:
+    """Say where an encoder returns something else than without hooks, which keep it from its fast path."""
+
+    def before_call(module: nn.TransformerEncoder, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        given = dict(zip(("src", "mask", "src_key_padding_mask"), args, strict=False)) | kwargs
+        hides = given.get("src_key_padding_mask") is not None and given.get("mask") is None
+        if hides and getattr(module, "use_nested_tensor", False):
+            recorder.miss(
+                path,
+                "at places that src_key_padding_mask hides, PyTorch's fast path for inference returns zeros; with "
+                "hooks it is not taken, and what was seen there is what the layers compute",
+                "unsupported",
+            )
 
     return before_call
 

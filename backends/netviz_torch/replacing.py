@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from netviz_core.backend_api import RecorderLike, Replacement, leaves, replaced
+from netviz_core.backend_api import RecorderLike, Replacement, StandIn, leaves, replaced
 
 from .axes import AxisFollower
 from .listening import observed
@@ -20,13 +21,20 @@ from .tensors import has_memory, is_tensor, is_transformed
 from .watch import Watch
 
 
-def run_replaced(model: Any, inputs: Any, recorder: RecorderLike, replacement: Replacement) -> Any:
+def run_replaced(
+    model: Any,
+    inputs: Any,
+    recorder: RecorderLike,
+    replacement: Replacement,
+    instead: Mapping[str, Sequence[StandIn]],
+) -> Any:
     """See `netviz_core.backend_api.SupportsReplacement`."""
     watch = Watch(AxisFollower())
     with (
         evaluation(model, inputs, watch) as (module, forward),
         observed(module, recorder, watch),
         _replacing(module, recorder, replacement, watch.follower),
+        _standing_in(module, instead, watch.follower),
         torch.no_grad(),
     ):
         return forward()
@@ -48,6 +56,54 @@ def _replacing(
     finally:
         for handle in hooks:
             handle.remove()
+
+
+@contextmanager
+def _standing_in(
+    module: nn.Module, instead: Mapping[str, Sequence[StandIn]], follower: AxisFollower
+) -> Iterator[None]:
+    """Let calls hand on what stands in for what they compute; PyTorch's own layers do not even run."""
+    hooks: list[torch.utils.hooks.RemovableHandle] = []
+    left_out: list[nn.Module] = []
+    modules = dict(module.named_modules())
+    try:
+        for path, stand_ins in instead.items():
+            child = modules[path]
+            hand_on = _HandOn(stand_ins, follower)
+            if _does_nothing_else(child):
+                child.forward = hand_on.forward  # seen by the call before that of the class
+                left_out.append(child)
+            else:
+                hooks.append(child.register_forward_hook(hand_on.after))
+        yield
+    finally:
+        for handle in hooks:
+            handle.remove()
+        for child in left_out:
+            del child.forward
+
+
+def _does_nothing_else(module: nn.Module) -> bool:
+    """Whether a module is one of PyTorch's own, as it is, so that nobody misses it if it does not run."""
+    return type(module).__module__.startswith("torch.nn.modules.") and "forward" not in vars(module)
+
+
+class _HandOn:
+    """What a module hands on, call by call; its own where it is called more often than before."""
+
+    def __init__(self, stand_ins: Sequence[StandIn], follower: AxisFollower) -> None:
+        self._left, self._follower = deque(stand_ins), follower
+
+    def forward(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        stand_in = self._left.popleft()
+        given = next((value for _, value in leaves((args, kwargs), is_tensor)), None)
+        device = given.device if given is not None else None
+        new = torch.tensor(stand_in.values, dtype=getattr(torch, stand_in.dtype), device=device)
+        self._follower.name(new, tuple(None if axis.startswith("axis") else axis for axis in stand_in.axes))
+        return new
+
+    def after(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> torch.Tensor:
+        return self.forward(*args, output)
 
 
 class _Exchange:
@@ -76,7 +132,7 @@ class _Exchange:
 
         def other(tensor: torch.Tensor) -> torch.Tensor:
             name = next(names)
-            if not has_memory(tensor) or is_transformed(tensor) or _is_quantized_by_channel(tensor):
+            if not has_memory(tensor) or is_transformed(tensor):
                 return tensor
             values = self._replacement(self._path, call, name, is_given, tuple(tensor.shape))
             return tensor if values is None else _like(tensor, values, self._follower)
@@ -84,21 +140,21 @@ class _Exchange:
         return replaced(structure, is_tensor, other)
 
 
-def _is_quantized_by_channel(tensor: torch.Tensor) -> bool:
-    return tensor.is_quantized and tensor.qscheme() not in (
-        torch.per_tensor_affine,
-        torch.per_tensor_symmetric,
-    )
-
-
 def _like(tensor: torch.Tensor, values: Any, follower: AxisFollower) -> torch.Tensor:
     """A tensor of these values, of the same dtype and device, whose axes are called so where they have names."""
     names = follower.get(tensor)
     if tensor.is_quantized:
-        plain = torch.tensor(values, dtype=torch.float32, device=tensor.device)
-        new = torch.quantize_per_tensor(plain, tensor.q_scale(), tensor.q_zero_point(), tensor.dtype)
+        new = _quantized_like(tensor, torch.tensor(values, dtype=torch.float32, device=tensor.device))
     else:
         new = torch.tensor(values, dtype=tensor.dtype, device=tensor.device)
     if names is not None:
         follower.name(new, names)
     return new
+
+
+def _quantized_like(tensor: torch.Tensor, plain: torch.Tensor) -> torch.Tensor:
+    """Floats on the grid of a quantized tensor: one of all its values, or one for each channel."""
+    if tensor.qscheme() in (torch.per_tensor_affine, torch.per_tensor_symmetric):
+        return torch.quantize_per_tensor(plain, tensor.q_scale(), tensor.q_zero_point(), tensor.dtype)
+    grids = tensor.q_per_channel_scales(), tensor.q_per_channel_zero_points()
+    return torch.quantize_per_channel(plain, *grids, tensor.q_per_channel_axis(), tensor.dtype)

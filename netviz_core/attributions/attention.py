@@ -11,9 +11,9 @@ import numpy as np
 from ..captures.capture import Capture
 from ..captures.recorder import Recorder
 from ..models.network import Network, wrap
-from ..views.overlays import Overlays, resized, scaled_to_unit, told_of_flat, without_contrast
+from ..views.overlays import Overlays, resized, told_of_flat, without_contrast
 from ..views.scales import value_limits
-from ..views.tiles import TileGrid
+from ..views.tiles import TileGrid, told_sample
 from ..words.arguments import require_path
 from ..words.arrays import Activation, count_nonfinite
 from ..words.errors import (
@@ -80,7 +80,8 @@ class AttentionMaps(TileGrid):
         Returns
         -------
         Overlays
-            One picture for each head.
+            One picture for each head; its heat is that head's attention as a share of its largest, from zero on, so
+            that one which is nearly even looks even. The captions say how large that is.
 
         Raises
         ------
@@ -109,12 +110,16 @@ class AttentionMaps(TileGrid):
         heads = [f"head {index}" if len(maps) > 1 else "" for index in range(len(maps))]
         flat = without_contrast(maps)
         remark = told_of_flat(flat)
+        told = [
+            same or f"largest {largest:.2g}"
+            for same, largest in zip(flat, maps.max(axis=(1, 2)), strict=True)
+        ]
         return Overlays(
-            title=f"attention · {self.layer or 'output'}" + f" · {remark}" * bool(remark),
+            title=" · ".join(filter(None, (self.title, told_sample(self.sample, len(self.weights)), remark))),
             images=images,
-            heat=scaled_to_unit(resized(maps, *size)),
-            captions=tuple("\n".join(filter(None, lines)) for lines in zip(heads, flat, strict=True)),
-            value_label="attention",
+            heat=_beside_the_largest(resized(maps, *size)),
+            captions=tuple("\n".join(filter(None, lines)) for lines in zip(heads, told, strict=True)),
+            value_label="attention, share of each map's largest",
         )
 
 
@@ -374,6 +379,13 @@ def _places_of_keys(
         return None, []
     is_one = all(pictures == found[0][1] for _, pictures in found)
     return Grid(found[0][0]), found[0][1] if is_one else []
+
+
+def _beside_the_largest(maps: Array) -> Array:
+    """Each map as shares of its largest value: one that is nearly even stays so, and zero stays zero."""
+    largest = maps.max(axis=(1, 2), keepdims=True)
+    shares: Array = np.divide(maps, largest, out=np.zeros_like(maps), where=~(largest <= 0))
+    return shares
 
 
 def _existing(sample: int, count: int) -> int:

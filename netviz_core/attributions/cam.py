@@ -58,6 +58,7 @@ def cam(
     mask: Any = None,
     output: str | None = None,
     axes: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
+    names: Sequence[str] | None = None,
 ) -> CamOverlay:
     """Show which places of an image speak for a class.
 
@@ -68,8 +69,9 @@ def cam(
         The model's input, a batch; by default that of the model's own data, where it comes with some.
     layer : str, optional
         The path of a layer with spatial axes, or with tokens that are patches of the image; by default
-        the last that has more than one place and on which the score depends. Of a layer that runs several
-        times, the last call is looked at.
+        the last that has more than one place and on which the score depends; where that is not the last with
+        places, as in a transformer that reads its class token alone, the last that returns all of the tokens. Of a
+        layer that runs several times, the last call is looked at.
     target : int, str, or sequence of them, optional
         The class asked about, by index or, where the model knows names, by name: one for all samples,
         or one for each; several for each as a sequence of sequences, or for a single sample as
@@ -85,6 +87,8 @@ def cam(
         Which part of a structured output has the scores, such as ``"logits"``.
     axes : sequence of str, or mapping from path to sequence of str, optional
         Names for the axes of layers' outputs where netviz cannot know them, as for `netviz_core.capture`.
+    names : sequence of str, optional
+        Of the classes; by default those that the model knows.
 
     Returns
     -------
@@ -131,7 +135,7 @@ def cam(
         require_path("cam", {"model": model, "x": x, "layer": layer})
     network = wrap(model)
     reads = partial(own_reading, network)
-    ask = Question(target, mask, leaf_called(network, output), class_names(network), reads)
+    ask = Question(target, mask, leaf_called(network, output), class_names(network), reads, names)
     return activation_map(network, network.input_or_example(x), layer, ask, method, axes)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
@@ -55,20 +56,73 @@ def by_gradients(
 
         return _pull_back(network, x, [placed.path for placed in tried], axes, seed)
 
-    tried: list[Placed] = []
-    chosen = None
-    while chosen is None:
-        some = list(islice(candidates, _AT_ONCE))
-        if not some:
-            raise _nothing_decides(tried)
-        activations, gradients = pulled(some, 0)
-        tried += some
-        chosen = next((placed for placed in some if _decides(gradients, placed)), None)
+    chosen, activations, gradients = _deciding(network, candidates, pulled)
     made = [combine(_value(activations, chosen), _value(gradients, chosen))]
     for number in range(1, max(map(len, asked))):
         activations, gradients = pulled([chosen], number)
         made.append(combine(_value(activations, chosen), _value(gradients, chosen)))
     return _in_order(chosen, made, asked)
+
+
+def _deciding(
+    network: Network,
+    candidates: Iterator[Placed],
+    pulled: Callable[[Sequence[Placed], int], tuple[Capture, Capture]],
+) -> tuple[Placed, Capture, Capture]:
+    """The last value on which the score depends, with activations and gradients.
+
+    Where it does not depend on what was returned last, as on tokens beside that of the class, the last value of that
+    form that is not made within a block of several of which this is true, too: the tokens that went into it, and not
+    its queries or keys.
+    """
+    tried: list[Placed] = []
+    deciding: list[Placed] = []
+    idle_blocks: list[str] = []
+    form: Any = None
+    while some := list(islice(candidates, _AT_ONCE)):
+        activations, gradients = pulled(some, 0)
+        form = form or _form(gradients, some[0])
+        own = [placed for placed in some if _decides(gradients, placed)]
+        idle_blocks += [p.path for p in some if p not in own and _is_one_of_several(p.path, network)]
+        alike = next(
+            (
+                placed
+                for placed in own
+                if _form(gradients, placed) == form and not _stands_in(placed.path, idle_blocks)
+            ),
+            None,
+        )
+        if alike is not None:
+            return alike, activations, gradients
+        if deciding:
+            break  # none is near
+        tried += some
+        deciding += own
+    if not deciding:
+        raise _nothing_decides(tried)
+    return deciding[0], *pulled(deciding[:1], 0)
+
+
+def _is_one_of_several(path: str, network: Network) -> bool:
+    """Whether a layer stands beside others of its class, as blocks do."""
+    type_name = network.layers[path].type_name
+    return any(
+        other.type_name == type_name and other.path != path and _above(other.path) == _above(path)
+        for other in network.layers.values()
+    )
+
+
+def _above(path: str) -> str:
+    return re.sub(r"(^|[./])[^./]*$", "", path)
+
+
+def _stands_in(path: str, blocks: Sequence[str]) -> bool:
+    return path.startswith(tuple(f"{block}{mark}" for block in blocks for mark in "./"))
+
+
+def _form(captured: Capture, placed: Placed) -> tuple[Any, ...]:
+    slot = _slot(captured, placed)
+    return () if slot is None else tuple(slot.observation.value.shape)
 
 
 def _in_order(placed: Placed, made: Sequence[Array], asked: Sequence[Sequence[int]]) -> Found:

@@ -75,6 +75,7 @@ _BY_NAME: Mapping[str, Callable[[Array, Array], LossReading]] = {
     "mean_squared_error": _mean_squared_error,
     "mean_absolute_error": _mean_absolute_error,
 }
+LOSSES = tuple(_BY_NAME)
 
 
 def losses_of(network: Network, loss: Any, native_output: Any, targets: Any) -> LossReading:
@@ -215,6 +216,24 @@ def _of_each_label(probabilities: Array, targets: Array, names: Sequence[str] | 
         Verdict(_labels(found, names), _labels(should, names), None)
         for found, should in zip(shares, wanted, strict=True)
     ]
+
+
+def require_names_fit(names: Sequence[str], reads: str, output: Array) -> None:
+    """Refuse names of classes that are not as many as the model has.
+
+    Raises
+    ------
+    InputError
+    """
+    if reads == "values" or output.ndim > 2:
+        return
+    width = output.shape[1] if output.ndim > 1 else 1
+    count = 2 if width == 1 else width
+    if len(names) == count:
+        return
+    raise InputError(
+        f"{len(names)} names were given for {count} classes; give one for each, in the model's order"
+    )
 
 
 def _labels(shares: Array, names: Sequence[str] | None) -> str:

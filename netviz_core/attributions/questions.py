@@ -31,9 +31,11 @@ class Question:
         output: str | None,
         names: Sequence[str] | None,
         reads: Callable[[str], str] = lambda leaf: "",
+        called: Sequence[str] | None = None,
     ) -> None:
-        """`reads` tells of a part of the output how the loss reads it, see `LossReading`."""
-        self._target, self._mask, self.output, self._names = target, mask, output, names
+        """`reads` tells of a part of the output how the loss reads it, see `LossReading`; `called` are names given."""
+        self._target, self._mask, self.output = target, mask, output
+        self._called, self._names = called, names if called is None else called
         self._how_read, self._reads = reads, ""
         self._is_of_number = False
         self.is_of_probability = False
@@ -51,6 +53,10 @@ class Question:
         count, classes = values.shape[:2]
         self._is_of_number = classes == 1
         self.is_of_probability = not isinstance(scores, Scores) and _are_probabilities(values)
+        if self._called is not None and len(self._called) not in {classes, max(classes, 2)}:
+            raise InputError(
+                f"{len(self._called)} names were given for {classes} classes; give one for each, in the model's order"
+            )
         if not count:
             raise InputError("the input has no samples; give a batch of at least one")
         if classes == 1 and self._target is not None:

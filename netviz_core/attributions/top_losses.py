@@ -21,7 +21,7 @@ from ..words.structure import leaves
 from .cam import activation_map
 from .cam_methods import WITH_GRADIENTS, require_method
 from .following import input_images
-from .losses import Verdict, losses_of, verdicts
+from .losses import Verdict, losses_of, require_names_fit, verdicts
 from .questions import Question, class_names, leaf_called, score_of
 
 Array = np.ndarray[Any, Any]
@@ -140,7 +140,7 @@ def top_losses(
     Raises
     ------
     InputError
-        If there is no data, no targets, or no loss.
+        If there is no data, no targets, or no loss, or `names` are not as many as the classes.
 
     Warns
     -----
@@ -168,14 +168,14 @@ def top_losses(
     require_method(method)
     if layer is not None:
         network[layer]
-    names = names if names is not None else class_names(network)
+    given_names, names = names, names if names is not None else class_names(network)
     held: list[_Held] = []
     confused: Counter[tuple[str, str]] = Counter()
     count = 0
     data = network.own_examples() if data is None else data
     for number, batch in enumerate(batches_of(data, progress=progress, what="losses")):
         inputs, targets = labelled(batch, number)
-        reads, judged = _judged(network, inputs, targets, loss, output, names)
+        reads, judged = _judged(network, inputs, targets, loss, output, names, given_names is not None)
         for place, (value, verdict) in enumerate(judged):
             if verdict.is_right is False:
                 confused[verdict.actual, verdict.prediction] += 1
@@ -216,6 +216,7 @@ def _judged(
     loss: Any,
     output: str | None,
     names: Sequence[str] | None,
+    are_given: bool,
 ) -> tuple[str, Iterable[tuple[float, Verdict]]]:
     """How the loss reads the output, and the loss and the verdict of each sample of a batch."""
     whole = network.adapter.run(network.native, inputs)
@@ -230,6 +231,8 @@ def _judged(
     if not is_array(returned) or isinstance(targets, Mapping):
         return reading.reads, [(value, Verdict("", "", None)) for value in losses.tolist()]
     scores, wanted = as_numbers(returned).astype(np.float64), as_numbers(targets)
+    if names is not None and are_given:
+        require_names_fit(names, reading.reads, scores)
     return reading.reads, list(
         zip(losses.tolist(), verdicts(reading.reads, scores, wanted, names), strict=True)
     )

@@ -11,6 +11,7 @@ import numpy as np
 from ..plugins import tensor_to_numpy
 from ..words.arrays import AxisArray
 from ..words.errors import InputError
+from ..words.progress import console
 
 DEFAULT_BATCH_SIZE = 64
 _TARGET_NAMES = ("labels", "label", "targets", "target", "y")
@@ -230,12 +231,10 @@ def _mapped(value: Any, change: Callable[[Any], Any]) -> Any:
 
 
 def _with_bar(batches: Iterator[Any], total: int | None, what: str) -> Iterator[Any]:
-    from rich.console import Console  # here, as rich is heavy
-    from rich.progress import track
+    from rich.progress import track  # here, as rich is heavy
 
-    console = Console(stderr=True)
-    is_seen = console.is_terminal or console.is_jupyter
-    yield from track(batches, what, total, console=console, transient=True, disable=not is_seen)
+    where, is_seen = console()
+    yield from track(batches, what, total, console=where, transient=True, disable=not is_seen)
 
 
 def as_numbers(values: Any) -> np.ndarray[Any, Any]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..models.described import DescribedLayer
-from ..models.weights import Layout, Weight
+from ..models.weights import Layout, Weight, Weights
 from ..words.errors import FileFormatError
 from ..words.observations import Coverage, Observation
 from ..words.whole_files import replace_file
@@ -244,7 +244,7 @@ def _stored(entry: Mapping[str, Any], opened: Any) -> tuple[_InFile, tuple[int, 
 
 
 def _layer(entry: Mapping[str, Any], opened: Any) -> DescribedLayer:
-    weights = {str(weight["name"]): _weight(weight, opened) for weight in entry["weights"]}
+    weights = Weights({str(weight["name"]): _weight(weight, opened) for weight in entry["weights"]})
     return DescribedLayer(
         str(entry["path"]),
         str(entry["kind"]),

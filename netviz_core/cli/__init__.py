@@ -10,6 +10,7 @@ from contextlib import contextmanager, nullcontext
 
 import typer
 
+from . import completing
 from .commands import app
 from .messages import one_line
 
@@ -27,11 +28,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        The exit status: 0; 2 after an error, told on stderr in one line; 130 after Ctrl-C; 1 if
-        nobody reads the output to its end.
+        The exit status: 0; 1 on an alarm of ``health``, and where ``compare`` cannot say that two models agree; 2
+        after an error, told on stderr in one line; 130 after Ctrl-C; 1 if nobody reads the output to its end.
     """
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    given = _global_first(sys.argv[1:] if arguments is None else arguments)
     command = typer.main.get_command(app)
+    if arguments is None and completing.is_asked():
+        return completing.answer_shell(command, os.environ[completing.VARIABLE])
     everything = False
     try:
         with command.make_context("netviz", given) as context:
@@ -54,6 +57,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"netviz: {one_line(error)}", file=sys.stderr)
         return 2
     return 0
+
+
+def _global_first(arguments: Sequence[str]) -> list[str]:
+    """The arguments with those options in front that belong to netviz as a whole, wherever they were typed."""
+    return sorted(arguments, key=lambda argument: argument not in ("-q", "--quiet", "--traceback"))
 
 
 @contextmanager

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import typer
 
 from ..attributions.following import declared_range
+from ..captures.batches import DEFAULT_BATCH_SIZE, part
 from ..captures.capture import Capture
 from ..models.network import Network
 from ..words.arrays import AxisArray, images
 from ..words.errors import FileFormatError, InputError
+from .saying import note
 
 _ARRAY_SUFFIXES = (".npy", ".npz")
 
@@ -71,8 +72,50 @@ def as_expected(model: Network | Capture, x: Any, path: Path | None) -> Any:
     low, high = declared_range(model, x) or (0.0, 1.0)
     if (low, high) == (0.0, 1.0):
         return x
-    typer.echo(f"the image is given as {low:g} … {high:g}, which the model brings to its own scale", err=True)
+    note(f"the image is given as {low:g} … {high:g}, which the model brings to its own scale", err=True)
     return AxisArray(x.values * np.float32(high - low) + np.float32(low), x.axes)
+
+
+def read_targets(path: Path | None) -> np.ndarray[Any, Any] | None:
+    """Read what a model should have said: one array; None where there is no file.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    FileFormatError
+        If it is no file of NumPy with one array.
+    """
+    if path is None:
+        return None
+    arrays = _read_arrays(path)
+    if len(arrays) > 1:
+        raise FileFormatError(
+            f"{path} holds {len(arrays)} arrays ({', '.join(arrays)}); targets are one, in a .npy file"
+        )
+    return next(iter(arrays.values()))
+
+
+def batched(x: Any) -> Any:
+    """An input as batches, as it is cut for `netviz_core.statistics`; of several arrays all at once."""
+    if not isinstance(x, dict):
+        return x
+    sizes = {len(array.values if isinstance(array, AxisArray) else array) for array in x.values()}
+    starts = range(0, max(sizes), DEFAULT_BATCH_SIZE)
+    return [
+        {name: part(array, start, start + DEFAULT_BATCH_SIZE) for name, array in x.items()}
+        for start in starts
+    ]
+
+
+def class_names(text: str | None) -> list[str] | None:
+    """The names of classes: in a text file with one on each line, or with commas between them."""
+    if text is None:
+        return None
+    path = Path(text)
+    if path.suffix.lower() in (".txt", ".csv", ".names") or path.is_file():
+        return path.read_text("utf-8").splitlines()
+    return [name.strip() for name in text.split(",")]
 
 
 def _read_arrays(path: Path) -> dict[str, np.ndarray[Any, Any]]:
@@ -88,6 +131,10 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray[Any, Any]]:
         raise FileFormatError(f"{path} is no NumPy file; write one with numpy.save or numpy.savez") from error
     if not arrays:
         raise FileFormatError(f"{path} holds no array")
+    for array in arrays.values():
+        if array.dtype.kind in "USV":
+            what = "records" if array.dtype.kind == "V" else "text"
+            raise FileFormatError(f"{path} holds {what}; save an array of numbers")
     return arrays
 
 

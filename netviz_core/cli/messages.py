@@ -8,6 +8,7 @@ from typing import Any
 import typer
 
 from ..words.errors import NetvizError
+from . import options
 
 _UsageError: Any = typer.BadParameter.__base__
 _CONTROL_SEQUENCE = re.compile(r"\x1b\[[0-9;]*m")
@@ -38,13 +39,18 @@ def in_options(text: str) -> str:
     --------
     >>> in_options("nothing ran: give x or input_shape= for shapes")
     'nothing ran: give --input for shapes'
+    >>> in_options("rgb=True needs three channels; see netviz_core.feature_maps, or give loss='cross_entropy'")
+    '--rgb needs three channels; see netviz feature-maps, or give --loss cross_entropy'
+    >>> in_options("leave loss= out, or say names=('original', 'port')")
+    'leave --loss out, or say --names original port'
     """
     for pattern, words in _IN_OPTIONS:
         text = re.sub(pattern, words, text)
-    return text
+    return re.sub(_ARGUMENT, _as_option, text)
 
 
 _IN_OPTIONS = (
+    (r"trust=True \((?:on the command line, )?--trust(?: on the command line)?\)", "--trust"),
     (r",? or input_shape=(, such as \([^)]*\))?", ""),
     (r"\bgive x\[None\]", "give an array with a batch axis of one"),
     (r"\bgive x\b", "give --input"),
@@ -52,9 +58,43 @@ _IN_OPTIONS = (
         r"give nv\.images\(x\), or another AxisArray, which is laid out for each",
         "name its axes with --axes, so that it is laid out for each",
     ),
-    (r"\b(axes|layer|target|tolerance|weight)=", r"--\1 "),
+    (r"\bpair them with mapping=\{[^}]*\}", "pair them with --pair A=B"),
+    (r"^channel=", "--channel "),  # elsewhere it is a size of a shape
+    (r"\boutput=", "part="),
+    (r"\bk=", "count="),
+    (
+        r"None was given as loss; (.*), so give one, .*",
+        r"no --loss was given; \1, so give one, such as cross_entropy",
+    ),
+    (
+        r"open it with netviz_core\.load_capture",
+        "it can be given to histogram, histograms, feature-maps, compare and similarity",
+    ),
+    (r"\b(?:nv|netviz_core)\.(?:capture|feature_maps)\(…, axes=\(…\)\)", "nv.capture"),
 )
 """Ways of speaking of arguments, and of the options that stand for them."""
+
+QUESTIONS = (
+    "attention", "cam", "capture", "compare", "copy_weights", "feature_maps", "graph", "health", "heatmap",
+    "histograms", "histogram", "kernels", "similarity", "statistics", "summary", "top_losses",
+)  # fmt: skip
+"""The functions that are commands, too."""
+
+_ARGUMENT = re.compile(
+    rf"\b({'|'.join(sorted(options.names() - {'channel'}, key=len, reverse=True))})=('[^']*'|\([^)]*\)|[^\s,;()…]*)"
+    rf"|\b(?:nv|netviz_core)\.({'|'.join(QUESTIONS)})\b(?!\.)"
+)
+
+
+def _as_option(found: re.Match[str]) -> str:
+    name, value, function = found.groups()
+    if function is not None:
+        return f"netviz {function.replace('_', '-')}"
+    option = name.replace("_", "-")
+    if value in ("True", "False"):
+        return f"--{'no-' * (value == 'False')}{option}"
+    words = " ".join(re.findall(r"[^\s,'()]+", value))
+    return f"--{option} {words}".rstrip()
 
 
 def described(error: BaseException) -> str:

@@ -16,8 +16,10 @@ from ..captures.capture import Capture
 from ..captures.saved import opened
 from ..models.formats import listed, suffixes
 from ..models.network import Network, wrap
+from ..words.addresses import download_first
 from ..words.errors import FileFormatError, InputError, NetvizError, nearest
 from .messages import described
+from .saying import busy
 
 Opened = TypeVar("Opened")
 
@@ -55,6 +57,13 @@ def open_model_or_capture(text: str, *, trust: bool = False) -> Network | Captur
 
 def _opened_by(opener: Callable[..., Opened], text: str, trust: bool) -> Opened:
     """What `opener` makes of a file, or of the object that has this name in a module."""
+    if told := download_first(text):
+        raise InputError(told)
+    with busy(f"loading {text}"):
+        return _opened(opener, text, trust)
+
+
+def _opened(opener: Callable[..., Opened], text: str, trust: bool) -> Opened:
     if not text.lower().endswith(tuple(suffixes())) and not os.path.exists(text):
         return opener(_named(text), trust=trust)
     try:

@@ -2,20 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
+from ..attributions.cam_methods import METHODS
+from ..attributions.losses import LOSSES
+from ..words.addresses import download_first
+
+
+def _local(text: str) -> Path:
+    """The path of a file; an address is refused as it was given, since a path of it loses a slash."""
+    if told := download_first(text):
+        raise typer.BadParameter(told)
+    return Path(text)
+
+
+def _from(words: Sequence[str]) -> Any:
+    """What completes an option that takes one of these."""
+    return lambda incomplete: [word for word in words if word.startswith(incomplete)]
+
+
 _argument: Any = partial(typer.Argument, show_default=False)
 _option: Any = partial(typer.Option, show_default=False)
-_input: Any = partial(_option, "--input", "-i", metavar="FILE")
-_output: Any = partial(_option, "--output", "-o", metavar="FILE")
+_file: Any = partial(_option, metavar="FILE", parser=_local)
+_input: Any = partial(_file, "--input", "-i")
+_output: Any = partial(_file, "--output", "-o")
 
-Version = Annotated[bool, typer.Option("--version", help="Show the version and exit.", is_eager=True)]
+Version = Annotated[bool, typer.Option("--version", "-V", help="Show the version and exit.", is_eager=True)]
+Quiet = Annotated[
+    bool,
+    typer.Option(
+        "--quiet",
+        "-q",
+        help="Say nothing but what was asked for: no progress, no notes, not what was written. May stand behind "
+        "the command, too.",
+    ),
+]
 Traceback = Annotated[
-    bool, typer.Option("--traceback", help="After an error show everything, not one line alone.")
+    bool,
+    typer.Option(
+        "--traceback",
+        help="After an error show everything, not one line alone. May stand behind the command, too.",
+    ),
 ]
 
 Model = Annotated[
@@ -61,8 +93,30 @@ InputOfBoth = Annotated[
         help="What both see, as elsewhere; captures need none, and without one weights alone are compared."
     ),
 ]
-InputOfB = Annotated[
-    Path | None, _option("--input-b", metavar="FILE", help="What b sees, if it is not what a sees.")
+InputOfB = Annotated[Path | None, _file("--input-b", help="What b sees, if it is not what a sees.")]
+InputOrOwn = Annotated[
+    Path | None,
+    _input(
+        help="What the model sees, as elsewhere; only where it has data of its own, or is a capture, not needed."
+    ),
+]
+Data = Annotated[
+    Path,
+    _input(
+        help="All the samples, in a .npy or .npz file, or an image; they go through the model in batches of 64."
+    ),
+]
+Targets = Annotated[
+    Path | None,
+    _file(
+        "--targets", "-t", help="What the model should have said: a .npy file with an entry for each sample."
+    ),
+]
+RequiredTargets = Annotated[
+    Path,
+    _file(
+        "--targets", "-t", help="What the model should have said: a .npy file with an entry for each sample."
+    ),
 ]
 Axes = Annotated[
     str | None,
@@ -75,12 +129,28 @@ Axes = Annotated[
 ]
 
 Output = Annotated[Path, _output(help="Where to write the figure: .png, .svg or .pdf.")]
-FigureToo = Annotated[Path | None, _output(help="Draw the measures of every layer, too: .png, .svg or .pdf.")]
-Reports = Annotated[
-    list[Path] | None,
+
+
+def _answers(also: str, figure: str = "the figure: .png, .svg or .pdf") -> Any:
+    """Where an answer that is told is written, too."""
+    figures = f", or {figure}" if figure else ""
+    return Annotated[
+        list[Path] | None,
+        _output(help=f"Write the answer, too: {also}{figures}. Can be given several times."),
+    ]
+
+
+Answers = _answers(".json or .txt")
+SummaryFiles = _answers(".json, .html or .txt", "")
+GraphFiles = _answers(".dot, .mmd (Mermaid), .json or .txt")
+StatisticsFiles = _answers(".json, .txt, or .npz for netviz in Python")
+Reports = _answers(".html, .md, .json or .txt")
+CaptureFile = Annotated[Path, _output(help="Where to write the capture: .safetensors.")]
+WeightsFile = Annotated[
+    Path,
     _output(
-        help="Write a report, too: .html, .md, .json or .txt, or the plot: .png, .svg or .pdf. Can be given "
-        "several times."
+        help="Where to write b with its new weights: .safetensors, .pt or .pth of a PyTorch model; .weights.h5 or "
+        ".keras of one in Keras."
     ),
 ]
 Folder = Annotated[
@@ -101,6 +171,18 @@ Rgb = Annotated[
         show_default="--rgb where there are three",
     ),
 ]
+WeightNames = Annotated[
+    str, typer.Option("--weight", metavar="NAME", help="Which weights; a pattern such as '*' does.")
+]
+Layers = Annotated[
+    list[str] | None,
+    _option(
+        "--layers",
+        "-l",
+        metavar="LAYER",
+        help="Only these layers: a path, or a pattern such as 'block*'. Can be given several times.",
+    ),
+]
 Limit = Annotated[int | None, _option("--limit", metavar="N", help="Draw at most N images.")]
 Bins = Annotated[int, typer.Option("--bins", metavar="N", help="How many bins.")]
 Sample = Annotated[
@@ -117,13 +199,73 @@ CamLayer = Annotated[
     ),
 ]
 Target = Annotated[
-    int | None,
-    _option("--target", metavar="CLASS", help="The class; by default each sample's highest score."),
+    str | None,
+    _option(
+        "--target",
+        metavar="CLASS",
+        help="The class, by number or name; by default each sample's highest score.",
+    ),
 ]
 Method = Annotated[
     str,
     typer.Option(
-        "--method", metavar="NAME", help="One of cam, grad-cam, grad-cam++, layer-cam and eigen-cam."
+        "--method", metavar="NAME", help=f"One of {', '.join(METHODS)}.", autocompletion=_from(METHODS)
+    ),
+]
+ClassNames = Annotated[
+    str | None,
+    _option(
+        "--names",
+        metavar="NAMES",
+        help="What the classes are called, in their order: cat,dog,… or a text file with a name on each line.",
+    ),
+]
+Part = Annotated[
+    str | None,
+    _option(
+        "--part", metavar="NAME", help="Which part of the model's output has the scores, such as logits."
+    ),
+]
+Loss = Annotated[
+    str | None,
+    _option(
+        "--loss", metavar="NAME", help=f"One of {', '.join(LOSSES)}.", autocompletion=_from(tuple(LOSSES))
+    ),
+]
+Count = Annotated[int, typer.Option("--count", "-k", metavar="N", help="How many samples.")]
+Heatmap = Annotated[
+    bool, typer.Option("--heatmap/--no-heatmap", help="Lay over images where the model looked.")
+]
+
+AttentionLayer = Annotated[
+    str | None,
+    _option("--layer", metavar="LAYER", help="The attention layer; not needed where there is but one."),
+]
+Window = Annotated[
+    int | None,
+    _option(
+        "--window",
+        metavar="N",
+        help="Which window of a layer that looks within windows; by default the first.",
+    ),
+]
+Rollout = Annotated[
+    bool, typer.Option("--rollout", help="Follow attention through all layers, down to the input.")
+]
+MeanOfHeads = Annotated[bool, typer.Option("--mean", help="Draw the average over heads.")]
+OverImage = Annotated[bool, typer.Option("--over-image", help="Lay what each head looks at over the image.")]
+
+EveryValue = Annotated[
+    bool,
+    typer.Option(
+        "--every-value", help="Quantiles of every value, instead of an even sample of large layers."
+    ),
+]
+Complete = Annotated[
+    bool,
+    typer.Option(
+        "--complete",
+        help="Keep what layers are given, and their weights, too: then 'netviz compare' needs no model.",
     ),
 ]
 
@@ -146,17 +288,28 @@ Tolerance = Annotated[
 ]
 
 Names = Annotated[
-    str | None,
-    _option("--names", metavar="A,B", help="What reports call the two, such as original,port."),
+    tuple[str, str] | None,
+    _option("--names", metavar="A B", help="What reports call the two, such as: --names teacher port."),
 ]
 AsJson = Annotated[
     bool,
-    typer.Option(
-        "--json", help="Print the JSON form alone, for programs; its schema is netviz.comparison/1."
-    ),
+    typer.Option("--json", help="Print the JSON form alone, for programs; it names its schema."),
+]
+Shell = Annotated[
+    str,
+    _argument(metavar="SHELL", help="bash, zsh or fish.", autocompletion=_from(("bash", "zsh", "fish"))),
 ]
 
 Load = Annotated[
     bool,
     typer.Option("--load/--no-load", help="Load each, to find those that are broken, or read metadata only."),
 ]
+
+
+def names() -> set[str]:
+    """What options are called in Python: ``input_b`` for ``--input-b``."""
+    declared = [information for alias in list(globals().values()) for information in get_args(alias)[1:]]
+    # Where a name is the first thing said in an Annotated option, Typer holds it as its default.
+    said = [str(word) for each in declared for word in (each.default, *(each.param_decls or ()))]
+    long = [word for words in said for word in words.split("/") if word.startswith("--")]
+    return {word[2:].replace("-", "_") for word in long}

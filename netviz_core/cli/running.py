@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -17,10 +17,16 @@ from .models import open_model
 
 
 @contextmanager
-def running(model: str, data: Path | None, axes: str | None, trust: bool) -> Iterator[tuple[Network, Any]]:
+def running(
+    model: str,
+    data: Path | None,
+    axes: str | None,
+    trust: bool,
+    opener: Callable[..., Any] = open_model,
+) -> Iterator[tuple[Any, Any]]:
     """Open a model and read its input; what fails while they are used is told as the model's failure."""
     x = read_input(data, axes)
-    network = open_model(model, trust=trust)
+    network = opener(model, trust=trust)
     with failures_located(network):
         yield network, as_expected(network, x, data)
 

@@ -1,145 +1,115 @@
-"""The commands that tell, each as thin as its Python call."""
+"""The commands that tell of one model, each as thin as its Python call."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 import typer
 
 from .. import plugins
+from ..graphs.data_flow import graph
 from ..measures.health import health
 from ..summaries.summary import summary
-from ..words.errors import BackendLoadError, InputError
-from . import options
-from .inputs import as_expected, read_input
-from .messages import in_options
-from .models import open_model, open_model_or_capture
-from .outputs import REPORTS, check_output, save
-from .running import failures_located, running
+from ..words.errors import BackendLoadError
+from . import forms, options
+from .inputs import read_targets
+from .models import open_model
+from .outputs import check_output, tell
+from .running import running
+from .saying import busy
 
 
-def list_layers(model: options.Model, trust: options.Trust = False) -> None:
+def list_layers(model: options.Model, as_json: options.AsJson = False, trust: options.Trust = False) -> None:
     """List a model's layers, with the axes of their weights."""
+    network = open_model(model, trust=trust)
+    if as_json:
+        typer.echo(forms.LAYERS(network))
+        return
     # Here, as in `list_plugins`, since other commands show no table, and rich takes a while to import.
     from .tables import layers_table, show
 
-    show([layers_table(open_model(model, trust=trust))])
+    show([layers_table(network)])
 
 
 def show_summary(
     model: options.Model,
     data: options.InputOrDeclared = None,
+    output: options.SummaryFiles = None,
+    layers: options.Layers = None,
     axes: options.Axes = None,
+    as_json: options.AsJson = False,
     trust: options.Trust = False,
 ) -> None:
     """Show the table of layers: shapes, parameters, memory, multiply-accumulates."""
-    with running(model, data, axes, trust) as (network, x):
-        typer.echo(in_options(str(summary(network, x))))
+    outputs = output or []
+    for path in outputs:
+        check_output(path, forms.SUMMARY, is_drawn=False)
+    with running(model, data, axes, trust) as (network, x), busy("summary"):
+        found = summary(network, x, layers or "*")
+    tell(found, forms.SUMMARY, outputs, as_json)
+
+
+def show_graph(
+    model: options.Model,
+    data: options.InputOrDeclared = None,
+    output: options.GraphFiles = None,
+    axes: options.Axes = None,
+    as_json: options.AsJson = False,
+    trust: options.Trust = False,
+) -> None:
+    """Show the data flow between layers: as text, or drawn, folded as far as needed to be read."""
+    outputs = output or []
+    for path in outputs:
+        check_output(path, forms.GRAPH)
+    with running(model, data, axes, trust) as (network, x), busy("graph"):
+        found = graph(network, x)
+    tell(found, forms.GRAPH, outputs, as_json, found)
 
 
 def tell_health(
     model: options.Model,
     data: options.Input,
-    output: options.FigureToo = None,
+    output: options.Answers = None,
+    targets: options.Targets = None,
+    loss: options.Loss = None,
     axes: options.Axes = None,
+    as_json: options.AsJson = False,
     trust: options.Trust = False,
 ) -> None:
     """Say whether the layers are healthy; exit with 1 on an alarm.
 
     Looks for values that are not finite, and who made the first of them, for overflow, for dead, saturated and
-    constant units.
+    constant units; with a loss and targets at gradients, too.
     """
-    if output is not None:
-        check_output(output)
-    with running(model, data, axes, trust) as (network, x):
-        found = health(network, x)
-    typer.echo(str(found))
-    if output is not None:
-        save(found, output)
+    outputs = output or []
+    for path in outputs:
+        check_output(path, forms.HEALTH)
+    wanted = read_targets(targets)
+    with running(model, data, axes, trust) as (network, x), busy("health"):
+        found = health(network, x, targets=wanted, loss=loss)
+    tell(found, forms.HEALTH, outputs, as_json, found)
     if not found.is_healthy:
         raise typer.Exit(1)
 
 
-def compare_models(
-    a: options.ModelOrCapture,
-    b: options.ModelOrCapture,
-    data: options.InputOfBoth = None,
-    input_of_b: options.InputOfB = None,
-    output: options.Reports = None,
-    pair: options.Pairs = None,
-    tolerance: options.Tolerance = None,
-    axes: options.Axes = None,
-    names: options.Names = None,
-    as_json: options.AsJson = False,
-    trust: options.Trust = False,
-) -> None:
-    """Say where two models differ, and why; exit with 1 if they do, or cannot be said to agree.
-
-    They may be of different frameworks, saved captures, or files of weights.
-    """
-    # Here, since no other command compares, and the rooms of a comparison take a while to import.
-    from ..comparing.compared import compare
-
-    outputs = output or []
-    for path in outputs:
-        check_output(path, tuple(REPORTS))
-    mapping = _mapping_of(pair or [])
-    called = None if names is None else _two_names(names)
-    if input_of_b is not None and data is None:
-        raise InputError("--input-b says what b sees; say with --input what a sees")
-    x = read_input(data, axes)
-    for_b = x if input_of_b is None else read_input(input_of_b, axes)
-    model_a, model_b = open_model_or_capture(a, trust=trust), open_model_or_capture(b, trust=trust)
-    with failures_located(model_a, model_b):
-        given = as_expected(model_a, x, data), as_expected(model_b, for_b, input_of_b or data)
-        both = x if given[0] is given[1] else given
-        found = compare(model_a, model_b, both, mapping or None, tolerance=tolerance, names=called)
-    typer.echo(found.to_json() if as_json else str(found))
-    for path in outputs:
-        save(found, path, is_told=not as_json)
-    if not found.agrees:
-        raise typer.Exit(1)
-
-
-def _mapping_of(pairs: Iterable[str]) -> dict[str, str]:
-    """From ``A=B`` to a mapping; an `InputError` if there is no ``=``."""
-    found = {}
-    for pair in pairs:
-        a, separator, b = pair.partition("=")
-        if not (a and separator and b):
-            raise InputError(
-                f"--pair {pair!r} names no two layers; give A=B, such as --pair conv1=features.0"
-            )
-        found[a] = b
-    return found
-
-
-def _two_names(names: str) -> tuple[str, str]:
-    """From ``A,B`` to both; an `InputError` if it is not two."""
-    a, _, b = (name.strip() for name in names.partition(","))
-    if not a or not b or a == b:
-        raise InputError(f"--names {names!r} names no two models; give A,B, such as --names original,port")
-    return a, b
-
-
-def list_plugins(load: options.Load = True) -> None:
+def list_plugins(load: options.Load = True, as_json: options.AsJson = False) -> None:
     """List backends and renderers, and what each lacks.
 
     Each is loaded, available, missing a dependency (with the command that installs it), or broken (and
     why).
     """
+    if load:
+        with busy("loading"):
+            _try_to_load(plugins.list_backends(), plugins.get_backend)
+            _try_to_load(plugins.list_renderers(), plugins.get_renderer)
+    backends, renderers = plugins.list_backends(), plugins.list_renderers()
+    if as_json:
+        typer.echo(forms.PLUGINS({"backends": backends, "renderers": renderers}))
+        return
     from .tables import plugins_table, show
 
-    if load:
-        _try_to_load(plugins.list_backends(), plugins.get_backend)
-        _try_to_load(plugins.list_renderers(), plugins.get_renderer)
-    show(
-        [
-            plugins_table("backend", plugins.list_backends()),
-            plugins_table("renderer", plugins.list_renderers()),
-        ]
-    )
+    show([plugins_table("backend", backends), plugins_table("renderer", renderers)])
 
 
 def _try_to_load(states: Mapping[str, plugins.PluginStatus], get: Callable[[str], object]) -> None:

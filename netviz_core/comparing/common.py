@@ -20,12 +20,16 @@ _CLEARLY, _SAME = 0.2, 1.99
 
 
 class Matched(NamedTuple):
-    """Two arrays of one shape, and how b's was brought to that of a; empty if nothing was to do."""
+    """Two arrays of one shape, and how b's was brought to that of a; empty if nothing was to do.
+
+    In `order` stand the axes of b, without those of length one.
+    """
 
     a: Array
     b: Array
     axes: tuple[str, ...]
     note: str = ""
+    order: tuple[int, ...] = ()
 
 
 def matched(a: AxisArray, b: AxisArray) -> Matched | None:
@@ -44,7 +48,7 @@ def matched(a: AxisArray, b: AxisArray) -> Matched | None:
     values = left.values, other.values
     if "batch" not in axes and "batch" in (*a.axes, *b.axes):
         axes, values = ("batch", *axes), (values[0][np.newaxis], values[1][np.newaxis])
-    return Matched(*values, axes, note)
+    return Matched(*values, axes, note, order)
 
 
 def is_named(axis: str) -> bool:

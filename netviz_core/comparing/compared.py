@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..captures.recorder import DEFAULT_MAX_BYTES
 from ..models.alignment import LayerMapping
+from ..models.checkpoint import Checkpoint
 from ..words.errors import InputError
+from ..words.progress import step, steps
 from .explaining.causes import Cause, causes_of_weights
 from .explaining.determinism import nondeterministic
 from .explaining.remarks import not_followed, remarks_on
@@ -20,6 +22,7 @@ from .judging.frames import frames_of
 from .judging.gradients import compare_gradients, odd_gradient
 from .judging.judging import Judge, returned_by
 from .judging.places import Found, Place
+from .judging.recomputed import as_recomputed
 from .judging.statuses import set_statuses
 from .judging.weights_alone import judged_by_weights
 from .pairing.pairing import pair_up
@@ -43,6 +46,7 @@ def compare(
     targets: Any = None,
     names: tuple[str, str] | None = None,
     max_bytes: int = DEFAULT_MAX_BYTES,
+    progress: bool = True,
 ) -> Comparison:
     """Lay two models side by side, layer by layer, and find where they differ, and why.
 
@@ -50,14 +54,17 @@ def compare(
     ----------
     a, b : native model, path, Network, or Capture
         Of any frameworks. A capture needs no framework; one made with ``complete=True`` tells more. Of
-        checkpoints, and of models without an input, the weights are compared.
+        checkpoints, and of models without an input, the weights are compared; if there is an input, which was to
+        be run, that is said, and they are not told to agree.
     x : AxisArray, array, or pair of inputs, optional
         What both see: `images(...)` or another `AxisArray` is laid out for each; any other array goes
         to both as it is. A tuple of two is one for each. Where both models come with data of their own (fastai
         Learners), by default a batch of a's.
     mapping : mapping from path to path, or callable, optional
         Pairs that you know: ``{path_a: path_b}``, names, or globs with one ``*`` on both sides; or a
-        function of a's `Layer` that returns a path of b or None. The rest is paired as usual.
+        function of a's `Layer` that returns a path of b or None. What one layer does in one model and several do in
+        the other, one after another, is named by a tuple: ``{path_a: (path_b, path_b)}``, or the reverse. The rest is
+        paired as usual.
     tolerance : float, optional
         What |a − b| / (rms + |b|) may be; by default by dtype, see `LayerPair.tolerance`.
     loss : {"cross_entropy", "binary_cross_entropy", "mean_squared_error", "mean_absolute_error"}, optional
@@ -68,6 +75,8 @@ def compare(
         What reports and figures call the two, such as ``("original", "port")``; by default their frameworks.
     max_bytes : int
         How many bytes of values may be held for each model.
+    progress : bool
+        Show what is being done where that takes more than two seconds, and there is a terminal or notebook.
 
     Returns
     -------
@@ -85,8 +94,10 @@ def compare(
     One pass of each model, in evaluation mode. Where what they return is not the same beyond doubt: a pass of b (or
     of a, if b is a capture) in which each layer is given, and hands on, what its partner did; one more with values
     moved by half a unit in the last place where rounding may explain what is seen; up to five in which layers are
-    left to themselves, to tell another structure from a fault; and one of each, to see whether they differ from
-    themselves.
+    left to themselves, to tell another structure from a fault, in which only these and what stands between them need
+    to run; and, unless all faults are explained by settings and weights, one of each, to see whether they differ
+    from themselves. Of two captures nothing can be run again: of a complete one layers are recomputed instead, and
+    `Comparison.as_far_as` says what could not be.
 
     Examples
     --------
@@ -104,23 +115,43 @@ def compare(
         raise InputError(f"loss={loss!r} needs to know what the models should return; give targets=")
     if targets is not None and loss is None:
         raise InputError("targets are given, and no loss; say which with loss=, such as 'cross_entropy'")
+    with steps("compare", progress):
+        return _compared(a, b, x, mapping, tolerance, loss, targets, names, max_bytes)
+
+
+def _compared(
+    a: Any,
+    b: Any,
+    x: Any,
+    mapping: LayerMapping | None,
+    tolerance: float | None,
+    loss: str | None,
+    targets: Any,
+    names: tuple[str, str] | None,
+    max_bytes: int,
+) -> Comparison:
     side_a, side_b = sides_of(a, b, x, mapping, max_bytes)
+    if not (side_a.can_be_rerun or side_b.can_be_rerun):
+        side_a, side_b = as_recomputed(side_a), as_recomputed(side_b)
+    step("pairing layers")
     if not side_a.stations or not side_b.stations:
         if loss is not None:
             raise InputError(f"loss={loss!r} needs models that run; give x, an input")
-        return _of_weights(side_a, side_b, mapping, tolerance, names)
+        return _of_weights(side_a, side_b, mapping, tolerance, names, tuple(_not_run(side_a, side_b, x)))
     pairs = pair_up(side_a, side_b, mapping)
     if not pairs:
         raise InputError(
             f"no layer of a corresponds to one of b: a runs {_some(side_a)}; b runs {_some(side_b)}; "
             f"pair them with mapping={{path_a: path_b}}"
         )
+    step("comparing values and weights")
     judge = Judge(side_a, side_b, pairs, tolerance)
     judge.weigh()
     judge.frames = frames_of(side_a, side_b, pairs, mapping, tolerance)
     ends = ends_of(judge)
     judge.whole = ends.apart
     found = find_faults(judge)
+    step("comparing gradients" if loss is not None else "telling what differs")
     untrained = compare_gradients(judge, loss, targets) if loss is not None else ()
     set_statuses(judge, found)
     odd = None if found.places else odd_gradient(judge)
@@ -131,14 +162,18 @@ def compare(
             f"no number that the two models return is finite, so that nothing can be told: "
             f"{'; '.join(cause.text for cause in remarks_on(judge))}; give another input"
         )
-    told = {id(place): fault_at(place, judge) for place in found.places}
+    told = {}
+    for number, place in enumerate(found.places):
+        step("looking for causes", number, len(found.places))
+        told[id(place)] = fault_at(place, judge)
     own = [place for place in found.places if not is_passed_on(told[id(place)])]
     found.places = own or found.places  # something begins somewhere
     faults = tuple(told[id(place)] for place in found.places)
     heads = (Cause("", "", f"compared as far as {told}", True, "head") for told in ends.as_far_as)
     remarks = (*not_followed(judge, mapping), *heads, *remarks_on(judge))
-    ends = ends._replace(as_far_as=(*ends.as_far_as, *seen_in_part(judge), *untrained))
-    chance = nondeterministic(judge) if faults else []
+    ends = ends._replace(as_far_as=(*ends.as_far_as, *found.as_far_as, *seen_in_part(judge), *untrained))
+    is_chance = not all(any(cause.is_reproduced for cause in fault.causes) for fault in faults)
+    chance = nondeterministic(judge) if is_chance else []
     causes = (*chance, *(cause for fault in faults for cause in fault.causes), *remarks)
     return _comparison(judge, found, faults, causes, ends, names)
 
@@ -187,7 +222,7 @@ def _comparison(
     }
     first = faults[0] if faults else None
     verdict = (
-        f"first differ at {first.path_a or first.path_b or 'the output'}"
+        f"first differ {first.pair.place if first.pair.is_between_layers else f'at {first.pair.place}'}"
         if first
         else "were not compared in full"
         if ends.missing
@@ -227,6 +262,7 @@ def _of_weights(
     mapping: LayerMapping | None,
     tolerance: float | None,
     names: tuple[str, str] | None,
+    not_run: tuple[str, ...],
 ) -> Comparison:
     """Compare weights where there is nothing to run."""
     name_a, name_b = names or (a.framework, b.framework)
@@ -254,10 +290,10 @@ def _of_weights(
     )
     first = faults[0].pair if faults else None
     verdict = (
-        f"first differ at {first.path_a}"
+        f"first differ at {first.place}"
         if first
         else "were not compared in full"
-        if found.not_compared
+        if not_run or found.not_compared
         else "agree"
     )
     of_both = f" of {name_a} and {name_b}" if names else ""
@@ -272,8 +308,19 @@ def _of_weights(
         output=None,
         names=(f"a: {name_a}", f"b: {name_b}"),
         faults=faults,
-        not_compared=found.not_compared,
+        not_compared=(*not_run, *found.not_compared),
     )
+
+
+def _not_run(a: Side, b: Side, x: Any) -> Iterator[str]:
+    """Say of a comparison of weights alone what was to be run, and was not."""
+    if x is None and not a.stations and not b.stations:
+        return
+    for side in (a, b):
+        is_stored = side.network is not None and isinstance(side.network.native, Checkpoint)
+        if not side.stations:
+            why = "is a checkpoint, which cannot run" if is_stored else "ran no layer that could be seen"
+            yield f"what the models return, since {side.name} {why}: their weights alone were compared"
 
 
 def _some(side: Side, limit: int = 4) -> str:

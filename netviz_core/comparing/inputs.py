@@ -15,6 +15,7 @@ from ..models.alignment import LayerMapping
 from ..models.network import Network
 from ..words.arrays import Activation, AxisArray
 from ..words.errors import InputError
+from ..words.progress import step
 from .common import form_of, is_named, matched, sketch, sketch_error
 from .reading import as_read, axes_as_read
 from .sides import INPUT, Side, Station, containers_of, side_of
@@ -163,6 +164,7 @@ class _Model(NamedTuple):
 
     def side(self, x: Any) -> Side:
         """What it does with an input; a list that is not one is several."""
+        step(f"running {self.name}")
         try:
             return self._side(x)
         except (InputError, TypeError):

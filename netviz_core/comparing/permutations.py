@@ -1,11 +1,11 @@
-"""Finds the order in which the slices of one array stand in another, and puts it into words."""
+"""Finds the order in which the slices of one array stand in another, along one axis or two, and puts it into words."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from itertools import permutations
-from typing import Any
+from collections.abc import Iterator, Sequence
+from itertools import combinations, permutations
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,7 +13,41 @@ Array = np.ndarray[Any, Any]
 
 _POINTS = 32
 _NEIGHBOURS = 4
-_MOST_BLOCKS = 12
+_LISTED = 8
+_CLOSE = 1e-4
+_SPATIAL = ("z", "y", "x")
+
+
+class Permutation(NamedTuple):
+    """Along which axis, and which slice of the one array stands first, second, … in the other."""
+
+    axis: str
+    order: tuple[int, ...]
+
+
+def permutations_of(expected: Array, held: Array, axes: Sequence[str]) -> tuple[Permutation, ...]:
+    """How the slices of one array must be put in order to become another; nothing if that does not do."""
+    if expected.shape != held.shape or not _same(np.sort(expected, None), np.sort(held, None)):
+        return ()
+    places = [place for place, axis in enumerate(axes) if axis not in _SPATIAL and expected.shape[place] > 1]
+    for place in places:
+        order = order_along(expected, held, place)
+        if order is not None and _same(expected.take(order, place), held):
+            return (Permutation(axes[place], tuple(order.tolist())),)
+    for first, second in combinations(places, 2):
+        # Slices sorted along the second axis are the same in whatever order that one is.
+        rows = order_along(np.sort(expected, second), np.sort(held, second), first)
+        moved = expected if rows is None else expected.take(rows, first)
+        columns = order_along(moved, held, second)
+        if rows is not None and columns is not None and _same(moved.take(columns, second), held):
+            both = ((axes[first], rows), (axes[second], columns))
+            return tuple(Permutation(axis, tuple(order.tolist())) for axis, order in both)
+    return ()
+
+
+def _same(left: Array, right: Array) -> bool:
+    scale = float(np.std(right))
+    return bool(np.allclose(left, right, rtol=_CLOSE, atol=_CLOSE * scale, equal_nan=True))
 
 
 def order_along(a: Array, b: Array, place: int) -> Array | None:
@@ -51,7 +85,7 @@ def order_along(a: Array, b: Array, place: int) -> Array | None:
     if (order == np.arange(count)).all():
         return None
     # Slices that are the same, such as those of dead features, leave a choice.
-    for _, option in _forms(order):
+    for option in _simple_orders(order):
         if np.mean(option == order) > 0.5 and np.allclose(
             ours[option][:, points], theirs[:, points], 1e-3, 1e-5
         ):
@@ -70,72 +104,104 @@ def _nearest(ours: Array, theirs: Array, ranks: Array, found: Array) -> Array:
     return order
 
 
-def order_in_words(order: Array, what: str = "") -> str:
-    """Put an order into words, as short as it allows.
+def in_words(order: Sequence[int] | Array, heads: int = 0) -> str:
+    """What was done to put slices in this order, as short as it allows.
 
     Parameters
     ----------
-    order : numpy.ndarray of int
-        For each place in b which of a's slices stands there.
-    what : str
-        What the slices are, such as ``channel``.
+    order : sequence of int
+        For each place which slice stands there now.
+    heads : int
+        In how many groups of their own they stand; 0 if in none.
 
     Examples
     --------
-    >>> order_in_words(np.array([4, 5, 6, 7, 0, 1, 2, 3]), "channel")
-    "two parts of a's axis channel exchanged: its first 4 stand last, its last 4 first"
-    >>> order_in_words(np.array([0, 4, 1, 5, 2, 6, 3, 7]), "channel")
-    "a's axis channel read as (2, 4) and transposed"
+    >>> in_words([4, 5, 6, 7, 0, 1, 2, 3])
+    'halves exchanged'
+    >>> in_words([5, 0, 1, 2, 3, 4])
+    'its first 5 stand last, its last 1 first'
     """
-    axis = f"a's axis {what}" if what else "a's axis"
-    moved = np.flatnonzero(order != np.arange(len(order)))
+    found = np.asarray(order)
+    size = len(found)
+    moved = np.flatnonzero(found != np.arange(size))
     if len(moved) == 2:
-        return f"{axis} with {moved[0]} and {moved[1]} exchanged"
-    for words, option in _forms(order):
-        if (option == order).all():
-            return words.format(axis=axis)
-    return f"{axis} in the order {_listed(order)}"
+        return f"{moved[0]} and {moved[1]} exchanged"
+    first, last = int(found[0]), size - int(found[0])
+    if first and (found == np.roll(np.arange(size), last)).all():
+        is_half = first == last
+        return "halves exchanged" if is_half else f"its first {first} stand last, its last {last} first"
+    groups = [group for group in range(1, size) if not size % group]
+    for group in groups:
+        within = found.reshape(-1, group) - np.arange(0, size, group)[:, None]
+        if (within == within[0]).all() and within.min() >= 0 and within.max() < group:
+            return f"{in_words(within[0])}, within each {_group(size, group, heads)}"
+    for group in reversed(groups):
+        blocks = found.reshape(-1, group)
+        is_kept = (blocks == blocks[:, :1] + np.arange(group)).all() and not (blocks[:, 0] % group).any()
+        if group > 1 and is_kept:
+            return f"each {_group(size, group, heads)} kept, {_moved(blocks[:, 0] // group)}"
+    return _moved(found)
 
 
-def _forms(order: Array) -> Iterator[tuple[str, Array]]:
-    """Orders that are easily told, of which one may be meant, and how."""
+def _group(size: int, group: int, heads: int) -> str:
+    return "head" if heads and group * heads == size else f"group of {group}"
+
+
+def _moved(order: Array) -> str:
+    """The same of slices that are not kept together."""
+    size = len(order)
+    if (order == np.arange(size)[::-1]).all():
+        return "reversed"
+    shape = transposed(order)
+    if shape is not None and 2 in shape:
+        turned = "interleaved instead of in halves", "in halves instead of interleaved"
+        return turned[shape[0] != 2]
+    for sizes, axes in _shapes(size):
+        if (order == _transposed(sizes, axes)).all():
+            if len(sizes) == 2:
+                return f"as if read as {sizes[0]} by {sizes[1]} and transposed"
+            return f"as if read as {' by '.join(map(str, sizes))}, with these axes in the order {axes}"
+    return f"{', '.join(map(str, order[:_LISTED]))}{', …' if size > _LISTED else ''}"
+
+
+def transposed(order: Sequence[int] | Array) -> tuple[int, int] | None:
+    """The rows and columns of the matrix that, read down instead of across, gives this order; None if none does."""
+    size, second = len(order), int(order[1]) if len(order) > 1 else 0
+    if not 1 < second < size or size % second:
+        return None
+    shape = (size // second, second)
+    return shape if (_transposed(shape, (1, 0)) == np.asarray(order)).all() else None
+
+
+def _simple_orders(order: Array) -> Iterator[Array]:
+    """Orders that are easily told, of which one may be meant."""
     count = len(order)
     places = np.arange(count)
-    yield "{axis} in reverse", places[::-1]
+    yield places[::-1]
     shifts, votes = np.unique((places - order) % count, return_counts=True)
-    start = int(shifts[votes.argmax()])
-    if start:
-        words = (
-            f"two parts of {{axis}} exchanged: its first {count - start} stand last, its last {start} first"
-        )
-        yield words, np.roll(places, start)
-    for words, option in _transposed(count):
-        yield f"{{axis}} read as {words}", option
+    if start := int(shifts[votes.argmax()]):
+        yield np.roll(places, start)
+    for shape, axes in _shapes(count):
+        yield _transposed(shape, axes)
     for size in sorted((n for n in range(2, count) if count % n == 0), reverse=True):
         blocks = np.median(order.reshape(-1, size) - np.arange(size), 1).astype(int) // size
-        option = (blocks[:, None] * size + np.arange(size)).ravel()
         if len(np.unique(blocks)) == len(blocks):
-            yield f"the {len(blocks)} parts of {size} along {{axis}} in the order {_listed(blocks)}", option
+            yield (blocks[:, None] * size + np.arange(size)).ravel()
 
 
-def _transposed(count: int) -> Iterator[tuple[str, Array]]:
-    """What comes of an axis that is taken for two or three, and these for others."""
+def _shapes(count: int) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """As which two or three axes one may be read, and the orders into which these may be put."""
     divisors = [size for size in range(2, count) if count % size == 0]
     for size in divisors:
-        yield f"({size}, {count // size}) and transposed", _moved((size, count // size), (1, 0))
+        yield (size, count // size), (1, 0)
     for first in divisors:
         for second in divisors:
             if count % (first * second) or first * second == count:
                 continue
-            shape = (first, second, count // (first * second))
-            for moved in permutations(range(3)):
-                if moved != (0, 1, 2):
-                    yield f"{shape} with its axes in the order {moved}", _moved(shape, moved)
+            for axes in permutations(range(3)):
+                if axes != (0, 1, 2):
+                    yield (first, second, count // (first * second)), axes
 
 
-def _moved(shape: tuple[int, ...], order: tuple[int, ...]) -> Array:
-    return np.arange(math.prod(shape)).reshape(shape).transpose(order).ravel()
-
-
-def _listed(order: Array) -> str:
-    return ", ".join(map(str, order[:_MOST_BLOCKS])) + (", …" if len(order) > _MOST_BLOCKS else "")
+def _transposed(shape: Sequence[int], axes: Sequence[int]) -> Array:
+    return np.arange(math.prod(shape)).reshape(shape).transpose(axes).ravel()

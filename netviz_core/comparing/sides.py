@@ -20,7 +20,7 @@ from ..words.arrays import Activation, AxisArray
 from ..words.errors import InputError
 from ..words.observations import Coverage
 from ..words.protocols import Layer
-from ..words.supports import Replacement
+from ..words.supports import Replacement, StandIn
 from .reading import as_read, as_returned
 
 Array = np.ndarray[Any, Any]
@@ -43,6 +43,9 @@ class Station:
     """For each tensor given: the station that returned it, `INPUT`, or None if it was made between layers."""
     orders: tuple[Sequence[int] | None, Sequence[int] | None] = (None, None)
     """In which order it has the units that are shown in another one: of what it is given, and of what it returns."""
+    is_given_known: bool = True
+    is_returned_known: bool = True
+    """Whether it is known what it would be given, and return, with other values in place; else it is what it was."""
 
     @property
     def path(self) -> str:
@@ -78,9 +81,7 @@ class Station:
         return (
             len(given) == len(returned) == 1
             and given[0].shape == returned[0].shape
-            and np.array_equal(
-                given[0].values, returned[0].values, equal_nan=given[0].values.dtype.kind in "fc"
-            )
+            and _equal(given[0].values, returned[0].values)
         )
 
     @cached_property
@@ -175,25 +176,35 @@ class Side:
             self.stations and self.network is not None and hasattr(self.network.adapter, "run_replaced")
         )
 
-    def rerun(self, replacement: Replacement) -> Side:
+    def rerun(
+        self,
+        replacement: Replacement,
+        instead: Mapping[str, Sequence[StandIn]],
+        before: Side | None = None,
+    ) -> Side:
         """The same side in one more pass, in which other values stand in place.
 
         Its stations have the same numbers and sources as before; one that was not called this time was given, and
-        returned, nothing.
+        returned, nothing. Layers that have something hand on `instead` of what they compute are as they were
+        `before`.
         """
         assert self.network is not None
         adapter = self.network.adapter
         assert hasattr(adapter, "run_replaced")
-        layers = [self.layers[path] for path in {station.path: None for station in self.stations}]
+        paths = {station.path: None for station in self.stations if station.path not in instead}
+        layers = [self.layers[path] for path in paths]
         layers += [self.layers[""]] if "" in self.layers and self.whole not in self.stations else []
-        layers += self._holding()
+        held = [] if before is not None and before.is_rerun else self._holding()
+        layers += held
         given = Recorder(layers, max_bytes=sys.maxsize)
         returned = Recorder(layers, max_bytes=sys.maxsize, given=given)
-        adapter.run_replaced(self.network.native, self.inputs, returned, replacement)
+        adapter.run_replaced(self.network.native, self.inputs, returned, replacement, instead)
         calls = _calls(self.layers, returned.slots, given.slots)
         seen = {(station.path, station.call): station for station in calls}
 
         def again(station: Station) -> Station:
+            if before is not None and station.path in instead:
+                return before.stations[station.number]
             found = seen.get((station.path, station.call))
             slots = (found.given_slots, found.returned_slots) if found is not None else ((), ())
             return replace(station, given_slots=slots[0], returned_slots=slots[1])
@@ -202,7 +213,7 @@ class Side:
         whole = self.whole
         if whole is not None:
             whole = stations[whole.number] if whole in self.stations else again(whole)
-        holding = {layer.path for layer in self._holding()}
+        holding = {layer.path for layer in held}
         outer = [station for station in calls if station.path in holding]
         return replace(self, stations=stations, whole=whole, outer=outer, is_rerun=True)
 
@@ -366,14 +377,22 @@ def _place(values: Array) -> tuple[Any, ...]:
 
 
 def _form(value: AxisArray) -> tuple[Any, ...]:
-    return (value.shape, value.values.dtype.str)
+    """What two values have in common that may be the same: the first few numbers tell most apart."""
+    few = _few(value.values)
+    if few.dtype.kind in "fc":
+        few = np.nan_to_num(few) + 0  # no two forms of zero
+    return (value.shape, value.values.dtype.str, few.tobytes())
 
 
 def _equal(left: Array, right: Array) -> bool:
     """Whether all numbers are the same; most arrays that differ do so among the first few."""
     if not left.size:
         return True
-    few = tuple(slice(0, 2) for _ in left.shape)
-    return bool(np.array_equal(left[few], right[few], equal_nan=True)) and bool(
+    return bool(np.array_equal(_few(left), _few(right), equal_nan=True)) and bool(
         np.array_equal(left, right, equal_nan=True)
     )
+
+
+def _few(values: Array) -> Array:
+    few: Array = values[tuple(slice(0, 2) for _ in values.shape)]
+    return few

@@ -39,6 +39,18 @@ def second_feature_maps(untrained: Any, trained: Any, digit: nv.AxisArray) -> Vi
     return nv.feature_maps(trained, "conv2", digit)
 
 
+def looked_at(untrained: Any, trained: Any, digit: nv.AxisArray) -> View:
+    return nv.cam(trained, digit)
+
+
+def state_of_health(untrained: Any, trained: Any, digit: nv.AxisArray) -> View:
+    return nv.health(trained, digit)
+
+
+def data_flow(untrained: Any, trained: Any, digit: nv.AxisArray) -> View:
+    return nv.graph(trained, digit)
+
+
 def kernels_compared(trained: dict[str, Any], digit: nv.AxisArray) -> View:
     views = [nv.kernels(model, "conv1") for model in trained.values()]
     return nv.side_by_side(*views, titles=list(trained))
@@ -52,6 +64,12 @@ def distributions_compared(trained: dict[str, Any], digit: nv.AxisArray) -> View
 def feature_maps_compared(trained: dict[str, Any], digit: nv.AxisArray) -> View:
     views = [nv.feature_maps(model, "conv2", digit) for model in trained.values()]
     return nv.side_by_side(*views, titles=list(trained))
+
+
+def port_compared(trained: dict[str, Any], digit: nv.AxisArray) -> View:
+    first, second, *_ = trained.values()
+    nv.copy_weights(first, second)
+    return nv.compare(first, second, digit)
 
 
 @dataclass(frozen=True)
@@ -115,6 +133,25 @@ FOR_EACH = (
         "The same digit after conv2, which combines what conv1 found, at half the resolution.",
         second_feature_maps,
     ),
+    Figure(
+        "cam",
+        "Where the network looks",
+        "Grad-CAM of the digit that the network reads, over the image: bright places speak for it.",
+        looked_at,
+    ),
+    Figure(
+        "health",
+        "How each layer is",
+        "What the layers make of the digit, in numbers: values that are not finite, zeros, dead and saturated units.",
+        state_of_health,
+        wide=True,
+    ),
+    Figure(
+        "graph",
+        "How the data flows",
+        "The layers as they ran, with the size of what each returns.",
+        data_flow,
+    ),
 )
 
 TOGETHER = (
@@ -139,6 +176,14 @@ TOGETHER = (
         "The feature maps of conv2 for the digit at the top of this page. It went into each network as one "
         "array with named axes; each framework laid it out for itself.",
         feature_maps_compared,
+        wide=True,
+    ),
+    Figure(
+        "compared-port",
+        "Side by side: is it the same network?",
+        "The weights of the one network are copied into the other, and both are shown the digit: layer by layer, "
+        "whether the two agree, and by how much they differ.",
+        port_compared,
         wide=True,
     ),
 )

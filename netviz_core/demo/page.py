@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib import resources
@@ -86,7 +87,6 @@ def _notes(notes: Sequence[str]) -> str:
 
 def _section(drawn: Drawn) -> str:
     figure = drawn.figure
-    code = inspect.getsource(figure.draw).strip()
     shown = "\n".join(
         f'<figure><figcaption>{escape(what)}</figcaption><a href="{escape(file)}">'
         f'<img src="{escape(file)}" alt="{escape(f"{figure.heading}: {what}")}"></a></figure>'
@@ -95,8 +95,15 @@ def _section(drawn: Drawn) -> str:
     return (
         f'<section id="{figure.slug}">\n<h2>{escape(figure.heading)}</h2>\n<p>{escape(figure.caption)}</p>\n'
         f'<div class="figures{" wide" if figure.wide else ""}">\n{shown}\n</div>\n'
-        f"<pre><code>{escape(code)}</code></pre>\n</section>"
+        f"<pre><code>{escape(_code(figure.draw))}</code></pre>\n</section>"
     )
+
+
+def _code(draw: Callable[..., object]) -> str:
+    """The source of a function as people write it for themselves: without types."""
+    names = ", ".join(inspect.signature(draw).parameters)
+    source = inspect.getsource(draw).strip()
+    return re.sub(r"\A(def \w+)\(.*?\) -> \w+:", rf"\1({names}):", source, flags=re.DOTALL)
 
 
 def _svg(picture: Picture) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +12,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from ..views.base import View
 from ..words.arrays import AxisArray, images
-from ..words.errors import NetvizError
+from ..words.errors import NetvizError, UnsupportedError
 from ..words.whole_files import check_writable
-from .figures import FOR_EACH, TOGETHER
+from .figures import FOR_EACH, TOGETHER, Figure
 from .page import Drawn, write_page
 from .training import Digits, Participants, Report, Trained, find_participants, load_digits, train
 
@@ -102,18 +103,14 @@ def _draw_all(trained: Sequence[Trained], digit: AxisArray, folder: Path, bars: 
         bars.advance(task)
         return name
 
-    drawn = [
-        Drawn(
-            figure,
-            {
-                run.framework: save(
-                    figure.draw(run.untrained, run.trained, digit), f"{run.framework}-{figure.slug}.png"
-                )
-                for run in trained
-            },
-        )
-        for figure in FOR_EACH
-    ]
+    def of_each(figure: Figure) -> Iterator[tuple[str, str]]:
+        for run in trained:
+            # Not every backend can be asked everything.
+            with suppress(UnsupportedError):
+                view = figure.draw(run.untrained, run.trained, digit)
+                yield run.framework, save(view, f"{run.framework}-{figure.slug}.png")
+
+    drawn = [Drawn(figure, files) for figure in FOR_EACH if (files := dict(of_each(figure)))]
     models = {run.framework: run.trained for run in trained}
     label = " and ".join(models)
     return drawn + [Drawn(f, {label: save(f.draw(models, digit), f"{f.slug}.png")}) for f in together]

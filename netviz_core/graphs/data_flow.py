@@ -8,17 +8,17 @@ from itertools import count
 from typing import Any
 
 from ..models.network import Network, wrap
-from ..words.errors import UnsupportedError
+from ..words.errors import UnsupportedError, require_known
 from ..words.operations import OPERATIONS, word_for
 from ..words.protocols import Layer
 from ..words.supports import TensorForm, TracedCall
-from .parts import GraphEdge, GraphGroup, GraphNode
+from .parts import RANKDIRS, GraphEdge, GraphGroup, GraphNode
 from .view import Graph
 
 __all__ = ["OPERATIONS", "graph"]
 
 
-def graph(model: Any, x: Any = None) -> Graph:
+def graph(model: Any, x: Any = None, *, rankdir: str = "TB") -> Graph:
     """Trace the data flow of a model: its layers, the operations between them, and what goes where.
 
     Parameters
@@ -27,6 +27,8 @@ def graph(model: Any, x: Any = None) -> Graph:
     x : array, native tensor, AxisArray, or a tuple or dict of them, optional
         The model's input, a batch. Not needed where the model comes with data of its own, or knows its
         graph without any (a functional Keras model).
+    rankdir : {"TB", "LR"}
+        Whether it is drawn, and written out, from top to bottom or from left to right.
 
     Returns
     -------
@@ -40,7 +42,7 @@ def graph(model: Any, x: Any = None) -> Graph:
     UnsupportedError
         If the backend does not see the data flow.
     InputError
-        If an input is needed and none is given, or it is not what the model takes.
+        If an input is needed and none is given, it is not what the model takes, or `rankdir` is neither of the two.
     Exception
         Whatever the model itself raises, unchanged.
 
@@ -50,13 +52,14 @@ def graph(model: Any, x: Any = None) -> Graph:
     that a layer applies itself (``Dense(8, activation="relu")``) is a node of its own, so that a
     model has the same graph however it is written.
     """
+    require_known(rankdir, RANKDIRS, "rankdir")
     network = wrap(model)
     if not hasattr(network.adapter, "trace"):
         raise UnsupportedError(f"the {network.backend} backend does not see the data flow of its models")
     if x is None and hasattr(network.adapter, "example"):
         x = network.input_or_example(None)
     calls = list(network.adapter.trace(network.native, x))
-    return graph_of(calls, network)
+    return replace(graph_of(calls, network), rankdir=rankdir)
 
 
 def graph_of(calls: Iterable[TracedCall], network: Network) -> Graph:

@@ -27,6 +27,7 @@ def to_dot(graph: GraphParts) -> str:
 
     lines = [
         f"digraph {_quoted(graph.title)} {{",
+        *(["  rankdir=LR;"] if graph.rankdir == "LR" else []),
         '  node [shape=box, style=rounded, fontname="sans-serif"];',
         *(f"  {line}" for line in _nested(graph, "", node, cluster)),
         *(f"  {edge(each)}" for each in graph.edges),
@@ -53,7 +54,7 @@ def to_mermaid(graph: GraphParts) -> str:
         return f"{names[edge.source]} -->{label} {names[edge.target]}"
 
     lines = [
-        "flowchart TD",
+        "flowchart LR" if graph.rankdir == "LR" else "flowchart TD",
         *(f"  {line}" for line in _nested(graph, "", node, cluster)),
         *(f"  {edge(each)}" for each in graph.edges),
     ]
@@ -90,6 +91,22 @@ def sizes(shape: tuple[int, ...]) -> str:
     return "×".join(map(str, shape))
 
 
+def named_sizes(shape: tuple[int, ...], axes: tuple[str, ...]) -> str:
+    """The same, with the names of three axes or more, whose order is not that of every framework.
+
+    Examples
+    --------
+    >>> named_sizes((2, 64), ("batch", "channel")), named_sizes((2, 8, 8, 64), ("batch", "y", "x", "channel"))
+    ('2×64', '2×8×8×64 (batch, y, x, channel)')
+    """
+    return sizes(shape) + (f" ({', '.join(axes)})" if len(shape) > 2 and are_named(axes) else "")
+
+
+def are_named(axes: tuple[str, ...]) -> bool:
+    """Whether it is known what axes are, as it is not where they are called by their places."""
+    return bool(axes) and not any(axis.removeprefix("axis").isdigit() for axis in axes)
+
+
 def _nested(
     graph: GraphParts,
     path: str,
@@ -106,7 +123,9 @@ def _nested(
 
 
 def _lines(node: GraphNode) -> str:
-    return "\n".join(filter(None, (node.caption, node.path, sizes(node.output_shape))))
+    return "\n".join(
+        filter(None, (node.caption, node.path, named_sizes(node.output_shape, node.output_axes)))
+    )
 
 
 def _attributes(part: GraphNode | GraphEdge, *without: str) -> dict[str, Any]:

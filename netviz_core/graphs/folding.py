@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
-from typing import TypeVar
 
 from ..words.errors import InputError, LayerNotFoundError, as_integer, nearest
 from ..words.given import shown
-from .parts import GraphEdge, GraphGroup, GraphNode, GraphParts
-
-Parts = TypeVar("Parts", bound=GraphParts)
+from .contracting import Flow, Parts, all_around, contracted, together, words_of
+from .parts import GraphGroup, GraphNode, GraphParts
+from .repeating import repeats_in_a_row
 
 
 def fold(graph: Parts, layers: str | None, depth: int | None, at_most: int | None, repeats: bool) -> Parts:
@@ -34,18 +33,31 @@ def fold(graph: Parts, layers: str | None, depth: int | None, at_most: int | Non
 
 def foldings(graph: Parts, most: int, repeats: bool = True) -> Iterator[Parts]:
     """The graph as it is, then coarser and coarser, until it has no more than so many nodes."""
+    last: Parts | None = None
+    for folded in _coarser(graph, most, repeats):
+        if last is None or len(folded.nodes) < len(last.nodes):
+            yield folded
+            last = folded
+
+
+def _coarser(graph: Parts, most: int, repeats: bool) -> Iterator[Parts]:
     yield graph
-    deepest = max((len(around) for around in _all_around(graph).values()), default=0)
+    deepest = max((len(around) for around in all_around(graph).values()), default=0)
     coarsest = graph
-    for depth in range(deepest, 0, -1):
-        coarsest = _folded(graph, _at_depth(graph, depth), repeats)
-        yield coarsest
-    length = 1
+    for depth in range(deepest, -1, -1):
+        if repeats:
+            coarsest = repeats_in_a_row(coarsest)
+            yield coarsest
+        if depth:
+            coarsest = _folded(graph, _unbroken(graph, _at_depth(graph, depth)), repeats)
+            yield coarsest
+    length, chains = 1, coarsest
     while length < len(coarsest.nodes):
         length *= 2
         chains = _chains_folded(coarsest, length)
         yield chains
-    yield _end_folded(chains, most)
+    if len(chains.nodes) > most:
+        yield _end_folded(chains, most)
 
 
 def _positive(value: object, name: str) -> int:
@@ -67,20 +79,28 @@ def _matching(graph: GraphParts, pattern: str) -> set[str]:
 
 
 def _at_depth(graph: GraphParts, depth: int) -> set[str]:
-    return {path for path, around in _all_around(graph).items() if len(around) == depth}
+    return {path for path, around in all_around(graph).items() if len(around) == depth}
 
 
-def _all_around(graph: GraphParts) -> dict[str, tuple[str, ...]]:
-    """The containers around each place, the outermost first; its own path, if it has one, is the last."""
-    around: dict[str, tuple[str, ...]] = {"": ()}
-    for group in graph.groups:
-        around[group.path] = (*around[group.group], group.path)
-    return around
+def _unbroken(graph: GraphParts, containers: set[str]) -> set[str]:
+    """Those of the containers that nothing leaves to come back, as it does where activations lie outside a list."""
+    bits = {path: 1 << number for number, path in enumerate(sorted(containers))}
+    around = all_around(graph)
+    own = {
+        node.id: next((bits[path] for path in around[node.group] if path in bits), 0) for node in graph.nodes
+    }
+    flow, left, broken = Flow(graph), dict[str, int](), 0
+    for node in graph.nodes:
+        left[node.id] = 0
+        for source in flow.sources(node.id):
+            left[node.id] |= left.get(source, 0) | (own[source] if own[source] != own[node.id] else 0)
+        broken |= left[node.id] & own[node.id]
+    return {path for path, bit in bits.items() if not bit & broken}
 
 
 def _folded(graph: Parts, containers: set[str], repeats: bool) -> Parts:
     """Each of these containers as one node; of those within each other the outermost."""
-    around = _all_around(graph)
+    around = all_around(graph)
     outermost = {
         place: next((path for path in paths if path in containers), None) for place, paths in around.items()
     }
@@ -90,53 +110,16 @@ def _folded(graph: Parts, containers: set[str], repeats: bool) -> Parts:
         if path is not None:
             members.setdefault(path, []).append(node)
     groups = {group.path: group for group in graph.groups}
-    flow = _Flow(graph)
+    flow = Flow(graph)
     made = {path: _container(groups[path], nodes, flow) for path, nodes in members.items()}
-    folded = _contracted(graph, {node.id: made[path] for path, nodes in members.items() for node in nodes})
+    folded = contracted(graph, {node.id: made[path] for path, nodes in members.items() for node in nodes})
     if not repeats:
         return folded
     structures = {path: flow.structure(nodes) for path, nodes in members.items()}
     return _repeats_folded(folded, structures)
 
 
-class _Flow:
-    """What each node of a graph reads, and who reads it."""
-
-    def __init__(self, graph: GraphParts) -> None:
-        self.read: dict[str, list[GraphEdge]] = {node.id: [] for node in graph.nodes}
-        self.made: dict[str, list[GraphEdge]] = {node.id: [] for node in graph.nodes}
-        for edge in graph.edges:
-            self.read[edge.target].append(edge)
-            self.made[edge.source].append(edge)
-
-    def sources(self, id: str) -> set[str]:
-        return {edge.source for edge in self.read[id]}
-
-    def targets(self, id: str) -> set[str]:
-        return {edge.target for edge in self.made[id]}
-
-    def structure(self, nodes: Sequence[GraphNode]) -> tuple[Hashable, ...]:
-        """Equal for nodes of which each does the same with the same, as for those of equal blocks."""
-        numbers = {node.id: number for number, node in enumerate(nodes)}
-        outside: dict[int, int] = {}
-        return tuple(
-            (
-                node.kind,
-                node.label,
-                node.output_shape,
-                node.calls,
-                tuple(
-                    (True, numbers[edge.source])
-                    if edge.source in numbers
-                    else (False, outside.setdefault(edge.tensor, len(outside)))
-                    for edge in self.read[node.id]
-                ),
-            )
-            for node in nodes
-        )
-
-
-def _container(group: GraphGroup, nodes: Sequence[GraphNode], flow: _Flow) -> GraphNode:
+def _container(group: GraphGroup, nodes: Sequence[GraphNode], flow: Flow) -> GraphNode:
     """A container as one node, which returns what is read outside last."""
     within = {node.id for node in nodes}
     last = next((node for node in reversed(nodes) if flow.targets(node.id) - within), nodes[-1])
@@ -153,26 +136,9 @@ def _container(group: GraphGroup, nodes: Sequence[GraphNode], flow: _Flow) -> Gr
     )
 
 
-def _contracted(graph: Parts, into: Mapping[str, GraphNode]) -> Parts:
-    """Put other nodes in the place of those with these ids; edges within one place go."""
-    nodes: dict[str, GraphNode] = {}
-    for node in graph.nodes:
-        place = into.get(node.id, node)
-        nodes.setdefault(place.id, place)
-    edges: dict[tuple[str, str, int], GraphEdge] = {}
-    for edge in graph.edges:
-        source, target = (into[end].id if end in into else end for end in (edge.source, edge.target))
-        if source != target or edge.source not in into:
-            edges.setdefault((source, target, edge.tensor), replace(edge, source=source, target=target))
-    around = _all_around(graph)
-    used = {path for node in nodes.values() for path in around[node.group]}
-    groups = tuple(group for group in graph.groups if group.path in used)
-    return replace(graph, nodes=tuple(nodes.values()), edges=tuple(edges.values()), groups=groups)
-
-
 def _repeats_folded(graph: Parts, structures: Mapping[str, Hashable]) -> Parts:
     """Make one node of containers that follow one another and have equal structures, by path."""
-    flow, nodes = _Flow(graph), {node.id: node for node in graph.nodes}
+    flow, nodes = Flow(graph), {node.id: node for node in graph.nodes}
 
     def repeats(first: str, second: str) -> bool:
         return (
@@ -191,28 +157,28 @@ def _repeats_folded(graph: Parts, structures: Mapping[str, Hashable]) -> Parts:
 
 def _chains_folded(graph: Parts, longest: int) -> Parts:
     """Make one node of what follows one another without a branch, so many at a time."""
-    flow, nodes = _Flow(graph), {node.id: node for node in graph.nodes}
+    flow, nodes = Flow(graph), {node.id: node for node in graph.nodes}
 
     def follows(first: str, second: str) -> bool:
         inner = nodes[first].kind != "input" and bool(flow.made[second])
         return inner and flow.sources(second) == {first}
 
-    def together(run: Sequence[GraphNode]) -> GraphNode:
-        return _together(run, f"{run[0].id} … {run[-1].id}")
+    def chain(run: Sequence[GraphNode]) -> GraphNode:
+        return together(run, f"{run[0].id} … {run[-1].id}", words_of(run))
 
-    return _runs_folded(graph, flow, follows, together, longest)
+    return _runs_folded(graph, flow, follows, chain, longest)
 
 
 def _end_folded(graph: Parts, most: int) -> Parts:
     """Make one node of all that is too much."""
     end = graph.nodes[most - 1 :]
-    more = _together(end, "…")
-    return _contracted(graph, dict.fromkeys((node.id for node in end), more))
+    more = together(end, "…", words_of(end))
+    return contracted(graph, dict.fromkeys((node.id for node in end), more))
 
 
 def _runs_folded(
     graph: Parts,
-    flow: _Flow,
+    flow: Flow,
     continues: Callable[[str, str], bool],
     folded: Callable[[Sequence[GraphNode]], GraphNode],
     longest: int | None = None,
@@ -234,20 +200,4 @@ def _runs_folded(
     for id, run in run_of.items():
         if len(run) > 1:
             into[id] = into[run[0].id] if id != run[0].id else folded(run)
-    return _contracted(graph, into)
-
-
-def _together(nodes: Sequence[GraphNode], id: str) -> GraphNode:
-    """Nodes of any kind as one."""
-    groups = {node.group for node in nodes}
-    members = tuple(member for node in nodes for member in node.members or (node.id,))
-    return GraphNode(
-        id=id,
-        path=nodes[0].path,
-        kind="container",
-        label=f"{len(members)} nodes",
-        group=groups.pop() if len(groups) == 1 else "",
-        output_shape=nodes[-1].output_shape,
-        output_axes=nodes[-1].output_axes,
-        members=members,
-    )
+    return contracted(graph, into)

@@ -96,6 +96,10 @@ class GraphGroup:
     group: str = ""
 
 
+RANKDIRS = ("TB", "LR")
+"""Top to bottom and left to right, in the words of Graphviz and Keras."""
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class GraphParts:
     """What a graph is as data alone; its fields are those of `netviz_core.graphs.view.Graph`."""
@@ -104,3 +108,4 @@ class GraphParts:
     nodes: tuple[GraphNode, ...]
     edges: tuple[GraphEdge, ...]
     groups: tuple[GraphGroup, ...] = ()
+    rankdir: str = "TB"

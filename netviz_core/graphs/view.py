@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from ..views.base import View
-from ..words.errors import LayerNotFoundError, nearest
+from ..words.errors import LayerNotFoundError, nearest, require_known
 from . import export
 from .folding import fold
-from .parts import GraphNode, GraphParts
+from .parts import RANKDIRS, GraphNode, GraphParts
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -26,7 +29,40 @@ class Graph(GraphParts, View):
         A tensor that a node reads twice is one edge.
     groups : tuple of GraphGroup
         The containers around nodes, outer ones first.
+    rankdir : {"TB", "LR"}
+        Whether it is drawn, and written out, from top to bottom or from left to right.
     """
+
+    def plot(
+        self, ax: Any = None, *, renderer: str | None = None, rankdir: str | None = None, **style: Any
+    ) -> Any:
+        """Draw the graph, folded no more than needed to be read in its place; a larger ``figsize`` shows more.
+
+        Parameters
+        ----------
+        ax, renderer, **style
+            As for every view.
+        rankdir : {"TB", "LR"}, optional
+            From top to bottom or from left to right, instead of the graph's own.
+
+        Returns
+        -------
+        object
+            What was drawn into; for matplotlib the `Axes`.
+        """
+        return super(Graph, self._directed(rankdir)).plot(ax, renderer=renderer, **style)
+
+    def save(
+        self, path: str | Path, *, renderer: str | None = None, rankdir: str | None = None, **style: Any
+    ) -> None:
+        """Write the drawing to exactly `path`; the arguments are those of `plot`."""
+        super(Graph, self._directed(rankdir)).save(path, renderer=renderer, **style)
+
+    def _directed(self, rankdir: str | None) -> Graph:
+        if rankdir is None:
+            return self
+        require_known(rankdir, RANKDIRS, "rankdir")
+        return replace(self, rankdir=rankdir)
 
     def __getitem__(self, id: str) -> GraphNode:
         """The node of this id.
@@ -71,11 +107,12 @@ class Graph(GraphParts, View):
             Fold the containers that lie within so many others: with 1 those of the model itself, with
             2 those within them.
         at_most : int, optional
-            Fold no more than needed to be left with so many nodes: first containers, the inner ones
-            before the outer; then what follows one another without a branch; then all at the end.
+            Fold no more than needed to be left with so many nodes: what repeats in a row, then containers,
+            the inner ones before the outer; then what follows one another without a branch; then all at the end.
         repeats : bool
             Make one node of containers that follow one another and are alike in structure and
-            shapes, with their number in `GraphNode.repeats`.
+            shapes, with their number in `GraphNode.repeats`; with `at_most`, also of layers that repeat in a row
+            where no container holds them.
 
         Returns
         -------
@@ -91,13 +128,13 @@ class Graph(GraphParts, View):
         """
         return fold(self, layers, depth, at_most, repeats)
 
-    def to_dot(self) -> str:
-        """The graph in Graphviz' DOT language, containers as clusters."""
-        return export.to_dot(self)
+    def to_dot(self, rankdir: str | None = None) -> str:
+        """The graph in Graphviz' DOT language, containers as clusters; `rankdir` is that of `plot`."""
+        return export.to_dot(self._directed(rankdir))
 
-    def to_mermaid(self) -> str:
-        """The graph as a Mermaid flowchart, containers as subgraphs."""
-        return export.to_mermaid(self)
+    def to_mermaid(self, rankdir: str | None = None) -> str:
+        """The graph as a Mermaid flowchart, containers as subgraphs; `rankdir` is that of `plot`."""
+        return export.to_mermaid(self._directed(rankdir))
 
     def to_json(self) -> str:
         """Title, nodes, edges and groups as JSON, each with all its fields."""

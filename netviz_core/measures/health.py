@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -110,14 +111,15 @@ def health(
         for path, entry in coverage.items()
         if path in chosen and (path in seen or known[path].kind != "container")
     }
-    unseen = sum(entry.status != "captured" for entry in coverage.values())
+    values = np.array([row.measured for row in rows], np.float64).reshape(-1, len(MEASURES))
+    asked = [column for column in range(len(MEASURES)) if not np.isnan(values[:, column]).all()]
     return Health(
-        title=f"health · {len(rows)} layers, {samples.count:,} samples"
-        + f" · {unseen} not seen" * bool(unseen),
+        title=_title(rows, samples.count, coverage),
         layers=tuple(row.path for row in rows),
-        measures=MEASURES,
-        values=np.array([_measured(row) for row in rows], np.float64).reshape(-1, len(MEASURES)),
+        measures=tuple(MEASURES[column] for column in asked),
+        values=values[:, asked],
         marked=tuple(row.status == "alarm" for row in rows),
+        findings=tuple(row.finding for row in rows),
         rows=tuple(rows),
         first_nonfinite=trouble.made_by,
         cause=trouble.cause,
@@ -127,12 +129,16 @@ def health(
     )
 
 
-def _measured(row: HealthRow) -> tuple[float, ...]:
-    """The `MEASURES` of a row."""
-    dead = row.dead_units / row.unit_count if row.unit_count else np.nan
-    return (
-        row.nan_count + row.inf_count, row.zero_fraction, dead, row.saturated_fraction, row.std, row.gradient,
-    )  # fmt: skip
+def _title(rows: Sequence[HealthRow], samples: int, coverage: Mapping[str, Coverage]) -> str:
+    counted = Counter(row.status for row in rows)
+    counted["not seen"] = sum(entry.status != "captured" for entry in coverage.values())
+    words = {"alarm": "alarms", "warning": "warnings", "not seen": "not seen"}
+    told = (
+        f" · {counted[what]:,} {word if counted[what] > 1 else what}"
+        for what, word in words.items()
+        if counted[what]
+    )
+    return f"health · {len(rows)} layers, {samples:,} samples{''.join(told)}"
 
 
 def _batches(

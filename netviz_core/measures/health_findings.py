@@ -112,7 +112,7 @@ def row_of(layer: Layer, seen: Seen, samples: Samples, limits: Thresholds) -> He
         nan_count=seen.forms.nan_count,
         inf_count=seen.forms.positive_inf_count + seen.forms.negative_inf_count,
         zero_fraction=zeros / count if count else float("nan"),
-        saturated_fraction=seen.saturated_count / total if total else 0.0,
+        saturated_fraction=seen.saturated_count / total if seen.has_bounds and total else float("nan"),
         minimum=float(whole.minimum[0]),
         maximum=float(whole.maximum[0]),
         mean=float(whole.mean[0]),
@@ -143,28 +143,32 @@ def _is_constant(places: Iterable[ChannelStatistics]) -> bool:
 
 def _judged(row: HealthRow, seen: Seen, samples: Samples, limits: Thresholds) -> HealthRow:
     if seen.forms.is_broken:
-        return replace(row, status="alarm", reason=f"propagated {seen.forms.words()}")
+        what = "NaN" if seen.forms.nan_count else "inf"
+        return _found(row, "alarm", f"passes on {what}", f"propagated {seen.forms.words()}")
     if seen.extreme.share > limits.overflow:
         _, largest, dtype = seen.extreme
         reason = f"a value of {largest:.4g} is near the largest that {dtype} holds, {LARGEST[dtype]:.4g}"
-        return replace(row, status="alarm", reason=reason)
+        return _found(row, "alarm", "near overflow", reason)
     if row.saturated_fraction > limits.saturated:
-        return replace(
-            row, status="warning", reason=f"{row.saturated_fraction:.0%} of its outputs are saturated"
-        )
+        reason = f"{row.saturated_fraction:.0%} of its outputs are saturated"
+        return _found(row, "warning", "saturated", reason)
     are_enough = samples.count >= limits.dead_samples
     if row.dead_units and are_enough:
         reason = f"{row.dead_units} of {row.unit_count} units were zero in all {samples.count:,} samples"
-        return replace(row, status="warning", reason=reason)
+        return _found(row, "warning", "dead units", reason)
     if are_enough and samples.differ and row.kind != "input" and _is_constant(seen.places.values()):
         what = f"{row.minimum:.4g}" if row.minimum == row.maximum else "the same"
-        return replace(row, status="warning", reason=f"it always returned {what}, whatever the sample")
+        return _found(row, "warning", "constant", f"it always returned {what}, whatever the sample")
     if seen.forms.negative_inf_count:
         return replace(row, reason=f"{seen.forms.words()}, as masks have them")
     if row.dead_units:
         reason = f"{row.dead_units} units were zero in {samples.count} samples, too few to call them dead"
         return replace(row, reason=reason)
     return row
+
+
+def _found(row: HealthRow, status: str, finding: str, reason: str) -> HealthRow:
+    return replace(row, status=status, finding=finding, reason=reason)
 
 
 def with_gradients_judged(
@@ -180,18 +184,18 @@ def _gradient_judged(row: HealthRow, start: float, limits: Thresholds, is_fresh:
     if np.isnan(row.gradient) or row.status == "alarm":
         return row
     if np.isinf(row.gradient):
-        return replace(row, status="alarm", reason="its gradient is not finite")
+        return _found(row, "alarm", "gradient not finite", "its gradient is not finite")
     if not start or limits.vanishing * start <= row.gradient <= limits.exploding * start:
         return row
     if row.gradient == 0:
         reason = f"no gradient reaches it, and at the output it is {start:.2g}{cut}"
-        return replace(row, status="warning", reason=reason)
+        return _found(row, "warning", "no gradient", reason)
     explodes = row.gradient > start
     verb = "explodes" if explodes else "vanishes"
     reason = f"its gradient, {row.gradient:.2g}, {verb}: at the output it is {start:.2g}"
     if is_fresh:
         reason += "; no batch norm has seen data yet, so in evaluation mode none of them normalises"
-    return replace(row, status="alarm" if explodes and not is_fresh else "warning", reason=reason)
+    return _found(row, "alarm" if explodes and not is_fresh else "warning", f"gradient {verb}", reason)
 
 
 def _are_norms_fresh(network: Network) -> bool:
@@ -215,7 +219,10 @@ def _zero_kernel(network: Network) -> str | None:
 
 
 def blamed(row: HealthRow, trouble: Trouble) -> HealthRow:
-    return replace(row, status="alarm", reason=trouble.cause) if row.path == trouble.made_by else row
+    if row.path != trouble.made_by:
+        return row
+    what = "makes NaN" if row.nan_count else "makes inf" if row.inf_count else "weight not finite"
+    return _found(row, "alarm", what, trouble.cause)
 
 
 def root_mean(squares: Sequence[float]) -> float:

@@ -78,6 +78,8 @@ class Seen:
     places: dict[Place, ChannelStatistics] = field(default_factory=dict)
     forms: Form = _FINITE
     saturated_count: int = 0
+    has_bounds: bool = False
+    """Whether it is an activation that can be saturated."""
     extreme: _Extreme = field(default_factory=_Extreme)
     gradients: list[float] = field(default_factory=list)
 
@@ -178,6 +180,7 @@ def _add(seen: Seen, activation: Activation, form: Form, layer: Layer) -> None:
     seen.extreme = max(seen.extreme, _Extreme(share, largest, activation.dtype))
     bounds = _BOUNDS.get(str(layer.config.get("activation", "")))
     if bounds is not None and activation.values.dtype.kind == "f":
+        seen.has_bounds = True
         margin = 0.01 * (bounds[1] - bounds[0])
         values = activation.values
         seen.saturated_count += int(((values < bounds[0] + margin) | (values > bounds[1] - margin)).sum())

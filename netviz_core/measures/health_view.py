@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from ..views.measures import LayerMeasures
+from ..views.measures import LayerMeasures, MeasureLine
 from ..words.observations import Coverage
+from ..words.text_tables import laid_out, printable
+from .health_lines import alarms_in_front
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class HealthRow:
     nan_count, inf_count : int
         In what it returned; infinities of either sign.
     zero_fraction, saturated_fraction : float
-        Shares of what it returned; `saturated_fraction` only of activations with bounds.
+        Shares of what it returned; `saturated_fraction` only of activations with bounds, NaN for all others.
     minimum, maximum, mean, std : float
         Of the finite values.
     dead_units : int
@@ -56,6 +59,8 @@ class HealthRow:
         ``ok``, ``warning`` or ``alarm``.
     reason : str
         Why, in words; may be said of a layer that is ok, too.
+    finding : str
+        The same of a layer that is not ok, in a word or two.
     """
 
     path: str
@@ -73,9 +78,20 @@ class HealthRow:
     gradient: float
     status: str
     reason: str
+    finding: str = ""
+
+    @property
+    def measured(self) -> tuple[float, ...]:
+        """Its `MEASURES`."""
+        is_known = self.unit_count and not math.isnan(self.zero_fraction)
+        dead = self.dead_units / self.unit_count if is_known else math.nan
+        return (
+            self.nan_count + self.inf_count, dead, self.saturated_fraction, self.gradient, self.zero_fraction, self.std,
+        )  # fmt: skip
 
 
-MEASURES = ("non-finite", "zeros", "dead", "saturated", "std", "gradient")
+MEASURES = ("non-finite", "dead", "saturated", "gradient", "zeros", "std")
+_MOST_LINES, _MOST_REASONS = 40, 8
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -84,9 +100,9 @@ class Health(LayerMeasures):
 
     Parameters
     ----------
-    title, layers, measures, values, marked
-        As for `LayerMeasures`: how many values are not finite, the shares of zeros, of dead and of saturated
-        units, spread and gradient; marked are layers with an alarm.
+    title, layers, measures, values, marked, findings
+        As for `LayerMeasures`: how many values are not finite, the shares of dead units, of saturated values and of
+        zeros, gradient and spread, without those that were asked of no layer; marked are layers with an alarm.
     rows : tuple of HealthRow
         In the order in which layers returned.
     first_nonfinite : str or None
@@ -118,11 +134,58 @@ class Health(LayerMeasures):
         """The rows with an alarm."""
         return tuple(row for row in self.rows if row.status == "alarm")
 
+    @property
+    def note(self) -> str:
+        """What happened where the first value was not finite."""
+        return self.cause
+
+    def lines(self, at_most: int = _MOST_LINES) -> tuple[MeasureLine, ...]:
+        """The table line by line: alarms in front, then warnings, then what is well.
+
+        Parameters
+        ----------
+        at_most : int
+            Of more layers, those that follow one another and of which the same is said are one line: those of a
+            container, or some dozen in a row.
+        """
+        return alarms_in_front(self, at_most, [row.path == self.first_nonfinite for row in self.rows])
+
     def __str__(self) -> str:
         lines = [self.cause] if self.cause else []
-        lines += [f"{row.path or 'output'}: {row.reason}" for row in self.rows if row.status != "ok"]
+        lines += self._findings()
         healthy = f"{len(self.rows)} layers are healthy, over {self.sample_count:,} samples"
-        return "\n".join([*(lines or [healthy]), *self._unseen()])
+        return "\n".join(
+            [*(lines or [healthy]), *self._unseen(), *([""] if self.rows else []), *self._table()]
+        )
+
+    def _findings(self) -> Iterator[str]:
+        """What is said of layers that are not ok; of many of which the same is said, of the first ones."""
+        by_finding: dict[str, list[HealthRow]] = {}
+        for row in self.rows:
+            if row.status != "ok" and not (self.cause and row.path == self.first_nonfinite):
+                by_finding.setdefault(row.finding, []).append(row)
+        for finding, rows in by_finding.items():
+            shown = rows if len(rows) <= _MOST_REASONS else rows[: _MOST_REASONS - 1]
+            yield from (f"{row.path or 'output'}: {row.reason}" for row in shown)
+            if len(shown) < len(rows):
+                yield f"{len(rows) - len(shown):,} more, up to {rows[-1].path or 'output'}: {finding}"
+
+    def _table(self) -> list[str]:
+        if not self.rows:
+            return []
+        lines = self.lines()
+        folded = len(lines) < len(self.rows)
+        titles = ["layer", *(["layers"] if folded else []), *self.measures, "finding"]
+        cells = [
+            [
+                printable(line.name),
+                *([f"{line.count:,}"] if folded else []),
+                *line.cells,
+                line.finding or "well",
+            ]
+            for line in lines
+        ]
+        return laid_out(titles, [0 < n < len(titles) - 1 for n in range(len(titles))], cells)
 
     def _unseen(self) -> list[str]:
         """The layers that were not seen, those of one reason together."""

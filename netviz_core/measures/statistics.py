@@ -143,6 +143,7 @@ class Statistics(Mapping[str, LayerStatistics]):
             measures=tuple(name.replace("_", " ") for name in measures),
             values=np.array(values, np.float64),
             marked=tuple(self[key].nonfinite_count > 0 for key in chosen),
+            findings=tuple("not finite" if self[key].nonfinite_count else "" for key in chosen),
         )
 
     def save(self, path: str | Path) -> None:

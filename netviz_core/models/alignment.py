@@ -24,6 +24,10 @@ LayerMapping = Mapping[str, Paths] | Mapping[str | tuple[str, ...], Paths] | Cal
 On either side there may be a tuple of paths, where several layers do what one does on the other side."""
 
 
+AMONG_EQUALS = "order among equals"
+"""Evidence of a pair of which other layers have the form, so that the order may tell the wrong ones."""
+
+
 class Forms(NamedTuple):
     """What two layers must have in common to be taken for partners; None is in common with nothing.
 
@@ -212,7 +216,7 @@ class _Pairing(Generic[T]):
         for one in ours.keys() & theirs.keys() - {None}:
             if len(ours[one]) == len(theirs[one]):
                 pairs = zip(ours[one], theirs[one], strict=True)
-                self.add(LayerMatch(source, target, "order among equals") for source, target in pairs)
+                self.add(LayerMatch(source, target, AMONG_EQUALS) for source, target in pairs)
 
     def _between(
         self, anchors: Mapping[int, LayerMatch[T]], form: Callable[[T], Hashable]
@@ -245,29 +249,6 @@ def _name(item: Item) -> tuple[str, str]:
 def _is_telling(path: str) -> bool:
     """Whether a path says more than a place: that both models have a layer ``2`` means little."""
     return not re.split(r"[./]", path)[-1].isdigit()
-
-
-def given_pairs(
-    sources: Sequence[Layer], targets: Mapping[str, Layer], mapping: LayerMapping | None
-) -> list[tuple[Layer, str]]:
-    """The layers that a mapping names one for one, each with the path of its partner.
-
-    Raises
-    ------
-    LayerNotFoundError
-        If it names a layer that is not there.
-    InputError
-        If it is no mapping, maps two layers to one, or one to several.
-    """
-    groups = given_groups(sources, targets, mapping)
-    for ours, theirs in groups:
-        if len(ours) != 1 or len(theirs) != 1:
-            names = [[item.path for item in side] for side in (ours, theirs)]
-            raise InputError(
-                f"mapping: {', '.join(map(repr, names[0]))} to {', '.join(map(repr, names[1]))}: what several layers "
-                f"return in steps is not compared as one; name pairs of layers, or compare the weights alone"
-            )
-    return [(ours[0], theirs[0].path) for ours, theirs in groups]
 
 
 def given_groups(
@@ -371,7 +352,7 @@ def _by_form(
     places = {id(item): place for place, item in enumerate(targets)}
     paired = [source for source in sources if id(source) in partners]
     reached = [places[id(partners[id(source)])] for source in paired]
-    evidence = "order" if reached == sorted(reached) else "order among equals"
+    evidence = "order" if reached == sorted(reached) else AMONG_EQUALS
     return [LayerMatch(source, partners[id(source)], evidence) for source in paired]
 
 

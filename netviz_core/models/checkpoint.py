@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from ..words.errors import UnsupportedError
-from .weights import Layout, Weight, positional_layout
+from .weights import Layout, Weight, Weights, positional_layout
 
 if TYPE_CHECKING:
     from ..words.protocols import RecorderLike
@@ -163,8 +163,8 @@ def _outermost_first(paths: Sequence[str]) -> Iterator[str]:
         yield from (path[:end] for end in [*ends, len(path)] if path[:end] in known)
 
 
-def _weights(tensors: Mapping[str, StoredTensor], rules: Rules) -> dict[str, Weight]:
-    found = {}
+def _weights(tensors: Mapping[str, StoredTensor], rules: Rules) -> Weights:
+    found = Weights()
     for native, tensor in tensors.items():
         name, layout = rules.get(native, (native, positional_layout(len(tensor.shape))))
         if layout.native_rank != len(tensor.shape):

@@ -53,16 +53,25 @@ class Held(NamedTuple):
 
 
 def held_by(source: Layer | Sequence[Layer], target: Layer | Sequence[Layer]) -> Iterator[Held]:
-    """Hold the weights of layers against those of others, step by step; what makes no difference may be missing."""
+    """Hold the weights of layers against those of others, step by step; what makes no difference may be missing.
+
+    Those of several layers are called by these, too.
+    """
     matches, left, over = steps_between(source, target)
+    several = [isinstance(side, Sequence) and len(side) > 1 for side in (source, target)]
+
+    def called(held: Held, part: Part) -> Held:
+        return held._replace(name=f"{held.name} of {part.path!r}") if any(several) else held
+
     for match in matches:
-        yield from held_in(match.source, match.target)
+        part = match.target if several[1] else match.source
+        yield from (called(held, part) for held in held_in(match.source, match.target))
     for part in left:
         for name, values in _telling(part):
-            yield _alone(part, name, "b's layer has no such weight", expected=values)
+            yield called(_alone(part, name, "b's layer has no such weight", expected=values), part)
     for part in over:
         for name, values in _telling(part):
-            yield _alone(part, name, "a's layer has no such weight", held=values)
+            yield called(_alone(part, name, "a's layer has no such weight", held=values), part)
 
 
 def _telling(part: Part) -> Iterator[tuple[str, Array]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..words.errors import UnsupportedError
 from ..words.protocols import Layer, WeightTensor
-from .weights import Layout, Weight
+from .weights import Layout, Weight, Weights
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,8 @@ def described(layers: Iterable[Layer], with_weights: bool) -> dict[str, Describe
     }
 
 
-def _copied(layer: Layer, copies: dict[Hashable, Weight]) -> dict[str, WeightTensor]:
-    found: dict[str, WeightTensor] = {}
+def _copied(layer: Layer, copies: dict[Hashable, Weight]) -> Weights:
+    found = Weights()
     for name, weight in layer.weights.items():
         # Layers that share a weight may see it by other axes.
         key = (weight.identity, name, weight.axes)

@@ -6,14 +6,19 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..plugins import backend_for, tensor_to_numpy
+from ..words.addresses import download_first
 from ..words.arrays import AxisArray, require_known_axes
-from ..words.errors import InputError, LayerNotFoundError, UnsupportedError, nearest
+from ..words.errors import FileFormatError, InputError, LayerNotFoundError, UnsupportedError, nearest
 from ..words.given import shown
 from ..words.protocols import Backend, Layer, LayerSelection, WeightTensor
 from ..words.selection import selected
+from ..words.whole_files import replace_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Network:
@@ -172,6 +177,47 @@ class Network:
         examples: Iterable[tuple[Any, Any]] = self.adapter.examples(self.native)
         return examples
 
+    @property
+    def weight_suffixes(self) -> tuple[str, ...]:
+        """The ends of the names of files that `save_weights` writes.
+
+        Raises
+        ------
+        UnsupportedError
+            If the backend writes no files.
+        """
+        if not hasattr(self.adapter, "save_weights"):
+            raise UnsupportedError(f"the {self.backend} backend writes no files of weights")
+        adapter: Any = self.adapter
+        return tuple(adapter.weight_suffixes)
+
+    def save_weights(self, path: str | Path) -> None:
+        """Write the weights as the model's own framework reads them; a file that exists is replaced.
+
+        Parameters
+        ----------
+        path : str or path
+            Whose suffix says in which form, see `weight_suffixes`.
+
+        Raises
+        ------
+        UnsupportedError
+            If the backend writes no files.
+        FileFormatError
+            If it writes none of this suffix.
+        OSError
+            If the file cannot be written.
+        """
+        name = os.fspath(path)
+        fitting = [suffix for suffix in self.weight_suffixes if name.lower().endswith(suffix)]
+        if not fitting:
+            raise FileFormatError(
+                f"cannot tell from {name!r} how to write the weights of a {self.backend} model; "
+                f"use one of {', '.join(self.weight_suffixes)}"
+            )
+        adapter: Any = self.adapter
+        replace_file(name, lambda unfinished: adapter.save_weights(self.native, unfinished, fitting[0]))
+
     def __repr__(self) -> str:
         return f"<Network {type(self.native).__name__}, {self.backend} backend>"
 
@@ -211,6 +257,8 @@ def wrap(model: Any, *, trust: bool = False) -> Network:
     if isinstance(model, Network):
         return model
     if isinstance(model, (str, os.PathLike)):
+        if told := download_first(os.fspath(model)):
+            raise InputError(told)
         from pathlib import Path
 
         from .formats import load
@@ -227,9 +275,21 @@ def wrap(model: Any, *, trust: bool = False) -> Network:
     return Network(backend_for(model), model)
 
 
-def _absent(layers: Iterable[str], name: str) -> str:
+def _absent(layers: Mapping[str, Layer], name: str) -> str:
+    path = name.rpartition("." if "." in name else "/")[0]
+    weight = _weight_called(layers[path], name[len(path) + 1 :]) if path in layers else None
+    if weight is not None:
+        return (
+            f"there is no layer {name!r}: it is a weight; give the layer, {path!r}, and where one of its weights is "
+            f"asked for weight={weight.name!r}"
+        )
     known = nearest(name, filter(None, layers)) or "the model has none, or is not built yet"
     return f"there is no layer {name!r}; {known}"
+
+
+def _weight_called(layer: Layer, name: str) -> WeightTensor | None:
+    """The weight of this name, netviz' or the framework's own."""
+    return next((w for w in layer.weights.values() if name in (w.name, w.native_name)), None)
 
 
 def _some(layers: Sequence[Layer], limit: int = 4) -> str:
@@ -251,9 +311,9 @@ def weight_of(network: Network, path: str, name: str) -> tuple[Layer, WeightTens
         raise InputError(f"weight={shown(name)} is not a string such as 'kernel'")
     layer = network[path]
     weights = layer.weights
-    for weight in weights.values():
-        if name in (weight.name, weight.native_name):
-            return layer, weight
+    weight = _weight_called(layer, name)
+    if weight is not None:
+        return layer, weight
     described = f"layer {layer.path!r} ({layer.kind}) has no weight {name!r}"
     if layer.config.get("built") is False:
         raise UnsupportedError(

@@ -12,6 +12,7 @@ from ..words.errors import InputError
 from ..words.protocols import Layer
 from .alignment import LayerMapping, LayerMatch, align, given_groups
 from .checkpoint import Checkpoint
+from .described import RememberedLayer
 from .forms import forms_of
 from .parts import Part, brought_together, divided, parts_of
 from .weights import read_each
@@ -78,11 +79,14 @@ def steps_between(source: Layer | Sequence[Layer], target: Layer | Sequence[Laye
     groups = [list(side) if isinstance(side, Sequence) else [side] for side in (source, target)]
     left, right = _parts_of_both(*({layer.path: layer for layer in side} for side in groups))
     steps = _fitted(*(list(chain.from_iterable(side.values())) for side in (left, right)))
+    if len(steps[0]) == len(steps[1]) == 1:  # which are partners, whatever they are
+        return Partners([LayerMatch(*brought_together(steps[0][0], steps[1][0]), "given")], [], [])
     return _paired(*steps, [steps])
 
 
 def _with_weights(layers: Iterable[Layer]) -> dict[str, Layer]:
-    return {layer.path: layer for layer in layers if layer.weights}
+    remembered = map(RememberedLayer, layers)
+    return {layer.path: layer for layer in remembered if layer.weights}
 
 
 def _seen(layers: Mapping[str, Layer], named: Iterable[str]) -> dict[str, Layer]:
@@ -110,11 +114,12 @@ def _parts_of_both(
     ours: Mapping[str, Layer], theirs: Mapping[str, Layer]
 ) -> tuple[dict[str, list[Part]], dict[str, list[Part]]]:
     """The steps of all layers; what lies fused in a layer is not taken apart if the other side has it so, too."""
-    found = [
-        {path: parts_of(layer, _kernels(other)) for path, layer in side.items()}
-        for side, other in ((ours, theirs), (theirs, ours))
-    ]
-    return found[0], found[1]
+    kernels = _kernels(theirs), _kernels(ours)
+    left, right = (
+        {path: parts_of(layer, undivided) for path, layer in side.items()}
+        for side, undivided in zip((ours, theirs), kernels, strict=True)
+    )
+    return left, right
 
 
 def _kernels(layers: Mapping[str, Layer]) -> set[tuple[int, ...]]:

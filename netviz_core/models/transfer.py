@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..words.errors import InputError, NetvizError
+from ..words.progress import step, steps
 from ..words.protocols import Layer, WeightTensor
-from .alignment import LayerMapping, LayerMatch
+from .alignment import AMONG_EQUALS, LayerMapping, LayerMatch
 from .counterparts import counterpart, values_for
 from .forms import is_neutral
 from .network import wrap
@@ -54,7 +55,9 @@ class WeightTransfer:
     skipped: tuple[SkippedWeight, ...]
 
     def __str__(self) -> str:
-        lines = [f"{len(self.copied)} weights copied, {len(self.skipped)} not"]
+        unsure = sum(entry.evidence == AMONG_EQUALS for entry in self.copied)
+        told = f"; {unsure} by {AMONG_EQUALS}: compare both with an input" if unsure else ""
+        lines = [f"{len(self.copied)} weights copied, {len(self.skipped)} not{told}"]
         lines += [
             f"  {entry.source} → {entry.target}: {entry.weight} (by {entry.evidence})"
             + (f", {entry.note}" if entry.note else "")
@@ -72,7 +75,9 @@ class _Write(NamedTuple):
     values: np.ndarray[Any, Any]
 
 
-def copy_weights(source: Any, target: Any, mapping: LayerMapping | None = None) -> WeightTransfer:
+def copy_weights(
+    source: Any, target: Any, mapping: LayerMapping | None = None, *, progress: bool = True
+) -> WeightTransfer:
     """Give one model the weights of another, across frameworks.
 
     What a model's own framework wrote of its weights goes back by the names in the file. Else
@@ -92,6 +97,8 @@ def copy_weights(source: Any, target: Any, mapping: LayerMapping | None = None) 
         Names, or globs with one ``*`` on both sides; or a function of a `Layer` that returns a path of
         `target` or None. Where one layer is several, a tuple of paths on either side, in their order. What it does
         not name is paired as usual.
+    progress : bool
+        Show what is being done where that takes more than two seconds, and there is a terminal or notebook.
 
     Returns
     -------
@@ -115,6 +122,11 @@ def copy_weights(source: Any, target: Any, mapping: LayerMapping | None = None) 
       dense1 → dense1: kernel (by name)
       dense1 → dense1: bias (by name)
     """
+    with steps("copy weights", progress):
+        return _copied(source, target, mapping)
+
+
+def _copied(source: Any, target: Any, mapping: LayerMapping | None) -> WeightTransfer:
     networks = wrap(source), wrap(target)
     written = as_written(*networks)
     ours, theirs = written or networks[0].layers.values(), networks[1].layers.values()
@@ -126,13 +138,15 @@ def copy_weights(source: Any, target: Any, mapping: LayerMapping | None = None) 
             f"{_listed(found.over)}; pair them with mapping={{…}}"
         )
     plan = _Plan(across=written is None and networks[0].backend != networks[1].backend)
-    for match in found.matches:
+    for number, match in enumerate(found.matches):
+        step("checking weights", number, len(found.matches))
         plan.add(match)
     skipped = [
         *plan.skipped,
         *_unmatched("source", found.left, [match.source for match in found.matches]),
         *_unmatched("target", found.over, [match.target for match in found.matches]),
     ]
+    step("writing weights")
     _write_all(plan.writes.values())
     return WeightTransfer(tuple(plan.copied), tuple(skipped))
 

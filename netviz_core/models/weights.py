@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from ..words.arrays import AxisArray, count_nonfinite
-from ..words.errors import InputError, UnsupportedError
+from ..words.errors import InputError, LayerNotFoundError, UnsupportedError, nearest
+from ..words.given import shown
 from ..words.protocols import WeightTensor
 
 
@@ -109,9 +110,17 @@ class Layout:
         return {**self.sizes, **{name: length for name, length in named.items() if name != "1"}}
 
 
-def by_name(weights: Iterable[Weight]) -> dict[str, Weight]:
+class Weights(dict[str, "Weight"]):
+    """A layer's weights by their names; of one that is not there it is told which are."""
+
+    def __missing__(self, name: object) -> Weight:
+        has = nearest(str(name), self) or "the layer has none of its own"
+        raise LayerNotFoundError(f"there is no weight {shown(name)}; {has}")
+
+
+def by_name(weights: Iterable[Weight]) -> Weights:
     """Weights by their names; a name that comes again is told apart by a number, so that none is lost."""
-    found: dict[str, Weight] = {}
+    found = Weights()
     for weight in weights:
         name, number = weight.name, 0
         while name in found:

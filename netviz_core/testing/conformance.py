@@ -14,7 +14,7 @@ the same input in evaluation mode.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from ..models.network import Network, wrap
 from ..words.arrays import Activation
 from ..words.errors import CaptureTooLargeError, LayerNotFoundError
 from ..words.protocols import KINDS
+from ..words.supports import StandIn
 
 Array = np.ndarray[Any, Any]
 
@@ -202,29 +203,38 @@ class BackendConformance:
             pytest.skip("the backend does not put other values in place (SupportsReplacement)")
         run_replaced, layers = adapter.run_replaced, list(network.layers.values())
 
-        def run(zeroed: str | None) -> Recorder:
-            recorder = Recorder(layers, given=Recorder(layers))
+        def run(zeroed: str | None, instead: Mapping[str, Sequence[StandIn]]) -> Recorder:
+            wanted = [layer for layer in layers if layer.path not in instead]
+            recorder = Recorder(wanted, given=Recorder(wanted))
 
             def replacement(
                 path: str, call: int, leaf: str, is_given: bool, shape: tuple[int, ...]
             ) -> Array | None:
                 return np.zeros(shape, np.float32) if path == zeroed and not is_given else None
 
-            run_replaced(network.native, x, recorder, replacement)
+            run_replaced(network.native, x, recorder, replacement, instead)
             return recorder
 
-        before = run(None)
+        before = run(None, {})
         whole = capture(network, x)
         for key, slot in whole.slots().items():
             np.testing.assert_allclose(
                 slot.get().values, _of(before, slot.path, slot.call, slot.observation.leaf), err_msg=key
             )
         first, last = before.slots[0], before.slots[-1]
-        after = run(first.path)
+        after = run(first.path, {})
         np.testing.assert_array_equal(_of(after, first.path, 0, first.observation.leaf), first.get().values)
         assert not np.allclose(_of(after, last.path, last.call, last.observation.leaf), last.get().values)
         assert after.given is not None
         assert any(slot.path != first.path and not slot.get().values.any() for slot in after.given.slots)
+        own = [slot for slot in before.slots if slot.path == first.path]
+        zeros = [StandIn(np.zeros(s.observation.value.shape), s.axes, s.observation.dtype) for s in own]
+        without = run(None, {first.path: zeros})
+        assert first.path not in {slot.path for slot in without.slots}
+        np.testing.assert_array_equal(
+            _of(without, last.path, last.call, last.observation.leaf),
+            _of(after, last.path, last.call, last.observation.leaf),
+        )
 
     def test_a_capture_survives_a_file(self, network: Network, x: Any, tmp_path: Path) -> None:
         captured = capture(network, x)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -16,7 +16,7 @@ from ..words.arrays import AxisArray, positional_axes
 from ..words.errors import InputError, UnsupportedError
 from ..words.observations import Observation, Ready
 from ..words.structure import leaves
-from ..words.supports import Replacement, Seed
+from ..words.supports import Replacement, Seed, StandIn
 
 Array = np.ndarray[Any, Any]
 
@@ -195,7 +195,14 @@ class ReferenceBackend:
         finally:
             model.listeners.remove(listen)
 
-    def run_replaced(self, model: Model, inputs: Any, recorder: Recorder, replacement: Replacement) -> Any:
+    def run_replaced(
+        self,
+        model: Model,
+        inputs: Any,
+        recorder: Recorder,
+        replacement: Replacement,
+        instead: Mapping[str, Sequence[StandIn]],
+    ) -> Any:
         """See `netviz_core.backend_api.SupportsReplacement`."""
 
         def handed_on(name: str, leaf: str, is_given: bool, value: Array) -> Array:
@@ -207,6 +214,9 @@ class ReferenceBackend:
             model.give("", x)
             x = handed_on("", "0", True, x)
             for name, layer in model.layers.items():
+                if name in instead:
+                    x = instead[name][0].values
+                    continue
                 model.give(name, x)
                 x = model.tell(name, layer(handed_on(name, "0", True, x)))
                 x = handed_on(name, "", False, x)

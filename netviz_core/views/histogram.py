@@ -20,6 +20,10 @@ from ..words.protocols import LayerSelection
 from .base import View, layer_title, require_real
 from .scales import extent
 
+_FEW, _SAMPLE = 64, 2**20
+_TAIL, _SMALL_PART, _MARGIN = 0.05, 25.0, 2.0
+"""Values are outliers where the middle nine tenths fill less than a part of the whole; so much is shown beside them."""
+
 _LARGEST = float(np.finfo(np.float64).max)
 
 
@@ -57,7 +61,9 @@ class Histogram(View):
     outside_count: int = 0
 
 
-def histogram(model: Any, layer: str, weight: str = "kernel", bins: Any = 50) -> Histogram:
+def histogram(
+    model: Any, layer: str, weight: str = "kernel", bins: Any = 50, *, limits: Any = None
+) -> Histogram:
     """Count how often each value of a weight, or of a captured activation, occurs.
 
     Parameters
@@ -68,8 +74,11 @@ def histogram(model: Any, layer: str, weight: str = "kernel", bins: Any = 50) ->
     weight : str
         Which weight of the layer; not used with a capture.
     bins : int, or sequence of float
-        How many bins of equal width between the smallest and the largest finite value, or
-        their edges.
+        How many bins of equal width within `limits`, or their edges.
+    limits : tuple of float, or "all", optional
+        From where to where; ``"all"`` from the smallest to the largest finite value. By default that, too, unless a
+        few values lie so far out that all others would share a bar or two: these are then beyond the edges, and
+        counted there.
 
     Returns
     -------
@@ -80,7 +89,8 @@ def histogram(model: Any, layer: str, weight: str = "kernel", bins: Any = 50) ->
     LayerNotFoundError, UnsupportedError
         If there is no such layer, or it has no such weight.
     InputError
-        If `bins` is neither a positive number nor increasing edges, or the values are complex.
+        If `bins` is neither a positive number nor increasing edges, `limits` are not two increasing numbers, or the
+        values are complex.
 
     Examples
     --------
@@ -92,17 +102,19 @@ def histogram(model: Any, layer: str, weight: str = "kernel", bins: Any = 50) ->
     if isinstance(model, Capture):
         activation = model[layer]
         label, size = "activation", " × ".join(map(str, activation.shape))
-        return histogram_of(activation.values, f"{layer} · {size}", label, bins)
+        return histogram_of(activation.values, f"{layer or 'output'} · {size}", label, bins, limits)
     found, tensor = weight_of(wrap(model), layer, weight)
     size = " × ".join(map(str, tensor.shape))
-    return histogram_of(tensor.peek(), layer_title(found, f"{tensor.name} {size}"), weight, bins)
+    return histogram_of(tensor.peek(), layer_title(found, f"{tensor.name} {size}"), weight, bins, limits)
 
 
-def histogram_of(values: np.ndarray[Any, Any], title: str, value_label: str, bins: Any = 50) -> Histogram:
-    """The histogram of any real array; see `histogram`."""
+def histogram_of(
+    values: np.ndarray[Any, Any], title: str, value_label: str, bins: Any = 50, limits: Any = "all"
+) -> Histogram:
+    """The histogram of any real array, of all its finite values unless `limits` say otherwise; see `histogram`."""
     require_real(values, title)
     found = extent(values)
-    edges = _edges(found, bins)
+    edges = _edges(found and _limits(limits, values, found), bins)
     nonfinite = count_nonfinite(values)
     finite = values[np.isfinite(values)] if any(nonfinite) else values
     # An exact sum needs float64; halving first keeps the extremes of float64 itself finite.
@@ -112,6 +124,39 @@ def histogram_of(values: np.ndarray[Any, Any], title: str, value_label: str, bin
     minimum, maximum = found or (float("nan"), float("nan"))
     outside = precise.size - int(counts.sum())
     return Histogram(title, counts, edges, mean, std, minimum, maximum, *nonfinite, value_label, outside)
+
+
+def _limits(limits: Any, values: np.ndarray[Any, Any], found: tuple[float, float]) -> tuple[float, float]:
+    """From where to where values are counted."""
+    if limits is None:
+        return _without_outliers(values, found)
+    if isinstance(limits, str) and limits == "all":
+        return found
+    try:
+        low, high = map(float, limits)
+    except (TypeError, ValueError):
+        low = high = float("nan")
+    if not (np.isfinite(low) and np.isfinite(high) and low < high):
+        raise InputError(
+            f"limits={shown(limits)} are neither 'all' nor a lower and an upper one such as (-0.1, 0.1)"
+        )
+    return low, high
+
+
+def _without_outliers(values: np.ndarray[Any, Any], found: tuple[float, float]) -> tuple[float, float]:
+    """The limits of all values, or of nearly all where these fill but a small part of them."""
+    flat = values.reshape(-1)
+    if flat.size < _FEW:
+        return found
+    sample = flat[:: max(1, flat.size // _SAMPLE)].astype(np.float64)
+    low, high = (
+        np.quantile(sample[np.isfinite(sample)], (_TAIL, 1 - _TAIL)) if np.isfinite(sample).any() else found
+    )
+    with np.errstate(over="ignore"):
+        core, whole = high - low, found[1] - found[0]
+    if not (core > 0 and np.isfinite(whole) and whole > _SMALL_PART * core):
+        return found
+    return max(found[0], float(low - _MARGIN * core)), min(found[1], float(high + _MARGIN * core))
 
 
 def _edges(found: tuple[float, float] | None, bins: Any) -> np.ndarray[Any, Any]:
@@ -192,9 +237,10 @@ def histograms(
     layers : str, list of str, or callable
         A path, a glob, a list of them, or a function of a `Layer`; of a capture its keys, too.
     weight : str
-        Which weights of theirs; a glob does (``"*"`` for all). Layers without one are left out.
+        Which weights of theirs; a glob does (``"*"`` for all). ``"kernel"`` stands for all kernels, whatever they
+        are called (``input_kernel``, ``query_kernel``). The title says how many weights are not shown.
     bins : int, or sequence of float
-        As for `histogram`, over all rows together.
+        As for `histogram`, over all rows together; outliers of a row are counted beyond the edges.
 
     Returns
     -------
@@ -216,28 +262,41 @@ def histograms(
     >>> histograms(example_model(), weight="*").labels
     ('conv1 kernel', 'conv1 bias', 'dense1 kernel', 'dense1 bias')
     """
-    rows = _rows_of_capture(model, layers) if isinstance(model, Capture) else _rows_of(model, layers, weight)
+    if isinstance(model, Capture):
+        rows, others, label = _rows_of_capture(model, layers), 0, "activation"
+    else:
+        rows, others = _rows_of(model, layers, weight)
+        label = "weight" if _is_glob(weight) else weight
     rows, unreadable = _readable(rows)
-    found = [limits for _, read in rows if (limits := extent(read())) is not None]
+    found = [limits for _, read in rows if (limits := _shown_of(read())) is not None]
     whole = (min(low for low, _ in found), max(high for _, high in found)) if found else None
     edges = _edges(whole, bins)
     counted = [histogram_of(read(), label, "", edges) for label, read in rows]
     return HistogramRows(
-        title=_title(len(rows), "activations" if isinstance(model, Capture) else "weights", unreadable),
+        title=_title(len(rows), label, others, unreadable),
         labels=tuple(label for label, _ in rows),
         counts=np.stack([row.counts for row in counted]),
         edges=edges,
         nan_counts=np.array([row.nan_count for row in counted]),
         inf_counts=np.array([row.inf_count for row in counted]),
         outside_counts=np.array([row.outside_count for row in counted]),
-        value_label="activation" if isinstance(model, Capture) else weight.replace("*", "weight"),
+        value_label=label,
         unreadable=tuple(unreadable),
     )
 
 
-def _title(count: int, what: str, unreadable: Sequence[str]) -> str:
-    missing = f", without {len(unreadable)} that cannot be read" if unreadable else ""
-    return f"{count} {what}{missing}"
+def _shown_of(values: np.ndarray[Any, Any]) -> tuple[float, float] | None:
+    found = extent(values)
+    return found and _without_outliers(values, found)
+
+
+def _title(count: int, what: str, others: int, unreadable: Sequence[str]) -> str:
+    shown = f"{what} of {count:,} layer{'s' * (count > 1)}"
+    if what in ("activation", "weight", "kernel"):
+        shown = f"{count:,} {what}{'s' * (count > 1)}"
+    missing = f", without {len(unreadable):,} that cannot be read" if unreadable else ""
+    left = f" · {others:,} other weight{'s' * (others > 1)} not shown" if others else ""
+    return f"{shown}{missing}{left}"
 
 
 _Row = tuple[str, Callable[[], np.ndarray[Any, Any]]]
@@ -258,23 +317,35 @@ def _readable(rows: Sequence[_Row]) -> tuple[list[_Row], list[str]]:
     return found, unreadable
 
 
-def _rows_of(model: Any, layers: LayerSelection, weight: str) -> list[_Row]:
+def _rows_of(model: Any, layers: LayerSelection, weight: str) -> tuple[list[_Row], int]:
+    """The rows of the weights that are asked for, and how many others the layers have."""
     chosen = wrap(model).select(layers)
-    rows = [
-        (f"{layer.path} {name}".strip() if weight != name else layer.path or layer.kind, tensor.peek)
-        for layer in chosen
-        for name, tensor in layer.weights.items()
-        if fnmatchcase(name, weight)
-    ]
+    rows: list[_Row] = []
+    others = 0
+    for layer in chosen:
+        for name, tensor in layer.weights.items():
+            if _is_such(name, weight):
+                label = f"{layer.path} {name}".strip() if weight != name else layer.path or layer.kind
+                rows.append((label, tensor.peek))
+            else:
+                others += 1
     if not rows:
         raise UnsupportedError(
             f"none of the {len(chosen)} layers chosen has a weight {weight!r}; try weight='*'"
         )
-    return rows
+    return rows, others
+
+
+def _is_such(name: str, weight: str) -> bool:
+    return fnmatchcase(name, weight) or (weight == "kernel" and "kernel" in name.split("_"))
+
+
+def _is_glob(weight: str) -> bool:
+    return any(sign in weight for sign in "*?[")
 
 
 def _rows_of_capture(captured: Capture, layers: LayerSelection) -> list[_Row]:
-    return [(key, partial(_values, captured, key)) for key in captured.select(layers)]
+    return [(key or "output", partial(_values, captured, key)) for key in captured.select(layers)]
 
 
 def _values(captured: Capture, key: str) -> np.ndarray[Any, Any]:

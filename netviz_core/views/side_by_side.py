@@ -105,16 +105,37 @@ def _values(view: TileGrid | Heatmap | HistoryHeatmap) -> np.ndarray[Any, Any]:
 
 
 def _with_common_bins(views: tuple[Histogram, ...]) -> tuple[View, ...]:
-    """Give histograms of one single value bins on the others' scale, not on a stand-in of their own."""
+    """Give all histograms bins of about one width, so that none looks more ragged than another.
+
+    Those of one single value get bins on the others' scale, not on a stand-in of their own.
+    """
     varying = [view for view in views if view.minimum < view.maximum]
     if not varying:
         return views
+    widest = max(_bin_width(view) for view in varying)
     known = [view for view in views if np.isfinite(view.minimum)]
     low, high = min(view.minimum for view in known), max(view.maximum for view in known)
     return tuple(
-        _of_one_value(view, low, high) if view.minimum == view.maximum and not view.outside_count else view
+        _of_one_value(view, low, high)
+        if view.minimum == view.maximum and not view.outside_count
+        else _joined(view, widest)
         for view in views
     )
+
+
+def _bin_width(view: Histogram) -> float:
+    return float((view.edges[-1] - view.edges[0]) / len(view.counts))
+
+
+def _joined(view: Histogram, width: float) -> Histogram:
+    """A histogram whose bins are joined until they are about so wide; one with edges of its own stays as it is."""
+    widths = np.diff(view.edges)
+    together = max(round(width / _bin_width(view)), 1) if np.isfinite(widths).all() else 1
+    if together == 1 or not np.allclose(widths, widths[0], rtol=1e-3):
+        return view
+    bins = -(-len(view.counts) // together)
+    counts = np.pad(view.counts, (0, bins * together - len(view.counts))).reshape(bins, together).sum(axis=1)
+    return replace(view, counts=counts, edges=view.edges[0] + np.arange(bins + 1) * together * widths[0])
 
 
 def _of_one_value(view: Histogram, low: float, high: float) -> Histogram:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,10 @@ from ..words.arrays import SPATIAL_AXES, AxisArray, count_nonfinite
 from ..words.errors import AxisError, InputError, UnsupportedError, as_integer
 from .base import View, layer_title, require_real
 from .scales import Limits, signed_limits, value_limits
+
+_MOST_ELONGATED = 4
+_WEIGHT_OF_GAPS = 8.0
+"""Of the share of empty places in a grid, beside the logarithm of its aspect."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -39,6 +43,9 @@ class TileGrid(View):
         What one tile is, such as ``out``.
     nan_count, inf_count : int
         How many values are not finite.
+    axes : tuple of (str, int), optional
+        What the number of a tile is made of, the last varying fastest: ``(("out", 64), ("in", 32))``. Empty where
+        it counts one thing.
     """
 
     title: str
@@ -48,6 +55,7 @@ class TileGrid(View):
     tile_label: str
     nan_count: int
     inf_count: int
+    axes: tuple[tuple[str, int], ...] = field(default=(), kw_only=True)
 
     @property
     def is_rgb(self) -> bool:
@@ -56,9 +64,25 @@ class TileGrid(View):
 
     @property
     def grid_shape(self) -> tuple[int, int]:
-        """Rows and columns that make the whole picture as square as the number of tiles allows."""
+        """Rows and columns of the whole picture.
+
+        Where tiles have axes, the first of these goes down and the others across; unless that makes a mere line,
+        when a row holds several entries of the first. Else as square as may be with few places left empty.
+        """
         count, height, width = self.tiles.shape[:3]
-        return squarest_grid(count, height, width)
+        group = min(self.group, count)
+        if group < 2:
+            return fullest_grid(count, height, width)
+        rows = -(-count // group)
+        if rows * height <= _MOST_ELONGATED * group * width:
+            return rows, group
+        rows, groups = fullest_grid(rows, height, group * width)
+        return rows, groups * group
+
+    @property
+    def group(self) -> int:
+        """How many tiles belong to one entry of the first axis."""
+        return math.prod(length for _, length in self.axes[1:])
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -131,23 +155,23 @@ def kernels(
         array = array.select(**{"in": slice(first, first + 1)})
     colour = _wants_colour(array, rgb, channel)
     leading = [axis for axis in array.axes if axis not in SPATIAL_AXES]
-    tiles = _tiles(array, (*leading, *SPATIAL_AXES), colour)[: _positive(limit)]
+    whole = _tiles(array, (*leading, *SPATIAL_AXES), colour)
+    tiles = whole[: _positive(limit)]
+    counted = [axis for axis in (*leading, "z") if not (colour and axis == "in")]
     spatial = " × ".join(str(size) for axis, size in array.sizes.items() if axis in SPATIAL_AXES)
     sliced = " × ".join(f"{array.sizes[axis]} {axis}" for axis in leading)
+    part = (
+        f" · input channel {first} of {tensor.shape[tensor.axes.index('in')]}" if channel is not None else ""
+    )
     return KernelGrid(
-        title=layer_title(found, f"{sliced}, {spatial}"),
+        title=layer_title(found, f"{sliced}, {spatial}{part}{_first_of(limit, whole, 'kernels')}"),
         tiles=tiles,
         limits=signed_limits(tiles),
         value_label=weight,
-        tile_label=_kernel_label(array, [axis for axis in (*leading, "z") if not (colour and axis == "in")]),
+        tile_label=_counted(array, counted) or counted[0],
+        axes=tuple((axis, array.sizes[axis]) for axis in counted if array.sizes.get(axis, 1) > 1),
         **count_nonfinite(tiles)._asdict(),
     )
-
-
-def _kernel_label(array: AxisArray, leading: Sequence[str]) -> str:
-    """What a number of a tile counts: kernels, or their slices."""
-    counted = _counted(array, leading)
-    return "kernel" if counted in ("out", "") else counted
 
 
 def feature_maps(
@@ -211,7 +235,14 @@ def feature_maps(
             f"see netviz_core.histogram, or name the axes: netviz_core.capture(…, axes=(…)) and "
             f"feature_maps of that capture"
         )
-    return feature_map_grid(pictures, activation.path or "output", limit)
+    made = feature_map_grid(pictures, activation.path or "output", limit)
+    told = told_sample(sample, activation.sizes.get("batch", 1))
+    return replace(made, title=" · ".join(filter(None, (made.title, told))))
+
+
+def told_sample(sample: int, count: int) -> str:
+    """Which of several samples is shown; empty where there is one."""
+    return f"sample {sample % count} of {count:,}" if count > 1 else ""
 
 
 def pictures_of(array: AxisArray, sample: int) -> AxisArray | None:
@@ -231,15 +262,28 @@ def _with_places(array: AxisArray) -> AxisArray | None:
 def feature_map_grid(pictures: AxisArray, name: str, limit: int | None = None) -> FeatureMapGrid:
     """The grid of a layer called `name`; see `pictures_of`."""
     leading = ["entry", "channel", "time", "z"]
-    tiles = _tiles(pictures, (*leading, "y", "x"), colour=False)[: _positive(limit)]
+    whole = _tiles(pictures, (*leading, "y", "x"), colour=False)
+    tiles = whole[: _positive(limit)]
     size = " × ".join(str(n) for axis, n in pictures.sizes.items() if axis not in ("channel", "entry"))
+    first = _first_of(limit, whole, "maps")
     return FeatureMapGrid(
-        title=f"{name}: {pictures.sizes.get('channel', 1)} channels, {size}",
+        title=f"{name}: {pictures.sizes.get('channel', 1)} channels, {size}{first}",
         tiles=np.array(tiles),
         limits=value_limits(tiles),
         value_label="activation",
         tile_label=_counted(pictures, leading) or "channel",
         **count_nonfinite(tiles)._asdict(),
+    )
+
+
+def _first_of(limit: int | None, whole: np.ndarray[Any, Any], what: str) -> str:
+    """What a limit leaves of all tiles, for a title."""
+    if limit is None or limit >= len(whole):
+        return ""
+    return (
+        f" · the first {limit:,} of {len(whole):,} {what}"
+        if limit > 1
+        else f" · the first of {len(whole):,} {what}"
     )
 
 
@@ -255,9 +299,12 @@ def _path_of(layer: str, network: Network) -> str:
 
 def _within(array: AxisArray, axis: str, index: int) -> int:
     """The index, counted from the front, after checking that it exists."""
-    index = as_integer(index, {"batch": "sample", "in": "channel"}[axis])
-    array.select(**{axis: index})
-    return index % array.sizes[axis]
+    name, counted = {"batch": ("sample", "sample"), "in": ("channel", "input channel")}[axis]
+    index, size = as_integer(index, name), array.sizes[axis]
+    if not -size <= index < size:
+        there = f"are {size} {counted}s" if size != 1 else f"is 1 {counted}"
+        raise InputError(f"{name}={index} does not exist; there {there}, counted from 0")
+    return index % size
 
 
 def _positive(limit: int | None) -> int | None:
@@ -282,6 +329,26 @@ def _tiles(array: AxisArray, order: tuple[str, ...], colour: bool) -> np.ndarray
         order = (*(axis for axis in order if axis != "in"), "in")
     values = array.transpose(*order).values
     return values.reshape(-1, *values.shape[-3 if colour else -2 :])
+
+
+def fullest_grid(count: int, height: int, width: int) -> tuple[int, int]:
+    """Rows and columns for `count` tiles such that few places are empty and the picture is about square.
+
+    Examples
+    --------
+    >>> fullest_grid(32, 5, 5), fullest_grid(512, 28, 28), fullest_grid(17, 3, 3)
+    ((4, 8), (23, 23), (3, 6))
+    """
+    if count == 0:
+        return 0, 0
+    ideal = math.sqrt(count * height / width)
+    columns = np.unique(np.clip(np.arange(int(ideal / 4), int(4 * ideal) + 2), 1, count))[::-1]
+    rows = -(-count // columns)
+    columns = -(-count // rows)
+    uneven = np.abs(np.log(rows * height / (columns * width)))
+    costs = uneven + _WEIGHT_OF_GAPS * (1 - count / (rows * columns))
+    best = int(np.argmin(np.round(costs, 9)))  # of two that are as good the wider one
+    return int(rows[best]), int(columns[best])
 
 
 def squarest_grid(count: int, height: int, width: int) -> tuple[int, int]:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .arrays import AxisArray
     from .protocols import Layer, RecorderLike
 
@@ -75,6 +77,16 @@ class SupportsDemo(Protocol):
         """
 
 
+class SupportsSaving(Protocol):
+    """Opt-in: a backend that writes a model's weights to a file, as its framework reads them."""
+
+    weight_suffixes: tuple[str, ...]
+    """The ends of the names of such files."""
+
+    def save_weights(self, model: Any, path: Path, suffix: str) -> None:
+        """Write a model's weights to exactly `path`, in the form of a file whose name ends with `suffix`."""
+
+
 class SupportsTensors(Protocol):
     """Opt-in: a backend that brings its framework's tensors to NumPy, as those of a state dict."""
 
@@ -124,10 +136,35 @@ The values have that shape, and the framework's own order of axes; None leaves t
 """
 
 
+class StandIn(NamedTuple):
+    """The one tensor that a call of a layer hands on, whatever it computes.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        In the framework's own order of axes.
+    axes : tuple of str
+        In that order, ``axis0``, ``axis1``, … where they have no names.
+    dtype : str
+        The native one.
+    """
+
+    values: np.ndarray[Any, Any]
+    axes: tuple[str, ...]
+    dtype: str
+
+
 class SupportsReplacement(Protocol):
     """Opt-in: a backend that can put other values in the place of what layers are given and return."""
 
-    def run_replaced(self, model: Any, inputs: Any, recorder: RecorderLike, replacement: Replacement) -> Any:
+    def run_replaced(
+        self,
+        model: Any,
+        inputs: Any,
+        recorder: RecorderLike,
+        replacement: Replacement,
+        instead: Mapping[str, Sequence[StandIn]],
+    ) -> Any:
         """Make one pass as `Backend.run` does, in which what follows is computed from the values put in place.
 
         Parameters
@@ -140,6 +177,9 @@ class SupportsReplacement(Protocol):
         replacement : callable
             Asked for each tensor that a layer the recorder wants is about to be given, and has returned. Calls of a
             layer count from 0, in the order in which they begin and end. Values are brought to the tensor's dtype.
+        instead : mapping from path to sequence of StandIn
+            Of layers that the recorder does not want: what each of their calls hands on. What they compute is of no
+            interest, so that a layer of the framework itself that does nothing else need not run at all.
 
         Returns
         -------

@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Protocol
 
 from matplotlib.figure import Figure
 
-from netviz_core.renderer_api import SideBySide, View
+from netviz_core.renderer_api import Histogram, InputError, SideBySide, View
 
 from .catalogue import panel_for, panels_for
 from .parts.style import Style
 from .row import Row
 from .single import Single
+
+
+def _within(view: Any, style: Style) -> Any:
+    """The view with the limits asked for.
+
+    Raises
+    ------
+    InputError
+        If it has none.
+    """
+    if style.limits is None:
+        return view
+    if isinstance(view, SideBySide):
+        return replace(view, views=tuple(_within(part, style) for part in view.views))
+    if not hasattr(view, "limits"):
+        other = "; give limits= to netviz_core.histogram instead" if isinstance(view, Histogram) else ""
+        raise InputError(
+            f"limits= has no effect on a {type(view).__name__}, which has no such colours{other}"
+        )
+    low, high = style.limits
+    return replace(view, limits=(float(low), float(high)))
 
 
 class Arrangement(Protocol):
@@ -35,6 +57,7 @@ def arrange(view: View, style: Style) -> Arrangement:
     UnsupportedError
         If it is of none.
     """
+    view = _within(view, style)
     if isinstance(view, SideBySide):
         return Row(view, style, panels_for(view.views))
     return Single(view, style, panel_for(view))

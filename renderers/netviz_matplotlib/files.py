@@ -5,10 +5,17 @@ from __future__ import annotations
 import io
 import os
 import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import matplotlib
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.image import imsave
 
 from netviz_core.renderer_api import FileFormatError
 
@@ -23,7 +30,7 @@ _METADATA: dict[str, dict[str, Any]] = {
     "tiff": {},
     "webp": {},
 }
-
+_PAD = 0.08
 
 SUFFIXES = tuple(f".{name}" for name in _METADATA)
 
@@ -59,13 +66,75 @@ def encode(figure: Figure, file_format: str, dpi: float, *, trim: bool) -> bytes
     trim : bool
         Fit the paper to what is drawn instead of keeping the figure's size.
     """
+    with _for_print(file_format):
+        return _encoded(figure, file_format, dpi, trim)
+
+
+def _encoded(figure: Figure, file_format: str, dpi: float, trim: bool) -> bytes:
+    picture = _drawn_once(figure, dpi, trim) if file_format not in ("svg", "pdf") else None
     buffer = io.BytesIO()
+    if picture is not None:
+        # Higher levels take twice as long and save next to nothing.
+        quick = {"compress_level": 4} if file_format == "png" else None
+        imsave(
+            buffer,
+            picture,
+            format="tiff" if file_format == "tif" else file_format,
+            origin="upper",
+            dpi=dpi,
+            pil_kwargs=quick,
+        )
+        return buffer.getvalue()
     metadata = _METADATA[file_format] or None
     # Said in either case: the user may have set savefig.bbox.
     paper: Any = "tight" if trim else figure.bbox_inches
-    figure.savefig(buffer, format=file_format, dpi=dpi, metadata=metadata, bbox_inches=paper, pad_inches=0.08)
+    figure.savefig(buffer, format=file_format, dpi=dpi, metadata=metadata, bbox_inches=paper, pad_inches=_PAD)
     data = buffer.getvalue()
     return _with_stable_ids(data) if file_format == "svg" else data
+
+
+def _drawn_once(figure: Figure, dpi: float, trim: bool) -> Any:
+    """The pixels of a figure, which `savefig` draws twice; None where it has to."""
+    settings = matplotlib.rcParams
+    if settings["savefig.transparent"] or settings["savefig.facecolor"] != "auto":
+        return None
+    figure.set_dpi(dpi)
+    canvas: Any = FigureCanvasAgg(figure)
+    canvas.draw()
+    whole = np.asarray(canvas.buffer_rgba())
+    if not trim:
+        return whole
+    # Compared as single numbers, which is faster than by channels.
+    pixels = np.ascontiguousarray(whole).view(np.uint32)[..., 0]
+    is_drawn = pixels != pixels[0, 0]
+    rows, columns = (np.flatnonzero(is_drawn.any(axis=axis)) for axis in (1, 0))
+    height, width = is_drawn.shape
+    if not rows.size or rows[0] == 0 or rows[-1] == height - 1 or columns[0] == 0 or columns[-1] == width - 1:
+        return None  # it may go on beyond the paper, which `savefig` enlarges then
+    pad = round(_PAD * dpi)
+    top, left = max(rows[0] - pad, 0), max(columns[0] - pad, 0)
+    return whole[top : rows[-1] + 1 + pad, left : columns[-1] + 1 + pad]
+
+
+@contextmanager
+def _for_print(file_format: str) -> Iterator[None]:
+    """Letters as publishers want them, for one file: TrueType in PDF, text in SVG, unless the user chose otherwise."""
+    wanted = {"pdf": ("pdf.fonttype", 42), "svg": ("svg.fonttype", "none")}.get(file_format)
+    if wanted is None:
+        yield
+        return
+    name, value = wanted
+    with _SETTING:
+        settings: Any = matplotlib.rcParams
+        standard: Any = matplotlib.rcParamsDefault
+        own = settings[name]
+        chosen: Any = {name: value if own == standard[name] else own}
+        with matplotlib.rc_context(chosen):
+            yield
+
+
+_SETTING = threading.Lock()
+"""Settings belong to the process: of two threads that write files, one would put back those of the other."""
 
 
 def _with_stable_ids(svg: bytes) -> bytes:

@@ -12,6 +12,7 @@ from netviz_core.renderer_api import View, replace_file
 
 from .arrangements import Arrangement, arrange
 from .files import SUFFIXES, encode, format_of
+from .parts.layout import SingleLayout
 from .parts.style import Style
 
 NOTEBOOK_DPI = 110
@@ -45,8 +46,8 @@ class MatplotlibRenderer:
             For views side by side, either one `Axes`, which is divided, or one for each view
             (the title over all is then left to the caller).
         **style
-            ``title``, ``cmap`` and ``colorbar``; for a new figure also ``figsize`` (inches)
-            and ``dpi``.
+            ``title``, ``cmap``, ``limits`` (of the colours) and ``colorbar``; for a new figure also
+            ``figsize`` (inches) and ``dpi``.
 
         Returns
         -------
@@ -68,7 +69,7 @@ class MatplotlibRenderer:
         import matplotlib.pyplot as plt
 
         size = look.figsize or arrangement.figure_size()
-        figure = plt.figure(figsize=size, dpi=look.dpi, layout="constrained")
+        figure = plt.figure(figsize=size, dpi=look.dpi, layout=SingleLayout())
         try:
             return arrangement.draw_on(figure)
         except BaseException:
@@ -109,7 +110,7 @@ class MatplotlibRenderer:
 
 def _unmanaged_figure(arrangement: Arrangement, look: Style) -> Figure:
     """A figure that pyplot does not know: it needs no display and goes when nobody holds it."""
-    figure = Figure(figsize=look.figsize or arrangement.figure_size(), layout="constrained")
+    figure = Figure(figsize=look.figsize or arrangement.figure_size(), layout=SingleLayout())
     FigureCanvasAgg(figure)
     arrangement.draw_on(figure)
     return figure

@@ -24,7 +24,7 @@ from .single import LEFT, RIGHT
 _PAGE = 7.0
 _LEAST_PANEL, _MOST_PANEL = 2.0, 3.0
 _LONGEST_ROW = 4
-_TITLE = 0.4
+_TITLE, _APART = 0.4, 0.2
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,8 @@ class Row:
         ratios = [width] * columns + [WIDTH] * (scale is not None)
         grid = figure.add_gridspec(rows, len(ratios), width_ratios=ratios)
         axes = [figure.add_subplot(grid[divmod(i, columns)]) for i in range(len(self.panels))]
-        self._draw(axes, width + LEFT / 2)
+        room = (figure.get_figwidth() - WIDTH) / columns - _APART
+        self._draw(axes, min(width + LEFT / 2, room))
         if scale is not None:
             fill_colour_bar(figure.add_subplot(grid[:, -1]), axes, scale, self._common_label())
         else:

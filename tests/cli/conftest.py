@@ -25,6 +25,7 @@ from netviz_core.testing.reference import Conv2d, Model
 
 model = example_model()
 number = 3
+nothing = None
 
 
 def build():

@@ -15,7 +15,7 @@ USAGE = {
     "kernel mine:model conv1": "No such command 'kernel'",
     "kernels": "Missing argument 'MODEL' (see netviz kernels --help)",
     "kernels mine:model conv1": "Missing option '--output'",
-    "feature-maps mine:model conv1 -o f.png": "Missing option '--input'",
+    "cam mine:model -o f.png": "Missing option '--input'",
     "kernels mine:model conv1 -o f.png --limit many": "Invalid value for '--limit'",
     "layers mine:model --colour": "No such option: --colour",
     "--colour": "No such option: --colour (see netviz --help)",
@@ -40,10 +40,10 @@ FIGURES = {
     "kernels mine:model dense1": "has the axes out, in and no images to show",
     "kernels mine:model *": "'*' fits 3 layers, of which one is needed",
     "heatmap mine:model conv1 --weight kernle": "has no weight 'kernle'; it has 'kernel', 'bias'",
-    "kernels mine:model conv1 --channel 4": "index 4 lies outside axis 'in'",
-    "kernels mine:model conv1 --rgb": "rgb=True needs three input channels; there are 1",
-    "kernels mine:model conv1 --limit 0": "limit=0 leaves nothing to show",
-    "histogram mine:model conv1 --bins 0": "bins=0",
+    "kernels mine:model conv1 --channel 4": "--channel 4 does not exist; there is 1 input channel, counted from 0",
+    "kernels mine:model conv1 --rgb": "--rgb needs three input channels; there are 1",
+    "kernels mine:model conv1 --limit 0": "--limit 0 leaves nothing to show",
+    "histogram mine:model conv1 --bins 0": "--bins 0",
     "feature-maps mine:model conv1 -i x.npy --sample 2": "sample 2 lies outside the batch, which has 2 entries",
     "feature-maps mine:model dense1 -i x.npy": "no images to show",
     "feature-maps mine:model conv1 -i x.npy --axes batch,y": "has not the axes batch, y",
@@ -63,6 +63,56 @@ OTHERS = {
     "compare mine:breaks mine:model -i x.npy": "the model failed in layer 'conv1': RuntimeError: the shapes do",
     "compare mine:model mine:breaks -i x.npy": "the model failed in layer 'conv1': RuntimeError: the shapes do",
 }
+
+
+QUESTIONS = {
+    "summary https://x.org/m.pt": "'https://x.org/m.pt' is an address; download it first, and give the file",
+    "cam mine:model -o f.png -i ftp://x.org/a.png": "'ftp://x.org/a.png' is an address; download it first",
+    "summary mine:model -i text.npy": "text.npy holds text; save an array of numbers",
+    "summary mine:model -o f.png": "cannot tell from 'f.png' what to write; use one of .txt, .json, .html",
+    "layers mine:nothing": "None was given as a model; give a model, a state dict, or the path of a saved one",
+    "graph mine:model -o f.docx": ".json, .dot, .gv, .mmd",
+    "kernels mine:model conv1.kernel -o f.png": "it is a weight; give the layer, 'conv1', and where one",
+    "histograms mine:model --weight nothing -o f.png": "has a weight 'nothing'; try --weight *",
+    "cam mine:model -i x.npy --method gradcam -o f.png": "--method gradcam is not known; did you mean 'grad-cam'",
+    "cam mine:model -i x.npy --target 99 -o f.png": "--target 99 is no class of the model",
+    "cam mine:model -i x.npy --names a,b -o f.png": "2 names were given for 10 classes",
+    "cam mine:model -i x.npy --names absent.txt -o f.png": "absent.txt: No such file or directory",
+    "health mine:model -i x.npy --loss cross_entropy": "--loss cross_entropy needs to know what the model should",
+    "statistics mine:model": "Missing option '--input'",
+    "statistics mine:model -i x.npy -l no*": "there is no layer 'no*'",
+    "top-losses mine:model -i x.npy": "Missing option '--targets'",
+    "top-losses mine:model -i x.npy -t y.npy --loss crossentropy": "did you mean 'cross_entropy'",
+    "top-losses mine:model -i x.npy -t two.npz --loss cross_entropy": "two.npz holds 2 arrays (a, b)",
+    "top-losses mine:model -i x.npy -t y.npy --loss cross_entropy -k 0": "--count 0 examples leave nothing to show",
+    "top-losses mine:model -i x.npy -t three.npy --loss cross_entropy": "same number of samples",
+    "capture mine:model -i x.npy -o f.npz": "use one of .safetensors",
+    "capture mine:model -i x.npy -l conv9 -o f.safetensors": "did you mean 'conv1'?",
+    "compare mine:model": "Missing argument",
+    "compare mine:model mine:model --loss cross_entropy": "--loss cross_entropy needs to know",
+    "similarity mine:model mine:model": "give --input, a batch",
+    "similarity mine:model mine:model --input-b x.npy": "say with --input what a sees",
+    "copy-weights mine:model mine:build -o f.pt": "the netviz_core backend writes no files of weights",
+    "copy-weights mine:model mine:build -o f.pt --pair a": "--pair 'a' names no two layers; give A=B",
+    "completion powershell": "netviz completes in bash, zsh, fish, not in 'powershell'",
+    "attention mine:model -i x.npy -o f.png --heads 2": "No such option: --heads",
+}
+
+
+@pytest.mark.parametrize("command", QUESTIONS)
+def test_every_question(refused: Refused, folder: Path, command: str) -> None:
+    for name, values in {
+        "x": np.zeros((2, 1, 8, 8)),
+        "y": [0, 1],
+        "three": [0, 1, 2],
+        "text": ["a", "b"],
+    }.items():
+        np.save(f"{name}.npy", np.asarray(values))
+    np.savez("two.npz", a=[0, 1], b=[0, 1])
+    line = refused(*command.split())
+    assert QUESTIONS[command] in line
+    assert len(line) < 400
+    assert not list(folder.glob("f.*"))
 
 
 @pytest.mark.parametrize("command", USAGE)

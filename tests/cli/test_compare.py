@@ -114,7 +114,7 @@ def test_the_json_form_stands_alone_on_stdout(netviz: Netviz, folder: Path) -> N
 
 
 def test_both_sides_can_be_named(netviz: Netviz, refused: Refused) -> None:
-    assert (
-        "a (original) and b (port)" in netviz(*DIFFERENT, "--input", "x.npy", "--names", "original,port").out
-    )
-    assert "names no two models" in refused(*DIFFERENT, "--input", "x.npy", "--names", "original")
+    assert "a (teacher) and b (port)" in netviz(*DIFFERENT, "-i", "x.npy", "--names", "teacher", "port").out
+    assert "names no two models" in refused(*DIFFERENT, "-i", "x.npy", "--names", "port", "port")
+    assert "names no two models" in refused(*DIFFERENT, "-i", "x.npy", "--names", "teacher,port", "--json")
+    assert "requires 2 arguments" in refused(*DIFFERENT, "-i", "x.npy", "--names", "teacher,port")

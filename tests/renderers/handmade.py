@@ -16,6 +16,7 @@ from netviz_core.graphs.view import Graph
 from netviz_core.measures.similarity_view import SimilarityMatrix
 from netviz_core.views.histogram import histogram_of
 from netviz_core.views.history import HistoryHeatmap, HistoryHistogram
+from netviz_core.views.measures import LayerMeasures
 from netviz_core.views.overlays import Overlays
 from netviz_core.views.scales import signed_limits, value_limits
 from netviz_core.words.arrays import count_nonfinite
@@ -117,6 +118,17 @@ def similarity_view(values: Array, keys_a: Any = None, keys_b: Any = None) -> Si
         0,
         (),
         (),
+    )
+
+
+def measures_view(values: Array, measures: Any = None) -> LayerMeasures:
+    rows, columns = values.shape
+    return LayerMeasures(
+        f"statistics of {rows} layers",
+        tuple(f"blocks.{row}.conv" for row in range(rows)),
+        tuple(measures or (f"measure{column}" for column in range(columns))),
+        values.astype(np.float64),
+        (False,) * rows,
     )
 
 

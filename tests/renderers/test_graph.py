@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from itertools import combinations, pairwise
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -14,7 +16,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 from matplotlib.path import Path
 from matplotlib.transforms import Bbox
 
-from netviz_core import Graph
+from netviz_core import Graph, InputError
 from netviz_core.graphs.parts import GraphEdge, GraphNode
 from netviz_matplotlib import MatplotlibRenderer
 from netviz_matplotlib.panels.graph import ScaledText
@@ -59,8 +61,8 @@ def arrows(ax: Axes) -> list[FancyArrowPatch]:
     return [patch for patch in ax.patches if isinstance(patch, FancyArrowPatch)]
 
 
-def drawn(view: Graph, size: tuple[float, float] | None = None) -> Axes:
-    ax = view.plot(figsize=size) if size is not None else view.plot()
+def drawn(view: Graph, size: tuple[float, float] | None = None, **style: Any) -> Axes:
+    ax = view.plot(figsize=size, **style) if size is not None else view.plot(**style)
     ax.figure.draw_without_rendering()
     ax.figure.canvas.draw()
     return ax
@@ -169,16 +171,133 @@ def test_containers_lie_on_a_ground_unless_something_else_lies_between() -> None
 
 
 @pytest.mark.parametrize("count", [300, 5000])
-def test_a_graph_that_is_too_long_is_folded_and_says_so(count: int) -> None:
+def test_what_repeats_in_a_row_is_one_box_that_says_how_often(count: int) -> None:
     view = graph_view(line(count))
     start = time.perf_counter()
     ax = drawn(view)
     assert time.perf_counter() - start < 20
-    assert 5 < len(boxes(ax)) <= 30
+    assert f"conv2d 3×3 ×{count - 1}" in texts(ax)
     assert f"{count:,} nodes folded into {len(boxes(ax))}" in footer(ax)
+
+
+def unlike(count: int) -> Graph:
+    """A line of nodes in which hardly anything repeats."""
+    kinds = ("conv2d", "activation", "batch_norm", "pool")
+    view = graph_view(line(count))
+    labels = [kinds[number.bit_count() % 4] for number in range(len(view.nodes))]
+    nodes = tuple(replace(node, kind=kind, label=kind) for node, kind in zip(view.nodes, labels, strict=True))
+    return replace(view, nodes=nodes)
+
+
+@pytest.mark.parametrize("count", [300, 5000])
+@pytest.mark.parametrize("rankdir", ["TB", "LR"])
+def test_a_graph_that_is_too_long_is_wrapped_and_folded_and_says_so(count: int, rankdir: str) -> None:
+    view = unlike(count)
+    start = time.perf_counter()
+    ax = drawn(replace(view, rankdir=rankdir))
+    assert time.perf_counter() - start < 20
+    assert 20 < len(boxes(ax)) <= 60
+    assert f"{count:,} nodes folded into {len(boxes(ax))}" in footer(ax)
+    assert not [text for text in texts(ax) if "nodes" in text], "what they do is said, not how many"
     width, height = ax.figure.get_size_inches()
-    assert width < 8.5
+    assert width < (8.5 if rankdir == "TB" else 11)
     assert height < 11
+
+
+@pytest.mark.parametrize("rankdir", ["TB", "LR"])
+@pytest.mark.parametrize("links", [line(5), BRANCHES, residual(3)])
+def test_edges_lead_downwards_or_to_the_right(rankdir: str, links: list[tuple[str, str]]) -> None:
+    view = graph_view(links)
+    size = (9, 14) if rankdir == "TB" else (14, 9)
+    ax = drawn(view, size, rankdir=rankdir)
+    middles = [box.get_points().mean(axis=0) for box in boxes(ax)]
+    place = dict(zip((node.id for node in view.nodes), middles, strict=True))
+    for source, target in links:
+        (x, y), (other, below) = place[source], place[target]
+        assert (y > below) if rankdir == "TB" else (x < other)
+    inner = [box.padded(-1) for box in boxes(ax)]
+    for arrow in arrows(ax):
+        for curve in arrow.get_path().to_polygons(closed_only=False):
+            points = ax.transData.transform(Path(curve).interpolated(20).vertices)
+            assert not any(box.count_contains(points) for box in inner)
+
+
+@pytest.mark.parametrize("rankdir", ["TB", "LR"])
+def test_a_long_line_is_wrapped_into_lanes_and_no_edge_runs_through_a_box(rankdir: str) -> None:
+    ax = drawn(unlike(40), rankdir=rankdir)
+    assert len(boxes(ax)) == 40
+    starts = {round(box.x0 if rankdir == "TB" else box.y0) for box in boxes(ax)}
+    assert 2 <= len(starts) <= 12
+    for first, second in combinations(boxes(ax), 2):
+        assert Bbox.intersection(first, second) is None
+    inner = [box.padded(-1) for box in boxes(ax)]
+    assert len(arrows(ax)) == 39
+    for arrow in arrows(ax):
+        for curve in arrow.get_path().to_polygons(closed_only=False):
+            points = ax.transData.transform(Path(curve).interpolated(20).vertices)
+            assert not any(box.count_contains(points) for box in inner)
+
+
+def test_a_direction_that_is_none_is_refused() -> None:
+    with pytest.raises(InputError, match="rankdir='up' is not known"):
+        graph_view(line(3)).plot(rankdir="up")
+
+
+@pytest.mark.parametrize("rankdir", ["TB", "LR"])
+@pytest.mark.parametrize("count", [2, 12, 60, 300])
+def test_letters_are_large_enough_in_a_column_of_a_paper(count: int, rankdir: str) -> None:
+    ax = drawn(unlike(count), (3.3, 3.5), rankdir=rankdir)
+    sizes = [text.get_fontsize() for text in ax.get_children() if isinstance(text, ScaledText)]
+    assert min(sizes) >= 5
+    paper = ax.figure.bbox
+    for box in boxes(ax):
+        assert paper.x0 <= box.x0
+        assert box.x1 <= paper.x1
+        assert paper.y0 <= box.y0
+
+
+def test_names_of_axes_stand_in_the_legend_or_where_they_differ_in_the_boxes() -> None:
+    torch, keras = ("batch", "channel", "y", "x"), ("batch", "y", "x", "channel")
+
+    def node(id: str, axes: tuple[str, ...]) -> GraphNode:
+        return GraphNode(id, id, "conv2d", "conv2d", output_shape=(2, 8, 6, 6), output_axes=axes)
+
+    def view(*axes: tuple[str, ...]) -> Graph:
+        nodes = tuple(node(f"n{number}", each) for number, each in enumerate(axes))
+        return Graph("t", nodes, tuple(GraphEdge(*ends, ()) for ends in pairwise(one.id for one in nodes)))
+
+    same = drawn(view(torch, torch))
+    assert "sizes: channel×y×x" in footer(same)
+    assert "n0 · 8×6×6" in texts(same)
+    apart = drawn(view(torch, keras))
+    assert "sizes" not in footer(apart)
+    assert {"n0 · 8×6×6 (channel, y, x)", "n1 · 8×6×6 (y, x, channel)"} <= set(texts(apart))
+    unknown = drawn(view(("batch", "axis1", "axis2", "axis3")))
+    assert "n0 · 8×6×6" in texts(unknown)
+    assert "sizes" not in footer(unknown)
+
+
+def test_families_are_told_by_their_boxes_and_not_by_colour_alone() -> None:
+    kinds = [
+        "conv2d",
+        "dense",
+        "batch_norm",
+        "lstm",
+        "attention",
+        "activation",
+        "pool",
+        "merge",
+        "container",
+        "other",
+    ]
+    nodes = tuple(GraphNode(kind, kind, kind, kind) for kind in kinds)
+    ax = drawn(Graph("t", nodes, ()), (12, 3))
+    looks = {
+        (patch.get_linestyle(), round(patch.get_linewidth(), 1), patch.get_boxstyle().rounding_size)
+        for patch in ax.patches
+        if isinstance(patch, FancyBboxPatch)
+    }
+    assert len(looks) == len(kinds)
 
 
 def test_a_wide_graph_of_a_thousand_nodes_does_not_hang() -> None:

@@ -145,7 +145,7 @@ def test_heat_that_is_not_a_number_is_marked_and_counted():
     spoiled = heat(1)
     spoiled[0, 0, 0] = np.nan
     view = overlays_view(pictures(1), spoiled)
-    assert colours_at(view, 0, 0, 0).tolist() == [255, 0, 255, 255]
+    assert colours_at(view, 0, 0, 0).tolist() == [204, 0, 255, 255]
     assert footer_of(view.plot(Figure().add_subplot())) == ["1 NaN"]
 
 

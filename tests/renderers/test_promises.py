@@ -38,6 +38,7 @@ from .handmade import (
     in_colour,
     kernel_grid,
     losses_view,
+    measures_view,
     normal,
     overlays_view,
     similarity_view,
@@ -95,6 +96,7 @@ VIEWS = {
     "history": lambda v: history_view(v.reshape(len(v), v.shape[1] * v.shape[2])),
     "graph": lambda v: graph_view(list(pairwise(f"{LONG}.{number}" for number in range(len(v))))),
     "similarity": lambda v: similarity_view(v.reshape(len(v), v.shape[1] * v.shape[2])),
+    "measures": lambda v: measures_view(v.reshape(len(v), v.shape[1] * v.shape[2])),
     "comparison": lambda v: comparison_view(v.ravel()),
     "maps of a comparison": lambda v: with_outputs(v[np.newaxis], v[np.newaxis, ::-1]).feature_maps(),
     "weights of a comparison": lambda v: weights_apart(v, v[::-1]).weight_histograms(),
@@ -157,7 +159,7 @@ def test_backend_and_settings_stay_as_they_were(tmp_path):
             view = make(EXTREMES["not finite"])
             view.plot()
             view.save(tmp_path / "view.svg")
-        plt.close("all")
+            plt.close("all")
         assert dict(matplotlib.rcParams) == before
         assert matplotlib.get_backend() == backend
 
@@ -253,12 +255,14 @@ def test_figsize_and_dpi_give_exactly_that_many_pixels(tmp_path):
 @pytest.mark.parametrize(
     ("style", "said"),
     [
-        ({"colour": "red"}, "no option 'colour'; it has title, cmap, colorbar, figsize, dpi"),
+        ({"colour": "red"}, "no option 'colour'; it has title, cmap, colorbar, figsize, dpi, limits"),
         ({"cmap": "viridsi"}, "did you mean 'viridis'"),
         ({"cmap": 3}, "cmap=3"),
         ({"title": 3}, "title=3"),
         ({"colorbar": "no"}, "colorbar='no'"),
         ({"dpi": -1}, "dpi=-1"),
+        ({"limits": (1, 1)}, "limits="),
+        ({"limits": 3}, "limits=3"),
         ({"figsize": 4}, "figsize=4"),
         ({"figsize": (0, float("nan"))}, "figsize="),
     ],
@@ -284,6 +288,16 @@ def test_title_and_colour_bar_can_be_chosen():
     titled = view.plot(Figure().add_subplot(), title="mine")
     assert titled.get_title() == "mine"
     assert [bar.get_ylabel() for bar in titled.child_axes] == ["kernel"]
+
+
+def test_limits_of_colours_can_be_chosen():
+    ax = kernel_grid(normal(4, 3, 3)).plot(Figure().add_subplot(), limits=(-2, 5))
+    (bar,) = ax.child_axes
+    assert (bar._colorbar.vmin, bar._colorbar.vmax) == (-2, 5)
+    both = side_by_side(*[kernel_grid(normal(4, 3, 3))] * 2).plot(limits=(0, 1))
+    assert both[0].figure.axes[-1]._colorbar.vmax == 1
+    with pytest.raises(InputError, match=r"no effect on a Histogram.*netviz_core\.histogram"):
+        histogram_view(normal(9)).plot(limits=(0, 1))
 
 
 def test_an_unknown_view_is_named_with_those_that_are_known(renderer):
@@ -325,8 +339,8 @@ def test_figures_can_be_pickled():
     for make in VIEWS.values():
         axes = np.atleast_1d(make(normal(4, 3, 3)).plot())
         again = pickle.loads(pickle.dumps(axes[0].figure))
-        plt.close(axes[0].figure)
         FigureCanvasAgg(again).draw()
+        plt.close("all")
 
 
 def test_two_threads_can_draw_at_once(renderer):

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
 
 from netviz_core import side_by_side
+from netviz_core.measures.similarity_view import LayerRemark
 from netviz_matplotlib.parts.colours import scale_for
 from netviz_matplotlib.parts.style import Style
 
 from .handmade import similarity_view
+from .looks import contrast
 from .test_charts import colour_bars
 from .test_grids import footer_of
 from .test_histories import picture_of
@@ -68,7 +72,7 @@ def test_numbers_stand_out_from_their_cell_whatever_the_colours(cmap):
     view = similarity_view(np.linspace(0, 1, 12)[np.newaxis])
     ax = view.plot(cmap=cmap)
     for text, colour in zip(ax.texts, picture_of(ax)[0], strict=True):
-        assert abs(float(text.get_color()) - colour[:3] @ (0.299, 0.587, 0.114) / 255) > 0.35
+        assert contrast(text.get_color(), colour[:3] / 255) >= 4.5
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 20), (12, 30), (60, 5), (200, 200)])
@@ -86,6 +90,32 @@ def test_names_are_whole_on_the_paper_and_apart_from_each_other(shape, pattern):
             assert getattr(one, high) <= getattr(other, low) + 1
         assert len(set(names(labels))) == len(labels)
     assert min(ax.get_window_extent().size) > 1.5 * ax.figure.dpi
+
+
+def test_a_layer_without_a_number_is_hatched_and_its_reason_said():
+    values = shares(4, 5)
+    values[2], values[:, 1] = np.nan, np.nan
+    same = "it returned the same for every sample"
+    view = replace(
+        similarity_view(values), undefined=(LayerRemark("a", "blocks.2", same), LayerRemark("b", "fc", same))
+    )
+    for style in ({}, {"figsize": (3.3, 3)}):
+        ax = view.plot(**style)
+        ax.figure.canvas.draw()
+        hatched = [(patch.get_xy(), patch.get_width(), patch.get_height()) for patch in ax.patches]
+        assert hatched == [((-0.5, 1.5), 5, 1), ((0.5, -0.5), 1, 4)]
+        words = " ".join(footer_of(ax)).replace("\n", " ")
+        assert words == f"8 NaN NaN: 'blocks.2' of a, 'fc' of b: {same}"
+        footer = [text for text in ax.figure.findobj(Text) if "NaN" in text.get_text()]
+        assert all(text.get_window_extent().x0 >= 0 for text in footer)
+        assert all(text.get_window_extent().x1 <= ax.figure.bbox.x1 for text in footer)
+
+
+def test_many_layers_of_one_reason_are_counted():
+    remarks = tuple(LayerRemark("a", f"relu{number}", "it is dead") for number in range(9))
+    view = replace(similarity_view(np.full((9, 3), np.nan)), undefined=remarks)
+    words = " ".join(footer_of(view.plot())).replace("\n", " ")
+    assert "NaN: 'relu0' of a, 'relu1' of a, 'relu2' of a and 6 more: it is dead" in words
 
 
 def test_a_model_itself_is_named_output():

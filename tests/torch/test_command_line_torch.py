@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from ..command_line import FIRST, LAST, CommandLine
@@ -43,13 +44,38 @@ def grey():
     return Net(1)
 
 
+fixed = Net(3)
+
+
+class Attending(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.attn = nn.MultiheadAttention(8, 2, batch_first=True)
+
+    def forward(self, x):
+        return self.attn(x, x, x, need_weights=False)[0]
+
+
+attending = Attending()
+
+
 def faulty():
     return nn.Sequential(OrderedDict(conv1=nn.Conv2d(3, 4, 3), faulty=Faulty()))
 """
     layouts = FIRST, LAST
     wrong_shape = "conv1", "channel=3", "5"
     suffixes = (".pt2",)
+    weights = ".safetensors", ".pt", ".pth"
     code = "lets the file run code"
+
+    @staticmethod
+    def read(path: Path) -> nn.Module:
+        from mine import colour  # type: ignore[import-not-found]
+
+        model: nn.Module = colour()
+        state = load_file(path) if path.suffix == ".safetensors" else torch.load(path)
+        model.load_state_dict(state)
+        return model
 
     @staticmethod
     def save_code(path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from ...models.counterparts import held_by
 from ...recomputing.activation import activated
 from ...words.arrays import AxisArray
 from ..judging.difference import Difference
@@ -20,7 +21,7 @@ from .proposals import Proposal, changes_of_weights, differing, layer_of, of_wei
 from .recognising import recognised
 from .signatures import called, corrected, signature
 from .variants import variants_of
-from .weight_changes import WeightChange, weight_changes
+from .weight_changes import WeightChange, changes_in, weight_changes
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,13 @@ class Cause:
         """What is different, without what the test of it gave: the same for layers with the same fault."""
         return _OF_THE_TEST.split(self.text)[0]
 
+    @property
+    def is_reproduced(self) -> bool:
+        """Whether one side, recomputed with this made the same, returned what the other did: nothing random does."""
+        return self.confirmed and self.name != "dropout" and _WITH_THAT.search(self.text) is not None
 
+
+_WITH_THAT = re.compile(r"; with (?:that|these \d+) in both,")
 _OF_THE_TEST = re.compile(r"; (?:with (?:that|these \d+) (?:in both|corrected),|not confirmed: )")
 """How what a test gave begins in the words of a cause."""
 
@@ -69,6 +76,8 @@ def causes_at(found: Judged, judge: Judge) -> list[Cause]:
     if found.output.within:
         effect = "what the layers return on this input is within the tolerance all the same"
         return [Cause(*paths, f"{c.words}; {effect}", True, c.name) for c in _changes(found, judge)]
+    if pair.is_of_several:
+        return _causes_of_several(found)
     out_a, out_b = outputs_of(pair)
     target_a, target_b = _those_apart(out_a, out_b, judge) if out_a and out_b else (None, None)
     ours, theirs = courses_of(pair)
@@ -81,6 +90,16 @@ def causes_at(found: Judged, judge: Judge) -> list[Cause]:
             or [Cause(*paths, text, False, name) for name, text in case.suspected()]
         ),
         *(Cause(*paths, text, False, "head") for text in case.heads),
+    ]
+
+
+def _causes_of_several(found: Judged) -> list[Cause]:
+    """Of layers that the user names together: how their weights differ."""
+    paths = found.pair.a[0].path, found.pair.b[0].path
+    changes = changes_in(held_by(*found.pair.layers), odd_weights(found.weights))
+    untested = "not confirmed: what several layers do together is not recomputed"
+    return [Cause(*paths, f"{one.words}; {untested}", False, one.name) for one in changes] or [
+        _unknown(paths, "their weights agree; what several layers do together is not recomputed")
     ]
 
 
@@ -348,6 +367,8 @@ def _figure(value: float) -> str:
 
 def _changes(found: Judged, judge: Judge) -> Iterator[WeightChange]:
     """How the weights that are not the same have been changed."""
+    if found.pair.is_of_several:
+        return changes_in(held_by(*found.pair.layers), odd_weights(found.weights))
     a, b = found.pair.a[0].layer, found.pair.b[0].layer
     others = [layer for layer in judge.a.layers.values() if layer.path != a.path]
     return changes_of_weights(a, b, odd_weights(found.weights), others)

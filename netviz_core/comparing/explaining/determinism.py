@@ -9,6 +9,7 @@ from contextlib import nullcontext
 import numpy as np
 
 from ...words.arrays import AxisArray
+from ...words.progress import step
 from ..judging.judging import Judge
 from ..sides import Side, side_of
 from .causes import Cause
@@ -40,6 +41,7 @@ def nondeterministic(judge: Judge) -> list[Cause]:
 def _first_change(side: Side, judge: Judge) -> str | None:
     if side.network is None or side.inputs is None:
         return None
+    step(f"running {side.name} once more")
     adapter = side.network.adapter
     # A backend restores its random state after each pass: the same numbers would be drawn again.
     with adapter.perturbed(side.network.native) if hasattr(adapter, "perturbed") else nullcontext():

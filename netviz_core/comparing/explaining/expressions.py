@@ -13,7 +13,14 @@ from ..common import Matched, matched, sketch
 from ..judging.difference import Difference
 from ..judging.judging import Judge, like
 from .functions import Function, activation_cause, functions_of
-from .operations import Operation, attention_cause, attentions_of, operations_of, reductions_of
+from .operations import (
+    Operation,
+    attention_cause,
+    attentions_apart,
+    attentions_of,
+    operations_of,
+    reductions_of,
+)
 from .sums import Factors, in_words, sums_of, total
 
 Array = np.ndarray[Any, Any]
@@ -81,8 +88,18 @@ def explained(a: AxisArray, b: AxisArray, earlier: Sequence[Earlier], judge: Jud
             return Explained(PASSED_ON, f"both compute {own}; what differs has come with it", left)
     if said[0] == said[1]:
         return None
-    words = f"a computes {said[0]}, b {said[1]}"
+    words = _apart(one, other, earlier) or f"a computes {said[0]}, b {said[1]}"
     return Explained(_name(one, other), words, max(left, left_b, key=lambda found: found.error))
+
+
+def _apart(one: Expression, other: Expression, earlier: Sequence[Earlier]) -> str:
+    """Two attentions of the same values by what differs alone; nothing for anything else."""
+    ours, theirs = (getattr(found.function, "attention", None) for found in (one, other))
+    if ours is None or theirs is None or ours == theirs or list(one.parts) != list(other.parts):
+        return ""
+    with_a, with_b = attentions_apart(ours, theirs)
+    values = ", ".join(earlier[number].words for number in one.parts)
+    return f"a computes attention {with_a}, b {with_b}; all else is the same: of {values}"
 
 
 def _holds(found: Expression, value: AxisArray, earlier: Sequence[AxisArray], judge: Judge) -> bool:

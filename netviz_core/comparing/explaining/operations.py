@@ -141,7 +141,9 @@ class Attention(NamedTuple):
         result: Array = mixed.reshape(*mixed.shape[:2], -1)
         return result
 
-    def __str__(self) -> str:
+    @property
+    def words(self) -> list[str]:
+        """What it does, part by part."""
         words = [
             f"{self.heads} heads",
             f"scale {self.scale[0]}",
@@ -154,7 +156,10 @@ class Attention(NamedTuple):
         if self.kept not in (0, self.heads):
             how = "one after another (tiled)" if self.is_tiled else "each several times in a row"
             words.append(f"{self.kept} heads of keys and values, repeated {how}")
-        return f"attention with {', '.join(words)}"
+        return words
+
+    def __str__(self) -> str:
+        return f"attention with {', '.join(self.words)}"
 
 
 _CAUSES = {
@@ -172,6 +177,15 @@ def attention_cause(one: Attention, other: Attention) -> str:
     """What it is called that two attentions differ."""
     odd = (name for field, name in _CAUSES.items() if getattr(one, field) != getattr(other, field))
     return next(odd, "order of layers")
+
+
+def attentions_apart(one: Attention, other: Attention) -> tuple[str, str]:
+    """Two attentions by what each does and the other does not."""
+    ours, theirs = (
+        ", ".join(word for word in left.words if word not in right.words)
+        for left, right in ((one, other), (other, one))
+    )
+    return f"with {ours}" if ours else "without", f"with {theirs}" if theirs else "without"
 
 
 def rotated(values: Array, pairs: str, base: float) -> Array:

@@ -10,17 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from ...models.alignment import LayerMapping, given_pairs
-from ...words.protocols import Layer
+from ...models.alignment import LayerMapping, given_groups
+from ...models.counterparts import held_by
 from ..judging.difference import Difference
 from ..judging.judging import Judge, Judged, like, outputs_of
 from ..judging.noise import coarsest, coarsest_of
 from ..judging.recipes import courses_of
 from ..judging.regions import is_laid_out_otherwise
+from ..judging.weights import Layers
 from ..sides import Side, containers_of
 from .causes import Cause, odd_weights
 from .proposals import differing
-from .weight_changes import weight_changes
+from .weight_changes import changes_in
 
 _OF_FUNCTIONS = ("activation", "slope")
 _OTHER_SIZES = (-1.0, 30.0, -0.03)
@@ -51,14 +52,24 @@ def not_followed(judge: Judge, mapping: LayerMapping | None) -> Iterator[Cause]:
     followed = {
         (ours.path, theirs.path) for found in judge.judged for ours in found.pair.a for theirs in found.pair.b
     } | {(frame.a.path, frame.b.path) for frame in judge.frames}
-    for layer, path in given_pairs(list(judge.a.layers.values()), judge.b.layers, mapping):
-        reasons = [why for why in (_why_not_seen(judge.a, layer.path), _why_not_seen(judge.b, path)) if why]
-        is_named = isinstance(mapping, Mapping) and mapping.get(layer.path) == path
+    for ours, theirs in given_groups(list(judge.a.layers.values()), judge.b.layers, mapping):
+        if {(one.path, other.path) for one in ours for other in theirs} <= followed:
+            continue
+        reasons = [
+            why
+            for side, layers in ((judge.a, ours), (judge.b, theirs))
+            for layer in layers
+            if (why := _why_not_seen(side, layer.path))
+        ]
+        told = [", ".join(repr(layer.path) for layer in layers) for layers in (ours, theirs)]
+        path_a, path_b = ours[0].path, theirs[0].path
+        is_several = len(ours) + len(theirs) > 2
+        is_named = is_several or (isinstance(mapping, Mapping) and mapping.get(path_a) == path_b)
         # A glob means all within, and these are paired by it, too.
-        if (layer.path, path) not in followed and (len(reasons) < 2 or is_named):
+        if len(reasons) < len(ours) + len(theirs) or is_named:
             why = "; ".join(reasons) or "they are not called equally often"
-            text = f"mapping: {layer.path!r} and {path!r} are not compared as a pair: {why}"
-            yield Cause(layer.path, path, text, True, "mapping")
+            text = f"mapping: {told[0]} and {told[1]} are not compared as a pair: {why}"
+            yield Cause(path_a, path_b, text, True, "mapping")
 
 
 def _why_not_seen(side: Side, path: str) -> str:
@@ -122,7 +133,7 @@ def _not_finite(judge: Judge) -> Iterator[Cause]:
 def _rounding(judge: Judge) -> Iterator[Cause]:
     """Rounding beyond the tolerance: of a narrower float that one side computes in, or grown on the way."""
     grown = [found for found in judge.judged if found.status == "rounding"]
-    if not grown:
+    if not grown or any(found.status in _ODD for found in judge.judged):
         return
     worst = max(grown, key=lambda found: found.output.error)
     apart = f"{worst.output.error:.1e}, beyond the tolerance of {worst.output.tolerance:g}"
@@ -158,7 +169,7 @@ def _idle_weights(judge: Judge) -> Iterator[Cause]:
         is_hidden = not may_be_folded and _is_hidden(found, len(odd) == 1)
         if (is_hidden or _is_idle(found)) and not _is_the_same_anywhere(found, judge):
             pair = found.pair
-            text = f"of {pair.a[0].path!r} {_changes(pair.a[0].layer, pair.b[0].layer, found.weights)}"
+            text = f"of {pair.a[0].path!r} {_changes(*pair.layers, found.weights)}"
             yield Cause(pair.a[0].path, pair.b[0].path, f"{text}: {_IDLE}", True, "weights")
     for frame in judge.frames if all(found.status not in _ODD for found in judge.judged) else ():
         if not frame.agrees:
@@ -188,8 +199,8 @@ def _are_given_the_same(found: Judged) -> bool:
     return found.given is None or found.given.within
 
 
-def _changes(a: Layer, b: Layer, weights: Mapping[str, Difference]) -> str:
-    return "; ".join(change.words for change in weight_changes(a, b, odd_weights(weights)))
+def _changes(a: Layers, b: Layers, weights: Mapping[str, Difference]) -> str:
+    return "; ".join(change.words for change in changes_in(held_by(a, b), odd_weights(weights)))
 
 
 def _is_the_same_anywhere(found: Judged, judge: Judge) -> bool:

@@ -13,7 +13,7 @@ from ..common import Matched, matched
 from ..judging.difference import Difference
 from ..judging.judging import Judge, like
 from ..narrow import round_to
-from ..permutations import order_along, order_in_words
+from ..permutations import in_words, order_along
 from .functions import functions_of
 
 Array = np.ndarray[Any, Any]
@@ -109,7 +109,7 @@ def _reordered(
         order = order_along(a, b, place)
         if order is not None:
             name = _ORDERS.get(axis, "channel order" if a.ndim == 2 else "layout")
-            yield name, f"b has {order_in_words(order, axis)}", a.take(order, place), b
+            yield name, f"b has a's axis {axis} in another order: {in_words(order)}", a.take(order, place), b
 
 
 def _added(a: Array, b: Array) -> Iterator[Candidate]:
@@ -168,6 +168,7 @@ def _affine(a: Array, b: Array, axes: Sequence[str]) -> Iterator[Candidate]:
     shape = [-1 if place == other else 1 for other in range(a.ndim)]
     scales, offsets = (np.array(part).reshape(shape) for part in zip(*fits, strict=True))
     said = "; ".join(_times(*fit) for fit in fits[:3]) + ("; …" if len(fits) > 3 else "")
+    said += _as_normalised(fits)
     yield "scale", f"b is, channel by channel, {said}", a * scales + offsets, b
 
 
@@ -182,8 +183,21 @@ def _fit(x: Array, y: Array) -> tuple[float, float]:
 
 def _times(scale: float, offset: float) -> str:
     if abs(offset) < 1e-6 * (abs(scale) + 1):
-        return f"{scale:.6g} × a" if abs(scale) > 1e-3 else f"a / {1 / scale:.6g}" if scale else "0"
+        return f"{scale:.6g} × a" if abs(scale) > 0.1 else f"a / {1 / scale:.6g}" if scale else "0"
     return f"{scale:.6g} × a {'+' if offset > 0 else '−'} {abs(offset):.6g}"
+
+
+def _as_normalised(fits: Sequence[tuple[float, float]]) -> str:
+    """The same of few channels as pictures are normalised."""
+    if len(fits) > 4 or not all(scale for scale, _ in fits):
+        return ""
+    means, spreads = ([f"{part:.4g}" for part in parts] for parts in zip(*_normalised(fits), strict=True))
+    return f", that is (a − mean) / std with mean {', '.join(means)} and std {', '.join(spreads)}"
+
+
+def _normalised(fits: Sequence[tuple[float, float]]) -> Iterator[tuple[float, float]]:
+    for scale, offset in fits:
+        yield -offset / scale + 0.0, 1 / scale
 
 
 def _precision(both: Matched, judge: Judge) -> Signature | None:

@@ -11,7 +11,7 @@ import numpy as np
 from ...models.counterparts import Held, held_by
 from ...words.protocols import Layer
 from ..narrow import round_to
-from ..orders import in_words, permutations_of, transposed
+from ..permutations import in_words, permutations_of, transposed
 
 Array = np.ndarray[Any, Any]
 

@@ -59,6 +59,8 @@ def ends_of(judge: Judge) -> Ends:
     if a.whole is None or b.whole is None:
         absent = " and ".join(side.name for side in (a, b) if side.whole is None)
         return Ends(None, (f"what was captured: what {absent} returned as a whole was not",), tuple(missing))
+    if not (a.whole.is_returned_known and b.whole.is_returned_known):
+        return Ends(None, (), tuple(missing))
     ours, theirs = returned_by(a.whole), returned_by(b.whole)
     pairs = partners(judge, ours, theirs)
     if len(ours) != len(theirs):

@@ -53,7 +53,9 @@ def frames_of(
     ours, theirs = (_owners(side, told) for side in (a, b))
     known = {layer.path for layer in ours}
     named = (
-        {path: to for path, to in mapping.items() if path in known} if isinstance(mapping, Mapping) else None
+        {path: to for path, to in mapping.items() if path in known and isinstance(to, str)}
+        if isinstance(mapping, Mapping)
+        else None
     )
     given = given_groups(ours, {layer.path: layer for layer in theirs}, named)
     matches = align(ours, theirs, _forms, given)

@@ -51,6 +51,12 @@ class Judged:
     status: str = "agrees"
     function_of: str = ""
 
+    def is_known(self, is_given: bool) -> bool:
+        """Whether it is known what both are given, or return; not all is where nothing can be run again."""
+        if is_given:
+            return self.pair.head_a.is_given_known and self.pair.head_b.is_given_known
+        return self.pair.a[-1].is_returned_known and self.pair.b[-1].is_returned_known
+
     @property
     def weights_agree(self) -> bool:
         """Whether no weight is beyond the tolerance."""
@@ -68,10 +74,18 @@ class Judge:
         Given by the user.
     is_linked : bool
         Whether what a layer was given is what its source returned, so that it need not be looked at again.
+    known : mapping from int to Judged, optional
+        What is known already of pairs, by their numbers.
     """
 
     def __init__(
-        self, a: Side, b: Side, pairs: Sequence[StationPair], tolerance: float | None, is_linked: bool = True
+        self,
+        a: Side,
+        b: Side,
+        pairs: Sequence[StationPair],
+        tolerance: float | None,
+        is_linked: bool = True,
+        known: Mapping[int, Judged] | None = None,
     ) -> None:
         self.a, self.b = a, b
         self.tolerance = tolerance
@@ -82,15 +96,22 @@ class Judge:
         self.inputs = self._whole_given()
         self.judged: list[Judged] = []
         self.frames: Sequence[Frame] = ()
-        for pair in pairs:
-            found = Judged(pair, self._given(pair), self._output(pair))
+        for number, pair in enumerate(pairs):
+            told = (known or {}).get(number)
+            found = (
+                Judged(pair, told.given, told.output, function_of=told.function_of)
+                if told is not None
+                else Judged(pair, self._given(pair), self._output(pair))
+            )
             self._by_tail[pair.a[-1].number, pair.b[-1].number] = found
             self.judged.append(found)
         self.whole = self._whole_returned()
 
-    def of(self, a: Side, b: Side, pairs: Sequence[StationPair]) -> Judge:
-        """The same of another run, whose pairs stand in the same order."""
-        judge = Judge(a, b, pairs, self.tolerance, is_linked=False)
+    def of(
+        self, a: Side, b: Side, pairs: Sequence[StationPair], known: Mapping[int, Judged] | None = None
+    ) -> Judge:
+        """The same of another run, whose pairs stand in the same order, and some of which are known already."""
+        judge = Judge(a, b, pairs, self.tolerance, is_linked=False, known=known)
         judge.frames = self.frames
         for found, before in zip(judge.judged, self.judged, strict=True):
             found.weights, found.gradient = before.weights, before.gradient
@@ -114,7 +135,7 @@ class Judge:
 
     def judged_as(self, pair: StationPair) -> Judged:
         """What would be said of two layers if they were a pair."""
-        weights = weight_differences(pair.a[0].layer, pair.b[0].layer, self.tolerance)
+        weights = weight_differences(*pair.layers, self.tolerance)
         return Judged(pair, self._worst(pair.head_a.given, pair.head_b.given), self._output(pair), weights)
 
     def weigh(self) -> None:
@@ -122,8 +143,7 @@ class Judge:
         if not (self.a.holds_weights and self.b.holds_weights):
             return
         for found in self.judged:
-            pair = found.pair
-            found.weights = weight_differences(pair.a[0].layer, pair.b[0].layer, self.tolerance)
+            found.weights = weight_differences(*found.pair.layers, self.tolerance)
 
     def difference(self, a: AxisArray, b: AxisArray, tolerance: float | None = None) -> Difference:
         """Hold two arrays against each other, after their axes have been brought together.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -32,6 +33,9 @@ Of narrow floats what rounding one result brings; of float32 and float64 what tw
 same products in another order; of quantised weights what rounding them to their grid brings.
 """
 
+_STRIDE = 7919
+"""So far on among the random numbers the next value begins."""
+
 
 def coarsest(dtypes: Iterable[str]) -> str:
     """Of several dtypes the one with the fewest digits; float32 if none is known."""
@@ -48,10 +52,17 @@ def moved(values: Array, dtype: str, seed: int) -> Array:
     """Numbers up to half a spacing of a dtype away from the given ones; others than floats stay."""
     if values.dtype.kind != "f" or dtype not in _SPACING:
         return values
-    random = np.random.default_rng(seed)
-    shift = np.asarray(random.uniform(-0.5, 0.5, values.shape) * _SPACING[dtype], values.dtype)
-    result: Array = values + values * shift
+    pool = _shifts()
+    shift = np.resize(pool[seed * _STRIDE % (len(pool) // 2) :], values.shape) * values
+    shift *= _SPACING[dtype]
+    result: Array = values + shift
     return result
+
+
+@cache
+def _shifts() -> Array:
+    """Random numbers from −½ to ½, drawn once: most of the time of a pass would go into drawing more."""
+    return np.random.default_rng(0).random(1 << 20, np.float32) - np.float32(0.5)
 
 
 def coarsest_of(stations: Iterable[Station]) -> str:
@@ -114,7 +125,7 @@ def _room(count: float) -> float:
     whole = (1 - part) ** 2
     rest = max(whole - _SURE**2 * part, 1e-2)
     cube = (whole + math.sqrt(max(whole**2 - rest**2, 0.0))) / rest
-    return max(cube**1.5 / FAULT, 1.0)
+    return max(math.sqrt(cube**3) / FAULT, 1.0)
 
 
 _SURE = 3.7

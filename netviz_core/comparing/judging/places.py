@@ -62,12 +62,15 @@ class Found:
         The numbers of the pairs that differ and are put right by what comes after.
     ratios : mapping from int to float
         For each pair how many times the noise its own difference is.
+    as_far_as : tuple of str
+        Up to where it was looked for, where nothing can be run again.
     """
 
     places: list[Place] = field(default_factory=list)
     suspicions: list[Place] = field(default_factory=list)
     compensated: set[int] = field(default_factory=set)
     ratios: Mapping[int, float] = field(default_factory=dict)
+    as_far_as: tuple[str, ...] = ()
 
 
 def between(before: Judged | None, judge: Judge) -> Place:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -158,7 +159,8 @@ def course_of(stations: Sequence[Station], before: Sequence[Station] = ()) -> Co
     is_padding = bool(before) and "padding_mode" in head.layer.config
     padding = recipe_of(head) if is_padding else None
     recipes = tuple(recipe_of(station) for station in stations)
-    if len(before) > is_padding:  # other layers before it are not recomputed
+    is_chain = all(station.sources == (last.number,) for last, station in pairwise(stations))
+    if len(before) > is_padding or not is_chain:  # other layers before it, or beside it, are not recomputed
         recipes = (replace(recipes[0], kind="other"), *recipes[1:])
     inputs = tuple(named(head, value) for value in head.given)
     orders = tuple(axes_as_read(head.layer, slot.axes) for slot in head.given_numbers)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
-from itertools import permutations
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ...captures.recorder import Slot
 from ...words.arrays import AxisArray
+from ...words.progress import step
+from ...words.supports import StandIn
 from ..common import matched
 from ..pairing.pairs import StationPair
 from ..reading import axes_as_read, axes_as_returned
@@ -20,12 +22,20 @@ from .judging import Judge, partners
 
 Array = np.ndarray[Any, Any]
 
+_PLAIN = ("float64", "float32", "float16", "bfloat16")
+"""What stands in for what a layer returns is of one of these dtypes."""
+
 
 class Point(NamedTuple):
     """What the layers of a pair are given, or what they return: a place at which two values correspond."""
 
     pair: int
     is_given: bool
+
+
+Change = Callable[[Array, Point], Array]
+Key = tuple[str, int, str, bool]
+"""Path, call and leaf of a tensor, and whether it is given."""
 
 
 class Laid(NamedTuple):
@@ -48,19 +58,37 @@ class Rerun:
     """
 
     def __init__(self, judge: Judge, seen: Judge | None = None) -> None:
-        self._judge, self._seen = judge, seen or judge
+        self._judge = judge
         self.is_turned = not judge.b.can_be_rerun
         self._side = judge.a if self.is_turned else judge.b
-        self._laid: dict[tuple[str, int, str, bool], Laid] = {}
+        self._in_own_order: dict[Key, Laid] = {}
+        for point, source, target in self._ends():
+            self._lay(point, source, target)
+        self._laid: dict[Key, Laid] = {}
         self.features: set[Point] = set()
         """Where features are put in place in another order than that in which they come."""
-        for number, found in enumerate(judge.judged):
+        self._lay_all_features(seen or judge)
+
+    def as_seen_in(self, seen: Judge) -> Rerun:
+        """The same with features in the order that the values of another run tell."""
+        again = copy(self)
+        again._lay_all_features(seen)
+        return again
+
+    def _ends(self) -> Iterator[tuple[Point, Station, Station]]:
+        """The points, from which station each value comes, and to which it goes."""
+        for number, found in enumerate(self._judge.judged):
             pair = found.pair
             heads, tails = (pair.head_a, pair.head_b), (pair.a[-1], pair.b[-1])
             for is_given, ends in ((True, heads), (False, tails)):
                 source, target = reversed(ends) if self.is_turned else ends
-                self._lay(Point(number, is_given), source, target)
-                self._lay_features(Point(number, is_given), target)
+                yield Point(number, is_given), source, target
+
+    def _lay_all_features(self, seen: Judge) -> None:
+        self._laid, self.features = dict(self._in_own_order), set()
+        if not self._judge.is_laid_out_alike:
+            for point, _, target in self._ends():
+                self._lay_features(point, target, seen)
         self._putting = {laid.point for laid in self._laid.values()}
 
     def puts(self, point: Point) -> bool:
@@ -73,7 +101,11 @@ class Rerun:
         return judge.b.can_be_rerun or judge.a.can_be_rerun
 
     def judge(
-        self, free: Collection[Point] = (), changed: Callable[[Array, Point], Array] | None = None
+        self,
+        free: Collection[Point] = (),
+        changed: Change | None = None,
+        needed: Collection[int] | None = None,
+        before: Judge | None = None,
     ) -> Judge:
         """Run once more, and hold what came of it against the other side.
 
@@ -83,16 +115,58 @@ class Rerun:
             Where the layers' own values are left.
         changed : callable, optional
             Applied to each value before it is put in place.
+        needed : collection of int, optional
+            The numbers of the pairs that are asked for; by default all. Others run only where they must.
+        before : Judge, optional
+            What is known of the others; by default of the free run.
         """
-        judge = self._judge
-        side = self._run(free, changed)
+        judge, known = self._judge, before or self._judge
+        own, other = (judge.a.name, judge.b.name) if self.is_turned else (judge.b.name, judge.a.name)
+        step(f"running {own} with values of {other} in place")
+        instead = {} if needed is None else self._instead(free, changed, needed)
+        side = self._run(free, changed, instead, known.a if self.is_turned else known.b)
         pairs = [self._again(found.pair, side) for found in judge.judged]
         sides = (side, judge.b) if self.is_turned else (judge.a, side)
-        again = judge.of(*sides, pairs)
+        rest = set(range(len(pairs))) - {*needed} if needed is not None else ()
+        again = judge.of(*sides, pairs, {number: known.judged[number] for number in rest})
         again.whole = ends_of(again).apart
         return again
 
-    def _run(self, free: Collection[Point], changed: Callable[[Array, Point], Array] | None) -> Side:
+    def _instead(
+        self, free: Collection[Point], changed: Change | None, needed: Collection[int]
+    ) -> dict[str, list[StandIn]]:
+        """What layers hand on that nobody asks for, so that they need not run: all calls of them, or none."""
+        pairs = [self._judge.judged[number].pair for number in needed]
+        own = [(*p.before_a, *p.a) if self.is_turned else (*p.before_b, *p.b) for p in pairs]
+        wanted = {station.path for stations in own for station in stations}
+        calls: dict[str, list[Station]] = {}
+        for station in self._side.stations:
+            if station.path not in wanted:
+                calls.setdefault(station.path, []).append(station)
+        found = {}
+        for path, stations in calls.items():
+            stand_ins = [self._stand_in(station, free, changed) for station in stations]
+            if all(stand_ins):
+                found[path] = [stand_in for stand_in in stand_ins if stand_in is not None]
+        return found
+
+    def _stand_in(self, station: Station, free: Collection[Point], changed: Change | None) -> StandIn | None:
+        laid = self._laid.get((station.path, station.call, "", False))
+        if laid is None or laid.point in free or len(station.returned_slots) != 1:
+            return None
+        slot = station.returned_slots[0]
+        if slot.observation.dtype not in _PLAIN or slot.observation.value.shape != laid.shape:
+            return None
+        values = laid.values if changed is None else changed(laid.values, laid.point)
+        return StandIn(values, slot.axes, slot.observation.dtype)
+
+    def _run(
+        self,
+        free: Collection[Point],
+        changed: Change | None,
+        instead: Mapping[str, Sequence[StandIn]],
+        before: Side,
+    ) -> Side:
         def replacement(
             path: str, call: int, leaf: str, is_given: bool, shape: tuple[int, ...]
         ) -> Array | None:
@@ -101,7 +175,7 @@ class Rerun:
                 return None
             return laid.values if changed is None else changed(laid.values, laid.point)
 
-        return self._side.rerun(replacement)
+        return self._side.rerun(replacement, instead, before)
 
     def _again(self, pair: StationPair, side: Side) -> StationPair:
         def again(stations: Sequence[Station]) -> list[Station]:
@@ -124,17 +198,17 @@ class Rerun:
             if laid is not None:
                 laid = target.as_it_stands(laid, order, point.is_given)
                 key = (target.path, target.call, slot.observation.leaf, point.is_given)
-                self._laid[key] = Laid(point, laid, laid.shape)
+                self._in_own_order[key] = Laid(point, laid, laid.shape)
 
-    def _lay_features(self, point: Point, target: Station) -> None:
+    def _lay_features(self, point: Point, target: Station, seen: Judge) -> None:
         """Put features in the order in which this side has them flattened."""
-        pair = self._seen.judged[point.pair].pair
+        pair = seen.judged[point.pair].pair
         ends = (pair.head_a, pair.head_b) if point.is_given else (pair.a[-1], pair.b[-1])
         values = [end.given if point.is_given else end.returned for end in ends]
         if any(len(side) != 1 for side in values) or target.orders[0 if point.is_given else 1] is not None:
             return
         ours, theirs = values[0][0], values[1][0]
-        moved = self._seen.in_order_of(ours, theirs, pair, point.is_given, self.is_turned)
+        moved = seen.in_order_of(ours, theirs, pair, point.is_given, self.is_turned)
         if moved is None:
             return
         slots = target.given_numbers if point.is_given else target.returned_slots
@@ -155,24 +229,9 @@ def laid_out(value: AxisArray, other: AxisArray, order: Sequence[str]) -> Array 
     if together is None:
         return None
     canonical = other.canonical()
-    if canonical.shape == together.a.shape and np.array_equal(canonical.values, together.b, equal_nan=True):
-        laid = together.a
-    else:
-        own = _moved_back(together.a, together.b, canonical)
-        if own is None:
-            return None
-        laid = own
     if set(order) != set(canonical.axes):
         return None
-    return AxisArray(laid, canonical.axes).transpose(*order).values
-
-
-def _moved_back(values: Array, other: Array, canonical: AxisArray) -> Array | None:
-    """Undo what was done to bring another array to the axes of this one."""
-    squeezed = canonical.values.reshape([size for size in canonical.shape if size != 1])
-    values, other = (array.reshape([size for size in array.shape if size != 1]) for array in (values, other))
-    for axes in permutations(range(squeezed.ndim)):
-        moved = squeezed.transpose(axes)
-        if moved.shape == other.shape and np.array_equal(moved, other, equal_nan=moved.dtype.kind in "fc"):
-            return values.transpose(np.argsort(axes)).reshape(canonical.shape)
-    return None
+    # What was done to bring the other one to the axes of this is undone.
+    squeezed = together.a.reshape([size for size in together.a.shape if size != 1])
+    own = squeezed.transpose(np.argsort(together.order)).reshape(canonical.shape)
+    return AxisArray(own, canonical.axes).transpose(*order).values

@@ -45,6 +45,12 @@ _GROWN = 20.0
 _GREY = 1e-3
 """Errors of exact floats below this may be rounding in a layer that multiplies it: then that is measured."""
 
+_CLEAN_RATIO = SUSPICION / 2
+"""What a layer is given and returns may be apart, in times the noise: what it does itself is no more than both."""
+
+_MOST_HIDDEN = 4
+"""How many places are named that could not be judged."""
+
 _CLEAN = 2e-5
 """Below this no error of exact floats is looked at any closer."""
 
@@ -56,18 +62,20 @@ class Search:
         self._free = judge
         self._reordered = see_in_order_of_a(judge)
         join_neighbours(judge)
+        self._dtypes = {number: coarsest_of(found.pair.stations) for number, found in enumerate(judge.judged)}
+        self._whole_dtype = coarsest(self._dtypes.values())
         self._rerun = Rerun(judge)
         self._functions: dict[Point, str] = {}
         """Where one side's layer applies an activation itself, and which side that is: its own value stays there."""
-        self._same = self._rerun.judge()
+        self._measured: Mapping[Point, Difference] = {}
+        needed = [n for n in self._dtypes if not self._is_clean(n)]
+        self._same = self._rerun.judge(needed=needed)
         for _ in range(_MOST_LAYOUTS):
-            again = Rerun(judge, self._same)
+            again = self._rerun.as_seen_in(self._same)
             if again.features == self._rerun.features:
                 break
-            self._rerun, self._same = again, again.judge()  # seen better, now that no error travels
-        self._dtypes = {number: coarsest_of(found.pair.stations) for number, found in enumerate(judge.judged)}
-        self._whole_dtype = coarsest(self._dtypes.values())
-        self._measured: Mapping[Point, Difference] = {}
+            # Seen better, now that no error travels.
+            self._rerun, self._same = again, again.judge(needed=needed)
         if self._is_noise_needed():
             self._measured = self._of_moving()
         stations = [found.pair.a[0] if self._rerun.is_turned else found.pair.b[0] for found in judge.judged]
@@ -81,16 +89,56 @@ class Search:
         ratios = {point: self._ratio(point, self._same) for point in self._points}
         odd = [point for point in self._points if ratios[point] >= FAULT and point not in self._functions]
         closed = self._put_right_at_once(odd)
-        closed |= self._closed([point for point in odd if point not in closed])
+        # What is not known, and agrees as both ran freely, may be where something is put right.
+        looked_at = [
+            p
+            for p in self._points
+            if p in odd or (not self._is_known(p, self._same) and self._is_within_freely(p))
+        ]
+        closed |= self._closed([point for point in looked_at if point not in closed])
         faults = [point for point in odd if point not in closed]
-        if not faults and self._is_more_than_rounding():
+        as_far_as = tuple(self._as_far_as())
+        if not faults and not as_far_as and self._is_more_than_rounding():
             faults = [END]
         return Found(
             list(self._regions(faults)),
             [self._place(p) for p in self._points if SUSPICION <= ratios[p] < FAULT],
-            {point.pair for point in closed | self._functions.keys()} | self._reordered,
+            {point.pair for point in closed.intersection(odd) | self._functions.keys()} | self._reordered,
             {point.pair: value for point, value in ratios.items() if not point.is_given},
+            as_far_as,
         )
+
+    def _is_clean(self, number: int) -> bool:
+        """Whether a pair was given the same, and returned the same, as both ran freely: it need not run again."""
+        if self._free.tolerance is not None:
+            return False
+        return all(
+            self._ratio(Point(number, is_given), self._free) < _CLEAN_RATIO for is_given in (True, False)
+        )
+
+    def _as_far_as(self) -> Iterator[str]:
+        """Say where it is not known what comes of what: nothing can be run again, and not all be recomputed."""
+        hidden = [point for point in self._points if self._is_hidden(point)]
+        if hidden:
+            told = [self._told(point) for point in hidden[:_MOST_HIDDEN]] + ["…"] * (
+                len(hidden) > _MOST_HIDDEN
+            )
+            yield (
+                f"layers can be recomputed, since nothing can be run again: not judged apart from what differs "
+                f"earlier were {', '.join(told)}"
+            )
+
+    def _is_hidden(self, point: Point) -> bool:
+        is_known = self._is_known(point, self._same)
+        return (
+            not is_known and self._seen(point, self._free) is not None and not self._is_within_freely(point)
+        )
+
+    def _told(self, point: Point) -> str:
+        if point == END:
+            return "what comes after the last layers"
+        path = self._free.judged[point.pair].pair.a[0].path
+        return f"what is done before {path!r}" if point.is_given else f"{path!r}"
 
     def _seen(self, point: Point, judge: Judge) -> Difference | None:
         if point == END:
@@ -98,9 +146,15 @@ class Search:
         found = judge.judged[point.pair]
         return found.given if point.is_given else found.output
 
+    def _is_known(self, point: Point, judge: Judge) -> bool:
+        """Whether it is known what would stand there; where nothing can be run again, not all is."""
+        if point == END:
+            return all(side.whole is None or side.whole.is_returned_known for side in (judge.a, judge.b))
+        return judge.judged[point.pair].is_known(point.is_given)
+
     def _ratio(self, point: Point, judge: Judge) -> float:
         seen = self._seen(point, judge)
-        if seen is None:
+        if seen is None or not self._is_known(point, judge):
             return 0.0
         if judge.tolerance is not None:
             return 0.0 if seen.within else math.inf
@@ -150,7 +204,11 @@ class Search:
         functions = self._functions
         self._functions = {point: side for point, side in functions.items() if point.pair not in tried}
         self._take(Rerun(self._free, self._same))
-        left = {point for point in self._points if self._ratio(point, self._same) >= FAULT}
+        left = {
+            point
+            for point in self._points
+            if self._ratio(point, self._same) >= FAULT or not self._is_known(point, self._same)
+        }
         wrong = [number for number in tried if self._is_odd_behind(number, left)]
         for number in wrong:
             tried[number][0].pop()
@@ -168,16 +226,19 @@ class Search:
     def _take(self, rerun: Rerun) -> None:
         self._rerun = rerun
         self._same = rerun.judge(self._functions.keys())
-        for point, side in self._functions.items():
-            self._same.judged[point.pair].function_of = side
+        for number in range(len(self._free.judged)):
+            side = self._functions.get(Point(number, False), "")
+            self._free.judged[number].function_of = self._same.judged[number].function_of = side
 
     def _put_right_at_once(self, odd: Sequence[Point]) -> set[Point]:
         """Points at which nothing could be put in place, and what follows agrees all the same."""
         found = set()
         for point in odd:
             if point != END and not self._rerun.puts(point):
-                following = self._points[self._points.index(point) + 1]
-                if following not in odd or self._is_padded_before(point):
+                behind = self._points[self._points.index(point) + 1 :]
+                following = next((p for p in behind if self._seen(p, self._same) is not None), point)
+                agrees = following not in odd and self._is_known(following, self._same)
+                if agrees or self._is_padded_before(point):
                     found.add(point)
         return found
 
@@ -199,27 +260,41 @@ class Search:
         """What comes of moving all values that are put in place by half a spacing."""
         is_turned = self._rerun.is_turned
         own, other = (self._free.a, self._free.b) if is_turned else (self._free.b, self._free.a)
-        found = self._moved(self._rerun, self._same)
+        needed = [
+            n
+            for n in self._dtypes
+            if any(self._ratio(Point(n, is_given), self._same) >= SUSPICION for is_given in (True, False))
+        ]
+        found = self._moved(self._rerun, self._same, needed=needed)
         if coarsest_of(own.stations) != self._whole_dtype and other.can_be_rerun:
             pairs = [_of_one_side(one.pair, one.pair, of_a=not is_turned) for one in self._free.judged]
             free = self._free.of(other, other, pairs)
-            more = self._moved(Rerun(free), free)
-            found = {point: max(found[point], more[point], key=lambda part: part.error) for point in found}
+            more = self._moved(Rerun(free), free, needed=needed)
+            found = {
+                point: max(part, more.get(point, part), key=lambda part: part.error)
+                for point, part in found.items()
+            }
         return found
 
-    def _moved(self, rerun: Rerun, before: Judge, free: Collection[Point] = ()) -> dict[Point, Difference]:
-        """How far what is returned moves with what is put in place."""
+    def _moved(
+        self,
+        rerun: Rerun,
+        before: Judge,
+        free: Collection[Point] = (),
+        needed: Sequence[int] | None = None,
+    ) -> dict[Point, Difference]:
+        """How far what is returned moves with what is put in place; of these pairs, by default of all."""
 
         def changed(values: Array, point: Point) -> Array:
             return moved(values, self._dtypes[point.pair], point.pair * 2 + point.is_given)
 
-        after = rerun.judge(free, changed)
+        after = rerun.judge(free, changed, needed, before)
         found: dict[Point, Difference] = {}
-        both = zip(before.judged, after.judged, strict=True)
-        pairs = [_of_one_side(one.pair, other.pair, rerun.is_turned) for one, other in both]
+        numbers = range(len(before.judged)) if needed is None else needed
+        pairs = [_of_one_side(before.judged[n].pair, after.judged[n].pair, rerun.is_turned) for n in numbers]
         ends = (before.a, after.a) if rerun.is_turned else (before.b, after.b)
         apart = Judge(*ends, pairs, None, is_linked=False)
-        for number, judged in enumerate(apart.judged):
+        for number, judged in zip(numbers, apart.judged, strict=True):
             if judged.given is not None:
                 found[Point(number, True)] = judged.given
             found[Point(number, False)] = judged.output
@@ -236,8 +311,9 @@ class Search:
         is tried again without it.
         """
         closed: set[Point] = set()
-        likely = [point for point in odd if self._may_be_put_right(point, odd)]
-        others = [point for point in odd[:-1] if not point.is_given and point not in likely]
+        known = [point for point in odd if self._is_known(point, self._same)]
+        likely = [point for point in known if self._may_be_put_right(point, odd)]
+        others = [point for point in known if not point.is_given and point not in (*likely, odd[-1])]
         waiting = likely
         for number in range(_MOST_PASSES):
             if not waiting and number < _MOST_PASSES - 1:
@@ -246,7 +322,9 @@ class Search:
             if not stretches:
                 break
             free = {point for start, end in stretches for point in self._within(start, end)}
-            judge = self._rerun.judge(free | self._functions.keys())
+            ends = {end for _, end in stretches}
+            asked = {point.pair for point in odd if point in free or point in ends} - {END.pair}
+            judge = self._rerun.judge(free | self._functions.keys(), needed=asked, before=self._same)
             for start, end in stretches:
                 inside = [p for p in odd if p in self._within(start, end) or p == end]
                 found = self._put_right(inside, judge, free)
@@ -261,16 +339,30 @@ class Search:
         found: set[Point] = set()
         rest = list(inside)
         while len(rest) > 1:
-            agreeing = next((p for p in rest[1:] if self._ratio(p, judge) < _ON_THE_WAY * FAULT), None)
+            agreeing = next((p for p in rest[1:] if self._agrees(p, judge)), None)
             given = Point(rest[0].pair, True)
             is_put = self._rerun.puts(given) and given not in free
-            is_given_the_same = rest[0].is_given or is_put or self._ratio(given, judge) < _ON_THE_WAY * FAULT
+            is_given_the_same = rest[0].is_given or is_put or self._agrees(given, judge)
             if agreeing is None or not is_given_the_same:
                 break
             stop = rest.index(agreeing) + 1
             found |= set(rest[:stop])
             rest = rest[stop:]
         return found
+
+    def _agrees(self, point: Point, judge: Judge) -> bool:
+        """Whether what stands there, some layers after values were put in place, is the same on both sides.
+
+        Where that is not known, whether it was when both ran freely, in spite of all that came before.
+        """
+        if not self._is_known(point, judge):
+            return self._is_within_freely(point)
+        return self._ratio(point, judge) < _ON_THE_WAY * FAULT
+
+    def _is_within_freely(self, point: Point) -> bool:
+        """Whether what stands there is the same on both sides as they ran."""
+        seen = self._seen(point, self._free)
+        return seen is not None and seen.within
 
     def _may_be_put_right(self, point: Point, odd: Sequence[Point]) -> bool:
         """Whether a difference looks like one of structure: of what a layer returns, before something else differs."""

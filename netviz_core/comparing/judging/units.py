@@ -17,7 +17,7 @@ from ...models.described import DescribedLayer
 from ...models.weights import Layout, Weight
 from ...words.protocols import Layer, WeightTensor
 from ..narrow import as_narrow
-from ..orders import permutations_of
+from ..permutations import permutations_of
 from ..sides import Station
 from .judging import Judge, Judged
 from .weights import weight_differences

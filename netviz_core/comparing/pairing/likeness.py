@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache, cached_property
 from typing import Any
 
@@ -39,7 +39,7 @@ class Likeness:
         self.same_output = self._table(lambda f: f.output_sketch)
         self.same_input = self._table(lambda f: f.input_sketch)
         self.same_weights &= ~self._read_elsewhere()
-        self.scores = np.array([[self._score(i, j) for j in range(len(theirs))] for i in range(len(ours))])
+        self.scores = self._scored()
         self._alike = [Counter(f.signature for f in side) for side in (self.ours, self.theirs)]
 
     @property
@@ -67,8 +67,12 @@ class Likeness:
 
         Then equal weights tell that these stand in the wrong layer.
         """
-        forms = [[f.weight_form for f in side] for side in (self.ours, self.theirs)]
-        same_form = np.array([[one == other for other in forms[1]] for one in forms[0]])
+        numbers: dict[Any, int] = {}
+        forms = [
+            np.array([numbers.setdefault(f.weight_form, len(numbers)) for f in side])
+            for side in (self.ours, self.theirs)
+        ]
+        same_form = forms[0][:, None] == forms[1][None, :]
         has_reader: Array = (self.same_input & same_form).any(1)
         return has_reader[:, None] & ~self.same_input
 
@@ -86,22 +90,38 @@ class Likeness:
     def _table(self, of: Callable[[_Features], tuple[Any, Array] | None]) -> Array:
         """Whether sketches agree mostly, for each two of the same form."""
         table = np.zeros((len(self.ours), len(self.theirs)), bool)
-        forms: dict[Any, list[tuple[int, Array]]] = {}
-        for j, features in enumerate(self.theirs):
-            found = of(features)
-            if found is not None:
-                forms.setdefault(found[0], []).append((j, found[1]))
-        for i, features in enumerate(self.ours):
-            found = of(features)
-            candidates = forms.get(found[0], []) if found is not None else []
-            if candidates and found is not None:
-                others = np.array([values for _, values in candidates])
-                table[i, [j for j, _ in candidates]] = _agree(found[1], others)
+        forms = _by_form(map(of, self.theirs))
+        for form, (numbers, values) in _by_form(map(of, self.ours)).items():
+            if form in forms:
+                columns, others = forms[form]
+                with np.errstate(all="ignore"):
+                    squares = np.mean(others * others, axis=-1)
+                for i, one in zip(numbers, values, strict=True):
+                    table[i, columns] = _agree(one, others, squares)
         return table
 
-    def _score(self, i: int, j: int) -> float:
-        left, right = self.ours[i], self.theirs[j]
-        same_path = self.named_alike and left.key == right.key
+    def _scored(self) -> Array:
+        """The scores of all two; most are of one class with others, and what they are counts once for all."""
+        classes = [_classes(side) for side in (self.ours, self.theirs)]
+        rows, columns = (numbers for _, numbers in classes)
+        by_class = [
+            np.array(
+                [[self._score(one, other, same_path) for other in classes[1][0]] for one in classes[0][0]]
+            )
+            for same_path in (False, True)
+        ]
+        scores: Array = by_class[0][rows[:, None], columns[None, :]]
+        if self.named_alike:
+            places = {f.key: j for j, f in enumerate(self.theirs)}
+            for i, f in enumerate(self.ours):
+                if f.key in places:
+                    scores[i, places[f.key]] = by_class[1][rows[i], columns[places[f.key]]]
+        told = _SAME_WEIGHTS * self.same_weights + _SAME_OUTPUT * self.same_output
+        told = told + _SAME_INPUT * self.same_input
+        return np.where(scores > 0, scores + told, 0.0)
+
+    def _score(self, left: _Features, right: _Features, same_path: bool) -> float:
+        """What speaks for two stations of what they are; 0 where they cannot be partners."""
         is_one_kind = left.kind == right.kind != "other"
         is_named_so = same_path and bool(left.weight_form) is bool(right.weight_form)
         if left.hands_on is not right.hands_on and not (is_one_kind or is_named_so):
@@ -112,8 +132,6 @@ class Likeness:
         if not base or (self.weights_known and left.weight_form != right.weight_form and not same_path):
             return 0.0
         score = base + (_SAME_PATH if same_path else 0.0)
-        score += _SAME_WEIGHTS * self.same_weights[i, j]
-        score += _SAME_OUTPUT * self.same_output[i, j] + _SAME_INPUT * self.same_input[i, j]
         if left.sizes == right.sizes:
             score += _SAME_SIZE
         elif not left.weight_form and not same_path and len(left.sizes) != len(right.sizes):
@@ -220,6 +238,14 @@ class _Features:
         return _sketch_of(self.station.given)
 
 
+def _classes(side: Sequence[_Features]) -> tuple[list[_Features], Array]:
+    """One of each class of stations that are the same in what they are, and of which class each is."""
+    firsts: dict[Any, int] = {}
+    numbers = [firsts.setdefault((*f.signature, f.hands_on, f.word), len(firsts)) for f in side]
+    known = {number: features for features, number in zip(reversed(side), reversed(numbers), strict=True)}
+    return [known[number] for number in range(len(firsts))], np.array(numbers)
+
+
 def _sketch_of(values: Sequence[Any]) -> tuple[Any, Array] | None:
     if not values or not values[0].values.size:
         return None
@@ -228,15 +254,28 @@ def _sketch_of(values: Sequence[Any]) -> tuple[Any, Array] | None:
     return (array.shape[0] if array.shape else 0, *places), sketch(array.values)
 
 
-def _agree(one: Array, others: Array) -> Array:
-    """Whether most numbers of a sketch are those of another."""
+def _by_form(sketches: Iterable[tuple[Any, Array] | None]) -> dict[Any, tuple[list[int], Array]]:
+    """The numbers of stations that have a sketch, and these, form by form."""
+    forms: dict[Any, tuple[list[int], list[Array]]] = {}
+    for number, found in enumerate(sketches):
+        if found is not None:
+            numbers, values = forms.setdefault(found[0], ([], []))
+            numbers.append(number)
+            values.append(found[1])
+    return {form: (numbers, np.array(values)) for form, (numbers, values) in forms.items()}
+
+
+def _agree(one: Array, others: Array, squares: Array) -> Array:
+    """Whether most numbers of a sketch are those of others, of which the mean squares are known."""
+    if (one == one[0]).all():
+        return np.zeros(len(others), bool)  # all zeros, say, tell nothing
     with np.errstate(all="ignore"):
-        scale = np.sqrt((np.mean(one * one) + np.mean(others * others, axis=-1, keepdims=True)) / 2)
-        close = np.abs(others - one) <= _CLOSE * scale
-    same = close | (np.isnan(one) & np.isnan(others)) | (one == others)
-    flat = bool((one == one[0]).all())  # all zeros, say, tell nothing
+        scales = np.sqrt((np.mean(one * one) + squares) / 2)
+        same = np.abs(others - one) <= _CLOSE * scales[:, None]
+    if not np.isfinite(scales).all():
+        same |= (np.isnan(one) & np.isnan(others)) | (one == others)
     result: Array = same.mean(axis=-1) > _MOSTLY
-    return result & (not flat)
+    return result
 
 
 def _named_alike(ours: Sequence[_Features], theirs: Sequence[_Features]) -> bool:

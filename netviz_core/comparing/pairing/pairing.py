@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ...models.alignment import LayerMapping, given_pairs
-from ..sides import Side
+from ...models.alignment import LayerMapping, given_groups
+from ...words.errors import InputError
+from ...words.protocols import Layer
+from ..sides import Side, Station
 from .ancestry import Ancestry, consistent
 from .likeness import Likeness
 from .pairs import StationPair
@@ -42,11 +44,45 @@ def pair_up(a: Side, b: Side, mapping: LayerMapping | None = None) -> list[Stati
 
 def _given(a: Side, b: Side, mapping: LayerMapping | None) -> Iterator[StationPair]:
     """The pairs that the user names, call by call."""
-    for layer, path in given_pairs(list(a.layers.values()), b.layers, mapping):
-        calls_a = [station for station in a.stations if station.path == layer.path]
-        calls_b = [station for station in b.stations if station.path == path]
-        for left, right in zip(calls_a, calls_b, strict=False):
-            yield StationPair([left], [right], ("given",), 1.0)
+    for ours, theirs in given_groups(list(a.layers.values()), b.layers, mapping):
+        for left, right in zip(_calls(a, ours), _calls(b, theirs), strict=False):
+            named = len(left), len(right)
+            pair = StationPair(left, right, ("given",), 1.0, named=named)
+            if pair.is_of_several:
+                _require_one_result(a, left, ours, theirs)
+                _require_one_result(b, right, ours, theirs)
+                pair.notes.append(f"{_listed(ours)} of a as {_listed(theirs)} of b, as the mapping has it")
+            yield pair
+
+
+def _calls(side: Side, layers: Sequence[Layer]) -> Iterator[list[Station]]:
+    """The calls of layers that are named together, in the order in which they ran."""
+    calls = [[station for station in side.stations if station.path == layer.path] for layer in layers]
+    for together in zip(*calls, strict=False):
+        yield sorted(together, key=lambda station: station.number)
+
+
+def _require_one_result(
+    side: Side, stations: Sequence[Station], ours: Sequence[Layer], theirs: Sequence[Layer]
+) -> None:
+    """Refuse layers that run side by side: there is no value that they return together.
+
+    Raises
+    ------
+    InputError
+    """
+    for place, station in enumerate(stations[:-1], 1):
+        behind = {source for other in stations[place:] for source in other.sources}
+        if not behind & {station.number, None}:  # what was made between layers may be made of it
+            raise InputError(
+                f"mapping: {_listed(ours)} to {_listed(theirs)}: {side.name}'s {station.path!r} has no part in what "
+                f"{stations[-1].path!r} returns, so that there is no one value to compare; leave them out of mapping, "
+                f"and what is made of them is compared, or leave x out, and their weights are"
+            )
+
+
+def _listed(layers: Sequence[Layer]) -> str:
+    return ", ".join(repr(layer.path) for layer in layers)
 
 
 def _behind(likeness: Likeness, sure: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -49,8 +49,8 @@ class LayerPair:
         What says so: ``given``, ``name``, ``weights``, ``output``, ``input``, ``kind and shapes``, ``order``.
     status : str
         ``agrees``; ``differs`` where a difference begins; ``propagates`` an earlier one; ``compensated`` if
-        later layers compensate it; ``rounding`` where that alone has grown beyond the tolerance;
-        ``weights`` or ``gradient`` where these alone differ; ``suspicion`` of those that may differ by more than noise.
+        later layers compensate it; ``rounding`` where that alone has grown beyond the tolerance; ``weights``
+        or ``gradient`` where these alone differ; ``suspicion`` of those that may differ by more than noise.
     note : str
         What was done to compare them.
     ratio : float
@@ -86,6 +86,14 @@ class LayerPair:
     def is_between_layers(self) -> bool:
         """Whether it is what stands between layers, and none of them."""
         return self.evidence == ("between layers",)
+
+    @property
+    def place(self) -> str:
+        """Where it is: the names of the layers, or between which."""
+        if self.is_between_layers:
+            return self.note.removeprefix("between layers: ")
+        names = dict.fromkeys(path or "(the model)" for path in (self.path_a, self.path_b))
+        return " / ".join(names)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from . import wording
 from .findings import Findings
 from .sections import MOST_TOLD, Entry, Section, sections
 from .view_details import histograms_at, maps_at
-from .wording import NUMBERS, TITLES, Row
+from .wording import NUMBERS, Row
 
 _MOST_HISTOGRAMS = 4
 _NUMBER = ' class="number"'
@@ -87,17 +87,17 @@ def _tag(cause: Cause) -> str:
 
 def _tables(found: Findings) -> Iterator[str]:
     rows = wording.rows_around(found)
-    yield _table(rows)
+    yield _table(rows, wording.titles(found))
     yield f'<p class="soft">{_prose(wording.table_words(found))}</p>'
     if len(rows) < len(found.pairs):
-        every = _table(wording.rows_of_all(found))
+        every = _table(wording.rows_of_all(found), wording.titles(found))
         yield f"<details><summary>all {len(found.pairs):,} pairs</summary>{every}</details>"
 
 
-def _table(rows: Sequence[Row]) -> str:
+def _table(rows: Sequence[Row], heads: Row) -> str:
     columns = wording.columns_of(rows)
     titles = "".join(
-        f"<th{_NUMBER if name in NUMBERS else ''}>{_words(getattr(TITLES, name))}</th>" for name in columns
+        f"<th{_NUMBER if name in NUMBERS else ''}>{_words(getattr(heads, name))}</th>" for name in columns
     )
     body = "\n".join(_line(row, columns) for row in rows)
     return (
@@ -121,8 +121,9 @@ def _cell(row: Row, name: str) -> str:
         return f"<td><code>{_with_breaks(text)}</code></td>"
     if name == "status":
         return f'<td class="{text.split()[0]}">{text}</td>'
-    if name == "evidence" and row.note:
-        return f'<td>{text}<br><span class="soft">{_words(row.note)}</span></td>'
+    if name == "evidence":
+        note = f'<br><span class="soft">{_words(row.note)}</span>' if row.note else ""
+        return f'<td class="by">{text}{note}</td>'
     return f"<td>{text}</td>"
 
 

@@ -137,10 +137,18 @@ def pair_told(found: Judged, status: str = "", ratio: float = float("nan"), prec
         status=status or found.status,
         weights=found.weights,
         gradient=found.gradient,
-        note="; ".join(filter(None, (*dict.fromkeys(pair.notes), found.output.note))),
+        note="; ".join(filter(None, (*dict.fromkeys(pair.notes), found.output.note, _function_in(found)))),
         ratio=ratio,
         precision=precision or (coarsest_of(found.pair.stations) if ratio == ratio else ""),
     )
+
+
+def _function_in(found: Judged) -> str:
+    """Which side's layer has built in what the other side does behind its own."""
+    if not found.function_of:
+        return ""
+    other = "b" if found.function_of == "a" else "a"
+    return f"{found.function_of} applies an activation within the layer, {other} behind it or not at all"
 
 
 def metrics(apart: Difference) -> dict[str, Any]:
@@ -170,4 +178,4 @@ def _outputs_at(place: Place | None, judge: Judge) -> tuple[AxisArray, AxisArray
 def weights_at(place: Place | None) -> dict[str, tuple[Array, Array]]:
     if place is None or place.judged is None:
         return {}
-    return weight_pairs(place.judged.pair.a[0].layer, place.judged.pair.b[0].layer)
+    return weight_pairs(*place.judged.pair.layers)

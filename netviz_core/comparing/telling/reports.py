@@ -18,7 +18,7 @@ from ..explaining.causes import Cause
 from . import wording
 from .findings import Fault, Findings
 from .sections import MOST_TOLD, Entry, Section, sections
-from .wording import NUMBERS, TITLES, Row
+from .wording import NUMBERS, Row
 
 SCHEMA = "netviz.comparison/1"
 """The form of `as_dict`, as ``comparison.schema.json`` has it."""
@@ -105,7 +105,7 @@ def _text_lines(found: Findings) -> Iterator[str]:
         yield from _below("", _left_out(section))
     yield ""
     yield f"{wording.rows_heading(found)}:"
-    yield from _text_table(wording.rows_around(found))
+    yield from _text_table(wording.rows_around(found), wording.titles(found))
     yield from wrapped(f"{wording.table_words(found)}", WIDTH)
 
 
@@ -135,9 +135,9 @@ def _tag(cause: Cause) -> str:
     return "(confirmed) " if cause.confirmed else ""
 
 
-def _text_table(rows: Sequence[Row]) -> Iterator[str]:
+def _text_table(rows: Sequence[Row], heads: Row) -> Iterator[str]:
     pairs = [row for row in rows if not row.is_gap]
-    columns = {name: [getattr(TITLES, name), *(_cell(row, name) for row in pairs)] for name in _shown(pairs)}
+    columns = {name: [getattr(heads, name), *(_cell(row, name) for row in pairs)] for name in _shown(pairs)}
     if "layer_b" not in columns:
         columns["layer_a"][0] = "layer"
     legend = _shorten_evidence(columns) if _width(columns) > WIDTH else ""
@@ -204,16 +204,16 @@ def _markdown_lines(found: Findings) -> Iterator[str]:
         for words in _left_out(section):
             yield from ("", in_markdown(words))
     yield from ("", f"## {in_markdown(wording.rows_heading(found))}", "")
-    yield from _markdown_table(wording.rows_around(found))
+    yield from _markdown_table(wording.rows_around(found), wording.titles(found))
     yield from ("", in_markdown(wording.table_words(found)))
 
 
-def _markdown_table(rows: Sequence[Row]) -> Iterator[str]:
+def _markdown_table(rows: Sequence[Row], heads: Row) -> Iterator[str]:
     def line(cells: Iterable[str]) -> str:
         return f"| {' | '.join(cells)} |"
 
     columns = wording.columns_of(rows)
-    yield line(in_markdown(getattr(TITLES, name)) for name in columns)
+    yield line(in_markdown(getattr(heads, name)) for name in columns)
     yield line("---:" if name in NUMBERS else "---" for name in columns)
     for row in rows:
         cells = [

@@ -88,20 +88,22 @@ def _compensated(found: Findings) -> Iterator[Entry]:
         if pair is not None and pair.status == "compensated":
             run.append(pair)
         elif run and (pair is None or pair.status != "propagates"):
-            yield Entry(named([wording.names(one) for one in run]))
+            notes = dict.fromkeys(f"{one.note}." for one in run if one.note)
+            yield Entry(named([wording.names(one) for one in run]), (), tuple(notes))
             run = []
 
 
 def _where(pair: LayerPair, found: Findings) -> str:
     if pair.is_between_layers:
-        return f"Between layers, {wording.between(pair)}, at {wording.names(pair)}"
+        at = f", at {wording.names(pair)}" if pair.path_a or pair.path_b else ""
+        return f"Between layers, {pair.place}{at}"
     number = found.number_of(pair)
     return f"{wording.at(pair)}{'' if number is None else f', pair {number + 1:,} of {len(found.pairs):,}'}"
 
 
 def _all_of(pairs: Sequence[LayerPair]) -> str:
     if pairs[0].is_between_layers:
-        places = [wording.between(pair) for pair in pairs]
+        places = [pair.place for pair in pairs]
         return f"{counted(len(pairs), 'place')} between layers: {named(places, '; ')}"
     layers = [wording.names(pair) + (f" (call {pair.call})" if pair.call else "") for pair in pairs]
     return f"{counted(len(pairs), 'pair')} of layers ({pairs[0].kind}): {named(layers, most=_MOST_LAYERS)}"

@@ -113,8 +113,7 @@ def _where(found: Findings, what: str) -> str:
     first = found.first_divergence
     if first is None:
         raise InputError(f"the two models agree: there is no first divergence to show {what} of")
-    a, b = first.path_a or "output", first.path_b or "output"
-    return a if a == b else f"{a} / {b}"
+    return first.place
 
 
 def _pictures(output: AxisArray, sample: int, where: str) -> AxisArray:

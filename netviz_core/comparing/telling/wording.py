@@ -22,13 +22,31 @@ _MOST_NAMES = 12
 _MANY = 1_000_000
 _STATUS_OF_ONE = {
     "propagates": "propagates a difference", "compensated": "is compensated further on",
-    "weights": "differs in its weights alone", "gradient": "differs in its gradient alone",
+    "rounding": "differs by rounding alone", "weights": "differs in its weights alone",
+    "gradient": "differs in its gradient alone",
 }  # fmt: skip
 _STATUS_OF_MANY = {
     "agrees": "agree", "differs": "differ", "propagates": "propagate a difference",
-    "compensated": "are compensated further on",
+    "compensated": "are compensated further on", "rounding": "differ by rounding alone",
     "weights": "differ in their weights alone", "gradient": "differ in their gradients alone",
 }  # fmt: skip
+_MEANINGS = {
+    "agrees": "within the tolerance", "differs": "a difference begins here", "propagates": "passes on an earlier one",
+    "compensated": "later layers compensate it", "rounding": "that alone, grown beyond the tolerance",
+    "weights": "these alone differ", "gradient": "this alone differs",
+    "suspicion": "more than noise, less than a fault",
+}  # fmt: skip
+
+
+def meaning_of(status: str) -> str:
+    """What the status of a pair means, in a few words; nothing for one that is not known.
+
+    Examples
+    --------
+    >>> meaning_of("propagates")
+    'passes on an earlier one'
+    """
+    return _MEANINGS.get(status, "")
 
 
 class Row(NamedTuple):
@@ -74,6 +92,11 @@ TITLES = Row(
 )
 NUMBERS = ("number", "largest", "error", "given", "ratio", "weights", "gradient", "confidence")
 """The fields of a row that stand on the right."""
+
+
+def titles(found: Findings) -> Row:
+    """The heads of the columns; those of layers are what the sides are called."""
+    return TITLES._replace(layer_a=found.names[0], layer_b=found.names[1])
 
 
 def figure(value: float) -> str:
@@ -223,7 +246,7 @@ def _divergence(found: Findings) -> Iterator[str]:
     places, kinds = len(found.faults), len(told_together(found.faults))
     how_many = counted(places, "fault") + (f" of {counted(kinds, 'kind')}" if kinds < places else "")
     first = found.faults[0].pair
-    where = f"between layers, {between(first)}" if first.is_between_layers else f"at {at(first)}"
+    where = f"between layers, {first.place}" if first.is_between_layers else f"at {at(first)}"
     yield f"{_both(found)} do not agree: {how_many}, {'the first ' if places > 1 else ''}{where}."
     yield from (f"Not compared: {part}." for part in found.not_compared)
     yield from (f"They were compared as far as {part}." for part in found.as_far_as)
@@ -259,11 +282,6 @@ def names(pair: LayerPair) -> str:
     """A pair by its names: one where both sides have the same."""
     told = repr(layer_name(pair.path_a))
     return told if pair.path_b == pair.path_a else f"{told} of a, {layer_name(pair.path_b)!r} of b"
-
-
-def between(pair: LayerPair) -> str:
-    """Where between layers."""
-    return pair.note.removeprefix("between layers: ")
 
 
 def named(names: Sequence[str], separator: str = ", ", most: int = _MOST_NAMES) -> str:

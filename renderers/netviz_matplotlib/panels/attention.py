@@ -9,9 +9,11 @@ from netviz_core.renderer_api import AttentionMaps
 
 from ..parts.colours import ColourScale
 from ..parts.inches import height_of, width_of
-from ..parts.mosaic_axes import label_axis, some
+from ..parts.mosaic_axes import some
 from ..parts.style import Style
 from ..parts.text import PLAIN
+from ..parts.ticks import label_axis
+from ..parts.tile_plan import layout_of
 from . import tiles
 
 size = tiles.size
@@ -21,7 +23,8 @@ def scale(view: AttentionMaps, style: Style) -> ColourScale | None:
     """The colours, of the roots of weights: they sum to one, so that of many nearly all are small."""
     if view.tiles.size == 0:
         return None
-    return ColourScale(0.0, view.limits[1], style.colormap("viridis"), np.sqrt)
+    low = max(view.limits[0], 0.0)
+    return ColourScale(low, view.limits[1], style.colormap("viridis"), np.sqrt)
 
 
 def label(view: AttentionMaps) -> str:
@@ -30,14 +33,19 @@ def label(view: AttentionMaps) -> str:
     return f"{view.value_label} ({view.tile_label})" if whole else view.value_label
 
 
+def _sample(view: AttentionMaps) -> list[tuple[None, str]]:
+    count = len(view.weights)
+    return [(None, f"sample {view.sample} of {count:,}")] if count > 1 else []
+
+
 def draw(ax: Axes, view: AttentionMaps, style: Style) -> None:
     """Draw a tile for each head, queries down and keys across."""
     if len(view.tiles) != 1:
-        tiles.draw(ax, view, style, scale(view, style), [(None, "queries down, keys across")])
+        tiles.draw(ax, view, style, scale(view, style), [(None, "queries down, keys across"), *_sample(view)])
         return
-    tiles.draw(ax, view, style, scale(view, style))
+    tiles.draw(ax, view, style, scale(view, style), _sample(view))
     _, queries, keys = view.tiles.shape
-    layout = tiles.layout_of(view)
+    layout = layout_of(view)
     high, wide = layout.tile
     label_axis(ax.yaxis, {(n + 0.5) * high / queries: str(n) for n in some(queries, height_of(ax) / 0.22)})
     label_axis(ax.xaxis, {(n + 0.5) * wide / keys: str(n) for n in some(keys, width_of(ax) / 0.4)})

@@ -6,7 +6,6 @@ from functools import partial
 
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.ticker import MaxNLocator
 
 from netviz_core.renderer_api import Heatmap
 
@@ -15,6 +14,7 @@ from ..parts.cursor import tell_under_cursor
 from ..parts.inches import width_of
 from ..parts.style import Style
 from ..parts.text import PLAIN, add_footer, say_empty
+from ..parts.ticks import fit_ticks
 
 _WIDTH = 4.8
 _LEAST_HEIGHT, _MOST_HEIGHT = 1.6, 4.8
@@ -86,7 +86,8 @@ def _number(axis: Axis, count: int, groups: tuple[str, ...]) -> None:
         centres = [size * (index + 0.5) - 0.5 for index in range(len(groups))]
         axis.set_ticks(centres[::every], groups[::every])
     elif count > 1:
-        axis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
+        fit_ticks(axis, integer=True)
+        axis.set_major_formatter("{x:.0f}")  # as shapes are written in titles
     else:
         axis.set_ticks([0])
 
@@ -97,7 +98,7 @@ def _boundaries(count: int, groups: tuple[str, ...]) -> list[float]:
 
 
 def _axis_label(axis: str, count: int) -> str:
-    return f"{axis} ({count:,})" if axis else ""
+    return f"{axis} ({count})" if axis else ""
 
 
 def _describe(view: Heatmap, x: float, y: float) -> str:

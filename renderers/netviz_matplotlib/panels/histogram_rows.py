@@ -9,9 +9,10 @@ from netviz_core.renderer_api import HistogramRows
 
 from ..parts.colours import NAN_COLOUR, POSITIVE_INFINITY_COLOUR, ColourScale
 from ..parts.inches import width_of
-from ..parts.row_labels import label_rows
+from ..parts.row_labels import label_rows, labels_width
 from ..parts.style import Style
 from ..parts.text import PLAIN, add_footer, say_empty
+from ..parts.ticks import fit_ticks
 from ..parts.units import axis_exponent, axis_label, in_unit
 
 _WIDTH = 4.6
@@ -20,7 +21,8 @@ _ROW_HEIGHT, _LEAST_HEIGHT, _MOST_HEIGHT = 0.2, 1.2, 7.0
 
 def size(view: HistogramRows) -> tuple[float, float]:
     """Width and height in inches."""
-    return _WIDTH, min(max(_ROW_HEIGHT * len(view.labels), _LEAST_HEIGHT), _MOST_HEIGHT)
+    height = min(max(_ROW_HEIGHT * len(view.labels), _LEAST_HEIGHT), _MOST_HEIGHT)
+    return _WIDTH + 0.6 * labels_width(view.labels), height
 
 
 def scale(view: HistogramRows, style: Style) -> ColourScale | None:
@@ -53,6 +55,7 @@ def draw(ax: Axes, view: HistogramRows, style: Style) -> None:
     ax.grid(False)
     ax.minorticks_off()
     ax.tick_params(labelsize="small", axis="x")
+    fit_ticks(ax.xaxis)
     label_rows(ax, view.labels)
     add_footer(ax, _nonfinite(view), width_of(ax))
 

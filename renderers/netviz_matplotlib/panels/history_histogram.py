@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 
 from netviz_core.renderer_api import HistoryHistogram
 
-from ..parts.colours import ColourScale
+from ..parts.colours import ColourScale, LogOfOneAnd
 from ..parts.cursor import tell_under_cursor
 from ..parts.inches import height_of
 from ..parts.steps import draw_columns, nearest_column
@@ -34,18 +34,25 @@ class Frame:
     ----------
     edges : numpy.ndarray
         Of the bins of all; bins are drawn equally high, which shows small and large numbers alike.
-    top : int
-        The largest count.
+    top : float
+        The largest share that a bin has of its column.
+    most : int
+        The most values of any column.
     """
 
     edges: Array
-    top: int
+    top: float
+    most: int
 
     @classmethod
     def around(cls, views: Sequence[HistoryHistogram]) -> Frame:
         """The frame that holds all of `views`."""
         edges = np.unique(np.concatenate([view.edges for view in views]))
-        return cls(edges, max(int(view.counts.max(initial=0)) for view in views))
+        return cls(
+            edges,
+            max(float(_shares(view).max(initial=0)) for view in views),
+            max(int(view.counts.sum(axis=0).max(initial=0)) for view in views),
+        )
 
     def places(self, values: Any) -> Array:
         """Where numbers lie on the y axis: counted in bins from the lowest."""
@@ -64,14 +71,16 @@ def size(view: HistoryHistogram) -> tuple[float, float]:
 
 
 def scale(view: HistoryHistogram, style: Style, frame: Frame | None = None) -> ColourScale | None:
-    """The colours: of the logarithm of one and the count, so that few show beside many."""
-    top = (frame or Frame.around([view])).top
-    return ColourScale(0.0, float(top), style.colormap("viridis"), np.log1p) if top else None
+    """The colours: of the logarithm of shares, so that few values show beside many; of the smallest one shows."""
+    frame = frame or Frame.around([view])
+    if not frame.top:
+        return None
+    return ColourScale(0.0, frame.top, style.colormap("viridis"), LogOfOneAnd(frame.most))
 
 
 def label(view: HistoryHistogram) -> str:
     """What the colour bar is a scale of."""
-    return "count"
+    return "share of each step's values"
 
 
 def draw(ax: Axes, view: HistoryHistogram, style: Style, frame: Frame | None = None) -> None:
@@ -83,13 +92,19 @@ def draw(ax: Axes, view: HistoryHistogram, style: Style, frame: Frame | None = N
         ax.set(xticks=[], yticks=[])
         say_empty(ax, "no finite values")
         return
-    draw_columns(ax, view.steps, frame.places(view.edges), colours.rgba(view.counts))
+    draw_columns(ax, view.steps, frame.places(view.edges), colours.rgba(_shares(view)))
     bins = len(frame.edges) - 1
     ax.set_ylim(0, bins)
     ax.set_facecolor(colours.colormap(0.0))
     ticks = frame.ticks(_BETWEEN_TICKS * bins / height_of(ax))
     ax.set_yticks(frame.places(ticks), [tick_text(tick) for tick in ticks])
     tell_under_cursor(ax, partial(_describe, view, frame))
+
+
+def _shares(view: HistoryHistogram) -> Array:
+    """Of each column, so that a step with fewer values looks like the others."""
+    shares: Array = view.counts / np.maximum(view.counts.sum(axis=0, keepdims=True), 1)
+    return shares
 
 
 def _describe(view: HistoryHistogram, frame: Frame, x: float, y: float) -> str:

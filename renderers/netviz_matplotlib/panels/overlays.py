@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.font_manager import FontProperties
 
-from netviz_core.renderer_api import Overlays, squarest_grid
+from netviz_core.renderer_api import CamOverlay, Overlays, squarest_grid
 
 from ..parts.captions import PARTS, Captions
 from ..parts.colours import ColourScale, nonfinite_entries
@@ -202,6 +202,8 @@ def _notes(view: Overlays, plan: Plan) -> list[tuple[Any, str]]:
     notes: list[tuple[Any, str]] = [] if view.heat is None else [*nonfinite_entries(view.heat)]
     if any(view.captions) and not plan.captions:
         notes.append((None, "too many pictures for captions"))
+    elif isinstance(view, CamOverlay) and any(caption[:1].isdigit() for caption in view.captions):
+        notes.append((None, "above each picture: its class"))
     return notes
 
 

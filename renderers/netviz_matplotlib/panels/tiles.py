@@ -12,13 +12,17 @@ from matplotlib.axes import Axes
 from netviz_core.renderer_api import TileGrid
 
 from ..parts.colours import ColourScale, nonfinite_entries, scale_for
-from ..parts.inches import width_of
+from ..parts.inches import height_of, width_of
 from ..parts.mosaic import MosaicLayout, mosaic
-from ..parts.mosaic_axes import label_tiles, show_mosaic
+from ..parts.mosaic_axes import label_axes, label_tiles, show_mosaic
 from ..parts.style import Style
 from ..parts.text import add_footer, say_empty
+from ..parts.tile_plan import PER_INCH, TilePlan, pixels_of
 
-_LONGEST_SIDE = 5.0
+_LONGEST_SIDE, _LARGEST_SIDE = 5.0, 10.4
+_MOST_SHRUNK = 2
+_SPARE = 12
+"""Pixels, for what is around a grid may be a little larger than was thought."""
 _MOST_ELONGATED = 4.0
 # Grey cannot be taken for a value near zero, which the diverging colours show as white.
 _BEHIND_SIGNED = "0.75"
@@ -28,13 +32,23 @@ def size(view: TileGrid) -> tuple[float, float]:
     """Width and height in inches: larger for more tiles, in the picture's own proportions."""
     if view.tiles.size == 0:
         return 2.4, 2.4
-    layout = layout_of(view)
+    plan = TilePlan.of(view, *[_longest(view)] * 2)
+    layout, longest = plan.layout, _longest(plan.view)
     high, wide = layout.shape
     if not _keeps_aspect(layout):
-        other = min(0.6 + 0.2 * (layout.rows if wide > high else layout.columns), _LONGEST_SIDE)
-        return (_LONGEST_SIDE, other) if wide > high else (other, _LONGEST_SIDE)
-    longest = min(1.7 + 0.5 * max(view.grid_shape), _LONGEST_SIDE)
+        other = min(0.6 + 0.2 * (layout.rows if wide > high else layout.columns), longest)
+        return (longest, other) if wide > high else (other, longest)
     return longest * min(1, wide / high), longest * min(1, high / wide)
+
+
+def _longest(view: TileGrid) -> float:
+    """Inches of the longer side: a pixel for each value where a page can have them."""
+    needed = (max(pixels_of(view)) + _SPARE) / PER_INCH
+    usual = min(1.7 + 0.5 * max(view.grid_shape), _LONGEST_SIDE)
+    can_shrink = min(view.tiles.shape[1:3]) > 8
+    if needed <= _LARGEST_SIDE or (can_shrink and needed <= _MOST_SHRUNK * _LARGEST_SIDE):
+        return min(max(usual, needed), _LARGEST_SIDE)
+    return _LONGEST_SIDE
 
 
 def scale(view: TileGrid, style: Style) -> ColourScale | None:
@@ -64,19 +78,24 @@ def draw(
         ax.set(xticks=[], yticks=[])
         say_empty(ax, f"no {view.tile_label} to show")
         return
-    layout = layout_of(view)
-    picture = mosaic(view.tiles, layout, colours.rgb_rgba if view.is_rgb else colours.rgba)
-    show_mosaic(ax, picture, layout, _keeps_aspect(layout), partial(_describe, view, layout))
+    plan = TilePlan.of(view, width_of(ax), height_of(ax))
+    layout = plan.layout
+    picture = mosaic(plan.view.tiles, layout, colours.rgb_rgba if view.is_rgb else colours.rgba)
+    show_mosaic(ax, picture, layout, _keeps_aspect(layout), partial(_describe, plan))
     if view.limits[0] < 0 and not view.is_rgb:
         ax.set_facecolor(_BEHIND_SIGNED)
-    label_tiles(ax, view.tile_label, layout)
-    add_footer(ax, [*notes, *nonfinite_entries(view.tiles)], width_of(ax))
+    if len(plan.entries) > 1:
+        label_axes(ax, plan)
+    elif plan.is_whole:
+        label_tiles(ax, view.tile_label, layout)
+    else:
+        ax.set(xticks=[], yticks=[])
+    told = [(None, note) for note in (plan.note, _shrunk(layout)) if note]
+    add_footer(ax, [*notes, *told, *nonfinite_entries(view.tiles)], width_of(ax))
 
 
-def layout_of(view: TileGrid) -> MosaicLayout:
-    """Where the tiles lie."""
-    count, height, width = view.tiles.shape[:3]
-    return MosaicLayout.of(count, height, width, view.grid_shape)
+def _shrunk(layout: MosaicLayout) -> str:
+    return f"mean of {layout.shrink} × {layout.shrink} values" if layout.shrink > 1 else ""
 
 
 def _keeps_aspect(layout: MosaicLayout) -> bool:
@@ -85,12 +104,12 @@ def _keeps_aspect(layout: MosaicLayout) -> bool:
     return 1 / _MOST_ELONGATED <= high / wide <= _MOST_ELONGATED
 
 
-def _describe(view: TileGrid, layout: MosaicLayout, x: float, y: float) -> str:
+def _describe(plan: TilePlan, x: float, y: float) -> str:
     """What lies under the cursor."""
-    found = layout.locate(y, x)
+    found = plan.layout.locate(y, x)
     if found is None:
         return ""
     tile, tile_y, tile_x = found
-    values = view.tiles[tile, tile_y, tile_x]
+    values = plan.view.tiles[tile, tile_y, tile_x]
     shown = ", ".join(f"{value:.4g}" for value in values.reshape(-1))
-    return f"{view.tile_label} {tile}, y={tile_y}, x={tile_x}: {shown}"
+    return f"{plan.number(tile)}, y={tile_y}, x={tile_x}: {shown}"

@@ -10,13 +10,15 @@ from matplotlib.axes import Axes
 from netviz_core.renderer_api import LossRow, TopLosses
 
 from ..parts.colours import ColourScale
-from ..parts.inches import height_of, width_of
+from ..parts.inches import height_of, is_laid_out, room_for, width_of
+from ..parts.short_names import short_names
 from ..parts.style import Style
 from ..parts.table import Column, Table, draw_table
-from ..parts.text import add_footer, cut, say_empty
+from ..parts.text import add_footer, footer_height, say_empty
 from . import overlays
 
 _WIDTH, _HIGHEST, _MOST_ROWS = 7.0, 8.0, 60
+_TITLE, _BESIDE = 0.45, 0.1
 _CONFUSIONS, _LONGEST_NAME = 3, 24
 
 
@@ -27,7 +29,7 @@ def size(view: TopLosses) -> tuple[float, float]:
     if not view.rows:
         return 2.4, 2.4
     width, height = _table(view, _WIDTH).size
-    return width, min(height, _HIGHEST)
+    return width, min(height, _HIGHEST) + footer_height(_confusions(view), width)
 
 
 def scale(view: TopLosses, style: Style) -> ColourScale | None:
@@ -52,9 +54,18 @@ def draw(ax: Axes, view: TopLosses, style: Style) -> None:
         return
     ax.set_facecolor("none")
     ax.grid(False)
-    left_out = len(view.rows) - draw_table(ax, _table(view, width_of(ax)), height_of(ax))
-    more = [(None, f"and {left_out:,} more, see .rows")] if left_out else []
-    add_footer(ax, [*more, *_confusions(view)], width_of(ax))
+    width, height = width_of(ax), height_of(ax)
+    if is_laid_out(ax):
+        width = room_for(ax)[0] - _BESIDE
+        height = room_for(ax)[1] - footer_height(_confusions(view), width) - _TITLE
+        if _table(view, width).size[1] > height:
+            height -= footer_height([_more(len(view.rows))], width)
+    left_out = len(view.rows) - draw_table(ax, _table(view, width), height)
+    add_footer(ax, [*[_more(left_out)] * bool(left_out), *_confusions(view)], width)
+
+
+def _more(count: int) -> tuple[None, str]:
+    return None, f"and {count:,} more, see .rows"
 
 
 def _table(view: TopLosses, width: float) -> Table:
@@ -81,8 +92,10 @@ def _probability(row: LossRow) -> str:
 
 def _confusions(view: TopLosses) -> list[tuple[Any, str]]:
     """The pairs of classes confused most, as notes."""
+    most = view.confusions[:_CONFUSIONS]
+    names = list({name for *both, _ in most for name in both})
+    short = dict(zip(names, short_names(names, _LONGEST_NAME, from_start=True), strict=True))
     pairs: list[tuple[Any, str]] = [
-        (None, f"{cut(actual, _LONGEST_NAME)} → {cut(prediction, _LONGEST_NAME)} ({count:,})")
-        for actual, prediction, count in view.confusions[:_CONFUSIONS]
+        (None, f"{short[actual]} → {short[prediction]} ({count:,})") for actual, prediction, count in most
     ]
     return [(None, "most confused:"), *pairs] if pairs else []

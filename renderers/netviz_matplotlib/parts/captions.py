@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.text import Text
 
 from .mosaic import MosaicLayout
+from .short_names import short_names
 from .text import LINE, PLAIN, POINTS, cut, longest_that_fits, text_width
 
 PARTS = " / "
@@ -37,8 +38,18 @@ class Captions(Artist):
         super().__init__()
         self._layout, self._captions, self._points = layout, captions, points
         self._colour = matplotlib.rcParams["text.color"]
+        self._parts = list({part for lines in captions for line in lines for part in line.split(PARTS)})
+        self._versions: dict[int, dict[str, str]] = {}
         # It lies within its Axes: layouts need not ask where.
         self.set_in_layout(False)
+
+    def _short(self, most: int) -> dict[str, str]:
+        """What becomes of each part where there is room for so many characters."""
+        if most not in self._versions:
+            self._versions[most] = dict(
+                zip(self._parts, short_names(self._parts, most, from_start=True), strict=True)
+            )
+        return self._versions[most]
 
     def draw(self, renderer: Any) -> None:
         """Draw the captions that lie within the Axes' limits."""
@@ -63,21 +74,27 @@ class Captions(Artist):
             across, down = to_pixels.transform((x, y - layout.tile[0] / 2))
             for above, line in enumerate(reversed(lines)):
                 text.set_position((across, down + line_height * (above + 0.45)))
-                text.set_text(fitted(line, fits))
+                text.set_text(fitted(line, fits, self._short))
                 text.draw(renderer)
         self.stale = False
 
 
-def fitted(line: str, fits: Any) -> str:
-    """A line whose longest parts are cut until all of it fits."""
+def fitted(line: str, fits: Any, short: Callable[[int], Mapping[str, str]]) -> str:
+    """A line whose longest parts are shortened until all of it fits."""
     if fits(line):
         return line
     parts = line.split(PARTS)
 
     def version(most: int) -> str:
+        return PARTS.join(short(most)[part] for part in parts)
+
+    def cut_off(most: int) -> str:
         return PARTS.join(cut(part, most) for part in parts)
 
-    return longest_that_fits(version, max(map(len, parts)), fits)
+    longest = max(map(len, parts))
+    told = longest_that_fits(version, longest, fits)
+    # Where there is room for a few letters alone, names may become the same.
+    return told if fits(told) else longest_that_fits(cut_off, longest, fits)
 
 
 def _fits(width: float, font: FontProperties, line: str) -> bool:

@@ -18,7 +18,7 @@ from .ticks import round_ticks, tick_text
 from .units import axis_exponent, axis_label, in_unit
 
 WIDTH = 0.12
-_GAP = 0.1
+GAP = 0.1
 _APART, _SMALLEST_TICK = 0.14, 1e-4
 
 
@@ -64,7 +64,7 @@ def _beside(axes: Sequence[Axes], place: Axes, renderer: Any) -> Bbox:
     boxes = _around(axes, renderer)
     # Positions are fractions of the innermost figure, which may be a part of the whole.
     inch = figure_of(place).dpi / place.figure.bbox.width
-    return Bbox.from_bounds(boxes.x1 + _GAP * inch, boxes.y0, WIDTH * inch, boxes.height)
+    return Bbox.from_bounds(boxes.x1 + GAP * inch, boxes.y0, WIDTH * inch, boxes.height)
 
 
 def _as_high_as(axes: Sequence[Axes], place: Axes, renderer: Any) -> Bbox:

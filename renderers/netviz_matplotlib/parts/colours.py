@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from matplotlib.colors import Colormap, to_rgba_array
+from matplotlib.colors import Colormap, to_rgb, to_rgba_array
 
 from netviz_core.renderer_api import Limits
 
@@ -16,9 +16,19 @@ from .style import Style
 
 Array = np.ndarray[Any, Any]
 
-# None of them is near a colour of the two default maps; a test says so.
-NAN_COLOUR, POSITIVE_INFINITY_COLOUR, NEGATIVE_INFINITY_COLOUR = "#ff00ff", "#ff8c00", "#00e5ff"
+# None of them is near a colour of the two default maps, nor is it to who cannot tell red from green; a test says so.
+NAN_COLOUR, POSITIVE_INFINITY_COLOUR, NEGATIVE_INFINITY_COLOUR = "#cc00ff", "#ff8c00", "#0000ff"
 _BLOCK = 2**18
+
+
+@dataclass(frozen=True)
+class LogOfOneAnd:
+    """The transform ``log(1 + factor · value)``; equal to another of the same factor."""
+
+    factor: float
+
+    def __call__(self, values: Any) -> Any:
+        return np.log1p(self.factor * np.asarray(values))
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +85,24 @@ class ColourScale:
         half = 1.0 if math.isfinite(self.high - self.low) else 0.5
         fractions = (inside * half - self.low * half) / (self.high * half - self.low * half)
         return np.round(fractions * 255).astype(np.uint8)
+
+
+def ink_on(colour: Any) -> str:
+    """Black or white, whichever is easier to read on a colour; its contrast is 4.5 at least.
+
+    Examples
+    --------
+    >>> ink_on((1.0, 1.0, 0.6)), ink_on("navy")
+    ('black', 'white')
+    """
+    red, green, blue = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in to_rgb(colour)
+    )
+    return "black" if 0.2126 * red + 0.7152 * green + 0.0722 * blue > _MIDDLE else "white"
+
+
+_MIDDLE = 0.179
+"""The relative luminance, as WCAG defines it, on which black and white have the same contrast."""
 
 
 def scale_for(limits: Limits, style: Style) -> ColourScale:

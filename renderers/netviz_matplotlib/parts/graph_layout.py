@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
-from math import inf
+from math import ceil, inf
 from statistics import fmean, median
 
 from netviz_core.renderer_api import Graph
@@ -15,6 +16,11 @@ from netviz_core.renderer_api import Graph
 Ends = tuple[str, str]
 Place = tuple[float, int]
 """A column, and a row counted from the top."""
+
+
+BETWEEN_LANES = 0.25
+_MOST_ACROSS = 2
+"""So many edges may lead from one lane to the next."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +34,13 @@ class Layout:
     routes : mapping
         The places through which each edge goes, by the ids of its ends: one in each row, from source
         to target. What leads from a node to itself, or along a row, has none.
+    lane : float
+        After how many columns another lane begins, the first at column 0; infinite where there is but one.
     """
 
     places: Mapping[str, Place]
     routes: Mapping[Ends, tuple[Place, ...]]
+    lane: float = inf
 
     @property
     def columns(self) -> float:
@@ -48,6 +57,45 @@ class Layout:
     def rows(self) -> int:
         """How many rows there are."""
         return 1 + max(row for _, row in self.places.values())
+
+    def lane_of(self, column: float) -> int:
+        """The number of the lane in which a column lies."""
+        return 0 if self.lane == inf else int((column + BETWEEN_LANES / 2) // self.lane)
+
+    def wrapped(self, count: int) -> Layout | None:
+        """The same in so many lanes beside each other; None where too much would lead from one to the next."""
+        starts = self._starts(count)
+        if starts is None:
+            return None
+        lane, first = self.columns + BETWEEN_LANES, self.first_column
+
+        def moved(place: Place) -> Place:
+            number = bisect_right(starts, place[1]) - 1
+            return place[0] - first + number * lane, place[1] - starts[number]
+
+        return Layout(
+            {id: moved(place) for id, place in self.places.items()},
+            {ends: tuple(map(moved, route)) for ends, route in self.routes.items()},
+            lane,
+        )
+
+    def _starts(self, count: int) -> list[int] | None:
+        """The first row of each lane: lanes are about as long, and begin where little leads on."""
+        crossing: Counter[int] = Counter()
+        for route in self.routes.values():
+            upper, lower = sorted((route[0][1], route[-1][1]))
+            crossing.update(range(upper + 1, lower + 1))
+        if count > self.rows / 2:
+            return None
+        starts, length = [0], self.rows / count
+        for number in range(1, count):
+            wanted = number * length
+            near = range(max(starts[-1] + 1, ceil(wanted - length / 4)), int(wanted + length / 4) + 1)
+            best = min(near, key=lambda row: (crossing[row], abs(row - wanted)), default=0)
+            if not best or crossing[best] > _MOST_ACROSS:
+                return None
+            starts.append(best)
+        return starts
 
     def _all(self) -> list[Place]:
         return [*self.places.values(), *(place for route in self.routes.values() for place in route)]

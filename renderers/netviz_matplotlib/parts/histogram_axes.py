@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 
 from netviz_core.renderer_api import Histogram
 
-from .inches import width_of
 from .text import PLAIN
+from .ticks import fit_ticks
 from .units import axis_exponent, axis_label, in_unit
 
 Array = np.ndarray[Any, Any]
@@ -73,5 +73,6 @@ def draw_axes(ax: Axes, view: Histogram, frame: Frame) -> None:
     ax.set_xlabel(axis_label(view.value_label, frame.exponent), **PLAIN)
     ax.set_ylabel("density" if frame.density else "count")
     ax.tick_params(labelsize="small")
-    ax.locator_params(axis="x", nbins=5 if width_of(ax) < 2.5 else 8)
+    fit_ticks(ax.xaxis)
+    fit_ticks(ax.yaxis, integer=not frame.density)
     ax.spines[["top", "right"]].set_visible(False)

@@ -21,3 +21,21 @@ def width_of(ax: Axes) -> float:
 def height_of(ax: Axes) -> float:
     """How high an Axes is now."""
     return float(ax.get_window_extent().height / figure_of(ax).dpi)
+
+
+def is_laid_out(ax: Axes) -> bool:
+    """Whether the figure makes room for what stands around an Axes, at the expense of the Axes."""
+    return ax.get_subplotspec() is not None and figure_of(ax).get_layout_engine() is not None
+
+
+def room_for(ax: Axes) -> tuple[float, float]:
+    """Width and height of an Axes with all that stands around it, where it is laid out: its share of the figure."""
+    spec = ax.get_subplotspec()
+    assert spec is not None, "an Axes that is laid out is part of a grid"
+    rows, columns = spec.get_gridspec().get_geometry()
+    width, height = figure_of(ax).get_size_inches()
+    return width * len(spec.colspan) / columns - 2 * _PAD, height * len(spec.rowspan) / rows - 2 * _PAD
+
+
+_PAD = 0.06
+"""A little more than constrained layout leaves at each side."""

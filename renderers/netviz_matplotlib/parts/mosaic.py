@@ -61,8 +61,7 @@ class MosaicLayout:
         if count * height * width * zoom**2 > _MOST_ENLARGED:
             zoom = 1
         shrink = min(max(1, math.ceil(math.sqrt(count * height * width / _MOST_PIXELS))), shortest)
-        gap = max(1, round(shortest * zoom / shrink / 14))
-        return cls(count, *grid_shape, height, width, zoom, gap, shrink)
+        return cls(count, *grid_shape, height, width, zoom, gap_of(shortest * zoom / shrink), shrink)
 
     @property
     def tile(self) -> tuple[int, int]:
@@ -95,6 +94,11 @@ class MosaicLayout:
         if inside and 0 <= tile_y < self.height and tile_x < self.width:
             return tile, tile_y, tile_x
         return None
+
+
+def gap_of(shortest: float) -> int:
+    """Pixels between tiles whose shorter side has so many."""
+    return max(1, round(shortest / 14))
 
 
 def mosaic(tiles: Array, layout: MosaicLayout, paint: Callable[[Array], Array]) -> Array:

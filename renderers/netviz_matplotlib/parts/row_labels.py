@@ -2,33 +2,51 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from math import ceil
+from math import ceil, inf
 
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.font_manager import FontProperties
 
+from netviz_core.renderer_api import printable
+
 from .inches import height_of, width_of
-from .text import PLAIN, cut, longest_that_fits, shortened, text_width
+from .short_names import short_names
+from .text import PLAIN, text_width
+from .ticks import label_axis
 
 _SHORTEST, _LONGEST = 14, 36
 _SIZE = "x-small"
 _LINE = 0.14
+_MOST_NAMES = 80
+"""About as many as can stand on a page."""
 
 
-def label_rows(ax: Axes, names: Sequence[str]) -> None:
-    """Name rows whose middles lie at 0, 1, 2, …: every one, or as many as there is room for."""
-    every = max(1, ceil(len(names) * _LINE / max(height_of(ax), _LINE)))
-    ax.set_yticks(range(0, len(names), every), short_names(names, _most(width_of(ax)))[::every], **PLAIN)
+def label_rows(ax: Axes, names: Sequence[str], height: float | None = None) -> None:
+    """Name rows whose middles lie at 0, 1, 2, …: every one, or as many as there is room for in so many inches."""
+    every = max(1, ceil(len(names) * _LINE / max(height or height_of(ax), _LINE)))
+    _name_places(ax.yaxis, names, every, _most(width_of(ax)))
     ax.tick_params(labelsize=_SIZE, axis="y", length=0)
 
 
-def label_columns(ax: Axes, names: Sequence[str]) -> None:
-    """Name columns whose middles lie at 0, 1, 2, …, from below; as many as there is room for."""
-    every = max(1, ceil(len(names) * _LINE / max(width_of(ax), _LINE)))
-    ax.set_xticks(range(0, len(names), every), short_names(names, _most(height_of(ax)))[::every], **PLAIN)
+def label_columns(ax: Axes, names: Sequence[str], width: float | None = None) -> None:
+    """Name columns whose middles lie at 0, 1, 2, …, from below; as many as there is room for in so many inches."""
+    every = max(1, ceil(len(names) * _LINE / max(width or width_of(ax), _LINE)))
+    _name_places(ax.xaxis, names, every, _most(height_of(ax)))
     ax.tick_params(labelsize=_SIZE, axis="x", length=0, labelrotation=90)
+
+
+def _name_places(axis: Axis, names: Sequence[str], every: int, most: int) -> None:
+    label_axis(axis, dict(zip(range(0, len(names), every), _shown(names[::every], most), strict=True)))
+    for tick in axis.get_major_ticks():
+        for label in (tick.label1, tick.label2):
+            label.set(**PLAIN)
+
+
+def _shown(names: Sequence[str], most: int) -> list[str]:
+    """Names as they are written; the outermost model's own is empty."""
+    return short_names([printable(name or "output") for name in names], most)
 
 
 def _most(width: float) -> int:
@@ -36,37 +54,9 @@ def _most(width: float) -> int:
     return min(max(round(9 * width), _SHORTEST), _LONGEST)
 
 
-def labels_width(names: Sequence[str]) -> float:
-    """Inches that the widest name takes."""
+def labels_width(names: Sequence[str], beside: float = inf) -> float:
+    """Inches that the widest name takes, beside a picture of so many inches."""
     font = FontProperties(size=_SIZE)
-    return max((text_width(name, font) for name in short_names(names)), default=0.0)
-
-
-def short_names(names: Sequence[str], most: int = _LONGEST) -> list[str]:
-    """Paths of at most `most` characters: where some are longer, without what all begin with, their parts cut.
-
-    Examples
-    --------
-    >>> short_names(["backbone.encoder.stages.0.blocks.11.depthwise.conv", "backbone.encoder.stages.0.head"])
-    ['…blocks.11.depthwise.conv', '…head']
-    """
-    if all(len(name) <= most for name in names):
-        return list(names)
-    parts = [re.findall(r"[^./]*[./]?", name) for name in names]
-    same = 0
-    while all(len(own) > same + 2 and own[same] == parts[0][same] for own in parts) and len(names) > 1:
-        same += 1
-    mark = "…" if same else ""
-    return [mark + _short(own[same:], most - len(mark)) for own in parts]
-
-
-def _short(parts: Sequence[str], longest: int) -> str:
-    """A path whose longest parts are cut until it is short enough, which spares its numbers."""
-
-    def version(most: int) -> str:
-        return "".join(
-            part if len(part) <= most + 1 else f"{cut(part[:-1], most)}{part[-1]}" for part in parts
-        )
-
-    text = longest_that_fits(version, max(map(len, parts)), lambda name: len(name) <= longest)
-    return shortened(text, longest)
+    most = _LONGEST if beside == inf else _most(beside)
+    some = names[:: max(1, ceil(len(names) / _MOST_NAMES))]
+    return max((text_width(name, font) for name in _shown(some, most)), default=0.0)

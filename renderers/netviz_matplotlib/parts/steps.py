@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, MaxNLocator
+from matplotlib.ticker import FixedLocator
 
-from .inches import width_of
 from .text import PLAIN
+from .ticks import fit_ticks
 
 Array = np.ndarray[Any, Any]
 
@@ -35,8 +35,7 @@ def draw_columns(ax: Axes, steps: Array, row_edges: Array, colours: Array) -> No
     if len(steps) == 1:
         ax.xaxis.set_major_locator(FixedLocator(steps.tolist()))
     else:
-        most = max(2, round(width_of(ax) / 0.6))
-        ax.xaxis.set_major_locator(MaxNLocator(most, integer=True, steps=[1, 2, 5, 10]))
+        fit_ticks(ax.xaxis, integer=True)
     ax.xaxis.set_major_formatter("{x:,.0f}")
     ax.minorticks_off()
     ax.set_xlabel("step", **PLAIN)
@@ -45,18 +44,21 @@ def draw_columns(ax: Axes, steps: Array, row_edges: Array, colours: Array) -> No
 
 
 def column_edges(steps: Array) -> Array:
-    """Half the way between steps, and as far beyond the first and last.
+    """Half the way between steps, and as far beyond the first and last; before the first step there is none.
 
     Examples
     --------
     >>> column_edges(np.array([0, 10, 30])).tolist(), column_edges(np.array([7])).tolist()
-    ([-5.0, 5.0, 20.0, 40.0], [6.5, 7.5])
+    ([-0.5, 5.0, 20.0, 40.0], [6.5, 7.5])
     """
     places = np.asarray(steps, np.float64)
     if len(places) == 1:
         return np.array([places[0] - 0.5, places[0] + 0.5])
     middles = (places[:-1] + places[1:]) / 2
-    return np.concatenate([[2 * places[0] - middles[0]], middles, [2 * places[-1] - middles[-1]]])
+    first = 2 * places[0] - middles[0]
+    return np.concatenate(
+        [[max(first, -0.5) if places[0] >= 0 else first], middles, [2 * places[-1] - middles[-1]]]
+    )
 
 
 def nearest_column(steps: Array, x: float) -> int | None:

@@ -30,6 +30,8 @@ class Style:
         Width and height of a new figure in inches.
     dpi : float, optional
         Dots per inch of a new figure.
+    limits : tuple of float, optional
+        The lowest and the highest value of the colours, instead of the view's own.
     """
 
     title: str | None = None
@@ -37,6 +39,7 @@ class Style:
     colorbar: bool = True
     figsize: tuple[float, float] | None = None
     dpi: float | None = None
+    limits: tuple[float, float] | None = None
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> Style:
@@ -75,6 +78,8 @@ class Style:
             raise InputError(f"title={self.title!r} is not a string")
         if not isinstance(self.colorbar, bool):
             raise InputError(f"colorbar={self.colorbar!r} is neither True nor False")
+        if self.limits is not None and not _are_limits(self.limits):
+            raise InputError(f"limits={self.limits!r} are not a lower and a higher number such as (-1, 1)")
         if self.dpi is not None and not _is_positive(self.dpi):
             raise InputError(f"dpi={self.dpi!r} is not a positive number")
         if self.figsize is not None and not _is_size(self.figsize):
@@ -83,6 +88,15 @@ class Style:
 
 def _is_positive(number: object) -> bool:
     return isinstance(number, Real) and math.isfinite(number) and float(number) > 0
+
+
+def _are_limits(limits: Any) -> bool:
+    is_pair = isinstance(limits, tuple | list) and len(limits) == 2
+    return (
+        is_pair
+        and all(isinstance(end, Real) and math.isfinite(end) for end in limits)
+        and limits[0] < limits[1]
+    )
 
 
 def _is_size(size: object) -> bool:

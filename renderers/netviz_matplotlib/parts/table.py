@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
 from .inches import figure_of
+from .short_names import short_names
 from .text import LINE, PLAIN, POINTS, cut, longest_that_fits, text_width, wrapped
 
 _POINTS = 8.0
@@ -148,7 +149,27 @@ def _most(column: Column, width: float) -> float:
 
 def _fitted(column: Column, width: float, font: FontProperties) -> Column:
     fits = partial(_fits, width, font)
+    if not column.is_long:
+        column = replace(column, cells=_distinct(column.cells, fits))
     return replace(column, width=width, cells=tuple(_cell(cell, fits) for cell in column.cells))
+
+
+def _distinct(cells: Sequence[str], fits: Callable[[str], bool]) -> tuple[str, ...]:
+    """Names that need no more lines than a cell has, shortened against one another."""
+
+    def version(most: int) -> str:
+        return max(
+            short_names(cells, most, from_start=True), key=lambda name: wrapped(name, fits).count("\n")
+        )
+
+    def is_short(name: str) -> bool:
+        return wrapped(name, fits).count("\n") < _MOST_LINES
+
+    longest = max(map(len, cells), default=1)
+    most = next(
+        (most for most in (longest, 48, 36, 28, 22, 16, 12) if most <= longest and is_short(version(most))), 8
+    )
+    return tuple(short_names(cells, most, from_start=True))
 
 
 def _cell(text: str, fits: Callable[[str], bool]) -> str:

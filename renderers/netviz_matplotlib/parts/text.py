@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 import matplotlib
+import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -20,11 +21,16 @@ from matplotlib.patches import Rectangle
 
 from netviz_core.renderer_api import printable
 
+from .short_names import short_names
+
 POINTS = 72.0
 """In an inch."""
 
 LINE = 1.25
 """The height of a line, in font sizes."""
+
+_SHARE = 0.27
+"""Of a figure's height, for its title."""
 
 _SWATCH, _BESIDE, _BETWEEN = 7.0, 3.0, 10.0
 # Paths may hold dollars and underscores: they are shown, never read as formulas.
@@ -33,49 +39,65 @@ PLAIN: dict[str, Any] = {"parse_math": False, "usetex": False}
 
 def set_title(ax: Axes, title: str, width: float, size: str = "medium") -> None:
     """Give `ax` a title in as many lines as fit into `width` inches."""
-    text, font = _fitted(title, width, size, str(matplotlib.rcParams["axes.titleweight"]))
-    ax.set_title(text, fontproperties=font, **PLAIN)
+    text, font = _fitted(
+        title, width, size, str(matplotlib.rcParams["axes.titleweight"]), _room_for_title(ax)
+    )
+    # To ask where labels end takes time, and there are hardly ever any above an Axes.
+    is_above = bool(ax.xaxis.get_tick_params()["labeltop"])
+    ax.set_title(text, fontproperties=font, y=None if is_above else 1.0, **PLAIN)
 
 
 def set_figure_title(figure: Figure, title: str, width: float) -> None:
     """Give `figure` a title in as many lines as fit into `width` inches."""
-    text, font = _fitted(title, width, "large", str(matplotlib.rcParams["figure.titleweight"]))
+    text, font = _fitted(
+        title, width, "large", str(matplotlib.rcParams["figure.titleweight"]), _SHARE * figure.get_figheight()
+    )
     figure.suptitle(text, fontproperties=font, **PLAIN)
 
 
-def add_footer(ax: Axes, entries: Sequence[tuple[Any, str]], width: float) -> None:
+def add_footer(ax: Axes, entries: Sequence[tuple[Any, str]], width: float, aside: float = 0.0) -> None:
     """Write small notes below everything that belongs to the x axis.
 
     Parameters
     ----------
     ax : matplotlib.axes.Axes
-    entries : sequence of (colour, text)
-        With the colour as a small square before the text; None for no square.
+    entries : sequence of (key, text)
+        The key is a colour, for a small square before the text, a function that makes what stands there of the
+        side of such a square in points, or None for nothing.
     width : float
         Inches. What needs more is spread evenly over several lines.
+    aside : float
+        Inches from the middle of the Axes to that of the notes.
     """
     if not entries:
         return
     font = FontProperties(size="small")
-    needed = sum(_entry_width(colour, text, font) for colour, text in entries)
-    lines = min(math.ceil(needed / width), len(entries))
-    each = math.ceil(len(entries) / lines)
+    entries = _wrapped_entries(entries, font, width)
+    lines = _even_lines([_entry_width(colour, text, font) for colour, text in entries], width)
     rows: list[Artist] = [
-        HPacker(
-            children=[_entry(colour, text, font) for colour, text in entries[start : start + each]],
-            align="center", pad=0, sep=_BETWEEN,
-        )
-        for start in range(0, len(entries), each)
-    ]  # fmt: skip
+        HPacker(children=[_entry(*entries[n], font) for n in line], align="center", pad=0, sep=_BETWEEN)
+        for line in lines
+    ]
     box = VPacker(children=rows, align="center", pad=0, sep=3)
     # The axis' label, even an empty one, lies below the tick labels wherever they end.
     below: Any = ax.xaxis.label
     ax.add_artist(
         AnnotationBbox(
-            box, (0.5, 0), xycoords=below, xybox=(0, -4), boxcoords="offset points",
+            box, (0.5, 0), xycoords=below, xybox=(aside * POINTS, -4), boxcoords="offset points",
             box_alignment=(0.5, 1), frameon=False, pad=0, annotation_clip=False,
         )
     )  # fmt: skip
+
+
+def footer_height(entries: Sequence[tuple[Any, str]], width: float) -> float:
+    """The inches below an Axes that notes take, with a little air."""
+    if not entries:
+        return 0.0
+    font = FontProperties(size="small")
+    entries = _wrapped_entries(entries, font, width)
+    lines = _even_lines([_entry_width(colour, text, font) for colour, text in entries], width)
+    written = sum(1 + max(entries[number][1].count("\n") for number in line) for line in lines if line)
+    return (written * 1.35 * font.get_size_in_points() + 3 * len(lines) + 4) / POINTS
 
 
 def number(value: float) -> str:
@@ -111,9 +133,34 @@ def say_empty(ax: Axes, text: str) -> None:
     ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", fontstyle="italic")
 
 
+def _wrapped_entries(
+    entries: Sequence[tuple[Any, str]], font: FontProperties, width: float
+) -> list[tuple[Any, str]]:
+    return [
+        (colour, wrapped(text, lambda line, key=colour: _entry_width(key, line, font) <= width))  # type: ignore[misc]
+        for colour, text in entries
+    ]
+
+
+def _even_lines(widths: Sequence[float], most: float) -> list[list[int]]:
+    """The places of entries in as few lines as can be, no line longer than `most` and all about as long."""
+
+    def filled(width: float) -> list[list[int]]:
+        lines: list[list[int]] = [[]]
+        for number in range(len(widths)):
+            if lines[-1] and sum(widths[other] for other in lines[-1]) + widths[number] > width:
+                lines.append([])
+            lines[-1].append(number)
+        return lines
+
+    fewest = len(filled(most))
+    narrower = most * np.linspace(0.3, 1.0, 15)
+    return next(lines for lines in map(filled, narrower) if len(lines) == fewest)
+
+
 def _entry_width(colour: Any, text: str, font: FontProperties) -> float:
     square = _SWATCH + _BESIDE if colour is not None else 0.0
-    return text_width(text, font) + (square + _BETWEEN) / POINTS
+    return max(text_width(line, font) for line in text.split("\n")) + (square + _BETWEEN) / POINTS
 
 
 def _entry(colour: Any, text: str, font: FontProperties) -> OffsetBox:
@@ -121,18 +168,45 @@ def _entry(colour: Any, text: str, font: FontProperties) -> OffsetBox:
     if colour is None:
         return words
     square = DrawingArea(_SWATCH, _SWATCH)
-    square.add_artist(Rectangle((0, 0), _SWATCH, _SWATCH, facecolor=colour, edgecolor="none"))
+    square.add_artist(
+        colour(_SWATCH)
+        if callable(colour)
+        else Rectangle((0, 0), _SWATCH, _SWATCH, facecolor=colour, edgecolor="none")
+    )
     return HPacker(children=[square, words], align="center", pad=0, sep=_BESIDE)
 
 
-def _fitted(title: str, width: float, size: str, weight: str) -> tuple[str, FontProperties]:
+def _room_for_title(ax: Axes) -> float:
+    """The inches that a title may be high."""
+    figure = ax.get_figure(root=True)
+    return _SHARE * figure.get_figheight() if isinstance(figure, Figure) else math.inf
+
+
+def _fitted(title: str, width: float, size: str, weight: str, height: float) -> tuple[str, FontProperties]:
     font = FontProperties(size=size, weight=weight)
     title = "\n".join(map(printable, title.splitlines()))
     text = wrapped(title, lambda line: text_width(line, font) <= width)
     if text.count("\n") > 1:
         font.set_size(0.85 * font.get_size_in_points())
         text = wrapped(title, lambda line: text_width(line, font) <= width)
+    most = max(int(height / (LINE * font.get_size_in_points() / POINTS)), 1)
+    if text.count("\n") >= most:
+        text = _shortened_title(title, most, lambda line: text_width(line, font) <= width)
     return text, font
+
+
+def _shortened_title(title: str, most: int, fits: Callable[[str], bool]) -> str:
+    """As much of a title as so many lines hold: of its longest part, a path, what tells most."""
+    parts = title.split(" · ")
+    longest = max(range(len(parts)), key=lambda number: len(parts[number]))
+
+    def version(length: int) -> str:
+        (short,) = short_names([parts[longest]], length)
+        return " · ".join([*parts[:longest], short, *parts[longest + 1 :]])
+
+    lengths = range(len(parts[longest]), 3, -1)
+    told = (wrapped(version(length), fits) for length in lengths)
+    return next((text for text in told if text.count("\n") < most), wrapped(version(4), fits))
 
 
 def wrapped(text: str, fits: Callable[[str], bool]) -> str:

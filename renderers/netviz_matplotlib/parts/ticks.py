@@ -2,11 +2,97 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from math import floor, log10
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+from math import ceil, floor, log10
 from typing import Any
 
 import numpy as np
+from matplotlib.axis import Axis
+from matplotlib.font_manager import FontProperties
+from matplotlib.ticker import FixedLocator, Formatter, MaxNLocator
+
+from .text import POINTS, text_width
+
+_AIR, _UPRIGHT = 0.09, 1.2
+
+
+class FittingLocator(MaxNLocator):
+    """Round numbers, as many as do not run into each other whatever size the axis comes to have.
+
+    Parameters
+    ----------
+    integer : bool
+        Whether there are only whole numbers.
+    """
+
+    def __init__(self, integer: bool = False) -> None:
+        super().__init__(integer=integer, steps=[1, 2, 5, 10] if integer else [1, 2, 2.5, 5, 10])
+
+    def __call__(self) -> Any:
+        axis: Any = self.axis
+        low, high = sorted(axis.get_view_interval())
+        ticks: Any = ()
+        for most in (8, 6, 5, 4, 3, 2, 1):
+            self.set_params(nbins=most)
+            ticks = self.tick_values(low, high)
+            inside = [tick for tick in ticks if low <= tick <= high]
+            if len(inside) < 2 or _needed(axis, inside) <= _length(axis) * (inside[1] - inside[0]) / (
+                high - low
+            ):
+                break
+        return ticks
+
+
+class ThinnedLocator(FixedLocator):
+    """Given places, or every second, third … of them where their labels would run into each other."""
+
+    def __call__(self) -> Any:
+        axis: Any = self.axis
+        own: Any = self
+        places: Any = list(own.locs)
+        low, high = sorted(axis.get_view_interval())
+        if len(places) < 2 or low == high:
+            return places
+        apart = min(abs(right - left) for left, right in pairwise(places)) / (high - low) * _length(axis)
+        return places[:: max(1, ceil(0.98 * _needed(axis, places) / max(apart, 1e-9)))]
+
+
+class NamedPlaces(Formatter):
+    """Labels by the places that they belong to."""
+
+    def __init__(self, labels: Mapping[float, str]) -> None:
+        self._labels = dict(labels)
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return self._labels.get(x, "")
+
+
+def label_axis(axis: Axis, labels: Mapping[float, str]) -> None:
+    """Name places of an axis, as many as there is room for; ``set_ticks`` takes far longer over it."""
+    axis.set_major_locator(ThinnedLocator(list(labels)))
+    axis.set_major_formatter(NamedPlaces(labels))
+
+
+def fit_ticks(axis: Axis, *, integer: bool = False) -> None:
+    """Number an axis with as many round numbers as there is room for; whole ones in full, with commas."""
+    axis.set_major_locator(FittingLocator(integer))
+    if integer:
+        axis.set_major_formatter("{x:,.0f}")
+
+
+def _length(axis: Any) -> float:
+    box = axis.axes.get_window_extent()
+    return float((box.width if axis.axis_name == "x" else box.height) / axis.axes.figure.dpi)
+
+
+def _needed(axis: Any, ticks: list[float]) -> float:
+    """Inches from one number to the next."""
+    size = axis.get_major_ticks(1)[0].label1.get_size()
+    if axis.axis_name != "x" or axis.get_major_ticks(1)[0].label1.get_rotation() == 90:
+        return float(_UPRIGHT * size / POINTS)
+    font = FontProperties(size=size)
+    return max(text_width(label, font) for label in axis.get_major_formatter().format_ticks(ticks)) + _AIR
 
 
 def round_ticks(

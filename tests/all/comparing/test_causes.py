@@ -75,7 +75,7 @@ def test_parts_that_are_joined_in_another_order() -> None:
     nv.copy_weights(a, b)
     (cause,) = causes(a, b, images(2, 12, 12, 3))
     assert (cause.name, cause.confirmed) == ("channel order", True), cause.text
-    assert "two parts of a's axis channel exchanged: its first 8 stand last, its last 8 first" in cause.text
+    assert "b has a's axis channel in another order: halves exchanged" in cause.text
 
 
 class BehindConvolution(nn.Module):

@@ -56,24 +56,6 @@ faults/cnn/torch>torch/bfloat16/renamed/3 faults/1027
 faults/crnn gru/keras>torch/float32/as it is/3 faults/1035
 """.strip().splitlines()
 
-NOT_YET = frozenset(
-    """
-right/gan/torch>torch/bfloat16/as it is
-right/unet bilinear/torch>torch/bfloat16/folded norms
-right/cnn/torch>torch/float16/folded norms
-right/birnn/torch>torch/float16/functional
-faults/llama/torch>torch/float32/functional/layer norm for RMS norm/28
-faults/birnn/torch>torch/float32/identities/rows permuted/140
-faults/deep llama/torch>torch/bfloat16/as it is/columns permuted/147
-faults/tcn/keras>torch/float16/scaled weights/one value/164
-faults/mlp/torch>torch/float32/branches reordered/2 faults/1000
-faults/crnn gru/torch>keras/float32/separable/2 faults/1010
-faults/cnn/torch>torch/bfloat16/renamed/3 faults/1027
-faults/crnn gru/keras>torch/float32/as it is/3 faults/1035
-""".strip().splitlines()
-)
-"""Those of which more is said than is so, or less."""
-
 
 @pytest.fixture(scope="module")
 def corpus():
@@ -91,4 +73,4 @@ def test_the_corpus_is_as_large_as_it_is_said_to_be(corpus):
 def test_a_comparison_says_what_is_so(corpus, name):
     verdict = judged(corpus[name])
     assert verdict.status == "compared", verdict.said
-    assert verdict.is_right or name in NOT_YET, verdict
+    assert verdict.is_right, verdict

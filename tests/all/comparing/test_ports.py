@@ -83,6 +83,7 @@ def test_branches_of_equal_shapes_that_were_exchanged_are_found():
         entry for entry in report.copied if (entry.source, entry.weight) == ("layer1.0.conv3", "kernel")
     )
     assert (entry.target, entry.evidence) == ("conv2_block1_0_conv", "order among equals")
+    assert str(report).splitlines()[0].endswith("by order among equals: compare both with an input")
     first = nv.compare(in_keras, in_torch, pictures(32)).first_divergence
     assert (first.path_a, first.path_b) in {
         ("conv2_block1_0_conv", "layer1.0.downsample.0"),

@@ -120,3 +120,20 @@ def test_a_rollout_over_other_tokens_is_said(model):
 def test_a_backend_that_sees_no_attention_is_said():
     with pytest.raises(nv.UnsupportedError, match="does not see attention"):
         nv.attention(example_model(), "conv1", np.ones((1, 1, 8, 8)))
+
+
+def test_attention_that_is_nearly_even_does_not_look_sharp(model):
+    weights = np.full((1, 2, 5, 5), 0.2)
+    weights[0, 0, 0, 1:] += [0.001, -0.001, 0.0, 0.0]
+    weights[0, 1, 0, 1:] = [0.9, 0.02, 0.04, 0.04]
+    view = replace(
+        nv.attention(model, "first", TOKENS),
+        weights=weights,
+        sample=0,
+        grid=Grid(np.array([[1, 2], [3, 4]])),
+        images=None,
+    )
+    even, sharp = view.over_image().heat
+    assert even.min() > 0.99
+    assert sharp.min() < 0.05
+    assert "largest 0.2" in view.over_image().captions[0]

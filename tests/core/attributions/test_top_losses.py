@@ -248,3 +248,10 @@ def test_where_scores_are_nan_nothing_is_predicted():
     )
     with pytest.raises(nv.InputError, match="a score of sample 1 is NaN"):
         nv.cam(example_model(), x, "conv1", method="eigen-cam")
+
+
+@pytest.mark.parametrize("names", [["cat", "dog"], [str(n) for n in range(11)]])
+def test_names_of_another_number_than_the_classes_are_refused(names):
+    x, y = np.random.default_rng(0).normal(size=(20, 1, 8, 8)), np.arange(20) % 10
+    with pytest.raises(nv.InputError, match=f"{len(names)} names were given for 10 classes"):
+        nv.top_losses(nv.testing.example_model(), 3, (x, y), "cross_entropy", names=names)

@@ -7,7 +7,7 @@ import pytest
 
 from netviz_core.comparing.explaining.functions import Function, functions_of
 from netviz_core.comparing.narrow import round_to
-from netviz_core.comparing.permutations import order_along, order_in_words
+from netviz_core.comparing.permutations import in_words, order_along
 
 N = 96
 PLACES = np.arange(N)
@@ -18,13 +18,13 @@ def normal(*shape: int, seed: int = 0) -> np.ndarray:
 
 
 ORDERS = {
-    "in reverse": PLACES[::-1],
+    "reversed": PLACES[::-1],
     "its first 32 stand last, its last 64 first": np.roll(PLACES, 64),
-    "with 3 and 70 exchanged": np.where(PLACES == 3, 70, np.where(PLACES == 70, 3, PLACES)),
-    "read as (8, 12) and transposed": PLACES.reshape(8, 12).T.ravel(),
-    "(3, 4, 8) with its axes in the order (0, 2, 1)": PLACES.reshape(3, 4, 8).transpose(0, 2, 1).ravel(),
-    "the 4 parts of 24": PLACES.reshape(4, 24)[[2, 0, 3, 1]].ravel(),
-    "in the order": np.random.default_rng(1).permutation(N),
+    "3 and 70 exchanged": np.where(PLACES == 3, 70, np.where(PLACES == 70, 3, PLACES)),
+    "read as 8 by 12 and transposed": PLACES.reshape(8, 12).T.ravel(),
+    "3 by 4 by 8, with these axes in the order (2, 1, 0)": PLACES.reshape(3, 4, 8).transpose(2, 1, 0).ravel(),
+    "each group of 24 kept, 2, 0, 3, 1": PLACES.reshape(4, 24)[[2, 0, 3, 1]].ravel(),
+    ", …": np.random.default_rng(1).permutation(N),
 }
 
 
@@ -35,7 +35,7 @@ def test_an_order_is_found_and_told(words: str, noise: float) -> None:
     b = a.take(ORDERS[words], 1) * (1 + noise * normal(3, N, 5, seed=2))
     order = order_along(a, b, 1)
     np.testing.assert_array_equal(order, ORDERS[words])
-    assert words in order_in_words(order, "channel")
+    assert words in in_words(order)
 
 
 def test_slices_that_are_the_same_do_not_spoil_an_order() -> None:

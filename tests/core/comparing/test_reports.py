@@ -231,7 +231,7 @@ def test_the_text_is_110_columns_wide_at_most_whatever_the_names(names):
 
 def test_one_column_of_names_only_where_both_sides_have_the_same():
     assert table_of(str(comparison(pair("x"), pair("y"))))[0].split()[:3] == ["#", "layer", "kind"]
-    assert table_of(str(comparison(pair("x:1", "x"), pair("y"))))[0].split()[:3] == ["#", "a", "b"]
+    assert table_of(str(comparison(pair("x:1", "x"), pair("y"))))[0].split()[:3] == ["#", "a:", "torch"]
 
 
 def test_remaining_causes_and_layers_without_partner_are_listed():

@@ -227,7 +227,9 @@ def test_a_layer_that_feeds_itself_keeps_its_loop_until_it_is_folded() -> None:
 
 @pytest.mark.parametrize("most", [1, 2, 3, 5, 10, 40])
 def test_folding_to_a_number_of_nodes(most: int) -> None:
-    calls = [call("", "relu", [number], [number + 1]) for number in range(100)]
+    words = ["relu", "tanh", "sigmoid", "softmax"]
+    # Of which one follows is told by the digits of a number, so that hardly anything repeats.
+    calls = [call("", words[number.bit_count() % 4], [number], [number + 1]) for number in range(100)]
     long = traced([], *calls, call("", "output", [100], []))
     folded = long.fold(at_most=most)
     assert len(folded.nodes) <= most

@@ -72,3 +72,47 @@ def test_the_kth_value_is_taken_along_its_axis():
 def test_a_batch_of_none_is_refused():
     with pytest.raises(nv.InputError, match="0 entries"):
         nv.feature_maps(Net(lambda scores, maps: scores.view(0, 5)).eval(), "conv", X[:0])
+
+
+class Block(nn.Module):
+    """Attention to which each token's own projections go, as many write it."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.query, self.key, self.value = (nn.Linear(width, width) for _ in range(3))
+        self.out, self.hidden = nn.Linear(width, width), nn.Linear(width, width)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.norm1(x)
+        y = nn.functional.scaled_dot_product_attention(self.query(y), self.key(y), self.value(y))
+        x = x + self.out(y)
+        return x + self.hidden(self.norm2(x)).relu()
+
+
+class Transformer(nn.Module):
+    def __init__(self, depth: int, by_class_token: bool) -> None:
+        super().__init__()
+        self.by_class_token = by_class_token
+        self.patch, self.token = nn.Conv2d(3, 16, 3, 3), nn.Parameter(torch.randn(1, 1, 16))
+        self.blocks = nn.ModuleList(Block(16) for _ in range(depth))
+        self.norm, self.head = nn.LayerNorm(16), nn.Linear(16, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.patch(x).flatten(2).transpose(1, 2)
+        x = torch.cat([self.token.expand(len(x), -1, -1), x], 1)
+        for block in self.blocks:
+            x = block(x)
+        x = self.norm(x)
+        return self.head(x[:, 0] if self.by_class_token else x[:, 1:].mean(1))
+
+
+@pytest.mark.parametrize(
+    ("depth", "by_class_token", "layer"),
+    [(3, True, "blocks.1"), (2, True, "blocks.0"), (3, False, "norm"), (1, False, "norm")],
+)
+def test_of_a_transformer_it_is_the_last_block_whose_tokens_decide_and_nothing_within(
+    depth: int, by_class_token: bool, layer: str
+) -> None:
+    torch.manual_seed(0)
+    assert nv.cam(Transformer(depth, by_class_token).eval(), X).layer == layer

@@ -333,3 +333,29 @@ def test_only_the_layers_asked_for_are_kept_and_reported():
     captured = nv.capture(two_layers(), X, "0")
     assert list(captured) == ["0"]
     assert dict(captured.coverage) == {"0": nv.Coverage("captured")}
+
+
+class Padded(nn.Module):
+    def __init__(self, nested: bool) -> None:
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(16, 4, 32, batch_first=True)
+        self.encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=nested)
+
+    def forward(self, x: torch.Tensor, hidden: torch.Tensor | None = None) -> torch.Tensor:
+        return self.encoder(x, src_key_padding_mask=hidden)
+
+
+@pytest.mark.parametrize(("nested", "masked"), [(True, True), (True, False), (False, True)])
+@pytest.mark.filterwarnings("ignore:.*nested tensors:UserWarning")
+def test_what_an_encoder_returns_at_hidden_places_is_told_where_hooks_change_it(
+    nested: bool, masked: bool
+) -> None:
+    model, x = Padded(nested).eval(), torch.randn(2, 5, 16)
+    hidden = torch.tensor([[False] * 3 + [True] * 2, [False] * 5]) if masked else None
+    with torch.no_grad():
+        plain = model(x, hidden).numpy()
+    captured = nv.capture(model, (x, hidden) if masked else x)
+    is_other = abs(captured["encoder"].values - plain).max() > 0.01
+    assert bool(is_other) is (nested and masked)
+    assert ("fast path" in captured.coverage["encoder"].reason) is (nested and masked)
+    assert captured.coverage["encoder"].status == "captured"

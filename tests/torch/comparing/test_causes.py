@@ -181,19 +181,22 @@ CASES = {
         STEPS,
     ),
     "halves": function(
-        lambda x: x * 1, lambda x: torch.cat([x[:, 4:], x[:, :4]], 1), "channel order", ("exchanged",)
+        lambda x: x * 1,
+        lambda x: torch.cat([x[:, 4:], x[:, :4]], 1),
+        "channel order",
+        ("its first 4 stand last",),
     ),
     "heads": function(
         lambda x: x * 1,
         lambda x: x.unflatten(-1, (4, 4)).transpose(1, 2).flatten(1),
         "channel order",
-        ("(4, 4) and transposed",),
+        ("4 by 4 and transposed",),
     ),
     "any order": function(
         lambda x: x * 1,
         lambda x: x[:, torch.randperm(FEATURES, generator=torch.Generator().manual_seed(0))],
         "channel order",
-        ("in the order",),
+        ("in another order",),
     ),
     "a table": function(lambda x: x * 1, table, "addition", ("the same for all samples",), shape=STEPS),
     "a mask": function(
@@ -368,7 +371,7 @@ class Attends(nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("how", "words"), [((True,), "a causal mask"), ((False, 1.0), "scale 1,")], ids=["mask", "scale"]
+    ("how", "words"), [((True,), "a causal mask"), ((False, 1.0), "b with scale 1;")], ids=["mask", "scale"]
 )
 def test_attention_written_by_hand_is_told_with_its_scale_and_mask(how: tuple, words: str) -> None:
     right, wrong = settled(Attends(False)), Attends(*how).eval()

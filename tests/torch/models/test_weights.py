@@ -176,3 +176,20 @@ def test_a_parameter_of_the_users_own_hides_none():
         "bias": (2,),
         "kernel_1": (5,),
     }
+
+
+@pytest.mark.parametrize("of", ["model", "state dict", "capture"])
+def test_a_weight_that_is_not_there_is_told_with_those_that_are(of: str) -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+    if of == "capture":
+        layers = nv.capture(model, torch.ones(1, 3, 8, 8), complete=True).layers
+    else:
+        layers = nv.wrap(model if of == "model" else model.state_dict()).layers
+    with pytest.raises(nv.LayerNotFoundError, match=r"there is no weight 'kernal'; did you mean 'kernel'\?"):
+        layers["0"].weights["kernal"]
+    assert layers["0"].weights.get("kernal") is None
+
+
+def test_a_layer_without_weights_says_that_it_has_none() -> None:
+    with pytest.raises(nv.LayerNotFoundError, match="has none of its own"):
+        nv.wrap(nn.Sequential(nn.ReLU()))["0"].weights["kernel"]

@@ -1,0 +1,196 @@
+"""Room around one Axes for what belongs to it, reckoned at once where matplotlib's own layouts look several times."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.font_manager import FontProperties
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.offsetbox import AnnotationBbox
+from matplotlib.transforms import Bbox, ScaledTranslation, blended_transform_factory
+
+from .colour_bar import GAP, WIDTH
+from .text import LINE, POINTS, text_width
+
+_PAD = 0.05
+_LEAST = 0.15
+_MUCH = 0.1
+_ABOVE_NOTES = 6 / POINTS
+_SMALLEST = 5.0
+
+
+class SingleLayout(ConstrainedLayoutEngine):
+    """Lays a figure of one Axes out such that all of it is on the paper; others as constrained layout does.
+
+    A title or a note wider than the Axes is moved aside where it would leave the figure.
+    """
+
+    def execute(self, fig: Any) -> Any:
+        """Give the only Axes what the others leave, which hardly depends on its size."""
+        if not _is_plain(fig):
+            return super().execute(fig)
+        (ax,) = fig.axes
+        renderer = fig._get_renderer()
+        before = ax.get_position(original=True).size
+        _lay_out(fig, ax, renderer)
+        if (abs(ax.get_position(original=True).size - before) > _MUCH * before).any():
+            _lay_out(fig, ax, renderer)  # of another size it may have other numbers
+        _keep_on_paper(fig, ax, renderer)
+        return None
+
+
+def _is_plain(fig: Any) -> bool:
+    """Whether a figure has one Axes and around it no more than is known here."""
+    if len(fig.axes) != 1 or fig.subfigs or fig.legends or fig.get_suptitle():
+        return False
+    (ax,) = fig.axes
+    bars = [getattr(child, "_colorbar", None) for child in ax.child_axes]
+    is_known = ax.get_subplotspec() is not None and len(bars) < 2 and all(bars) and ax.get_legend() is None
+    return is_known and not any(ax.get_title(side) for side in ("left", "right"))
+
+
+@dataclass(frozen=True)
+class _Side:
+    """What stands along one side of an Axes, in inches: how far labels reach, and with the axis' own name."""
+
+    labels: float
+    reach: float
+
+
+def _lay_out(fig: Any, ax: Any, renderer: Any) -> None:
+    width, height = fig.get_size_inches()
+    box = ax.get_window_extent(renderer)
+    for axis in (ax.xaxis, ax.yaxis, *(bar.yaxis for bar in ax.child_axes)):
+        axis.get_majorticklabels()  # which are written when they are asked for
+    below, left = _side(ax.xaxis, "bottom"), _side(ax.yaxis, "left")
+    above, right = _side(ax.xaxis, "top").reach, _side(ax.yaxis, "right").reach
+    over_left, over_right = _overhang(ax, box.width / fig.dpi)
+    for bar in ax.child_axes:
+        right = GAP + WIDTH + _side(bar.yaxis, "right").reach
+    _place_name(fig, ax, ax.yaxis, -left.labels)
+    _place_name(fig, ax, ax.xaxis, -below.labels)
+    notes = [note for note in ax.artists if isinstance(note, AnnotationBbox)]
+    bottom = below.reach
+    if notes:
+        named = below.reach - below.labels or ax.xaxis.labelpad / POINTS
+        bottom = (
+            below.labels + named + sum(note.get_window_extent(renderer).height / fig.dpi for note in notes)
+        )
+        bottom += _ABOVE_NOTES
+    if ax.get_title():
+        above += _height(ax.title) + float(ax.titleOffsetTrans.get_matrix()[1, 2]) / fig.dpi
+    x0, x1 = _ends(max(left.reach, over_left) + _PAD, max(right, over_right) + _PAD, width)
+    y0, y1 = _ends(max(bottom, _PAD) + _PAD, max(above, _PAD) + _PAD, height)
+    ax._set_position(Bbox([[x0, y0], [x1, y1]]))  # as constrained layout does it
+    for bar in ax.child_axes:
+        bar.xaxis.set_visible(False)
+        bar.apply_aspect(bar.get_axes_locator()(bar, renderer))
+        bar.yaxis.get_majorticklabels()  # which are others where it is less high
+        _place_name(fig, bar, bar.yaxis, WIDTH + _side(bar.yaxis, "right").labels)
+
+
+def _side(axis: Any, side: str) -> _Side:
+    """How far what belongs to an axis reaches to one side."""
+    labels = 0.0
+    for tick in axis.get_major_ticks():
+        text = tick.label2 if side in ("top", "right") else tick.label1
+        if text.get_visible() and text.get_text():
+            across = _height(text) if side in ("top", "bottom") else _width(text)
+            labels = max(labels, across + (tick.get_pad() + tick.get_tick_padding()) / POINTS)
+        if tick.tick2line.get_visible() if side in ("top", "right") else tick.tick1line.get_visible():
+            labels = max(labels, tick.get_tick_padding() / POINTS)
+    if axis.get_label_position() != side or not axis.get_label_text():
+        return _Side(labels, labels)
+    return _Side(labels, labels + axis.labelpad / POINTS + _lines(axis.label))
+
+
+def _overhang(ax: Axes, width: float) -> tuple[float, float]:
+    """How far the numbers below an Axes reach beyond its ends."""
+    low, high = ax.get_xlim()
+    left = right = 0.0
+    for tick, place in zip(ax.xaxis.get_major_ticks(), ax.xaxis.get_majorticklocs(), strict=False):
+        half, at = _width(tick.label1) / 2, (place - low) / (high - low) * width
+        if 0 <= at <= width and tick.label1.get_visible():
+            left, right = max(left, half - at), max(right, half - (width - at))
+    return left, right
+
+
+def _width(text: Any) -> float:
+    """Inches across; of one that stands upright, of its lines."""
+    return _lines(text) if text.get_rotation() == 90 else _length(text)
+
+
+def _height(text: Any) -> float:
+    return _length(text) if text.get_rotation() == 90 else _lines(text)
+
+
+def _length(text: Any) -> float:
+    font: FontProperties = text.get_fontproperties()
+    return max(text_width(line, font) for line in text.get_text().split("\n"))
+
+
+def _lines(text: Any) -> float:
+    return float((1 + text.get_text().count("\n")) * LINE * text.get_size() / POINTS)
+
+
+def _place_name(fig: Any, ax: Any, axis: Any, inches: float) -> None:
+    """Put the name of an axis beyond its labels, for which matplotlib would look where they end."""
+    pad = axis.labelpad / POINTS
+    away = inches + (pad if inches > 0 else -pad)
+    inch = fig.dpi_scale_trans + ScaledTranslation(0, 0, ax.transAxes)
+    if axis.axis_name == "x":
+        axis.set_label_coords(0.5, away, blended_transform_factory(ax.transAxes, inch))
+    else:
+        axis.set_label_coords(away, 0.5, blended_transform_factory(inch, ax.transAxes))
+
+
+def _ends(before: float, after: float, whole: float) -> tuple[float, float]:
+    """From where to where the Axes reaches, in fractions of the figure; what is left, but not nothing."""
+    before, after = before / whole, after / whole
+    scale = min(1.0, (1 - _LEAST) / (before + after))
+    return before * scale, 1 - after * scale
+
+
+def _keep_on_paper(fig: Any, ax: Axes, renderer: Any) -> None:
+    box, inch = ax.get_window_extent(renderer), fig.dpi
+    edges = fig.bbox.x0 + _PAD * inch, fig.bbox.x1 - _PAD * inch
+    for axis in (ax.xaxis, ax.yaxis, *(bar.yaxis for bar in ax.child_axes)):
+        _keep_name_on_paper(fig, axis, box)
+    ax.title.set_x(0.5)
+    if ax.get_title():
+        half = _length(ax.title) * inch / 2
+        middle = (box.x0 + box.x1) / 2
+        ax.title.set_x(0.5 + _aside(middle - half, middle + half, edges) / box.width)
+    for note in ax.artists:
+        if isinstance(note, AnnotationBbox):
+            around = note.get_window_extent(renderer)
+            x, y = note.xyann
+            note.xyann = (x + _aside(around.x0, around.x1, edges) * POINTS / inch, y)
+
+
+def _keep_name_on_paper(fig: Any, axis: Any, box: Bbox) -> None:
+    """Make the name of an axis smaller, and move it along the axis, where it is longer than the figure."""
+    if not axis.get_label_text():
+        return
+    along = "x" if axis.axis_name == "x" else "y"
+    low, high = (getattr(fig.bbox, f"{along}{end}") / fig.dpi for end in (0, 1))
+    first, last = (getattr(box, f"{along}{end}") / fig.dpi for end in (0, 1))
+    room, needed = high - low - 2 * _PAD, _length(axis.label)
+    if needed > room:
+        axis.label.set_size(max(axis.label.get_size() * room / needed, _SMALLEST))
+        needed = _length(axis.label)
+    middle = (first + last) / 2
+    aside = _aside(middle - needed / 2, middle + needed / 2, (low + _PAD, high - _PAD))
+    x, y = axis.label.get_position()
+    share = 0.5 + aside / (last - first)
+    axis.label.set_position((share, y) if along == "x" else (x, share))
+
+
+def _aside(first: float, last: float, edges: tuple[float, float]) -> float:
+    """How far something is to be moved so that it lies between edges."""
+    low, high = edges
+    if last - first >= high - low:
+        return (low + high - first - last) / 2
+    return max(low - first, 0.0) + min(high - last, 0.0)

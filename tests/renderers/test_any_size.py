@@ -1,0 +1,119 @@
+"""Figures explain themselves at any size: names stay apart, values keep a pixel, files hold letters."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from dataclasses import replace
+from itertools import pairwise
+
+import matplotlib
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from netviz_matplotlib.parts.short_names import short_names
+
+from .gallery import KINDS, NAMES
+from .handmade import feature_map_grid, history_view, kernel_grid, normal, similarity_view
+from .test_grids import footer_of
+
+PARTS = st.lists(
+    st.sampled_from(["encoder", "layer_1", "layer_12", "attention", "0", "11", "out"]), min_size=1
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(PARTS.map(".".join), min_size=1, max_size=20, unique=True), st.booleans())
+def test_different_names_stay_different(names, from_start):
+    short = short_names(names, 14, from_start=from_start)
+    assert len(set(short)) == len(names)
+    assert all(text == name for text, name in zip(short, names, strict=True) if len(name) <= 14)
+
+
+def wide(outs: int, ins: int):
+    view = kernel_grid(normal(outs * ins, 3, 3).astype(np.float32))
+    return replace(view, axes=(("out", outs), ("in", ins)), tile_label="out × in")
+
+
+def test_kernels_are_outputs_down_and_inputs_across():
+    ax = wide(8, 6).plot(Figure(figsize=(5, 5)).add_subplot())
+    assert (ax.get_ylabel(), ax.get_xlabel()) == ("out", "in")
+    assert [label.get_text() for label in ax.get_xticklabels()] == list("012345")
+    assert ax.format_coord(1, 1).startswith("out 0, in 0, y=0, x=0")
+
+
+def test_of_more_kernels_than_can_be_seen_the_strongest_are_shown():
+    view = wide(300, 300)
+    view.tiles[7 * 300 + 250] = np.nan
+    ax = view.plot()
+    told = re.fullmatch(r"strongest first: (\d+) of 300 out × (\d+) of 300 in", footer_of(ax)[0])
+    assert told is not None
+    assert min(map(int, told.groups())) >= 40
+    assert ax.format_coord(1, 1).startswith("out 7, in 250"), "what is not finite comes first"
+    sums = np.nansum(view.tiles.reshape(300, 300, 9) ** 2, axis=(1, 2))
+    second = int(ax.get_yticklabels()[1].get_text())
+    assert sums[second] > np.median(sums)
+
+
+@pytest.mark.parametrize("shape", [(512, 28, 28), (64, 56, 56), (12, 197, 197), (2048, 12, 12)])
+def test_a_grid_has_a_pixel_for_each_value(shape):
+    view = feature_map_grid(np.abs(normal(*shape)).astype(np.float32))
+    ax = view.plot()
+    assert max(ax.figure.get_size_inches()) <= 12
+    ax.figure.canvas.draw()
+    rows, columns = view.grid_shape
+    box = ax.get_window_extent()
+    assert box.height >= rows * shape[1]
+    assert box.width >= columns * shape[2]
+
+
+def test_every_value_of_a_grid_is_drawn_with_sharp_edges():
+    tiles = np.random.default_rng(0).integers(0, 2, (4, 5, 5)).astype(float)
+    ax = feature_map_grid(tiles).plot(Figure(figsize=(4, 4)).add_subplot(), colorbar=False, title="")
+    canvas = FigureCanvasAgg(ax.figure)
+    canvas.draw()
+    picture = np.asarray(canvas.buffer_rgba())[..., :3].reshape(-1, 3)
+    box = ax.get_window_extent()
+    ends = [matplotlib.colormaps["viridis"](end, bytes=True)[:3] for end in (0.0, 1.0)]
+    drawn = sum(int((picture == end).all(axis=1).sum()) for end in ends)
+    assert drawn > 0.85 * box.width * box.height
+
+
+@pytest.mark.parametrize("width", [3.3, 8.0])
+def test_numbers_stand_in_cells_where_there_is_room(width):
+    ax = similarity_view(np.full((12, 12), 0.98)).plot(figsize=(width, width))
+    ax.figure.canvas.draw()
+    texts = [text for text in ax.texts if text.get_text()]
+    assert bool(texts) == (width > 4)
+    boxes = [text.get_window_extent() for text in texts[:12]]
+    assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
+
+
+def test_a_history_begins_where_training_does():
+    ax = history_view(np.abs(normal(3, 4)), [0, 50, 100, 150]).plot(Figure().add_subplot())
+    assert ax.get_xlim() == (-0.5, 175)
+    later = history_view(np.abs(normal(3, 2)), [100, 150]).plot(Figure().add_subplot())
+    assert later.get_xlim() == (75, 175)
+
+
+def test_letters_of_a_pdf_are_no_drawings_and_those_of_an_svg_are_text(tmp_path):
+    before = dict(matplotlib.rcParams)
+    view = KINDS["histogram"](12, NAMES["short"])
+    view.save(tmp_path / "view.pdf")
+    view.save(tmp_path / "view.svg")
+    data = (tmp_path / "view.pdf").read_bytes()
+    for part in re.findall(rb"stream\r?\n(.*?)endstream", data, re.DOTALL):
+        try:
+            data += zlib.decompress(part)
+        except zlib.error:
+            continue
+    assert b"/Type3" not in data
+    assert b">kernel</text>" in (tmp_path / "view.svg").read_bytes()
+    assert dict(matplotlib.rcParams) == before
+    with matplotlib.rc_context({"svg.fonttype": "none", "pdf.fonttype": 42}):
+        view.save(tmp_path / "again.pdf")
+    assert (tmp_path / "again.pdf").read_bytes() == (tmp_path / "view.pdf").read_bytes()

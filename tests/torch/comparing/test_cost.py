@@ -1,0 +1,136 @@
+"""What a comparison computes: nothing twice that is known already, and of long models no more than of short ones."""
+
+from __future__ import annotations
+
+import copy
+import sys
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+import netviz_core as nv
+
+X = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+
+
+class Counting(nn.Module):
+    """A layer of one's own, which does more than it returns."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        RUNS.append(x.shape)
+        return x * 1.5
+
+
+RUNS: list[torch.Size] = []
+
+
+def network(stages: int = 12) -> nn.Sequential:
+    torch.manual_seed(0)
+    layers: list[nn.Module] = [nn.Conv2d(3, 8, 3, padding=1)]
+    for _ in range(stages):
+        layers += [nn.Conv2d(8, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU()]
+    return nn.Sequential(*layers).eval()
+
+
+def computed(action: Callable[[], object]) -> int:
+    """How many multiplications and additions it takes."""
+    with FlopCounterMode(display=False) as counter:
+        action()
+    return counter.get_total_flops()
+
+
+def passes(a: nn.Module, b: nn.Module) -> float:
+    """What a comparison computes, in passes of one model."""
+    with torch.no_grad():
+        one = computed(lambda: a(X))
+    return computed(lambda: nv.compare(a, b, X)) / one
+
+
+def test_models_that_agree_run_once_each() -> None:
+    a = network()
+    assert passes(a, copy.deepcopy(a)) == 2
+
+
+def test_what_came_before_a_fault_is_not_computed_again() -> None:
+    a = network()
+    b = copy.deepcopy(a)
+    b[-2].eps = 0.5
+    found = nv.compare(a, b, X)
+    assert [cause.name for fault in found.faults for cause in fault.causes] == ["epsilon"]
+    assert passes(a, b) < 2.5
+
+
+def test_three_faults_take_no_more_than_ten_passes() -> None:
+    a = network()
+    b = copy.deepcopy(a)
+    for place in (5, 14, 26):
+        b[place].eps = 0.5
+    found = nv.compare(a, b, X)
+    assert len(found.faults) == 3
+    assert passes(a, b) < 7
+
+
+def test_what_stands_in_for_a_layer_of_ones_own_is_handed_on_though_it_runs() -> None:
+    a = network()
+    a.insert(4, Counting())
+    b = copy.deepcopy(a)
+    b[-2].eps = 0.5
+    RUNS.clear()
+    found = nv.compare(a, b, X)
+    assert [fault.pair.path_b for fault in found.faults] == [str(len(b) - 2)]
+    assert len(RUNS) > 2
+    assert "forward" not in vars(b[0])
+
+
+def test_a_layer_that_is_called_again_and_again_is_told_call_by_call() -> None:
+    class Shared(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.act = nn.ReLU()
+            self.convs = nn.ModuleList(nn.Conv2d(3, 3, 3, padding=1) for _ in range(6))
+            self.norm = nn.BatchNorm2d(3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            for conv in self.convs:
+                x = self.act(conv(x))
+            return self.norm(x)
+
+    torch.manual_seed(0)
+    a = Shared().eval()
+    b = copy.deepcopy(a)
+    b.norm.eps = 0.5
+    with torch.no_grad():
+        b.convs[3].weight[0] *= 2
+    found = nv.compare(a, b, X)
+    assert [fault.pair.path_b for fault in found.faults] == ["convs.3", "norm"]
+    assert all(any(cause.confirmed for cause in fault.causes) for fault in found.faults)
+
+
+def calls(action: Callable[[], object]) -> int:
+    """How many functions written in Python are called."""
+    counted = 0
+
+    def count(frame: object, event: str, argument: object) -> None:
+        nonlocal counted
+        counted += event == "call"
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        action()
+    finally:
+        sys.setprofile(before)
+    return counted
+
+
+@pytest.mark.parametrize("copies", [nv.copy_weights, lambda a, b: nv.compare(a, b, X, progress=False)])
+def test_twice_as_many_layers_take_no_more_than_twice_the_effort(copies: Callable[..., object]) -> None:
+    def effort(stages: int) -> int:
+        a, b = network(stages), network(stages)
+        return calls(lambda: copies(a, b))
+
+    effort(2)  # what is done once in a process
+    assert effort(80) < 2.5 * effort(40)
