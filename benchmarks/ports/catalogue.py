@@ -223,8 +223,9 @@ def mode(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
     return _with(plan, state, step, mode=str(rng.choice(["reflect", "replicate", "circular"])))
 
 
-@kind("dilation", "conv", words="dilation, dilated", true="")
+@kind("dilation", "conv", words="dilation, dilated", true="padding")
 def dilation(plan: Plan, state: State, step: Step, rng: Random) -> Changed:
+    """Padded by more, too, so that the size stays: both have to be changed."""
     _require(step.get("kernel", 3) == 3 and step.get("padding") == 1 and step.get("stride", 1) == 1)
     return _with(plan, state, step, dilation=2, padding=2)
 

@@ -41,6 +41,8 @@ class Station:
     returned_slots: Sequence[Slot]
     sources: tuple[int | None, ...] = ()
     """For each tensor given: the station that returned it, `INPUT`, or None if it was made between layers."""
+    orders: tuple[Sequence[int] | None, Sequence[int] | None] = (None, None)
+    """In which order it has the units that are shown in another one: of what it is given, and of what it returns."""
     is_given_known: bool = True
     is_returned_known: bool = True
     """Whether it is known what it would be given, and return, with other values in place; else it is what it was."""
@@ -58,7 +60,8 @@ class Station:
     @cached_property
     def given(self) -> tuple[Activation, ...]:
         """The numbers that the layer was given; masks and flags are none."""
-        return tuple(as_read(self.layer, slot.get(), slot.axes) for slot in self.given_numbers)
+        values = (as_read(self.layer, slot.get(), slot.axes) for slot in self.given_numbers)
+        return tuple(_shown(value, self.orders[0]) for value in values)
 
     @property
     def given_numbers(self) -> list[Slot]:
@@ -68,7 +71,8 @@ class Station:
     @cached_property
     def returned(self) -> tuple[Activation, ...]:
         """What it returned, leaf by leaf."""
-        return tuple(as_returned(self.layer, slot.get(), slot.axes) for slot in self.returned_slots)
+        values = (as_returned(self.layer, slot.get(), slot.axes) for slot in self.returned_slots)
+        return tuple(_shown(value, self.orders[1]) for value in values)
 
     @cached_property
     def hands_on(self) -> bool:
@@ -84,6 +88,24 @@ class Station:
     def weights(self) -> Mapping[str, Array]:
         """Its weights that can be read, in canonical layout; not to be written to."""
         return read_each(self.layer.weights)[0]
+
+    def show(self, layer: Layer, given: Sequence[int] | None, returned: Sequence[int] | None) -> None:
+        """From now on show weights, and units that stand in these orders, as they would be in the order of others."""
+        self.layer, self.orders = layer, (given, returned)
+        for name in ("given", "returned", "hands_on", "weights"):
+            self.__dict__.pop(name, None)
+
+    def as_it_stands(self, values: Array, axes: Sequence[str], is_given: bool) -> Array:
+        """Values with units in the order in which they are shown, in that in which the layer has them."""
+        order = self.orders[0 if is_given else 1]
+        return values if order is None else values.take(order, list(axes).index("channel"))
+
+
+def _shown(value: Activation, order: Sequence[int] | None) -> Activation:
+    """A value with its units in the order in which they are shown."""
+    if order is None or value.sizes.get("channel") != len(order):
+        return value
+    return replace(value, values=value.values.take(np.argsort(order), value.axes.index("channel")))
 
 
 @dataclass(eq=False)

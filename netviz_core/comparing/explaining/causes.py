@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ...models.counterparts import held_by
+from ...recomputing.activation import activated
 from ...words.arrays import AxisArray
 from ..judging.difference import Difference
-from ..judging.judging import Judge, Judged, orders_before, outputs_of
+from ..judging.judging import Judge, Judged, like, orders_before, outputs_of
 from ..judging.places import is_fed_directly
 from ..judging.recipes import Course, courses_of, named_by_users
+from ..judging.regions import applied_behind
 from ..judging.weights import weight_differences
 from ..judging.weights_alone import Weighed
 from .proposals import Proposal, changes_of_weights, differing, layer_of, of_weights
@@ -82,8 +84,12 @@ def causes_at(found: Judged, judge: Judge) -> list[Cause]:
     if target_a is None or target_b is None or not ours.inputs or not theirs.inputs:
         return [_unknown(paths, "what the layers were given is not known")]
     case = _Case(found, judge, (ours, theirs), (target_a, target_b))
-    return [Cause(*paths, text, True, name) for name, text in case.confirmed()] or [
-        Cause(*paths, text, False, name) for name, text in case.suspected()
+    return [
+        *(
+            [Cause(*paths, text, True, name) for name, text in case.confirmed()]
+            or [Cause(*paths, text, False, name) for name, text in case.suspected()]
+        ),
+        *(Cause(*paths, text, False, "head") for text in case.heads),
     ]
 
 
@@ -144,12 +150,13 @@ class _Case:
         courses: tuple[Course, Course],
         targets: tuple[AxisArray, AxisArray],
     ) -> None:
-        self._found, self._judge, self._targets = found, judge, targets
-        self._courses = _brought_together(courses, targets, judge)
+        self._found, self._judge = found, judge
+        courses = _brought_together(courses, targets, judge)
+        self._courses, self._targets, self.heads = _with_one_function(courses, targets, found, judge)
         self._proposals = [*differing(*self._courses), *self._of_weights()]
         self._tests = [
-            _Test(self._courses[0], targets[1], found.output, judge, "a", "b"),
-            _Test(self._courses[1], targets[0], found.output, judge, "b", "a"),
+            _Test(self._courses[0], self._targets[1], found.output, judge, "a", "b"),
+            _Test(self._courses[1], self._targets[0], found.output, judge, "b", "a"),
         ]
 
     def confirmed(self) -> list[tuple[str, str]]:
@@ -240,6 +247,31 @@ def _brought_together(
         recognised(course, target, judge) for course, target in zip(courses, targets, strict=True)
     )
     return ours, theirs
+
+
+def _with_one_function(
+    courses: tuple[Course, Course], targets: tuple[AxisArray, AxisArray], found: Judged, judge: Judge
+) -> tuple[tuple[Course, Course], tuple[AxisArray, AxisArray], Sequence[str]]:
+    """Both sides with the activation that one applies behind its layer; what may be a head is told."""
+    applied = applied_behind(found, judge)
+    if applied is None:
+        return courses, targets, ()
+    own = "ab".index(applied[0])
+    other = 1 - own
+    said = "; ".join(one.words for one in differing(*courses) if one.name in ("activation", "slope"))
+    value, settings = targets[other], courses[own].activation
+    axis = value.axes.index("channel") if "channel" in value.axes else -1
+    made = activated(str(settings.get("activation")), value.values, settings, axis)
+    if made is None:
+        return courses, targets, ()
+    both, seen = list(courses), list(targets)
+    both[other], seen[other] = courses[other].with_activation(settings), like(value, made, value.axes)
+    told = (
+        ()
+        if applied[1]
+        else (f"{said}; not confirmed: one model may be meant to return the scores before it",)
+    )
+    return (both[0], both[1]), (seen[0], seen[1]), told
 
 
 class _Test:

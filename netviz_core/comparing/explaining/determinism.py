@@ -47,6 +47,7 @@ def _first_change(side: Side, judge: Judge) -> str | None:
     with adapter.perturbed(side.network.native) if hasattr(adapter, "perturbed") else nullcontext():
         again = side_of(side.name, side.network, side.inputs, sys.maxsize, side.entire)
     for before, after in zip(side.stations, again.stations, strict=False):
+        after.show(before.layer, *before.orders)
         if not _agree(before.returned, after.returned, judge):
             return before.path if _agree(before.given, after.given, judge) else ""
     if side.whole is None or again.whole is None:

@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...models.counterparts import Held, held_by
+from ...models.counterparts import held_by
 from ...models.described import DescribedLayer
 from ...models.weights import Layout, Weight, positional_layout
 from ...words.protocols import Layer, WeightTensor
 from ..judging.recipes import Course, Recipe
+from ..narrow import as_narrow
 from .functions import activation_cause, told
-from .narrow import round_to
 from .weight_changes import WeightChange, changes_in, weight_changes
 
 Array = np.ndarray[Any, Any]
@@ -152,16 +152,8 @@ def changes_of_weights(
     """How weights have been changed; where one side has narrower floats, the other's are first rounded to them."""
     found = list(weight_changes(a, b, odd, others))
     if any(change.words.endswith(" is different in b") for change in found):
-        found = list(changes_in((_as_narrow(weight) for weight in held_by(a, b)), odd))
+        found = list(changes_in((as_narrow(weight) for weight in held_by(a, b)), odd))
     yield from found
-
-
-def _as_narrow(weight: Held) -> Held:
-    """A weight and its counterpart, both in the narrower of their dtypes."""
-    narrow = next((dtype for dtype in ("bfloat16", "float16") if dtype in weight.dtypes), None)
-    if narrow is None or weight.expected is None or weight.held is None:
-        return weight
-    return weight._replace(expected=round_to(weight.expected, narrow), held=round_to(weight.held, narrow))
 
 
 def layer_of(course: Course, layer: Layer, own: Mapping[str, Array]) -> Layer:

@@ -12,9 +12,9 @@ from ...words.arrays import AxisArray
 from ..common import Matched, matched
 from ..judging.difference import Difference
 from ..judging.judging import Judge, like
+from ..narrow import round_to
 from ..permutations import in_words, order_along
 from .functions import functions_of
-from .narrow import round_to
 
 Array = np.ndarray[Any, Any]
 

@@ -12,8 +12,8 @@ import numpy as np
 from ...words.arrays import AxisArray
 from ..common import matched
 from ..judging.recipes import Course
+from ..narrow import ROUNDINGS
 from .functions import activation_cause, functions_of, told
-from .narrow import ROUNDINGS
 from .recognising import EPSILONS, epsilon_of
 
 Array = np.ndarray[Any, Any]

@@ -10,8 +10,8 @@ import numpy as np
 
 from ...models.counterparts import Held, held_by
 from ...words.protocols import Layer
+from ..narrow import round_to
 from ..permutations import in_words, permutations_of, transposed
-from .narrow import round_to
 
 Array = np.ndarray[Any, Any]
 

@@ -45,6 +45,8 @@ class Difference:
         Why they could not be compared, or how they were; empty if there is nothing to say.
     not_finite : float
         The share of values that are not finite, and the same on both sides.
+    count : int
+        How many values were held against each other; 0 if that is not known.
     """
 
     max_abs: float
@@ -56,6 +58,7 @@ class Difference:
     tolerance: float
     note: str = ""
     not_finite: float = 0.0
+    count: int = 0
 
     @property
     def within(self) -> bool:
@@ -155,6 +158,7 @@ def _finite_difference(
         beyond=beyond / a.size,
         tolerance=tolerance,
         note=note,
+        count=a.size,
     )
 
 

@@ -18,12 +18,13 @@ from .unread import not_compared
 
 Array = np.ndarray[Any, Any]
 
-_HEADS = {
+HEADS = {
     "softmax": "scores before the softmax",
     "log_softmax": "scores before the softmax",
     "sigmoid": "scores before the sigmoid",
     "log_sigmoid": "scores before the sigmoid",
 }
+"""Functions that one of two models may apply in the end, by name, and what is compared then."""
 _SMALLEST = {"float16": 6.2e-5}
 _SMALL = 1e-30
 """Probabilities below these have lost their digits, by dtype."""
@@ -135,7 +136,7 @@ def _head(a: AxisArray, b: AxisArray, judge: Judge) -> tuple[Difference, str] | 
             ends = (squashed, made) if own == "a" else (made, squashed)
             apart = judge.difference(like(a, ends[0], together.axes), like(b, ends[1], together.axes))
             if apart.within and _are_scores_close(name, squashed, made, scores, smallest, apart.tolerance):
-                told = f"the {_HEADS[name]}: {other} returns the {name} of what {own} returns"
+                told = f"the {HEADS[name]}: {other} returns the {name} of what {own} returns"
                 return replace(apart, note=told), told
         if _are_probabilities(scores, together):
             logs = np.log(np.maximum(scores, smallest))

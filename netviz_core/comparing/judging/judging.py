@@ -20,6 +20,7 @@ from .weights import weight_differences
 
 Array = np.ndarray[Any, Any]
 
+_RECURRENT = ("lstm", "gru", "rnn")
 _MUCH_LESS = 0.1
 """An order of features is the right one if so small a share of the error is left in it."""
 
@@ -264,7 +265,19 @@ def partners(judge: Judge, ours: Sequence[AxisArray], theirs: Sequence[AxisArray
 def outputs_of(pair: StationPair) -> tuple[list[AxisArray], list[AxisArray]]:
     """What comes out of both sides of a pair, in the form in which it can be compared."""
     ours, theirs = returned_by(pair.a[-1]), returned_by(pair.b[-1])
-    return _last_states(pair.a[-1], ours, theirs), _last_states(pair.b[-1], theirs, ours)
+    ends = _last_states(pair.a[-1], ours, theirs), _last_states(pair.b[-1], theirs, ours)
+    if all(station.layer.kind in _RECURRENT for station in (pair.a[-1], pair.b[-1])):
+        return _of_last_layers(*ends), _of_last_layers(*reversed(ends))
+    return ends
+
+
+def _of_last_layers(own: Sequence[AxisArray], others: Sequence[AxisArray]) -> list[AxisArray]:
+    """Of the states of several recurrent layers in one those of as many, the last ones, as the other side has."""
+    found = list(own[:1])
+    for value, other in zip(own[1:], others[1:], strict=False):
+        is_more = value.shape[1:] == other.shape[1:] and len(value.values) > len(other.values)
+        found.append(like(value, value.values[-len(other.values) :], value.axes) if is_more else value)
+    return [*found, *own[len(found) :]]
 
 
 def returned_by(station: Station) -> list[AxisArray]:
@@ -274,12 +287,12 @@ def returned_by(station: Station) -> list[AxisArray]:
 
 def like(value: AxisArray, numbers: Array, axes: Sequence[str]) -> Activation:
     """Other numbers, to be held to what is tolerated of a value."""
-    return Activation(numbers, tuple(axes), dtype=_dtype(value))
+    return Activation(numbers, tuple(axes), leaf=_leaf(value), dtype=_dtype(value))
 
 
 def _last_states(station: Station, own: Sequence[AxisArray], others: Sequence[AxisArray]) -> list[AxisArray]:
     """Of a recurrent layer the last state alone, where the other one returns no more than that."""
-    recurrent = station.layer.kind in ("lstm", "gru", "rnn")
+    recurrent = station.layer.kind in _RECURRENT
     if not recurrent or not own or not others or len(own) < 2:
         return list(own)
     if "time" not in own[0].axes or len(others[0].shape) != 2:

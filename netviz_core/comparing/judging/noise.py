@@ -108,4 +108,25 @@ def noise_of(dtype: str, measured: Difference | None = None) -> Noise:
     largest, norm = _LEAST.get(dtype, _LEAST["float64"])
     if measured is None or not math.isfinite(measured.error):
         return Noise(largest, norm)
-    return Noise(max(largest, measured.error), max(norm, measured.relative))
+    # The largest of several values is as uncertain as the norm of half as many.
+    room = _room(measured.count / 2), _room(measured.count)
+    return Noise(max(largest, room[0] * measured.error), max(norm, room[1] * measured.relative))
+
+
+def _room(count: float) -> float:
+    """How much more than measured noise may be where there are few values: both are drawn from one distribution.
+
+    The ratio of two such norms is the root of one that is F-distributed; by Wilson and Hilferty its cube root is nearly
+    normal. What `FAULT` leaves for other reasons is enough for more than some twenty values.
+    """
+    if not count:
+        return 1.0
+    part = 2 / (9 * count)
+    whole = (1 - part) ** 2
+    rest = max(whole - _SURE**2 * part, 1e-2)
+    cube = (whole + math.sqrt(max(whole**2 - rest**2, 0.0))) / rest
+    return max(math.sqrt(cube**3) / FAULT, 1.0)
+
+
+_SURE = 3.7
+"""By how many standard deviations noise stays below what is called more: once in ten thousand places."""

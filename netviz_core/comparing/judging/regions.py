@@ -12,6 +12,7 @@ from ...words.protocols import Layer
 from ..common import matched
 from ..pairing.pairs import StationPair
 from ..sides import INPUT, Side, Station
+from .ends import HEADS
 from .judging import Judge, Judged, like, returned_by
 from .recipes import Course, course_of, courses_of
 
@@ -23,6 +24,8 @@ _UNDECLARED = ("relu", "relu6", "silu", "gelu", "hard_silu", "sigmoid", "tanh")
 
 _SAME_SIZE, _MOSTLY = 0.03, 0.9
 """Channels are the same in another order if their sizes are; scaled, if so many point the same way."""
+_FOLDED, _MOSTLY_FOLDED = 1e-2, 0.5
+"""How near the size of a row is to that of one with a norm folded into it, and of how many in any order."""
 
 
 def join_neighbours(judge: Judge) -> None:
@@ -32,11 +35,11 @@ def join_neighbours(judge: Judge) -> None:
     """
     for found in judge.judged:
         pair = found.pair
-        if found.given is not None and not np.isfinite(found.given.error):
-            for mine, side in ((pair.a, judge.a), (pair.b, judge.b)):
+        for mine, side in ((pair.a, judge.a), (pair.b, judge.b)):
+            if found.given is not None and not np.isfinite(found.given.error):
                 _join_before(found, mine[0], side, judge)
-        if not np.isfinite(found.output.error):
-            for mine, side in ((pair.a, judge.a), (pair.b, judge.b)):
+        for mine, side in ((pair.a, judge.a), (pair.b, judge.b)):
+            if not np.isfinite(found.output.error):
                 _join_behind(found, mine, side, judge)
 
 
@@ -62,7 +65,8 @@ def join_what_agrees(judge: Judge, same: Judge, number: int) -> bool:
         for station in _behind(own[-1], side, judge):
             joined.append(station)
             value = _after(own, joined)
-            if value is not None and target and _agree(value, target[0], place, same):
+            agrees = value is not None and bool(target) and _agree(value, target[0], place, same)
+            if agrees or _is_folded(own, joined, other):
                 _both(found.pair, place)[0].extend(
                     (judge.a, judge.b)[place].stations[s.number] for s in joined
                 )
@@ -109,6 +113,23 @@ def is_laid_out_otherwise(found: Judged) -> bool:
     return bool((products > 1 - _SAME_SIZE).mean() > _MOSTLY)
 
 
+def is_padded(ours: Sequence[AxisArray], theirs: Sequence[AxisArray], judge: Judge) -> bool:
+    """Whether of two maps the larger one is the other with zeros around it."""
+    if len(ours) != 1 or len(theirs) != 1 or ours[0].axes != theirs[0].axes:
+        return False
+    small, large = sorted((ours[0], theirs[0]), key=lambda value: value.values.size)
+    room = np.subtract(large.shape, small.shape)
+    if (room < 0).any() or not room.any():
+        return False
+    for start in np.ndindex(*(room + 1)):
+        place = tuple(slice(at, at + size) for at, size in zip(start, small.shape, strict=True))
+        rest = large.values.copy()
+        rest[place] = 0
+        if not rest.any():
+            return judge.difference(like(large, large.values[place], large.axes), small).within
+    return False
+
+
 def side_with_function(found: Judged, judge: Judge) -> str:
     """Which side's layer applies an activation itself that is all that differs; empty if that is not so.
 
@@ -134,6 +155,41 @@ def side_with_function(found: Judged, judge: Judge) -> str:
             if result is not None and _agree(like(plain, result, plain.axes), ours[0], 1 - place, judge):
                 return "ab"[place]
     return ""
+
+
+def applied_behind(found: Judged, judge: Judge) -> tuple[str, bool] | None:
+    """The side whose layer applies the activation that the other side's applies by itself only behind its layer.
+
+    And whether that is seen: at the end of both models it may be a head that only one of them has.
+    """
+    for place, side in enumerate((judge.b, judge.a)):
+        own, other = _both(found.pair, place)
+        settings = own[-1].layer.config
+        if (
+            not _is_declared(own[-1].layer)
+            or _is_declared(other[-1].layer)
+            or own[-1].layer.kind == "activation"
+        ):
+            continue
+        for value in (
+            *returned_by(other[-1])[:1],
+            *returned_by(own[-1])[:1],
+        ):  # which may have been put in place
+            axis = value.axes.index("channel") if "channel" in value.axes else -1
+            made = activated(str(settings["activation"]), value.values, settings, axis)
+            if made is not None and any(
+                given.shape == made.shape and judge.difference(like(value, made, value.axes), given).within
+                for station in side.stations[other[-1].number + 1 :]
+                for given in (*station.given, *returned_by(station))
+            ):
+                return "ab"[place], True
+        ends = [one.whole.sources if one.whole is not None else () for one in (judge.a, judge.b)]
+        tails = found.pair.a[-1].number, found.pair.b[-1].number
+        if settings["activation"] in HEADS and all(
+            tail in end for tail, end in zip(tails, ends, strict=True)
+        ):
+            return "ab"[place], False
+    return None
 
 
 def _does_as_it_says(course: Course, returned: AxisArray, judge: Judge) -> bool:
@@ -165,6 +221,20 @@ def _after(own: Sequence[Station], joined: Sequence[Station]) -> AxisArray | Non
         if course.inputs
         else None
     )
+
+
+def _is_folded(own: Sequence[Station], joined: Sequence[Station], other: Sequence[Station]) -> bool:
+    """Whether the other side's layer has the weights of these, the norm folded into them, whatever else is wrong."""
+    course = course_of([*own, *joined])
+    ours, theirs = course.folded().first.weights.get("kernel"), other[0].weights.get("kernel")
+    plain = course.first.weights.get("kernel")
+    if ours is plain or ours is None or plain is None or theirs is None or ours.shape != theirs.shape:
+        return False
+    as_folded, as_it_is, there = (
+        np.sort(np.linalg.norm(k.reshape(len(k), -1), axis=1)) for k in (ours, plain, theirs)
+    )
+    near, far = (np.mean(np.abs(sizes - there) <= _FOLDED * there) for sizes in (as_folded, as_it_is))
+    return bool(near > _MOSTLY_FOLDED > far)
 
 
 def _unpaired(judge: Judge) -> set[tuple[int, int]]:

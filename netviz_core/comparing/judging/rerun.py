@@ -193,8 +193,10 @@ class Rerun:
             values, slots, others = source.returned, list(target.returned_slots), target.returned
         for one, other in partners(self._judge, values, others):
             slot = slots[other]
-            laid = laid_out(values[one], others[other], _order(target, slot, point.is_given))
+            order = _order(target, slot, point.is_given)
+            laid = laid_out(values[one], others[other], order)
             if laid is not None:
+                laid = target.as_it_stands(laid, order, point.is_given)
                 key = (target.path, target.call, slot.observation.leaf, point.is_given)
                 self._in_own_order[key] = Laid(point, laid, laid.shape)
 
@@ -203,7 +205,7 @@ class Rerun:
         pair = seen.judged[point.pair].pair
         ends = (pair.head_a, pair.head_b) if point.is_given else (pair.a[-1], pair.b[-1])
         values = [end.given if point.is_given else end.returned for end in ends]
-        if any(len(side) != 1 for side in values):
+        if any(len(side) != 1 for side in values) or target.orders[0 if point.is_given else 1] is not None:
             return
         ours, theirs = values[0][0], values[1][0]
         moved = seen.in_order_of(ours, theirs, pair, point.is_given, self.is_turned)

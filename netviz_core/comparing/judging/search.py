@@ -16,12 +16,14 @@ from .places import Found, Place, between
 from .regions import (
     has_function_on_one_side,
     is_laid_out_otherwise,
+    is_padded,
     join_neighbours,
     join_what_agrees,
     side_with_function,
     what_may_join,
 )
 from .rerun import Point, Rerun
+from .units import see_in_order_of_a
 
 END = Point(-1, True)
 """What the models return in the end."""
@@ -59,6 +61,7 @@ class Search:
 
     def __init__(self, judge: Judge) -> None:
         self._free = judge
+        self._reordered = see_in_order_of_a(judge)
         join_neighbours(judge)
         self._dtypes = {number: coarsest_of(found.pair.stations) for number, found in enumerate(judge.judged)}
         self._whole_dtype = coarsest(self._dtypes.values())
@@ -102,7 +105,7 @@ class Search:
         return Found(
             list(self._regions(faults)),
             [self._place(p) for p in self._points if SUSPICION <= ratios[p] < FAULT],
-            {point.pair for point in closed.intersection(odd) | self._functions.keys()},
+            {point.pair for point in closed.intersection(odd) | self._functions.keys()} | self._reordered,
             {point.pair: value for point, value in ratios.items() if not point.is_given},
             as_far_as,
         )
@@ -236,9 +239,15 @@ class Search:
             if point != END and not self._rerun.puts(point):
                 behind = self._points[self._points.index(point) + 1 :]
                 following = next((p for p in behind if self._seen(p, self._same) is not None), point)
-                if following not in odd and self._is_known(following, self._same):
+                agrees = following not in odd and self._is_known(following, self._same)
+                if agrees or self._is_padded_before(point):
                     found.add(point)
         return found
+
+    def _is_padded_before(self, point: Point) -> bool:
+        """Whether one side's layer is given what the other's is, with zeros around it, which that one adds itself."""
+        pair = self._same.judged[point.pair].pair
+        return point.is_given and is_padded(pair.head_a.given, pair.head_b.given, self._same)
 
     def _is_noise_needed(self) -> bool:
         """Whether rounding may explain anything of what differs."""
@@ -320,21 +329,22 @@ class Search:
             judge = self._rerun.judge(free | self._functions.keys(), needed=asked, before=self._same)
             for start, end in stretches:
                 inside = [p for p in odd if p in self._within(start, end) or p == end]
-                found = self._put_right(inside, judge)
+                found = self._put_right(inside, judge, free)
                 closed |= found
                 waiting = [p for p in waiting if p not in closed and p != start]
                 if not found:
                     break  # it may be a fault, and what comes behind has seen it
         return closed
 
-    def _put_right(self, inside: Sequence[Point], judge: Judge) -> set[Point]:
+    def _put_right(self, inside: Sequence[Point], judge: Judge, free: Collection[Point]) -> set[Point]:
         """Of points that were all left as they are, those up to the first that agrees; and so on behind it."""
         found: set[Point] = set()
         rest = list(inside)
         while len(rest) > 1:
             agreeing = next((p for p in rest[1:] if self._agrees(p, judge)), None)
             given = Point(rest[0].pair, True)
-            is_given_the_same = rest[0].is_given or self._agrees(given, judge)
+            is_put = self._rerun.puts(given) and given not in free
+            is_given_the_same = rest[0].is_given or is_put or self._agrees(given, judge)
             if agreeing is None or not is_given_the_same:
                 break
             stop = rest.index(agreeing) + 1

@@ -19,8 +19,8 @@ Array = np.ndarray[Any, Any]
 _SAME_KIND, _RELATED, _STRANGE = 4.0, 1.5, 0.5
 _SAME_PATH, _SAME_WEIGHTS, _SAME_OUTPUT, _SAME_INPUT = 8.0, 6.0, 5.0, 3.0
 _SAME_SIZE, _SAME_FUNCTION, _SAME_WORD, _SAME_FORM = 2.0, 1.0, 0.5, 1.0
-_REORDERED = frozenset(("dense", "lstm", "gru", "rnn"))
-"""Kinds of which the frameworks order features or gates in different ways."""
+_REORDERED = frozenset(("dense", "conv1d", "conv2d", "conv3d", "lstm", "gru", "rnn"))
+"""Kinds whose units, features or gates may stand in another order."""
 _MANY = 1 << 22
 _CLOSE = 1e-2
 """How far apart numbers may be that tell of a pair: the one side may have rounded them to a narrow float."""
@@ -123,7 +123,8 @@ class Likeness:
     def _score(self, left: _Features, right: _Features, same_path: bool) -> float:
         """What speaks for two stations of what they are; 0 where they cannot be partners."""
         is_one_kind = left.kind == right.kind != "other"
-        if left.hands_on is not right.hands_on and not (is_one_kind or same_path):
+        is_named_so = same_path and bool(left.weight_form) is bool(right.weight_form)
+        if left.hands_on is not right.hands_on and not (is_one_kind or is_named_so):
             return 0.0
         base = _kinship(left, right)
         if not base and same_path:

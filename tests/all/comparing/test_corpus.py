@@ -56,15 +56,6 @@ faults/cnn/torch>torch/bfloat16/renamed/3 faults/1027
 faults/crnn gru/keras>torch/float32/as it is/3 faults/1035
 """.strip().splitlines()
 
-NOT_YET = frozenset(
-    """
-faults/vgg/keras>torch/float32/permuted heads/dilation/100
-faults/deep mlp/keras>torch/float32/permuted and nested/one channel/170
-faults/yolo/torch>keras/float32/permuted units/2 faults/1016
-""".strip().splitlines()
-)
-"""Those of which more is said than is so, or less."""
-
 
 @pytest.fixture(scope="module")
 def corpus():
@@ -82,4 +73,4 @@ def test_the_corpus_is_as_large_as_it_is_said_to_be(corpus):
 def test_a_comparison_says_what_is_so(corpus, name):
     verdict = judged(corpus[name])
     assert verdict.status == "compared", verdict.said
-    assert verdict.is_right or name in NOT_YET, verdict
+    assert verdict.is_right, verdict

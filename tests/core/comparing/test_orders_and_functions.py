@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from netviz_core.comparing.explaining.functions import Function, functions_of
-from netviz_core.comparing.explaining.narrow import round_to
+from netviz_core.comparing.narrow import round_to
 from netviz_core.comparing.permutations import in_words, order_along
 
 N = 96

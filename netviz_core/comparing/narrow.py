@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ..models.counterparts import Held
+
 Array = np.ndarray[Any, Any]
 
 _DROPPED = {"TF32": 13, "bfloat16": 16}
@@ -30,3 +32,11 @@ ROUNDINGS: Mapping[str, Callable[[Array], Array]] = {
     name: partial(round_to, dtype=name) for name in ("TF32", "bfloat16", "float16")
 }
 """By what people call it: rounding to it. Integers, such as tokens, are never rounded."""
+
+
+def as_narrow(weight: Held) -> Held:
+    """A weight and its counterpart, both in the narrower of their dtypes."""
+    narrow = next((dtype for dtype in ("bfloat16", "float16") if dtype in weight.dtypes), None)
+    if narrow is None or weight.expected is None or weight.held is None:
+        return weight
+    return weight._replace(expected=round_to(weight.expected, narrow), held=round_to(weight.held, narrow))
