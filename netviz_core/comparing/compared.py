@@ -27,7 +27,7 @@ from .judging.recomputed import as_recomputed
 from .judging.statuses import set_statuses
 from .judging.weights_alone import judged_by_weights
 from .pairing.pairing import pair_up
-from .sides import Side, Station
+from .sides import Side, Station, told_apart
 from .telling.findings import Fault, LayerPair
 from .telling.places import fault_at, is_passed_on, metrics, pair_told, suspicion_at, weights_at
 from .telling.view import Comparison
@@ -73,7 +73,8 @@ def compare(
     targets : array, optional
         What the models should return for `x`, for the loss.
     names : tuple of str, optional
-        What reports and figures call the two, such as ``("original", "port")``; by default their frameworks.
+        What reports and figures call the two, such as ``("original", "port")``; by default what tells them apart:
+        their frameworks, the files that they are read from, or their classes.
     max_bytes : int
         How many bytes of values may be held for each model.
     progress : bool
@@ -132,13 +133,14 @@ def _compared(
     max_bytes: int,
 ) -> Comparison:
     side_a, side_b = sides_of(a, b, x, mapping, max_bytes)
+    called = names or told_apart(side_a, side_b, (a, b))
     if not (side_a.can_be_rerun or side_b.can_be_rerun):
         side_a, side_b = as_recomputed(side_a), as_recomputed(side_b)
     step("pairing layers")
     if not side_a.stations or not side_b.stations:
         if loss is not None:
             raise InputError(f"loss={shown(loss)} needs models that run; give x, an input")
-        return _of_weights(side_a, side_b, mapping, tolerance, names, tuple(_not_run(side_a, side_b, x)))
+        return _of_weights(side_a, side_b, mapping, tolerance, called, tuple(_not_run(side_a, side_b, x)))
     pairs = pair_up(side_a, side_b, mapping)
     if not pairs:
         raise InputError(
@@ -176,7 +178,7 @@ def _compared(
     is_chance = not all(any(cause.is_reproduced for cause in fault.causes) for fault in faults)
     chance = nondeterministic(judge) if is_chance else []
     causes = (*chance, *(cause for fault in faults for cause in fault.causes), *remarks)
-    return _comparison(judge, found, faults, causes, ends, names)
+    return _comparison(judge, found, faults, causes, ends, called)
 
 
 def _tells_nothing(side: Side) -> bool:
@@ -210,10 +212,10 @@ def _comparison(
     faults: Sequence[Fault],
     causes: Sequence[Cause],
     ends: Ends,
-    names: tuple[str, str] | None,
+    names: tuple[str, str],
 ) -> Comparison:
     a, b = judge.a, judge.b
-    name_a, name_b = names or (a.framework, b.framework)
+    name_a, name_b = names
     paired = {id(station) for judged in judge.judged for station in judged.pair.stations}
     left = [[station for station in side.stations if id(station) not in paired] for side in (a, b)]
     reasons = {
@@ -262,11 +264,11 @@ def _of_weights(
     b: Side,
     mapping: LayerMapping | None,
     tolerance: float | None,
-    names: tuple[str, str] | None,
+    names: tuple[str, str],
     not_run: tuple[str, ...],
 ) -> Comparison:
     """Compare weights where there is nothing to run."""
-    name_a, name_b = names or (a.framework, b.framework)
+    name_a, name_b = names
     found = judged_by_weights(a, b, mapping, tolerance)
     pairs = tuple(
         LayerPair(
@@ -297,7 +299,7 @@ def _of_weights(
         if not_run or found.not_compared
         else "agree"
     )
-    of_both = f" of {name_a} and {name_b}" if names else ""
+    of_both = f" of {name_a} and {name_b}" if names != (a.framework, b.framework) else ""
     return Comparison(
         title=f"weights{of_both} {verdict} · {counted(len(pairs), 'pair')} of layers",
         pairs=pairs,
