@@ -29,7 +29,15 @@ from .judging.weights_alone import judged_by_weights
 from .pairing.pairing import pair_up
 from .sides import Side, Station, told_apart
 from .telling.findings import Fault, LayerPair
-from .telling.places import fault_at, is_passed_on, metrics, pair_told, suspicion_at, weights_at
+from .telling.places import (
+    fault_at,
+    is_passed_on,
+    metrics,
+    pair_told,
+    suspicion_at,
+    weights_at,
+    without_doubtful,
+)
 from .telling.view import Comparison
 from .telling.wording import counted
 
@@ -171,7 +179,7 @@ def _compared(
         told[id(place)] = fault_at(place, judge)
     own = [place for place in found.places if not is_passed_on(told[id(place)])]
     found.places = own or found.places  # something begins somewhere
-    faults = tuple(told[id(place)] for place in found.places)
+    faults = without_doubtful([told[id(place)] for place in found.places])
     heads = (Cause("", "", f"compared as far as {told}", True, "head") for told in ends.as_far_as)
     remarks = (*not_followed(judge, mapping), *heads, *remarks_on(judge))
     ends = ends._replace(as_far_as=(*ends.as_far_as, *found.as_far_as, *seen_in_part(judge), *untrained))

@@ -38,6 +38,8 @@ class Cause:
         Whether the difference is gone once this is made the same on both sides.
     name : str
         One word for it, such as ``epsilon``, ``padding`` or ``gate order``; ``unknown`` if it was not found.
+    reads : tuple of str
+        Layers of a that may make up for it, if they differ, too.
     """
 
     path_a: str
@@ -45,6 +47,7 @@ class Cause:
     text: str
     confirmed: bool
     name: str
+    reads: tuple[str, ...] = ()
 
     @property
     def statement(self) -> str:
