@@ -182,17 +182,19 @@ class Side:
         replacement: Replacement,
         instead: Mapping[str, Sequence[StandIn]],
         before: Side | None = None,
+        passed_over: Collection[str] = (),
     ) -> Side:
         """The same side in one more pass, in which other values stand in place.
 
         Its stations have the same numbers and sources as before; one that was not called this time was given, and
-        returned, nothing. Layers that have something hand on `instead` of what they compute are as they were
-        `before`.
+        returned, nothing. Layers that are `passed_over`, or have something hand on `instead` of what they compute,
+        are as they were `before`.
         """
         assert self.network is not None
         adapter = self.network.adapter
         assert hasattr(adapter, "run_replaced")
-        paths = {station.path: None for station in self.stations if station.path not in instead}
+        unseen = {*instead, *passed_over}
+        paths = {station.path: None for station in self.stations if station.path not in unseen}
         layers = [self.layers[path] for path in paths]
         layers += [self.layers[""]] if "" in self.layers and self.whole not in self.stations else []
         held = [] if before is not None and before.is_rerun else self._holding()
@@ -204,7 +206,7 @@ class Side:
         seen = {(station.path, station.call): station for station in calls}
 
         def again(station: Station) -> Station:
-            if before is not None and station.path in instead:
+            if before is not None and station.path in unseen:
                 return before.stations[station.number]
             found = seen.get((station.path, station.call))
             slots = (found.given_slots, found.returned_slots) if found is not None else ((), ())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, NamedTuple
 
@@ -63,6 +63,7 @@ class RecomputedSide(Side):
         replacement: Replacement,
         instead: Mapping[str, Sequence[StandIn]],
         before: Side | None = None,
+        passed_over: Collection[str] = (),
     ) -> Side:
         """The same side as it would be with other values in place; see `Station.is_given_known`.
 

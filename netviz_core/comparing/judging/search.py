@@ -310,10 +310,13 @@ class Search:
         A layer may have its units in another order, or scaled, and a later one puts that right. From each such layer
         on all is left as it is, for a few points that differ; those up to the first that agrees then are structure.
         Stretches that have no point in common are tried in one pass; what lies behind a fault that was left in place
-        is tried again without it.
+        is tried again without it. From the first on all was left as it is when both ran freely.
         """
         closed: set[Point] = set()
         known = [point for point in odd if self._is_known(point, self._same)]
+        if known and self._is_first(known[0]):
+            closed = self._put_right(odd[odd.index(known[0]) :][: _FAR + 1], self._free, self._points)
+            known = [point for point in known[1:] if point not in closed]
         likely = [point for point in known if self._may_be_put_right(point, odd)]
         others = [point for point in known if not point.is_given and point not in (*likely, odd[-1])]
         waiting = likely
@@ -335,6 +338,15 @@ class Search:
                 if not found:
                     break  # it may be a fault, and what comes behind has seen it
         return closed
+
+    def _is_first(self, point: Point) -> bool:
+        """Whether a layer was given the same, too, when both ran freely, and all before it was the same."""
+        before = self._points[: self._points.index(point)]
+        return (
+            not point.is_given
+            and is_exact(self._whole_dtype)
+            and all(self._is_known(p, self._free) and self._ratio(p, self._free) < _CLEAN_RATIO for p in before)
+        )
 
     def _put_right(self, inside: Sequence[Point], judge: Judge, free: Collection[Point]) -> set[Point]:
         """Of points that were all left as they are, those up to the first that agrees; and so on behind it."""
