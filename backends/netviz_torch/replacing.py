@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -33,8 +34,8 @@ def run_replaced(
     with (
         evaluation(model, inputs, watch) as (module, forward),
         observed(module, recorder, watch),
-        _replacing(module, recorder, replacement, watch.follower),
-        _standing_in(module, instead, watch.follower),
+        _replacing(module, recorder, replacement, watch),
+        _standing_in(module, instead, watch),
         torch.no_grad(),
     ):
         return forward()
@@ -42,14 +43,14 @@ def run_replaced(
 
 @contextmanager
 def _replacing(
-    module: nn.Module, recorder: RecorderLike, replacement: Replacement, follower: AxisFollower
+    module: nn.Module, recorder: RecorderLike, replacement: Replacement, watch: Watch
 ) -> Iterator[None]:
     """Hooks that come after those by which the recorder is told."""
     hooks: list[torch.utils.hooks.RemovableHandle] = []
     try:
         for path, child in module.named_modules():
             if path in recorder.paths and not isinstance(child, torch.jit.ScriptModule):
-                exchange = _Exchange(path, replacement, follower)
+                exchange = _Exchange(path, replacement, watch)
                 hooks.append(child.register_forward_pre_hook(exchange.before, with_kwargs=True))
                 hooks.append(child.register_forward_hook(exchange.after))
         yield
@@ -60,7 +61,7 @@ def _replacing(
 
 @contextmanager
 def _standing_in(
-    module: nn.Module, instead: Mapping[str, Sequence[StandIn]], follower: AxisFollower
+    module: nn.Module, instead: Mapping[str, Sequence[StandIn]], watch: Watch
 ) -> Iterator[None]:
     """Let calls hand on what stands in for what they compute; PyTorch's own layers do not even run."""
     hooks: list[torch.utils.hooks.RemovableHandle] = []
@@ -69,7 +70,7 @@ def _standing_in(
     try:
         for path, stand_ins in instead.items():
             child = modules[path]
-            hand_on = _HandOn(stand_ins, follower)
+            hand_on = _HandOn(stand_ins, watch)
             if _does_nothing_else(child):
                 child.forward = hand_on.forward  # seen by the call before that of the class
                 left_out.append(child)
@@ -91,15 +92,15 @@ def _does_nothing_else(module: nn.Module) -> bool:
 class _HandOn:
     """What a module hands on, call by call; its own where it is called more often than before."""
 
-    def __init__(self, stand_ins: Sequence[StandIn], follower: AxisFollower) -> None:
-        self._left, self._follower = deque(stand_ins), follower
+    def __init__(self, stand_ins: Sequence[StandIn], watch: Watch) -> None:
+        self._left, self._watch = deque(stand_ins), watch
 
     def forward(self, *args: Any, **kwargs: Any) -> torch.Tensor:
         stand_in = self._left.popleft()
         given = next((value for _, value in leaves((args, kwargs), is_tensor)), None)
         device = given.device if given is not None else None
-        new = torch.tensor(stand_in.values, dtype=getattr(torch, stand_in.dtype), device=device)
-        self._follower.name(new, tuple(None if axis.startswith("axis") else axis for axis in stand_in.axes))
+        new = _tensor(stand_in.values, getattr(torch, stand_in.dtype), device, self._watch)
+        self._watch.follower.name(new, tuple(None if axis.startswith("axis") else axis for axis in stand_in.axes))
         return new
 
     def after(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> torch.Tensor:
@@ -109,8 +110,8 @@ class _HandOn:
 class _Exchange:
     """The two hooks of one module."""
 
-    def __init__(self, path: str, replacement: Replacement, follower: AxisFollower) -> None:
-        self._path, self._replacement, self._follower = path, replacement, follower
+    def __init__(self, path: str, replacement: Replacement, watch: Watch) -> None:
+        self._path, self._replacement, self._watch = path, replacement, watch
         self._begun, self._ended = count(), count()
         self._thread = threading.get_ident()
 
@@ -135,21 +136,36 @@ class _Exchange:
             if not has_memory(tensor) or is_transformed(tensor):
                 return tensor
             values = self._replacement(self._path, call, name, is_given, tuple(tensor.shape))
-            return tensor if values is None else _like(tensor, values, self._follower)
+            return tensor if values is None else _like(tensor, values, self._watch)
 
         return replaced(structure, is_tensor, other)
 
 
-def _like(tensor: torch.Tensor, values: Any, follower: AxisFollower) -> torch.Tensor:
+def _like(tensor: torch.Tensor, values: Any, watch: Watch) -> torch.Tensor:
     """A tensor of these values, of the same dtype and device, whose axes are called so where they have names."""
-    names = follower.get(tensor)
+    names = watch.follower.get(tensor)
     if tensor.is_quantized:
         new = _quantized_like(tensor, torch.tensor(values, dtype=torch.float32, device=tensor.device))
     else:
-        new = torch.tensor(values, dtype=tensor.dtype, device=tensor.device)
+        new = _tensor(values, tensor.dtype, tensor.device, watch)
     if names is not None:
-        follower.name(new, names)
+        watch.follower.name(new, names)
     return new
+
+
+_TENSORS: dict[tuple[int, torch.dtype, torch.device | None], torch.Tensor] = {}
+"""Those of the arrays that are put in place, pass after pass, as long as these are there."""
+
+
+def _tensor(values: Any, dtype: torch.dtype, device: torch.device | None, watch: Watch) -> torch.Tensor:
+    """A tensor of these values, in memory that is put back when the pass is over."""
+    key = id(values), dtype, device
+    with torch._C.DisableTorchFunction(), torch._C._DisableTorchDispatch(), torch.inference_mode(False):
+        if key not in _TENSORS:
+            _TENSORS[key] = torch.tensor(values, dtype=dtype, device=device)
+            weakref.finalize(values, _TENSORS.pop, key, None).atexit = False
+        watch.own(_TENSORS[key])
+        return _TENSORS[key].detach()
 
 
 def _quantized_like(tensor: torch.Tensor, plain: torch.Tensor) -> torch.Tensor:

@@ -62,6 +62,7 @@ class Rerun:
         self.is_turned = not judge.b.can_be_rerun
         self._side = judge.a if self.is_turned else judge.b
         self._in_own_order: dict[Key, Laid] = {}
+        self._by_memory: dict[Any, Array] = {}
         for point, source, target in self._ends():
             self._lay(point, source, target)
         self._laid: dict[Key, Laid] = {}
@@ -209,9 +210,14 @@ class Rerun:
             order = _order(target, slot, point.is_given)
             laid = laid_out(values[one], others[other], order)
             if laid is not None:
-                laid = target.as_it_stands(laid, order, point.is_given)
+                laid = self._as_one(target.as_it_stands(laid, order, point.is_given))
                 key = (target.path, target.call, slot.observation.leaf, point.is_given)
                 self._in_own_order[key] = Laid(point, laid, laid.shape)
+
+    def _as_one(self, values: Array) -> Array:
+        """The same array for what one layer returned and the next was given, that it need be made a tensor of once."""
+        form = values.__array_interface__
+        return self._by_memory.setdefault((form["data"][0], values.shape, values.strides, form["typestr"]), values)
 
     def _lay_features(self, point: Point, target: Station, seen: Judge) -> None:
         """Put features in the order in which this side has them flattened."""

@@ -190,13 +190,11 @@ def _evidence(found: Judged) -> dict[str, Order] | None:
     told: dict[str, set[Order]] = defaultdict(set)
     for weight in map(as_narrow, held_by([one.layer for one in found.pair.a], found.pair.b[0].layer)):
         expected, held = weight.expected, weight.held
-        if expected is None or held is None or not np.ptp(held):
+        if expected is None or held is None or (held == held.flat[:1]).all():
             continue
         sizes = dict(zip(weight.axes, held.shape, strict=True))
         orders = {axis: tuple(range(size)) for axis, size in sizes.items()}
-        if expected.shape != held.shape or not np.allclose(
-            expected, held, _CLOSE, _CLOSE * float(np.std(held))
-        ):
+        if not _is_copy(expected, held):
             found_orders = permutations_of(expected, held, weight.axes)
             if not found_orders:
                 return None
@@ -208,6 +206,13 @@ def _evidence(found: Judged) -> dict[str, Order] | None:
     if any(len(orders) > 1 for orders in told.values()):
         return None
     return {end: next(iter(orders)) for end, orders in told.items()}
+
+
+def _is_copy(expected: Array, held: Array) -> bool:
+    """Whether a weight is that of a as it stands."""
+    if expected.shape != held.shape:
+        return False
+    return np.array_equal(expected, held) or np.allclose(expected, held, _CLOSE, _CLOSE * float(np.std(held)))
 
 
 def _are_in_order(found: Judged, given: Sequence[int] | None, returned: Sequence[int] | None) -> bool:
