@@ -60,9 +60,7 @@ def _replacing(
 
 
 @contextmanager
-def _standing_in(
-    module: nn.Module, instead: Mapping[str, Sequence[StandIn]], watch: Watch
-) -> Iterator[None]:
+def _standing_in(module: nn.Module, instead: Mapping[str, Sequence[StandIn]], watch: Watch) -> Iterator[None]:
     """Let calls hand on what stands in for what they compute; PyTorch's own layers do not even run."""
     hooks: list[torch.utils.hooks.RemovableHandle] = []
     left_out: list[nn.Module] = []
@@ -100,7 +98,9 @@ class _HandOn:
         given = next((value for _, value in leaves((args, kwargs), is_tensor)), None)
         device = given.device if given is not None else None
         new = _tensor(stand_in.values, getattr(torch, stand_in.dtype), device, self._watch)
-        self._watch.follower.name(new, tuple(None if axis.startswith("axis") else axis for axis in stand_in.axes))
+        self._watch.follower.name(
+            new, tuple(None if axis.startswith("axis") else axis for axis in stand_in.axes)
+        )
         return new
 
     def after(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> torch.Tensor:

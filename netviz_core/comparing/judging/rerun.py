@@ -217,7 +217,9 @@ class Rerun:
     def _as_one(self, values: Array) -> Array:
         """The same array for what one layer returned and the next was given, that it need be made a tensor of once."""
         form = values.__array_interface__
-        return self._by_memory.setdefault((form["data"][0], values.shape, values.strides, form["typestr"]), values)
+        return self._by_memory.setdefault(
+            (form["data"][0], values.shape, values.strides, form["typestr"]), values
+        )
 
     def _lay_features(self, point: Point, target: Station, seen: Judge) -> None:
         """Put features in the order in which this side has them flattened."""
