@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
+from .words.cards import NAME, PROSE, TEXT, Record, Telling, Told, table
 from .words.errors import BackendConflictError, BackendLoadError, InputError, UnknownModelError, nearest
 from .words.given import is_array, shown
+from .words.text_tables import named
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -24,8 +26,8 @@ if TYPE_CHECKING:
     from .words.protocols import Backend, Renderer
 
 
-@dataclass(frozen=True)
-class PluginStatus:
+@dataclass(frozen=True, repr=False)
+class PluginStatus(Record):
     """What is known of one plugin.
 
     Parameters
@@ -50,6 +52,28 @@ class PluginStatus:
     target: str = ""
     reason: str = ""
     install: str = ""
+
+    about = ("name", "status")
+
+
+class Statuses(Telling, dict[str, PluginStatus]):
+    """What is known of plugins, by their names."""
+
+    def __repr__(self) -> str:
+        return f"<{named([f'{name}: {found.status}' for name, found in self.items()]) or 'no plugin'}>"
+
+    def _told(self) -> Told:
+        columns = {"name": NAME, "status": TEXT, "from": TEXT, "because": PROSE, "install": NAME}
+        return Told(
+            named([f"{name}: {found.status}" for name, found in self.items()]) or "no plugin is installed",
+            [
+                table(
+                    columns,
+                    list(self.values()),
+                    lambda it: (it.name, it.status, it.distribution, it.reason, it.install),
+                )
+            ],
+        )
 
 
 class _Source(NamedTuple):
@@ -145,9 +169,9 @@ class Registry:
         """Every name that is registered or installed, without importing any plugin."""
         return sorted({*self._registered, *self._discover()})
 
-    def statuses(self) -> dict[str, PluginStatus]:
+    def statuses(self) -> Statuses:
         """The state of every plugin by name, without importing any."""
-        return {name: self._status(name) for name in self.names()}
+        return Statuses((name, self._status(name)) for name in self.names())
 
     def get(self, name: str) -> Any:
         """Load one plugin, or return it if it is loaded.

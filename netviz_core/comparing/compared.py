@@ -13,6 +13,7 @@ from ..models.checkpoint import Checkpoint
 from ..words.errors import InputError
 from ..words.given import shown
 from ..words.progress import step, steps
+from ..words.text_tables import counted
 from .explaining.causes import Cause, causes_of_weights
 from .explaining.determinism import nondeterministic
 from .explaining.remarks import not_followed, remarks_on
@@ -31,7 +32,6 @@ from .sides import Side, Station
 from .telling.findings import Fault, LayerPair
 from .telling.places import fault_at, is_passed_on, metrics, pair_told, suspicion_at, weights_at
 from .telling.view import Comparison
-from .telling.wording import counted
 
 Array = np.ndarray[Any, Any]
 

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from ..words.arrays import AxisArray
+from ..words.cards import NUMBER, TEXT, Told, details, table
 from ..words.errors import AxisError
+from ..words.text_tables import named
 from .base import View
 
 Array = np.ndarray[Any, Any]
@@ -38,6 +40,14 @@ class Overlays(View):
     heat: Array | None
     captions: tuple[str, ...]
     value_label: str
+
+    def _told(self) -> Told:
+        flat = [" · ".join(filter(None, caption.split("\n"))) for caption in self.captions]
+        told = named(list(dict.fromkeys(filter(None, flat))), most=4)
+        pictures = table(
+            {"picture": NUMBER, "": TEXT}, list(enumerate(flat)), lambda row: (f"{row[0]:,}", row[1])
+        )
+        return Told(f"{self.title}{f': {told}' if told else ''}", [details("picture by picture", pictures)])
 
 
 def displayed(images: AxisArray, declared: tuple[float, float] | None = None) -> Array:
