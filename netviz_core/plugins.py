@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -302,7 +301,7 @@ loaders = Registry("netviz.loaders", "loader")
 """What opens a saved model of a framework, by the file's suffix."""
 
 
-def list_backends() -> Mapping[str, PluginStatus]:
+def list_backends() -> Statuses:
     """Every backend by name, with its state; imports none of them."""
     return _backends.statuses()
 
@@ -340,7 +339,7 @@ def refresh_backends() -> None:
     _backends.refresh()
 
 
-def list_renderers() -> Mapping[str, PluginStatus]:
+def list_renderers() -> Statuses:
     """Every renderer by name, with its state; imports none of them."""
     return _renderers.statuses()
 

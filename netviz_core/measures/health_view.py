@@ -13,8 +13,8 @@ from ..words.text_tables import laid_out, printable
 from .health_lines import alarms_in_front
 
 
-@dataclass(frozen=True)
-class Thresholds:
+@dataclass(frozen=True, repr=False)
+class Thresholds(Record):
     """From where on something is an alarm.
 
     Parameters
@@ -34,6 +34,8 @@ class Thresholds:
     dead_samples: int = 32
     vanishing: float = 1e-9
     exploding: float = 1e6
+
+    about = ("overflow", "saturated", "dead_samples", "vanishing", "exploding")
 
 
 @dataclass(frozen=True, repr=False)

@@ -92,7 +92,10 @@ class SimilarityMatrix(View):
         told = f"; {counted(len(remarks), 'remark')}" if remarks else ""
         return Told(
             f"{self.title}{best}{told}",
-            [details("left out", listed(remarks)), details("layer by layer", table(columns, partners, list))],
+            [
+                details("left out", listed(remarks), is_open=True),
+                details("layer by layer", table(columns, partners, list)),
+            ],
             "doubtful" if remarks else "",
         )
 

@@ -126,11 +126,15 @@ class Weights(Telling, dict[str, "Weight"]):
         raise LayerNotFoundError(f"there is no weight {shown(name)}; {has}")
 
     def __repr__(self) -> str:
+        return f"<{self._in_short}>"
+
+    @property
+    def _in_short(self) -> str:
         forms = (f"{name} {form_of_weight(weight)}" for name, weight in self.items())
-        return f"<{counted(len(self), 'weight')}: {printable(named(list(forms)))}>"
+        return f"{counted(len(self), 'weight')}: {printable(named(list(forms)))}"
 
     def _told(self) -> Told:
-        return Told(counted(len(self), "weight"), [table_of_weights(self)])
+        return Told(self._in_short, [table_of_weights(self)])
 
 
 def by_name(weights: Iterable[Weight]) -> Weights:

@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..words.cards import Record
 from ..words.protocols import Layer, WeightTensor
 
 Shape = tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class Form:
+@dataclass(frozen=True, repr=False)
+class Form(Record):
     """The form of one tensor that a layer was given or returned.
 
     Parameters
@@ -31,6 +32,8 @@ class Form:
     axes: tuple[str, ...]
     shape: Shape
     dtype: str
+
+    about = ("axes", "shape", "dtype")
 
     @property
     def size(self) -> int:

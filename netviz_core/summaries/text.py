@@ -73,7 +73,9 @@ def as_told(summary: SummaryParts) -> Told:
     return Told(
         f"{printable(summary.title)}, {summary.backend} backend: {totals}",
         [
-            table(dict(zip(columns.titles, kinds, strict=True)), columns.lines, list),
+            table(
+                dict(zip(columns.titles, kinds, strict=True)), columns.lines, list, first=len(columns.lines)
+            ),
             *map(soft, others),
         ],
         "doubtful" if summary.is_lower_bound else "",

@@ -74,7 +74,10 @@ class Heatmap(View):
         rows, columns = self.full_shape
         told = values_told(self.values, self.nan_count, self.inf_count)
         state = "odd" if self.nan_count + self.inf_count else ""
-        return Told(f"{rows:,} {self.row_axis} × {columns:,} {self.column_axis}, {told}", state=state)
+        return Told(
+            f"{rows:,} {self.row_axis} × {columns:,} {self.column_axis}: {self.value_label} {told}",
+            state=state,
+        )
 
 
 def heatmap(

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from ..words.cards import MOST_ROWS, NAME, NUMBER, TEXT, Told, details, table
+from ..words.cards import MOST_ROWS, NAME, NUMBER, TEXT, Record, Told, details, table
 from ..words.text_tables import counted, named
 from .base import View
 
 
-@dataclass(frozen=True, eq=False)
-class MeasureLine:
+@dataclass(frozen=True, eq=False, repr=False)
+class MeasureLine(Record):
     """One line of a table of measures: a layer, or several of which the same is said.
 
     Parameters

@@ -11,7 +11,7 @@ import numpy as np
 from ..words.arrays import AxisArray
 from ..words.cards import NUMBER, TEXT, Told, details, table
 from ..words.errors import AxisError
-from ..words.text_tables import named
+from ..words.text_tables import counted, named
 from .base import View
 
 Array = np.ndarray[Any, Any]
@@ -43,11 +43,12 @@ class Overlays(View):
 
     def _told(self) -> Told:
         flat = [" · ".join(filter(None, caption.split("\n"))) for caption in self.captions]
-        told = named(list(dict.fromkeys(filter(None, flat))), most=4)
-        pictures = table(
+        above = named(list(dict.fromkeys(filter(None, flat))), most=4)
+        told = f"{self.title}: {counted(len(flat), 'picture')}{f', above which stands: {above}' if above else ''}"
+        each = table(
             {"picture": NUMBER, "": TEXT}, list(enumerate(flat)), lambda row: (f"{row[0]:,}", row[1])
         )
-        return Told(f"{self.title}{f': {told}' if told else ''}", [details("picture by picture", pictures)])
+        return Told(told, [details("picture by picture", each)])
 
 
 def displayed(images: AxisArray, declared: tuple[float, float] | None = None) -> Array:

@@ -91,7 +91,9 @@ class TileGrid(View):
         count, height, width = self.tiles.shape[:3]
         told = values_told(self.tiles, self.nan_count, self.inf_count)
         state = "odd" if self.nan_count + self.inf_count else ""
-        return Told(f"{counted(count, 'tile')} of {height:,} × {width:,}, {told}", state=state)
+        return Told(
+            f"{counted(count, 'tile')} of {height:,} × {width:,}: {self.value_label} {told}", state=state
+        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -211,7 +211,7 @@ class AxisArray(Telling):
         return f"<{type(self).__name__} {self._summary()}>"
 
     def _told(self) -> Told:
-        values = np.array2string(self.values, threshold=_MOST_WRITTEN, max_line_width=100)
+        values = np.array2string(self.values, threshold=_MOST_WRITTEN, edgeitems=2, max_line_width=100)
         return Told(
             f"{self._summary()} {range_told(self.values)}",
             [details("values", verbatim(values)), details("data", fields_of(self))],

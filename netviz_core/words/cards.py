@@ -142,6 +142,7 @@ def table(
     rows: Sequence[Row],
     cells: Callable[[Row], Sequence[str]],
     is_marked: Callable[[Row], bool] = lambda row: False,
+    first: int = FIRST_ROWS,
 ) -> str:
     """A table of any length: the first rows, and more behind a fold.
 
@@ -155,6 +156,8 @@ def table(
         Gives the words in each cell of a row.
     is_marked : callable
         Whether a row is to be seen first.
+    first : int
+        How many rows are shown at once.
     """
     kinds = list(columns.values())
     heads = "".join(f"<th{_class(kind)}>{words(title)}</th>" for title, kind in columns.items())
@@ -166,16 +169,12 @@ def table(
         )
         return in_frame(f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody>")
 
-    if len(rows) <= FIRST_ROWS:
-        return of(FIRST_ROWS) if len(rows) else ""
+    if len(rows) <= first:
+        return of(first) if len(rows) else ""
     left = len(rows) - MOST_ROWS
-    heading = f"the first {MOST_ROWS:,} of {len(rows):,} rows" if left > 0 else f"all {len(rows):,} rows"
+    part = f"the first {MOST_ROWS:,} of {len(rows):,} rows" if left > 0 else f"all {len(rows):,} rows"
     beyond = soft(f"and {left:,} more, which are not shown") if left > 0 else ""
-    return (
-        of(FIRST_ROWS)
-        + soft(f"and {len(rows) - FIRST_ROWS:,} more")
-        + details(heading, of(MOST_ROWS), beyond)
-    )
+    return of(first) + details(f"and {len(rows) - first:,} more: {part}", of(MOST_ROWS), beyond)
 
 
 def in_frame(content: str) -> str:

@@ -17,7 +17,7 @@ from .sections import MOST_TOLD, Entry, Section, sections
 from .view_details import histograms_at, maps_at
 from .wording import NUMBERS, Row
 
-_MOST_HISTOGRAMS = 4
+_MOST_HISTOGRAMS, _MOST_CAUSES = 4, 2
 _NUMBER = ' class="number"'
 
 
@@ -41,7 +41,16 @@ def told(found: Findings) -> Told:
         for section in sections(found)
     ]
     table = details(wording.rows_heading(found), *_tables(found, MOST_ROWS))
-    return Told(wording.verdict(found), [*below, table], _state(found))
+    return Told(f"{wording.verdict(found)}{_why(found)}", [*below, table], _state(found))
+
+
+def _why(found: Findings) -> str:
+    """What is known of the first fault."""
+    if not found.faults or not found.faults[0].causes:
+        return ""
+    causes = found.faults[0].causes[:_MOST_CAUSES]
+    told = (f"{cause.statement} ({'confirmed' if cause.confirmed else 'not confirmed'})" for cause in causes)
+    return f" Cause{' of the first' if len(found.faults) > 1 else ''}: {'; '.join(told)}."
 
 
 def _first_entries(section: Section) -> Iterator[str]:
