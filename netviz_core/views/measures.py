@@ -102,10 +102,11 @@ class LayerMeasures(View):
         """The lines as a card has them."""
         lines = self.lines(at_most)
         columns = {"layer": NAME, "layers": NUMBER, **dict.fromkeys(self.measures, NUMBER), "finding": TEXT}
+        is_folded = any(line.count > 1 for line in lines)
         return table(
             columns,
             lines,
-            lambda line: [line.name, f"{line.count:,}", *line.cells, line.finding],
+            lambda line: [line.name, f"{line.count:,}" if is_folded else "", *line.cells, line.finding],
             lambda line: line.is_marked,
         )
 

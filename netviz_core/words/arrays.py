@@ -211,10 +211,15 @@ class AxisArray(Telling):
         return f"<{type(self).__name__} {self._summary()}>"
 
     def _told(self) -> Told:
-        values = np.array2string(self.values, threshold=_MOST_WRITTEN, edgeitems=2, max_line_width=100)
+        first = self.select(**dict.fromkeys(self.axes[:-2], 0)) if self.values.size else self
+        where = shape_text([0] * len(self.axes[:-2]), self.axes[:-2])
+        values = np.array2string(first.values, threshold=_MOST_WRITTEN, max_line_width=100)
         return Told(
             f"{self._summary()} {range_told(self.values)}",
-            [details("values", verbatim(values)), details("data", fields_of(self))],
+            [
+                details(f"values at {where}" if where else "values", verbatim(values)),
+                details("data", fields_of(self)),
+            ],
         )
 
 

@@ -66,7 +66,7 @@ class Record(Telling):
     def _subject(self) -> str:
         known: Any = self
         names = self.about or (fields(known)[0].name,)
-        return printable(" ".join(shown(getattr(self, name)) for name in names))
+        return printable(" · ".join(filter(None, (in_short(getattr(self, name)) for name in names))))
 
     def _told(self) -> Told:
         return Told(f"{type(self).__name__} {self._subject()}", [fields_of(self)])
@@ -144,7 +144,7 @@ def table(
     is_marked: Callable[[Row], bool] = lambda row: False,
     first: int = FIRST_ROWS,
 ) -> str:
-    """A table of any length: the first rows, and more behind a fold.
+    """A table of any length: the first rows, and more behind a fold; columns without an entry are left out.
 
     Parameters
     ----------
@@ -159,15 +159,20 @@ def table(
     first : int
         How many rows are shown at once.
     """
-    kinds = list(columns.values())
-    heads = "".join(f"<th{_class(kind)}>{words(title)}</th>" for title, kind in columns.items())
+    lines = [cells(row) for row in rows[: max(first, MOST_ROWS)]]
+    used = [place for place in range(len(columns)) if any(line[place] for line in lines)]
+    titles, kinds = ([part[place] for place in used] for part in (list(columns), list(columns.values())))
+    heads = "".join(
+        f"<th{_class(kind)}>{words(title)}</th>" for title, kind in zip(titles, kinds, strict=True)
+    )
+    drawn = [
+        f"<tr{_class('odd' if is_marked(row) else '')}>"
+        f"{''.join(_cell(line[place], kind) for place, kind in zip(used, kinds, strict=True))}</tr>"
+        for row, line in zip(rows, lines, strict=False)
+    ]
 
     def of(count: int) -> str:
-        body = "".join(
-            f"<tr{_class('odd' if is_marked(row) else '')}>{''.join(map(_cell, cells(row), kinds))}</tr>"
-            for row in rows[:count]
-        )
-        return in_frame(f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody>")
+        return in_frame(f"<thead><tr>{heads}</tr></thead><tbody>{''.join(drawn[:count])}</tbody>")
 
     if len(rows) <= first:
         return of(first) if len(rows) else ""
@@ -192,8 +197,9 @@ def _class(kind: str) -> str:
 
 def pairs(entries: Mapping[str, Any]) -> str:
     """Names and what stands behind them, long values in short."""
+    columns = {"name": NAME, "value": PROSE}
     return table(
-        {"name": NAME, "value": PROSE}, list(entries.items()), lambda entry: (entry[0], _short(entry[1]))
+        columns, list(entries.items()), lambda entry: (entry[0], in_short(entry[1])), first=MOST_ROWS
     )
 
 
@@ -203,7 +209,14 @@ def fields_of(instance: Any) -> str:
     return pairs({key: value for key, value in known.items() if not key.startswith("_")})
 
 
-def _short(value: Any) -> str:
+def in_short(value: Any) -> str:
+    """A value in a few words: a number in six digits, an object of ours in its line, several of one kind counted."""
+    if isinstance(value, Telling):
+        return repr(value)
+    if isinstance(value, tuple) and len(value) > 1 and all(isinstance(part, Telling) for part in value):
+        return f"{len(value):,} × {type(value[0]).__name__}"
+    if isinstance(value, float):
+        return f"{value:.6g}"
     return value if isinstance(value, str) and len(value) <= _LONGEST else shown(value)
 
 
