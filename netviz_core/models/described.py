@@ -22,7 +22,7 @@ class DescribedLayer(ShownLayer):
     type_name: str
     trainable: bool
     config: Mapping[str, Any] = field(default_factory=dict)
-    weights: Mapping[str, WeightTensor] = field(default_factory=dict)
+    weights: Mapping[str, WeightTensor] = field(default_factory=Weights)
     native: Any = None
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..words.arrays import shape_text
 from ..words.cards import Record
 from ..words.protocols import Layer, WeightTensor
 
@@ -33,7 +34,8 @@ class Form(Record):
     shape: Shape
     dtype: str
 
-    about = ("axes", "shape", "dtype")
+    def _subject(self) -> str:
+        return f"({shape_text(self.shape, self.axes)}) {self.dtype}"
 
     @property
     def size(self) -> int:

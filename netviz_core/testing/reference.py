@@ -11,7 +11,7 @@ import numpy as np
 
 from ..captures.recorder import Recorder
 from ..models.shown import ShownLayer
-from ..models.weights import Layout, Weight, by_name
+from ..models.weights import Layout, Weight, Weights, by_name
 from ..plugins import register_backend
 from ..words.arrays import AxisArray, positional_axes
 from ..words.errors import InputError, UnsupportedError
@@ -146,7 +146,7 @@ class ReferenceLayer(ShownLayer):
     path: str
     kind: str
     native: Any
-    weights: Mapping[str, Weight] = field(default_factory=dict)
+    weights: Mapping[str, Weight] = field(default_factory=Weights)
     config: Mapping[str, Any] = field(default_factory=dict)
     trainable: bool = True
 

@@ -45,7 +45,10 @@ class SideBySide(View):
             details(title, soft(told.verdict), *told.parts)
             for title, told in zip(self.titles, each, strict=True)
         ]
-        said = self.title or f"{counted(len(self.views), 'view')} side by side: {named(self.titles, most=4)}"
+        said = (
+            self.title
+            or f"{counted(len(self.views), 'view')} side by side: {named(list(dict.fromkeys(self.titles)), most=4)}"
+        )
         return Told(said, below, "odd" if any(told.state == "odd" for told in each) else "")
 
 

@@ -66,7 +66,9 @@ class Record(Telling):
     def _subject(self) -> str:
         known: Any = self
         names = self.about or (fields(known)[0].name,)
-        return printable(" · ".join(filter(None, (in_short(getattr(self, name)) for name in names))))
+        values = {name: getattr(self, name) for name in names}
+        told = (v if isinstance(v, str) else f"{name}={in_short(v)}" for name, v in values.items())
+        return printable(" · ".join(filter(None, told)))
 
     def _told(self) -> Told:
         return Told(f"{type(self).__name__} {self._subject()}", [fields_of(self)])
@@ -213,8 +215,8 @@ def in_short(value: Any) -> str:
     """A value in a few words: a number in six digits, an object of ours in its line, several of one kind counted."""
     if isinstance(value, Telling):
         return repr(value)
-    if isinstance(value, tuple) and len(value) > 1 and all(isinstance(part, Telling) for part in value):
-        return f"{len(value):,} × {type(value[0]).__name__}"
+    if isinstance(value, tuple) and value and all(isinstance(part, Telling) for part in value):
+        return repr(value[0]) if len(value) == 1 else f"{len(value):,} × {type(value[0]).__name__}"
     if isinstance(value, float):
         return f"{value:.6g}"
     return value if isinstance(value, str) and len(value) <= _LONGEST else shown(value)
