@@ -73,7 +73,7 @@ class Listener:
         if not args or not isinstance(layer, Functional) or type(layer).call is not Functional.call:
             return args, kwargs
         inputs = [tensor._keras_history.operation for tensor in layer.inputs]
-        if not any(self._paths.get(id(declared)) in self._recorder.paths for declared in inputs):
+        if not any(self.concerns(self._paths.get(id(declared), "")) for declared in inputs):
             return args, kwargs
         given = layer._standardize_inputs(args[0])
         for declared, tensor in zip(inputs, given, strict=True):
@@ -88,6 +88,10 @@ class Listener:
     def instead(self, layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What stands in for what it would return, so that it need not run; None if it is to run."""
         return None
+
+    def concerns(self, path: str) -> bool:
+        """Whether anything is to be done where a layer returns."""
+        return path in self._recorder.paths
 
     def returned(self, layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
         """It has returned; returns what its caller is to get."""

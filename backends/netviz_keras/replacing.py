@@ -58,6 +58,10 @@ class Replacing(Listener):
         self._begun: dict[str, int] = {}
         self._ended: dict[str, int] = {}
 
+    def concerns(self, path: str) -> bool:
+        """Whether anything is to be done where a layer returns."""
+        return path in self._instead or super().concerns(path)
+
     def given(self, layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
         """The arguments that a layer is to get."""
         args, kwargs = super().given(layer, args, kwargs)

@@ -28,9 +28,17 @@ from .judging.recomputed import as_recomputed
 from .judging.statuses import set_statuses
 from .judging.weights_alone import judged_by_weights
 from .pairing.pairing import pair_up
-from .sides import Side, Station
+from .sides import Side, Station, told_apart
 from .telling.findings import Fault, LayerPair
-from .telling.places import fault_at, is_passed_on, metrics, pair_told, suspicion_at, weights_at
+from .telling.places import (
+    fault_at,
+    is_passed_on,
+    metrics,
+    pair_told,
+    suspicion_at,
+    weights_at,
+    without_doubtful,
+)
 from .telling.view import Comparison
 
 Array = np.ndarray[Any, Any]
@@ -73,7 +81,8 @@ def compare(
     targets : array, optional
         What the models should return for `x`, for the loss.
     names : tuple of str, optional
-        What reports and figures call the two, such as ``("original", "port")``; by default their frameworks.
+        What reports and figures call the two, such as ``("original", "port")``; by default what tells them apart:
+        their frameworks, the files that they are read from, or their classes.
     max_bytes : int
         How many bytes of values may be held for each model.
     progress : bool
@@ -132,13 +141,14 @@ def _compared(
     max_bytes: int,
 ) -> Comparison:
     side_a, side_b = sides_of(a, b, x, mapping, max_bytes)
+    called = names or told_apart(side_a, side_b, (a, b))
     if not (side_a.can_be_rerun or side_b.can_be_rerun):
         side_a, side_b = as_recomputed(side_a), as_recomputed(side_b)
     step("pairing layers")
     if not side_a.stations or not side_b.stations:
         if loss is not None:
             raise InputError(f"loss={shown(loss)} needs models that run; give x, an input")
-        return _of_weights(side_a, side_b, mapping, tolerance, names, tuple(_not_run(side_a, side_b, x)))
+        return _of_weights(side_a, side_b, mapping, tolerance, called, tuple(_not_run(side_a, side_b, x)))
     pairs = pair_up(side_a, side_b, mapping)
     if not pairs:
         raise InputError(
@@ -169,14 +179,14 @@ def _compared(
         told[id(place)] = fault_at(place, judge)
     own = [place for place in found.places if not is_passed_on(told[id(place)])]
     found.places = own or found.places  # something begins somewhere
-    faults = tuple(told[id(place)] for place in found.places)
+    faults = without_doubtful([told[id(place)] for place in found.places])
     heads = (Cause("", "", f"compared as far as {told}", True, "head") for told in ends.as_far_as)
     remarks = (*not_followed(judge, mapping), *heads, *remarks_on(judge))
     ends = ends._replace(as_far_as=(*ends.as_far_as, *found.as_far_as, *seen_in_part(judge), *untrained))
     is_chance = not all(any(cause.is_reproduced for cause in fault.causes) for fault in faults)
     chance = nondeterministic(judge) if is_chance else []
     causes = (*chance, *(cause for fault in faults for cause in fault.causes), *remarks)
-    return _comparison(judge, found, faults, causes, ends, names)
+    return _comparison(judge, found, faults, causes, ends, called)
 
 
 def _tells_nothing(side: Side) -> bool:
@@ -210,10 +220,10 @@ def _comparison(
     faults: Sequence[Fault],
     causes: Sequence[Cause],
     ends: Ends,
-    names: tuple[str, str] | None,
+    names: tuple[str, str],
 ) -> Comparison:
     a, b = judge.a, judge.b
-    name_a, name_b = names or (a.framework, b.framework)
+    name_a, name_b = names
     paired = {id(station) for judged in judge.judged for station in judged.pair.stations}
     left = [[station for station in side.stations if id(station) not in paired] for side in (a, b)]
     reasons = {
@@ -262,11 +272,11 @@ def _of_weights(
     b: Side,
     mapping: LayerMapping | None,
     tolerance: float | None,
-    names: tuple[str, str] | None,
+    names: tuple[str, str],
     not_run: tuple[str, ...],
 ) -> Comparison:
     """Compare weights where there is nothing to run."""
-    name_a, name_b = names or (a.framework, b.framework)
+    name_a, name_b = names
     found = judged_by_weights(a, b, mapping, tolerance)
     pairs = tuple(
         LayerPair(
@@ -297,7 +307,7 @@ def _of_weights(
         if not_run or found.not_compared
         else "agree"
     )
-    of_both = f" of {name_a} and {name_b}" if names else ""
+    of_both = f" of {name_a} and {name_b}" if names != (a.framework, b.framework) else ""
     return Comparison(
         title=f"weights{of_both} {verdict} · {counted(len(pairs), 'pair')} of layers",
         pairs=pairs,

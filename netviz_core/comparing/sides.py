@@ -6,6 +6,7 @@ import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -222,6 +223,18 @@ class Side:
         """Whether the order of the layers means something."""
         native = self.network.native if self.network is not None else None
         return not isinstance(native, Checkpoint) or native.ordered
+
+
+def told_apart(a: Side, b: Side, given: tuple[Any, Any]) -> tuple[str, str]:
+    """What to call the two: by what first tells them apart of frameworks, files and classes; else by frameworks."""
+    sides = (a, b)
+    frameworks = (a.framework, b.framework)
+    files = tuple(Path(one).name if isinstance(one, (str, Path)) else "" for one in given)
+    classes = tuple(side.layers[""].type_name if "" in side.layers else "" for side in sides)
+    for ours, theirs in (frameworks, files, classes):
+        if ours and theirs and ours != theirs:
+            return ours, theirs
+    return frameworks
 
 
 def side_of(

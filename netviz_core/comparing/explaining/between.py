@@ -53,7 +53,7 @@ def causes_between(place: Place, paths: tuple[str, str], judge: Judge) -> list[C
         why = explained(a, b, earlier, judge) or explained(a, b, [*earlier, *_alone(place, a, b)], judge)
         at_input = place.before is not None and is_fed_directly(place.before, judge)
         if why is not None and not (at_input and why.name == "scale"):  # which is told as preprocessing
-            return [Cause(*paths, why.words, why.name != PASSED_ON, why.name)]
+            return [Cause(*paths, why.words, why.name != PASSED_ON, why.name, why.reads)]
         found = signature(a, b, judge, _orders(a, place, judge))
         if found is not None:
             return [Cause(*paths, corrected(found, apart), True, called(found, at_input))]
@@ -162,7 +162,8 @@ def _earlier(judge: Judge, place: Place) -> list[Earlier]:
     for judged in sorted(_all_before(place, judge), key=lambda found: -found.pair.a[-1].number):
         values = _went_on_with(judged, judge)
         if values is not None:
-            returned.append(Earlier(f"what {judged.pair.a[-1].path!r} returned", *values))
+            path = judged.pair.a[-1].path
+            returned.append(Earlier(f"what {path!r} returned", *values, path))
         heads = judged.pair.head_a, judged.pair.head_b
         if _is_before(heads, place) and all(len(head.given) == 1 for head in heads):
             words = f"what {heads[0].path!r} was given"

@@ -40,6 +40,8 @@ class Cause(Record):
         Whether the difference is gone once this is made the same on both sides.
     name : str
         One word for it, such as ``epsilon``, ``padding`` or ``gate order``; ``unknown`` if it was not found.
+    reads : tuple of str
+        Layers of a that may make up for it, if they differ, too.
     """
 
     path_a: str
@@ -47,6 +49,7 @@ class Cause(Record):
     text: str
     confirmed: bool
     name: str
+    reads: tuple[str, ...] = ()
 
     def _subject(self) -> str:
         return printable(f"{self.name}{' (confirmed)' if self.confirmed else ''}: {self.text}")

@@ -18,6 +18,7 @@ from .operations import (
     attention_cause,
     attentions_apart,
     attentions_of,
+    may_be_made_up_for,
     operations_of,
     reductions_of,
 )
@@ -41,6 +42,8 @@ class Earlier(NamedTuple):
     words: str
     a: AxisArray
     b: AxisArray
+    path: str = ""
+    """The layer of a that returned it."""
 
 
 class Expression(NamedTuple):
@@ -58,11 +61,15 @@ class Expression(NamedTuple):
 
 
 class Explained(NamedTuple):
-    """Why two values differ; `left` is what the two expressions leave of the values themselves."""
+    """Why two values differ; `left` is what the two expressions leave of the values themselves.
+
+    `reads` are layers of a that may make up for it, if what they return differs, too.
+    """
 
     name: str
     words: str
     left: Difference
+    reads: tuple[str, ...] = ()
 
 
 def explained(a: AxisArray, b: AxisArray, earlier: Sequence[Earlier], judge: Judge) -> Explained | None:
@@ -76,11 +83,11 @@ def explained(a: AxisArray, b: AxisArray, earlier: Sequence[Earlier], judge: Jud
         Values that agree, the latest first.
     judge : Judge
     """
-    ours = _expression(a, [value.a for value in earlier], judge)
-    theirs = _expression(b, [value.b for value in earlier], judge)
-    if ours is None or theirs is None:
+    made = [_expression(a, [value.a for value in earlier], judge)]
+    made.append(_expression(b, [value.b for value in earlier], judge))
+    if made[0] is None or made[1] is None:
         return None
-    (one, left), (other, left_b) = ours, theirs
+    (one, left), (other, left_b) = made[0], made[1]
     said = _said(one, earlier), _said(other, earlier)
     values = [value.a for value in earlier], [value.b for value in earlier]
     for found, own in ((one, said[0]), (other, said[1])):
@@ -89,7 +96,11 @@ def explained(a: AxisArray, b: AxisArray, earlier: Sequence[Earlier], judge: Jud
     if said[0] == said[1]:
         return None
     words = _apart(one, other, earlier) or f"a computes {said[0]}, b {said[1]}"
-    return Explained(_name(one, other), words, max(left, left_b, key=lambda found: found.error))
+    ours, theirs = (getattr(found.function, "attention", None) for found in (one, other))
+    reads = [earlier[number].path for number in one.parts]
+    is_sure = ours is None or theirs is None or not may_be_made_up_for(ours, theirs)
+    left = max(left, left_b, key=lambda found: found.error)
+    return Explained(_name(one, other), words, left, () if is_sure else tuple(filter(None, reads)))
 
 
 def _apart(one: Expression, other: Expression, earlier: Sequence[Earlier]) -> str:

@@ -179,6 +179,12 @@ def attention_cause(one: Attention, other: Attention) -> str:
     return next(odd, "order of layers")
 
 
+def may_be_made_up_for(one: Attention, other: Attention) -> bool:
+    """Whether queries and keys in another order or scale, from the layers that make them, may undo what differs."""
+    fields = ("scale", "rotary", "heads", "is_tiled")
+    return any(getattr(one, field) != getattr(other, field) for field in fields)
+
+
 def attentions_apart(one: Attention, other: Attention) -> tuple[str, str]:
     """Two attentions by what each does and the other does not."""
     ours, theirs = (

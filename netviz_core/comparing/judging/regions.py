@@ -61,17 +61,22 @@ def join_what_agrees(judge: Judge, same: Judge, number: int) -> bool:
         own, other = _both(given_same.pair, place)
         side = (same.a, same.b)[place]
         target = returned_by(other[-1])
-        joined: list[Station] = []
-        for station in _behind(own[-1], side, judge):
-            joined.append(station)
-            value = _after(own, joined)
-            agrees = value is not None and bool(target) and _agree(value, target[0], place, same)
-            if agrees or _is_folded(own, joined, other):
-                _both(found.pair, place)[0].extend(
-                    (judge.a, judge.b)[place].stations[s.number] for s in joined
-                )
-                judge.look_again(found)
-                return True
+        behind = list(_behind(own[-1], side, judge))
+        stretches = [behind[: length + 1] for length in range(len(behind))]
+        values = (_after(own, joined) for joined in stretches)
+        agreeing = [
+            joined
+            for joined, value in zip(stretches, values, strict=True)
+            if value is not None and target and _agree(value, target[0], place, same)
+        ]
+        joined = next(
+            iter(agreeing or [joined for joined in stretches if _is_folded(own, joined, other)]), None
+        )
+        if joined is not None:
+            both = (judge.a, judge.b)[place].stations
+            _both(found.pair, place)[0].extend(both[station.number] for station in joined)
+            judge.look_again(found)
+            return True
     return False
 
 

@@ -63,6 +63,30 @@ def is_passed_on(fault: Fault) -> bool:
     return bool(fault.causes) and all(cause.name == PASSED_ON for cause in fault.causes)
 
 
+def without_doubtful(faults: Sequence[Fault]) -> tuple[Fault, ...]:
+    """Call nothing confirmed of places of which one may make up for the other."""
+    doubtful: dict[int, list[str]] = {}
+    for fault in faults:
+        for path in (path for cause in fault.causes for path in cause.reads):
+            for other in (other for other in faults if other is not fault and other.path_a == path):
+                doubtful.setdefault(id(fault), []).append(path)
+                doubtful.setdefault(id(other), []).append(fault.path_a or "the operation that reads it")
+    return tuple(_doubted(fault, doubtful[id(fault)]) if id(fault) in doubtful else fault for fault in faults)
+
+
+def _doubted(fault: Fault, others: Sequence[str]) -> Fault:
+    told = ", ".join(map(repr, dict.fromkeys(others)))
+    causes = (
+        replace(
+            cause,
+            confirmed=False,
+            text=f"{cause.statement}; not confirmed: what differs at {told} may make up for it, or may not",
+        )
+        for cause in fault.causes
+    )
+    return replace(fault, causes=tuple(causes))
+
+
 def suspicion_at(place: Place, free: Judge) -> LayerPair:
     """The layers of a place that may differ by more than noise."""
     judge = place.judge or free

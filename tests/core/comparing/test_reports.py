@@ -310,7 +310,7 @@ def test_json_is_strict_and_the_dictionary_is_what_it_reads_back_as():
     assert (read["agrees"], read["first_number"]) == (False, 0)
     assert read["causes"][0] == {
         "path_a": "x", "path_b": "x", "text": EPSILON, "confirmed": True, "name": "epsilon",
-        "statement": "epsilon is 1e-05 in a and 0.001 in b",
+        "statement": "epsilon is 1e-05 in a and 0.001 in b", "reads": [],
     }  # fmt: skip
     real = faulty().to_dict()
     assert real["first_outputs"] == [{"axes": ["batch", "channel", "y", "x"], "shape": [2, 4, 6, 6]}] * 2

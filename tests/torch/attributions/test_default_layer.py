@@ -70,7 +70,7 @@ def test_the_kth_value_is_taken_along_its_axis():
 
 
 def test_a_batch_of_none_is_refused():
-    with pytest.raises(nv.InputError, match="0 entries"):
+    with pytest.raises(nv.InputError, match="holds no sample; give at least one"):
         nv.feature_maps(Net(lambda scores, maps: scores.view(0, 5)).eval(), "conv", X[:0])
 
 

@@ -179,3 +179,30 @@ def test_stacked_layers_in_float16_agree() -> None:
     x = torch.randn(3, 7, 5)
     found = nv.compare(a.eval(), b.half().eval(), (x, x.half()))
     assert not found.faults, found
+
+
+class Attending(nn.Module):
+    """The scale of attention, which the weights of q may hold, and along what its softmax goes."""
+
+    def __init__(self, scale: float, axis: int = -1) -> None:
+        super().__init__()
+        self.q, self.k, self.v, self.o = (nn.Linear(8, 8) for _ in range(4))
+        self.scale, self.axis = scale, axis
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        shares = (self.q(x) @ self.k(x).mT * self.scale).softmax(self.axis)
+        end: torch.Tensor = self.o(shares @ self.v(x))
+        return end
+
+
+@pytest.mark.parametrize("axis", [-1, -2])
+def test_of_a_scale_that_may_be_made_up_for_nothing_is_confirmed(axis: int) -> None:
+    torch.manual_seed(0)
+    a, b = Attending(8**-0.5).eval(), Attending(1.0, axis).eval()
+    b.load_state_dict(a.state_dict())
+    for values in b.q.parameters():
+        values.data *= 8**-0.5
+    x = torch.randn(2, 6, 8)
+    found = nv.compare(a, b, x)
+    assert found.agrees is (axis == -1)
+    assert not any(cause.confirmed for fault in found.faults for cause in fault.causes), found

@@ -176,7 +176,7 @@ def test_a_tolerance_that_is_none(tolerance: Any) -> None:
 
 
 def test_no_sample_tells_nothing() -> None:
-    with pytest.raises(InputError, match="at least one sample"):
+    with pytest.raises(InputError, match="holds no sample; give at least one"):
         nv.compare(linear(1), linear(2), X[:0])
 
 

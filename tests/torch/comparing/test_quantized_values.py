@@ -61,6 +61,6 @@ def test_values_are_put_in_place_on_the_grid_of_each_channel() -> None:
     def replacement(path, call, leaf, is_given, shape):
         return torch.full(shape, 0.31).numpy() if path == "2" and not is_given else None
 
-    wrapped.adapter.run_replaced(wrapped.native, X, recorder, replacement)
+    wrapped.adapter.run_replaced(wrapped.native, X, recorder, replacement, {})
     handed_on = next(slot.get() for slot in recorder.slots if slot.path == "3")
     assert abs(handed_on.values - 0.31).max() <= 0.0101

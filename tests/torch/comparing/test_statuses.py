@@ -83,3 +83,17 @@ def test_tables_are_headed_by_what_the_sides_are_called() -> None:
     for report in (str(found), found.to_markdown(), found.to_html()):
         assert "a: original" in report
         assert "b: port" in report
+
+
+class Teacher(nn.Sequential):
+    pass
+
+
+def test_two_of_one_framework_are_called_by_their_files_or_classes(tmp_path) -> None:
+    a, b, x = Teacher(nn.Linear(4, 3)), nn.Sequential(nn.Linear(4, 3)), torch.ones(2, 4)
+    assert nv.compare(a, b, x).names == ("a: Teacher", "b: Sequential")
+    assert nv.compare(b, b, x).names == ("a: torch", "b: torch")
+    for name in ("one.pt", "other.pt"):
+        torch.save(a.state_dict(), tmp_path / name)
+    assert nv.compare(tmp_path / "one.pt", tmp_path / "other.pt").names == ("a: one.pt", "b: other.pt")
+    assert nv.compare(a, b, x, names=("old", "new")).names == ("a: old", "b: new")

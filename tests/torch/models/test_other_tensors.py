@@ -89,7 +89,10 @@ def test_one_that_does_not_tell_takes_no_others_with_it():
     ):
         nv.histogram(model, "0")
     found = nv.histograms(model)
-    assert (found.labels, found.title) == (("2",), "1 weights, without 1 that cannot be read")
+    assert (found.labels, found.title) == (
+        ("2",),
+        "1 kernel, without 1 that cannot be read · 2 other weights not shown",
+    )
     assert found.unreadable[0].startswith("0: a Silent")
     told = nv.copy_weights(model, nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 2)))
     assert [(entry.target, entry.weight) for entry in told.copied] == [
