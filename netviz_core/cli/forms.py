@@ -9,6 +9,7 @@ from typing import Any
 
 from ..captures.capture import Capture
 from ..measures.layer_statistics import LayerStatistics
+from ..words.cards import document
 from ..words.observations import CoverageByPath
 from ..words.plain import plain
 from ..words.text_tables import laid_out, printable
@@ -132,7 +133,7 @@ PLUGINS = _json("plugins", dict)
 SUMMARY: Forms = {
     ".txt": lambda found: in_options(str(found)),
     ".json": _json("summary", methodcaller("to_dict")),
-    ".html": methodcaller("_repr_html_"),
+    ".html": lambda found: document(found.title, found._repr_html_()),
 }
 HEALTH: Forms = {
     ".txt": str,
