@@ -15,7 +15,7 @@ import numpy as np
 
 from ..words.arrays import AxisArray, count_nonfinite
 from ..words.cards import Telling, Told, details, pairs
-from ..words.errors import InputError, LayerNotFoundError, UnsupportedError, nearest
+from ..words.errors import InputError, LayerNotFoundError, NetvizError, UnsupportedError, nearest
 from ..words.given import shown
 from ..words.protocols import WeightTensor
 from ..words.ranges import range_told
@@ -213,11 +213,12 @@ class Weight(Telling):
 
     def _range(self) -> str:
         """From where to where its values go, where reading them takes no time."""
-        if math.prod(self.shape) > _MOST_READ:
-            return ""
+        count = math.prod(self.shape)
+        if count > _MOST_READ:
+            return f"; its {count:,} values were not read"
         try:
             return f", {range_told(self.peek())}"
-        except UnsupportedError as error:
+        except (NetvizError, OSError) as error:
             return f"; its values cannot be read: {error}"
 
     def peek(self) -> np.ndarray[Any, Any]:

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = {
     "JupyterLab, light": ("lab", "light", "dark"),
     "JupyterLab, dark": ("lab", "dark", "light"),
+    "VS Code, dark": ("code", "dark", "light"),
     "bare, light": ("bare", "", "light"),
     "bare, dark": ("bare", "", "dark"),
 }
@@ -79,14 +80,19 @@ def executed() -> Any:
 
 @pytest.fixture(scope="module")
 def pages(executed: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Path]:
-    """The notebook as pages: as JupyterLab shows it in either theme, and what is shown alone."""
+    """The notebook as pages: as JupyterLab and VS Code show it, and what is shown alone."""
     try:
         from nbconvert import HTMLExporter
     except ImportError as error:
         absent(str(error))
     folder = tmp_path_factory.mktemp("pages")
     cards = "\n".join(output["data"]["text/html"] for output in outputs(executed).values())
-    html = {("bare", ""): f'<!DOCTYPE html><meta charset="utf-8"><body>{cards}</body>'}
+    colours = "--vscode-editor-background: #1e1e1e; --vscode-editor-foreground: #d4d4d4"
+    start = '<!DOCTYPE html><meta charset="utf-8">'
+    html = {
+        ("bare", ""): f"{start}<body>{cards}</body>",
+        ("code", "dark"): f'{start}<body class="vscode-dark" style="{colours}">{cards}</body>',
+    }
     for theme in ("light", "dark"):
         # All that the frame of the page itself would fetch; nothing of it is needed.
         exporter = HTMLExporter(theme=theme, require_js_url=NOTHING, mathjax_url=NOTHING)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
 import netviz_core as nv
@@ -205,6 +206,15 @@ def test_a_comparison_tells_why_before_anything_is_unfolded():
     assert "do not agree" in verdict
     assert "Cause" in verdict
     assert "confirmed" in verdict
+
+
+@pytest.mark.parametrize(
+    ("count", "said"), [(4, "from 0 to 3"), (2**20 + 1, "its 1,048,577 values were not read")]
+)
+def test_a_weight_is_read_only_where_that_takes_no_time(count, said):
+    layer = nv.wrap({"block.weight": np.arange(float(count))})["block"]
+    (weight,) = layer.weights.values()
+    assert said in Card(weight._repr_html_()).text[0]
 
 
 def test_large_objects_show_the_first_rows_say_how_many_more_and_take_no_time():
