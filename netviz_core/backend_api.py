@@ -15,6 +15,7 @@ from .captures.recorder import Recorder, Slot
 from .measures.training import TrainingHistory, TrainingWatch
 from .models.checkpoint import Checkpoint, torch_recurrent_rule
 from .models.hdf5_files import load_weights_h5
+from .models.shown import ShownLayer
 from .models.weights import Layout, Weight, by_name, positional_layout, widened
 from .plugins import get_backend, register_backend
 from .words.arrays import SPATIAL_AXES, Activation, AxisArray, Scores, canonical_axes, positional_axes
@@ -122,6 +123,7 @@ __all__ = [
     "Replacement",
     "Scores",
     "Seed",
+    "ShownLayer",
     "Slot",
     "Source",
     "StandIn",

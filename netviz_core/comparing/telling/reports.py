@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...words.arrays import AxisArray
-from ...words.text_tables import laid_out, longest, printable, shortened, wrapped
+from ...words.text_tables import laid_out, longest, named, printable, shortened, wrapped
 from ..explaining.causes import Cause
 from . import wording
 from .findings import Fault, Findings
@@ -117,7 +117,7 @@ def _sentences(entry: Entry) -> Iterator[str]:
 
 def _left_out(section: Section) -> Iterator[str]:
     if left := section.entries[MOST_TOLD:]:
-        yield f"and {len(left):,} more{f': {wording.named([one.head for one in left])}' if left[0].head else ''}"
+        yield f"and {len(left):,} more{f': {named([one.head for one in left])}' if left[0].head else ''}"
 
 
 def _below(mark: str, sentences: Iterable[str]) -> Iterator[str]:
