@@ -12,7 +12,6 @@ from netviz_core.backend_api import AxisArray, InputError, reason_of, shown, wid
 
 from .engines import ENGINE
 
-
 _PLAIN = frozenset({type(None), bool, int, float, str, tuple, list, dict})
 """What is no tensor, of which TensorFlow would have to look at all that it has to know."""
 
