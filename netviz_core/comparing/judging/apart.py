@@ -57,7 +57,11 @@ class Apart:
         seen = self.seen(point, judge)
         if seen is None or not self.is_known(point, judge):
             return 0.0
-        if judge.tolerance is not None:
+        return self.times_noise(seen, point)
+
+    def times_noise(self, seen: Difference, point: Point) -> float:
+        """How many times the noise there a difference is; with a tolerance of the user's, whether it is beyond that."""
+        if self.free.tolerance is not None:
             return 0.0 if seen.within else math.inf
         return self.noise_at(point).ratio(seen)
 

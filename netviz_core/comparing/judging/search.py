@@ -14,8 +14,8 @@ from .judging import Judge
 from .noise import FAULT, SUSPICION, coarsest_of, is_exact, moved, noise_of
 from .places import Found, Place, between
 from .regions import (
+    apart_without_padding,
     has_function_on_one_side,
-    is_padded,
     join_neighbours,
     join_what_agrees,
     side_with_function,
@@ -204,7 +204,10 @@ class Search:
     def _is_padded_before(self, point: Point) -> bool:
         """Whether one side's layer is given what the other's is, with zeros around it, which that one adds itself."""
         pair = self._same.judged[point.pair].pair
-        return point.is_given and is_padded(pair.head_a.given, pair.head_b.given, self._same)
+        return point.is_given and any(
+            self._apart.times_noise(seen, point) < FAULT
+            for seen in apart_without_padding(pair.head_a.given, pair.head_b.given, self._same)
+        )
 
     def _is_noise_needed(self) -> bool:
         """Whether rounding may explain anything of what differs."""
