@@ -247,7 +247,9 @@ class _Features:
 def _classes(side: Sequence[_Features]) -> tuple[list[_Features], Array]:
     """One of each class of stations that are the same in what they are, and of which class each is."""
     firsts: dict[Any, int] = {}
-    numbers = [firsts.setdefault((*f.signature, f.hands_on, f.keeps_sizes, f.word), len(firsts)) for f in side]
+    numbers = [
+        firsts.setdefault((*f.signature, f.hands_on, f.keeps_sizes, f.word), len(firsts)) for f in side
+    ]
     known = {number: features for features, number in zip(reversed(side), reversed(numbers), strict=True)}
     return [known[number] for number in range(len(firsts))], np.array(numbers)
 

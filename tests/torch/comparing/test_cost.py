@@ -134,3 +134,31 @@ def test_twice_as_many_layers_take_no_more_than_twice_the_effort(copies: Callabl
 
     effort(2)  # what is done once in a process
     assert effort(80) < 2.5 * effort(40)
+
+
+class Writing(nn.Module):
+    """Writes to what layers returned, where PyTorch sees it and where it does not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Conv2d(3, 3, 3, padding=1) for _ in range(8))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for layer in self.layers:
+            x = layer(x)
+            x.mul_(1.5)
+            x.data.add_(0.1)
+            x.detach().numpy()[:, 0] *= 2
+        return x
+
+
+def test_given_values_last_for_all_passes_whatever_is_written_to_them() -> None:
+    torch.manual_seed(0)
+    a = Writing().eval()
+    b = copy.deepcopy(a)
+    with torch.no_grad():
+        for place in (1, 3, 6):
+            b.layers[place].weight[1] *= 2
+    found = nv.compare(a, b, X)
+    assert [fault.path_b for fault in found.faults] == ["layers.1", "layers.3", "layers.6"], found
+    assert all(cause.confirmed for cause in found.causes)
