@@ -21,7 +21,7 @@ from ..words.arrays import Activation, AxisArray
 from ..words.errors import InputError
 from ..words.observations import Coverage
 from ..words.protocols import Layer
-from ..words.supports import Replacement, StandIn
+from ..words.supports_passes import Replacement, StandIn
 from .reading import as_read, as_returned
 
 Array = np.ndarray[Any, Any]

@@ -11,7 +11,7 @@ import numpy as np
 from ...captures.recorder import Slot
 from ...words.arrays import AxisArray
 from ...words.observations import Ready
-from ...words.supports import Replacement, StandIn
+from ...words.supports_passes import Replacement, StandIn
 from ..common import matched
 from ..reading import axes_as_read, axes_as_returned
 from ..sides import INPUT, Side, Station

@@ -12,7 +12,7 @@ import numpy as np
 from ...captures.recorder import Slot
 from ...words.arrays import AxisArray
 from ...words.progress import step
-from ...words.supports import StandIn
+from ...words.supports_passes import StandIn
 from ..common import matched
 from ..pairing.pairs import StationPair
 from ..reading import axes_as_read, axes_as_returned
