@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..sides import Station
+from ..stations import Station
 from .difference import Array, Difference
 
 FAULT, SUSPICION = 2.5, 1.5

@@ -14,7 +14,8 @@ from ...words.observations import Ready
 from ...words.supports_passes import Replacement, StandIn
 from ..common import matched
 from ..reading import axes_as_read, axes_as_returned
-from ..sides import INPUT, Side, Station
+from ..sides import Side
+from ..stations import INPUT, Station
 from .difference import difference, tolerance_for
 from .noise import is_exact
 from .recipes import course_of

@@ -11,7 +11,8 @@ from ...words.arrays import AxisArray
 from ...words.protocols import Layer
 from ..common import matched
 from ..pairing.pairs import StationPair
-from ..sides import INPUT, Side, Station
+from ..sides import Side
+from ..stations import INPUT, Station
 from .difference import Difference
 from .ends import HEADS
 from .judging import Judge, Judged, like, returned_by

@@ -16,7 +16,8 @@ from ...words.supports_passes import StandIn
 from ..common import matched
 from ..pairing.pairs import StationPair
 from ..reading import axes_as_read, axes_as_returned
-from ..sides import Side, Station
+from ..sides import Side
+from ..stations import Station
 from .ends import ends_of
 from .judging import Judge, partners
 

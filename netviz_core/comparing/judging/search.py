@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import dropwhile
 
 from ..pairing.pairs import StationPair
-from ..sides import INPUT, Station
+from ..stations import INPUT, Station
 from .apart import END, Apart
 from .difference import Array, Difference
 from .judging import Judge

@@ -18,7 +18,7 @@ from ...models.weights import Layout, Weight
 from ...words.protocols import Layer, WeightTensor
 from ..narrow import as_narrow
 from ..permutations import permutations_of
-from ..sides import Station
+from ..stations import Station
 from .judging import Judge, Judged
 from .weights import weight_differences
 

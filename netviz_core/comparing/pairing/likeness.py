@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..common import sketch
-from ..sides import Station
+from ..stations import Station
 from .pairs import StationPair
 
 Array = np.ndarray[Any, Any]
