@@ -12,7 +12,8 @@ from .captures import placing
 from .captures.capture import Capture
 from .captures.origins import Origins
 from .captures.recorder import Recorder, Slot
-from .measures.training import TrainingHistory, TrainingWatch
+from .measures.training import TrainingHistory
+from .measures.watching import TrainingWatch
 from .models.checkpoint import Checkpoint, torch_recurrent_rule
 from .models.hdf5_files import load_weights_h5
 from .models.shown import ShownLayer
