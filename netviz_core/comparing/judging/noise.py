@@ -56,7 +56,7 @@ def moved(values: Array, dtype: str, seed: int) -> Array:
     pool = pool[seed * _STRIDE % (len(pool) // 2) :]
     is_enough = values.size <= pool.size
     shifts = pool[: values.size].reshape(values.shape) if is_enough else np.resize(pool, values.shape)
-    result: Array = shifts * values
+    result = np.asarray(shifts * values)
     result *= _SPACING[dtype]
     result += values
     return result

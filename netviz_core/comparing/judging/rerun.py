@@ -63,7 +63,7 @@ class Rerun:
         self.is_turned = not judge.b.can_be_rerun
         self._side = judge.a if self.is_turned else judge.b
         self._in_own_order: dict[Key, Laid] = {}
-        self._by_memory: dict[Any, Array] = {}
+        self._by_memory: dict[Any, tuple[Array, Array]] = {}
         for point, source, target in self._ends():
             self._lay(point, source, target)
         self._laid: dict[Key, Laid] = {}

@@ -162,3 +162,35 @@ def test_given_values_last_for_all_passes_whatever_is_written_to_them() -> None:
     found = nv.compare(a, b, X)
     assert [fault.path_b for fault in found.faults] == ["layers.1", "layers.3", "layers.6"], found
     assert all(cause.confirmed for cause in found.causes)
+
+
+class Mean(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.mean()
+
+
+class Scaled(nn.Module):
+    """Adds a single number that a layer returned."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(4, 4) for _ in range(6))
+        self.means = nn.ModuleList(Mean() for _ in range(6))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for layer, mean in zip(self.layers, self.means, strict=True):
+            x = layer(x)
+            x = x + mean(x)
+        return x
+
+
+def test_a_single_number_is_put_in_place_as_others_are() -> None:
+    torch.manual_seed(0)
+    a = Scaled()
+    b = copy.deepcopy(a)
+    with torch.no_grad():
+        for place in (1, 3):
+            b.layers[place].weight[1] += 0.001
+    found = nv.compare(a, b, torch.randn(3, 4))
+    assert [fault.path_b for fault in found.faults] == ["layers.1", "layers.3"], found
+    assert all(row.status != "differs" for row in found.pairs if "mean" in row.path_b)
