@@ -216,11 +216,12 @@ class Rerun:
                 self._in_own_order[key] = Laid(point, laid, laid.shape)
 
     def _as_one(self, values: Array) -> Array:
-        """The same array for what one layer returned and the next was given, that it need be made a tensor of once."""
+        """One array, as backends take it, for what one layer returned and the next was given."""
         form = values.__array_interface__
-        return self._by_memory.setdefault(
-            (form["data"][0], values.shape, values.strides, form["typestr"]), values
-        )
+        place = form["data"][0], values.shape, values.strides, form["typestr"]
+        if place not in self._by_memory:  # which is kept, so that nothing else comes to lie there
+            self._by_memory[place] = values, np.asarray(values, order="C")
+        return self._by_memory[place][1]
 
     def _lay_features(self, point: Point, target: Station, seen: Judge) -> None:
         """Put features in the order in which this side has them flattened."""
