@@ -72,6 +72,8 @@ class _Units:
 
     def orders(self) -> dict[Slot, Order]:
         """For each value whose units are in another order: which unit of a stands first, second, …"""
+        if not any(map(_is_reordered, self._pairs.values())):
+            return {}
         told: dict[Slot, Counter[Order]] = defaultdict(Counter)
         unsure: list[Judged] = []
         for number, found in self._pairs.items():
@@ -206,6 +208,12 @@ def _evidence(found: Judged) -> dict[str, Order] | None:
     if any(len(orders) > 1 for orders in told.values()):
         return None
     return {end: next(iter(orders)) for end, orders in told.items()}
+
+
+def _is_reordered(found: Judged) -> bool:
+    """Whether weights tell of another order; those that are the same to the last digit do not."""
+    is_other = any(part.error for part in found.weights.values())
+    return is_other and any(list(order) != sorted(order) for order in (_evidence(found) or {}).values())
 
 
 def _is_copy(expected: Array, held: Array) -> bool:
