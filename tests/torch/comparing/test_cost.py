@@ -164,6 +164,33 @@ def test_given_values_last_for_all_passes_whatever_is_written_to_them() -> None:
     assert all(cause.confirmed for cause in found.causes)
 
 
+class Blocks(nn.Module):
+    """What an activation is given is added to what it returns; it may write to a copy of that."""
+
+    def __init__(self, writes: bool) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(4, 4) for _ in range(6))
+        self.acts = nn.ModuleList(nn.ReLU(inplace=writes) for _ in range(6))
+        self.writes = writes
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for layer, act in zip(self.layers, self.acts, strict=True):
+            x = layer(x)
+            x = x + act(x.clone() if self.writes else x)
+        return x
+
+
+def test_given_values_share_no_memory_within_a_pass() -> None:
+    torch.manual_seed(0)
+    a, b = Blocks(writes=False), Blocks(writes=True)
+    b.load_state_dict(a.state_dict())
+    with torch.no_grad():
+        for place in (1, 3):
+            b.layers[place].weight[1] *= 2
+    found = nv.compare(a, b, torch.randn(3, 4))
+    assert [fault.path_b for fault in found.faults] == ["layers.1", "layers.3"], found
+
+
 class Mean(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x.mean()
