@@ -148,7 +148,7 @@ def test_losses_of_numbers(tmp_path: Path, loss: Any) -> None:
 @pytest.mark.parametrize(
     "loss",
     [CrossEntropyLossFlat(axis=1), FocalLossFlat(axis=1), DiceLoss(), DiceLoss(square_in_union=True)],
-    ids=str,
+    ids=["cross entropy", "focal", "Dice", "Dice of squares"],
 )
 def test_losses_of_masks(photographs: Learner, loss: Any) -> None:
     learner = Learner(photographs.dls, photographs.model, loss_func=loss)
