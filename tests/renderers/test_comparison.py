@@ -155,7 +155,9 @@ def test_all_words_are_whole_on_the_paper_and_apart_from_each_other(count, first
 def test_what_lies_under_the_cursor_is_told():
     found = comparison(pair("x"), pair("y", "z", 0.5, given=1e-7))
     ax = found.plot()
-    assert ax.format_coord(1.2, 0) == "y of a, z of b: error 0.5, given 1e-07, tolerated 0.0001"
+    told = "y of a (torch), z of b (keras): error 0.5, given 1e-07, tolerated 0.0001"
+    assert ax.format_coord(1.2, 0) == told
+    assert ax.get_xlabel() == "layers of a (torch), in order"
     assert ax.format_coord(2.6, 0) == ax.format_coord(-0.6, 0) == ""
 
 

@@ -17,7 +17,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from netviz_core.renderer_api import Comparison, LayerPair, meaning_of, printable
+from netviz_core.renderer_api import Comparison, LayerPair, meaning_of, printable, side_words
 
 from ..parts.cursor import tell_under_cursor
 from ..parts.inches import height_of, is_laid_out, room_for, width_of
@@ -139,6 +139,7 @@ def draw(ax: Axes, view: Comparison, style: Style) -> None:
         _draw_given(ax, axis, given, errors)
     _draw_errors(ax, axis, errors, view.pairs)
     _name_faults(ax, axis, view, labels, errors, height)
+    ax.set_xlabel(f"layers of {printable(side_words(view.names[0]))}, in order", **PLAIN)
     tell_under_cursor(ax, partial(_describe, view))
     add_footer(ax, list(legend(unnamed)), width, -beside / 2)
 
@@ -181,7 +182,6 @@ def _draw_axis(ax: Axes, axis: _Scale, errors: Array, given: Array, above: float
     low, high = min(ticks) - edge, max(*ticks, axis.high) + edge
     ax.set_ylim(low, low + (high - low) / (1 - min(above / height, 0.6)))
     ax.set_xlim(-0.5 - 0.01 * count, count - 0.5 + 0.01 * count)
-    ax.set_xlabel("layers of a, in order", **PLAIN)
     font = FontProperties(size=matplotlib.rcParams["axes.labelsize"])
     ax.set_ylabel(wrapped(_ERROR, lambda line: text_width(line, font) <= max(height, _LEAST_PLANE)), **PLAIN)
     ax.tick_params(axis="y", labelsize="small")
@@ -357,5 +357,6 @@ def _describe(view: Comparison, x: float, y: float) -> str:
     if not 0 <= number < len(view.pairs):
         return ""
     pair = view.pairs[number]
-    names = f"{pair.path_a or 'output'} of a, {pair.path_b or 'output'} of b"
+    a, b = map(side_words, view.names)
+    names = f"{pair.path_a or 'output'} of {a}, {pair.path_b or 'output'} of {b}"
     return f"{names}: error {pair.error:.3g}, given {pair.given_error:.3g}, tolerated {pair.tolerance:.3g}"
