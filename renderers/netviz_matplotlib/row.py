@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from netviz_core.renderer_api import InputError, SideBySide
 
 from .catalogue import Panel
-from .parts.colour_bar import WIDTH, add_colour_bar, fill_colour_bar
+from .parts.colour_bar import WIDTH, ColourBar, add_colour_bar, fill_colour_bar
 from .parts.colours import ColourScale
 from .parts.inches import height_of, width_of
 from .parts.style import Style
@@ -51,7 +51,7 @@ class Row:
         room = (figure.get_figwidth() - WIDTH) / columns - _APART
         self._draw(axes, min(width + LEFT / 2, room))
         if scale is not None:
-            fill_colour_bar(figure.add_subplot(grid[:, -1]), axes, scale, self._common_label())
+            fill_colour_bar(figure.add_subplot(grid[:, -1], axes_class=ColourBar), axes, scale, self._common_label())
         else:
             self._explain_each(axes)
         if self._title():

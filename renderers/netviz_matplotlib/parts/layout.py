@@ -11,7 +11,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.offsetbox import AnnotationBbox
 from matplotlib.transforms import Bbox, ScaledTranslation, blended_transform_factory
 
-from .colour_bar import GAP, WIDTH
+from .colour_bar import GAP, WIDTH, ColourBar
 from .text import LINE, POINTS, text_width
 
 _PAD = 0.05
@@ -46,7 +46,7 @@ def _is_plain(fig: Any) -> bool:
     if len(fig.axes) != 1 or fig.subfigs or fig.legends or fig.get_suptitle():
         return False
     (ax,) = fig.axes
-    bars = [getattr(child, "_colorbar", None) for child in ax.child_axes]
+    bars = [isinstance(child, ColourBar) for child in ax.child_axes]
     is_known = ax.get_subplotspec() is not None and len(bars) < 2 and all(bars) and ax.get_legend() is None
     return is_known and not any(ax.get_title(side) for side in ("left", "right"))
 
@@ -85,7 +85,6 @@ def _lay_out(fig: Any, ax: Any, renderer: Any) -> None:
     y0, y1 = _ends(max(bottom, _PAD) + _PAD, max(above, _PAD) + _PAD, height)
     ax._set_position(Bbox([[x0, y0], [x1, y1]]))  # as constrained layout does it
     for bar in ax.child_axes:
-        bar.xaxis.set_visible(False)
         bar.apply_aspect(bar.get_axes_locator()(bar, renderer))
         bar.yaxis.get_majorticklabels()  # which are others where it is less high
         _place_name(fig, bar, bar.yaxis, WIDTH + _side(bar.yaxis, "right").labels)
