@@ -18,7 +18,7 @@ from .parts.colour_bar import WIDTH, ColourBar, add_colour_bar, fill_colour_bar
 from .parts.colours import ColourScale
 from .parts.inches import height_of, width_of
 from .parts.style import Style
-from .parts.text import set_figure_title, set_title
+from .parts.text import set_figure_title, set_title, title_extra
 from .single import LEFT, RIGHT
 
 _PAGE = 7.0
@@ -38,8 +38,10 @@ class Row:
     def figure_size(self) -> tuple[float, float]:
         rows, columns = self._grid()
         width, height = self._panel_size()
-        title = _TITLE if self._title() else 0.0
-        return columns * (width + LEFT) + RIGHT, rows * (height + self._around()) + title
+        whole = columns * (width + LEFT) + RIGHT
+        title = _TITLE + title_extra(self._title(), whole - LEFT, "large") if self._title() else 0.0
+        own = max(title_extra(text, self._title_width(whole)) for text in self.view.titles)
+        return whole, rows * (height + self._around() + own) + title
 
     def draw_on(self, figure: Figure) -> Any:
         rows, columns = self._grid()
@@ -48,10 +50,10 @@ class Row:
         ratios = [width] * columns + [WIDTH] * (scale is not None)
         grid = figure.add_gridspec(rows, len(ratios), width_ratios=ratios)
         axes = [figure.add_subplot(grid[divmod(i, columns)]) for i in range(len(self.panels))]
-        room = (figure.get_figwidth() - WIDTH) / columns - _APART
-        self._draw(axes, min(width + LEFT / 2, room))
+        self._draw(axes, self._title_width(figure.get_figwidth()))
         if scale is not None:
-            fill_colour_bar(figure.add_subplot(grid[:, -1], axes_class=ColourBar), axes, scale, self._common_label())
+            bar: Any = figure.add_subplot(grid[:, -1], axes_class=ColourBar)
+            fill_colour_bar(bar, axes, scale, self._common_label())
         else:
             self._explain_each(axes)
         if self._title():
@@ -95,6 +97,11 @@ class Row:
         for ax, scale, panel, view in parts:
             if scale is not None:
                 add_colour_bar([ax], scale, panel.label(view))
+
+    def _title_width(self, whole: float) -> float:
+        """The inches for the title of one view, in a figure that is so wide."""
+        beside = RIGHT if self._common_scale() is not None else 0.0
+        return min(self._panel_size()[0] + LEFT / 2, (whole - beside) / self._grid()[1] - _APART)
 
     def _title(self) -> str:
         return self.view.title if self.style.title is None else self.style.title

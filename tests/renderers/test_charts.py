@@ -9,6 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from netviz_core import InputError, side_by_side
+from netviz_matplotlib.parts.colour_bar import ColourBar
 
 from .handmade import heatmap_view, histogram_view, kernel_grid, normal
 from .test_grids import footer_of
@@ -19,7 +20,7 @@ def new_ax():
 
 
 def colour_bars(figure):
-    return figure.findobj(lambda artist: getattr(artist, "_colorbar", None) is not None)
+    return figure.findobj(ColourBar)
 
 
 def heights(ax):

@@ -89,7 +89,10 @@ def test_an_option_has_an_effect_or_is_refused(kind):
 @pytest.mark.parametrize(
     ("view", "words"),
     [
-        (kernel_grid(normal(2, 3, 3, 3)), "KernelGrid, as tiles of red, green and blue have their own colours"),
+        (
+            kernel_grid(normal(2, 3, 3, 3)),
+            "KernelGrid, as tiles of red, green and blue have their own colours",
+        ),
         (overlays_view(PICTURES[..., None], None), "Overlays, as it has no heat"),
         (losses_view(np.array([2.0, 1.0])), "TopLosses, as it has no heat"),
     ],

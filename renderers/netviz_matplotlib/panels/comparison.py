@@ -24,14 +24,24 @@ from ..parts.inches import height_of, is_laid_out, room_for, width_of
 from ..parts.row_labels import label_columns, labels_width
 from ..parts.short_names import short_names
 from ..parts.style import Style
-from ..parts.text import PLAIN, add_footer, footer_height, longest_that_fits, say_empty, text_width, wrapped
+from ..parts.text import (
+    HINTED,
+    PLAIN,
+    add_footer,
+    footer_height,
+    longest_that_fits,
+    ruler,
+    say_empty,
+    text_width,
+    wrapped,
+)
 
 Array = np.ndarray[Any, Any]
 
 _PER_PAIR, _LEAST_WIDTH, _MOST_WIDTH = 0.2, 3.8, 7.0
 _HEIGHT, _LEAST_PLANE, _AROUND, _BESIDE = 2.3, 1.2, 0.75, 0.7
 _MOST_WITH_GIVEN = 100
-_TICK_APART = 0.25
+_TICK_APART = 0.2
 _FAULT, _GIVEN, _UNKNOWN = "#b2182b", "0.5", "0.5"
 _LOOKS = {
     "agrees": ("#4393c3", "o"), "propagates": ("#c8722c", "^"), "differs": (_FAULT, "D"),
@@ -41,12 +51,13 @@ _LOOKS = {
 """The colour and the marker of each status; every colour has a contrast of 3 on white and on black."""
 
 _TO_BE_SEEN = frozenset({"differs", "weights", "gradient", "suspicion"})
+_SIZE, _FAULT_SIZE, _LEAST_SIZE, _ROOMY = 22.0, 30.0, 5.0, 14
+"""The areas of markers, and how many of one status there may be on an inch before they become smaller."""
+
 _FAINT, _MOST_BELOW, _MOST_NUMBERS = 0.07, 0.45, 4
 _ERROR = "max |a − b| / (rms + |b|)"
 _LABEL_LINE, _MOST_LEVELS, _MOST_ABOVE = 0.15, 4, 0.4
 _LABEL_GAP, _LONGEST_LABEL = 0.08, 28
-_HINTED = 1.04
-"""How much wider than it should be a line becomes, as letters are put on whole pixels."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +103,8 @@ class _Scale:
 
     def ticks(self, height: float) -> dict[float, str]:
         """Powers of ten, as many as there is room for."""
-        most = max(int(height / _TICK_APART) - 1, 1)
+        share = (self.high - self.low) / (1.12 * (self.infinity - self.zero))
+        most = max(int(share * height / _TICK_APART), 1)
         step = math.ceil((self.high - self.low) / most)
         return {float(power): f"1e{power}" for power in range(self.low, self.high + 1, step)}
 
@@ -212,7 +224,7 @@ def _draw_given(ax: Axes, axis: _Scale, given: Array, errors: Array) -> None:
 def _draw_errors(ax: Axes, axis: _Scale, errors: Array, pairs: tuple[LayerPair, ...]) -> None:
     """A marker for each pair by its status; a hollow one for what cannot be compared."""
     places = axis.places(errors)
-    size = 22.0 if len(pairs) <= _MOST_WITH_GIVEN else 9.0
+    width = width_of(ax)
     for status in dict.fromkeys(pair.status for pair in pairs):
         colour, marker = _LOOKS.get(status, (_UNKNOWN, "o"))
         is_such = np.array([pair.status == status for pair in pairs])
@@ -220,9 +232,15 @@ def _draw_errors(ax: Axes, axis: _Scale, errors: Array, pairs: tuple[LayerPair, 
             numbers = np.flatnonzero(is_such & kind)
             if len(numbers):
                 ax.scatter(
-                    numbers, places[numbers], max(size, 30.0) if status in _TO_BE_SEEN else size, marker=marker,
+                    numbers, places[numbers], _marker_size(status, len(numbers) / width), marker=marker,
                     facecolors=fill, edgecolors=colour, linewidths=0.8, zorder=3 if status in _TO_BE_SEEN else 2,
                 )  # fmt: skip
+
+
+def _marker_size(status: str, per_inch: float) -> float:
+    """The area of a marker in square points: smaller where many of its status would hide others."""
+    largest = _FAULT_SIZE if status in _TO_BE_SEEN else _SIZE
+    return min(max(_SIZE * _ROOMY / per_inch, _LEAST_SIZE), largest)
 
 
 @dataclass(frozen=True)
@@ -248,7 +266,7 @@ class _Label:
 
 def _labels(view: Comparison, width: float, levels: int) -> tuple[list[_Label], int]:
     """The names of the faults for which there is room, the first before all, and how many others there are."""
-    count, font = len(view.pairs), FontProperties(size="small")
+    count, measure = len(view.pairs), ruler(FontProperties(size="small"))
     inch = width / max(count, 1)
     taken: list[list[tuple[float, float]]] = [[] for _ in range(min(levels, _MOST_LEVELS))]
     labels, unnamed = list[_Label](), 0
@@ -258,10 +276,10 @@ def _labels(view: Comparison, width: float, levels: int) -> tuple[list[_Label], 
         room = max(x, width - x) - _LABEL_GAP
 
         def fits(words: str, room: float = room) -> bool:
-            return _HINTED * text_width(words, font) <= room
+            return HINTED * measure(words) <= room
 
         text = longest_that_fits(version, most, fits)
-        long = _HINTED * text_width(text, font) + _LABEL_GAP
+        long = HINTED * measure(text) + _LABEL_GAP
         start, end = (x, x + long) if is_left else (x - long, x)
         level = next(
             (n for n, spans in enumerate(taken) if all(end <= low or high <= start for low, high in spans)),

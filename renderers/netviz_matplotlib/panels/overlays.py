@@ -17,7 +17,7 @@ from netviz_core.renderer_api import CamOverlay, Overlays, squarest_grid
 
 from ..parts.captions import PARTS, Captions
 from ..parts.colours import ColourScale, nonfinite_entries
-from ..parts.inches import height_of, width_of
+from ..parts.inches import height_of, width_below, width_of
 from ..parts.mosaic import MosaicLayout, mosaic
 from ..parts.mosaic_axes import label_tiles, show_mosaic
 from ..parts.style import Style
@@ -140,7 +140,7 @@ def draw(ax: Axes, view: Overlays, style: Style, notes: Sequence[tuple[Any, str]
         ax.add_artist(Captions(layout, plan.captions, plan.points))
     else:
         label_tiles(ax, "picture", layout)
-    add_footer(ax, [*_notes(view, plan), *notes], width_of(ax))
+    add_footer(ax, [*_notes(view, plan), *notes], width_below(ax))
 
 
 def _shape(view: Overlays) -> tuple[int, int, int]:

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from netviz_core.renderer_api import TileGrid
 
 from ..parts.colours import ColourScale, nonfinite_entries, scale_for
-from ..parts.inches import height_of, width_of
+from ..parts.inches import height_of, width_below, width_of
 from ..parts.mosaic import MosaicLayout, mosaic
 from ..parts.mosaic_axes import label_axes, label_tiles, show_mosaic
 from ..parts.style import Style
@@ -96,7 +96,7 @@ def draw(
     else:
         ax.set(xticks=[], yticks=[])
     told = [(None, note) for note in (plan.note, _shrunk(layout)) if note]
-    add_footer(ax, [*notes, *told, *nonfinite_entries(view.tiles)], width_of(ax))
+    add_footer(ax, [*notes, *told, *nonfinite_entries(view.tiles)], width_below(ax))
 
 
 def _shrunk(layout: MosaicLayout) -> str:

@@ -35,7 +35,7 @@ class ColourBar(Axes):
 def add_colour_bar(axes: Sequence[Axes], scale: ColourScale, label: str) -> None:
     """Draw a colour bar to the right of `axes`, which lie on one figure and keep their size."""
     owner = max(axes, key=lambda ax: (ax.get_position().x1, ax.get_position().y1))
-    place = owner.inset_axes((1, 0, 0.1, 1), axes_class=ColourBar)
+    place: Any = owner.inset_axes((1, 0, 0.1, 1), axes_class=ColourBar)
     place.set_axes_locator(partial(_beside, tuple(axes)))
     _fill(place, scale, label)
 
@@ -53,7 +53,9 @@ def _fill(place: ColourBar, scale: ColourScale, label: str) -> None:
     place.scale = scale
     place.xaxis.set_visible(False)
     colours = scale.palette[:, np.newaxis]
-    image = place.imshow(colours, extent=(0, 1, low, high), origin="lower", aspect="auto", interpolation="nearest")
+    image = place.imshow(
+        colours, extent=(0, 1, low, high), origin="lower", aspect="auto", interpolation="nearest"
+    )
     image.set_mouseover(False)
     place.grid(False)
     place.yaxis.tick_right()

@@ -18,7 +18,7 @@ _PAD = 0.05
 _LEAST = 0.15
 _MUCH = 0.1
 _ABOVE_NOTES = 6 / POINTS
-_SMALLEST = 5.0
+_SMALLEST, _ONE_LINE = 5.0, 1.05
 
 
 class SingleLayout(ConstrainedLayoutEngine):
@@ -131,7 +131,8 @@ def _length(text: Any) -> float:
 
 
 def _lines(text: Any) -> float:
-    return float((1 + text.get_text().count("\n")) * LINE * text.get_size() / POINTS)
+    """Inches from the top of the first line to the bottom of the last, which have no air around them."""
+    return float((_ONE_LINE + LINE * text.get_text().count("\n")) * text.get_size() / POINTS)
 
 
 def _place_name(fig: Any, ax: Any, axis: Any, inches: float) -> None:

@@ -83,7 +83,7 @@ def _every(axis: Any, places: Sequence[float]) -> int:
     low, high = sorted(axis.get_view_interval())
     if len(places) < 2 or low == high:
         return 1
-    apart = min(abs(right - left) for left, right in pairwise(places)) / (high - low) * _length(axis)
+    apart: float = min(abs(right - left) for left, right in pairwise(places)) / (high - low) * _length(axis)
     return max(1, ceil(0.98 * _needed(axis, places) / max(apart, 1e-9)))
 
 

@@ -83,7 +83,7 @@ class TilePlan:
             numbers = _largest(strengths, count)
             axes = tuple((axis, count) for axis, _ in view.axes)
             chosen = replace(view, tiles=view.tiles[numbers], axes=axes)
-            what = view.axes[0][0] if view.axes else view.tile_label
+            what = view.axes[0][0] if view.axes else view.tile_label + "s" * view.tile_label.isalpha()
             note = f"strongest first: {count:,} of {len(strengths):,} {what}"
             return cls(chosen, layout_of(chosen), (numbers,), note)
         (_, firsts), (_, seconds), *rest = view.axes
