@@ -207,8 +207,10 @@ def _notes(view: Overlays, plan: Plan) -> list[tuple[Any, str]]:
     notes: list[tuple[Any, str]] = [] if view.heat is None else [*nonfinite_entries(view.heat)]
     if any(view.captions) and not plan.captions:
         notes.append((None, "too many pictures for captions"))
-    elif isinstance(view, CamOverlay) and any(caption[:1].isdigit() for caption in view.captions):
-        notes.append((None, "above each picture: its class"))
+    elif isinstance(view, CamOverlay):
+        has_shares = any(share is not None for share in view.shares)
+        if has_shares or any(caption[:1].isdigit() for caption in view.captions):
+            notes.append((None, f"above each picture: its class{' / its probability' * has_shares}"))
     return notes
 
 
