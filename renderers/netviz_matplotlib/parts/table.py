@@ -71,14 +71,14 @@ class Table:
         """Fit columns into so many inches, all of it made smaller if they are few."""
         font = FontProperties(size=_POINTS)
         natural = [_natural(column, font) for column in columns]
-        room = max(width, min(sum(natural) + _BETWEEN * (len(columns) - 1), _NARROWEST))
+        between = _BETWEEN * (len(columns) - 1)
+        room = max(width, min(sum(natural) + between, _NARROWEST))
         widths = [min(own, _most(column, room)) for column, own in zip(columns, natural, strict=True)]
-        left = room - sum(widths) - _BETWEEN * (len(columns) - 1)
+        room = max(room, sum(widths) + between)
+        left = room - sum(widths) - between
         return cls(
             tuple(
-                _fitted(
-                    column, min(natural[n], widths[n] + max(left, 0)) if column.is_long else widths[n], font
-                )
+                _fitted(column, min(natural[n], widths[n] + left * column.is_long), font)
                 for n, column in enumerate(columns)
             ),
             width / room,

@@ -21,6 +21,7 @@ from matplotlib.patches import Rectangle
 
 from netviz_core.renderer_api import printable
 
+from .inches import is_laid_out, room_for
 from .short_names import short_names
 
 POINTS = 72.0
@@ -34,6 +35,9 @@ HINTED = 1.04
 
 _SHARE, _SMALLER = 0.27, 0.85
 """Of a figure's height, for its title; of the size of letters, where it needs more than two lines."""
+
+_MOST_NOTES = 0.45
+"""Of a figure's height, for notes."""
 
 _SWATCH, _BESIDE, _BETWEEN = 7.0, 3.0, 10.0
 # Paths may hold dollars and underscores: they are shown, never read as formulas.
@@ -65,7 +69,7 @@ def title_extra(title: str, width: float, size: str = "medium") -> float:
 
 
 def add_footer(ax: Axes, entries: Sequence[tuple[Any, str]], width: float, aside: float = 0.0) -> None:
-    """Write small notes below everything that belongs to the x axis.
+    """Write small notes below everything that belongs to the x axis; the first ones, where they would fill the figure.
 
     Parameters
     ----------
@@ -81,6 +85,8 @@ def add_footer(ax: Axes, entries: Sequence[tuple[Any, str]], width: float, aside
     if not entries:
         return
     font = FontProperties(size="small")
+    if is_laid_out(ax):
+        entries = _first_notes(entries, width, _MOST_NOTES * room_for(ax)[1])
     entries = _wrapped_entries(entries, font, width)
     lines = _even_lines([_entry_width(colour, text, font) for colour, text in entries], width)
     rows: list[Artist] = [
@@ -107,6 +113,17 @@ def footer_height(entries: Sequence[tuple[Any, str]], width: float) -> float:
     lines = _even_lines([_entry_width(colour, text, font) for colour, text in entries], width)
     written = sum(1 + max(entries[number][1].count("\n") for number in line) for line in lines if line)
     return (written * 1.35 * font.get_size_in_points() + 3 * len(lines) + 4) / POINTS
+
+
+def _first_notes(
+    entries: Sequence[tuple[Any, str]], width: float, height: float
+) -> Sequence[tuple[Any, str]]:
+    """As many notes as so many inches hold; an ellipsis stands for the others."""
+    for count in range(len(entries), 0, -1):
+        shown = [*entries[:count], *[(None, "…")] * (count < len(entries))]
+        if footer_height(shown, width) <= height:
+            return shown
+    return [(None, "…")]
 
 
 def number(value: float) -> str:

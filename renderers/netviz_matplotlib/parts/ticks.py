@@ -35,14 +35,16 @@ class FittingLocator(MaxNLocator):
     def __call__(self) -> Any:
         axis: Any = self.axis
         low, high = sorted(axis.get_view_interval())
-        inside: list[float] = []
+        found: list[list[float]] = []
         for most in range(self._most, 0, -1):
             self.set_params(nbins=most)
             inside = [tick for tick in self.tick_values(low, high) if low <= tick <= high]
-            if (every := _every(axis, inside)) == 1:
-                return inside
-        # Of a few that are still too many zero stays.
-        return inside[inside.index(0.0) % every if 0.0 in inside else 0 :: every]
+            every = _every(axis, inside)
+            found += [inside[start::every] for start in range(every)]
+            if every == 1 and len(inside) > 1:
+                break
+        # Of a few that are still too many as many as can be stay.
+        return max(found, key=len)
 
 
 class ThinnedLocator(FixedLocator):
