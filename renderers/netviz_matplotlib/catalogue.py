@@ -46,6 +46,7 @@ from .panels import (
 )
 from .parts.colours import ColourScale
 from .parts.histogram_axes import Frame
+from .parts.tile_plan import shared_strengths
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,9 @@ def _panel(module: Any, around: float, options: str = "", **special: Any) -> Pan
 
 _PANELS: Mapping[type[View], Panel] = {
     AttentionMaps: _panel(attention, 0.85, "cmap limits colorbar"),
-    TileGrid: _panel(tiles, 0.65, "cmap limits colorbar", without_colours=tiles.without_colours),
+    TileGrid: _panel(
+        tiles, 0.65, "cmap limits colorbar", without_colours=tiles.without_colours, frame=shared_strengths
+    ),
     Heatmap: _panel(heatmap, 0.85, "cmap limits colorbar"),
     HistogramRows: _panel(histogram_rows, 0.85, "cmap colorbar"),
     Histogram: _panel(histogram, 1.2, frame=Frame.around),

@@ -34,6 +34,9 @@ class Single:
         width += LEFT + RIGHT
         return width, height + self.panel.around + title_extra(self._title(), _title_width(width))
 
+    def letters(self, width: float) -> None:
+        """Letters stay as they are: what is written makes way by itself."""
+
     def draw_on(self, figure: Figure) -> Axes:
         width, height = figure.get_size_inches()
         left, right, around = LEFT / width, RIGHT / width, self.panel.around / height

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
 
 from netviz_core.renderer_api import TileGrid
@@ -18,6 +19,8 @@ from ..parts.mosaic_axes import label_axes, label_tiles, show_mosaic
 from ..parts.style import Style
 from ..parts.text import add_footer, say_empty
 from ..parts.tile_plan import PER_INCH, TilePlan, pixels_of
+
+Array = np.ndarray[Any, Any]
 
 _LONGEST_SIDE, _LARGEST_SIDE = 5.0, 10.4
 _MOST_SHRUNK = 2
@@ -32,7 +35,7 @@ def size(view: TileGrid) -> tuple[float, float]:
     """Width and height in inches: larger for more tiles, in the picture's own proportions."""
     if view.tiles.size == 0:
         return 2.4, 2.4
-    plan = TilePlan.of(view, *[_longest(view)] * 2)
+    plan = TilePlan.of(view, _longest(view), _longest(view))
     layout, longest = plan.layout, _longest(plan.view)
     high, wide = layout.shape
     if not _keeps_aspect(layout):
@@ -51,7 +54,7 @@ def _longest(view: TileGrid) -> float:
     return _LONGEST_SIDE
 
 
-def scale(view: TileGrid, style: Style) -> ColourScale | None:
+def scale(view: TileGrid, style: Style, frame: Array | None = None) -> ColourScale | None:
     """The colours; grey stands for red, green and blue alike."""
     if view.tiles.size == 0:
         return None
@@ -76,14 +79,18 @@ def draw(
     style: Style,
     colours: ColourScale | None = None,
     notes: Sequence[tuple[Any, str]] = (),
+    frame: Array | None = None,
 ) -> None:
-    """Draw all tiles as one image, in other colours than theirs if such are given, and `notes` below."""
+    """Draw all tiles as one image, in other colours than theirs if such are given, and `notes` below.
+
+    Where there is no room for all, the strongest are drawn, by what `frame` has of each.
+    """
     colours = colours or scale(view, style)
     if colours is None:
         ax.set(xticks=[], yticks=[])
         say_empty(ax, f"no {view.tile_label} to show")
         return
-    plan = TilePlan.of(view, width_of(ax), height_of(ax))
+    plan = TilePlan.of(view, width_of(ax), height_of(ax), frame)
     layout = plan.layout
     picture = mosaic(plan.view.tiles, layout, colours.rgb_rgba if view.is_rgb else colours.rgba)
     show_mosaic(ax, picture, layout, _keeps_aspect(layout), partial(_describe, plan))

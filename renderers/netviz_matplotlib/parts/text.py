@@ -263,8 +263,8 @@ def _lines(text: str, fits: Callable[[str], bool]) -> list[str]:
 
 def _pieces(text: str, fits: Callable[[str], bool]) -> list[str]:
     pieces = [text]
-    # Numbers are parted last.
-    for pattern in (r"(?<=· )", r"(?<=[\s/_:-])|(?<=[.,])(?!\d)", r"(?<=.)"):
+    # Numbers and sizes are parted last.
+    for pattern in (r"(?<=· )", r"(?<=[\s/_:-])(?<!× )(?!×)|(?<=[.,])(?!\d)", r"(?<=.)"):
         pieces = [
             smaller
             for piece in pieces
