@@ -114,7 +114,7 @@ def test_histograms_with_the_same_bins_share_axes_and_keep_counts():
 def test_histograms_with_other_bins_are_compared_as_densities():
     views = [histogram_view(normal(500)), histogram_view(normal(9000) * 5, bins=20)]
     one, other = side_by_side(*views).plot()
-    assert one.get_ylabel() == other.get_ylabel() == "density"
+    assert (one.get_ylabel(), other.get_ylabel()) == ("density", ""), "what is the same is said once"
     for ax in (one, other):
         edges = ax.patches[0].get_data().edges
         assert (heights(ax) * np.diff(edges)).sum() == pytest.approx(1)

@@ -195,10 +195,10 @@ def test_maps_have_one_scale_and_their_difference_its_own():
     axes = maps.plot()
     assert [ax.get_title() for ax in axes] == ["a: torch", "b: keras", "a − b, on its own scale"]
     bars = colour_bars(axes[0].figure)
-    limits = [(bar.scale.low, bar.scale.high) for bar in bars]
-    assert limits[0] == limits[1] == pytest.approx(maps.a.limits)
-    assert limits[2] == pytest.approx((-1, 1))
-    assert [bar.get_ylabel() for bar in bars] == ["activation", "activation", "a − b"]
+    shared, own = ((bar.scale.low, bar.scale.high) for bar in bars)
+    assert shared == pytest.approx(maps.a.limits)
+    assert own == pytest.approx((-1, 1))
+    assert [bar.get_ylabel() for bar in bars] == ["activation", "a − b"], "one for a and b"
     lowest, zero = scale_for((-1.0, 1.0), Style()).rgba(np.array([-1.0, 0.0]))
     drawn = [(picture_of(axes[2]) == colour).all(axis=-1).sum() for colour in (lowest, zero)]
     assert 3 * drawn[0] == drawn[1] > 0, "one tile of four differs"

@@ -134,7 +134,7 @@ def _all_entries(view: TileGrid) -> tuple[Array, ...]:
 
 def _strengths(tiles: Array) -> Array:
     """The largest value of each tile beside zero, as its sum of squares; what is not finite is strongest of all."""
-    flat = tiles.reshape(len(tiles), -1)
+    flat = tiles.reshape(len(tiles), math.prod(tiles.shape[1:]))
     with np.errstate(over="ignore", invalid="ignore"):
         strengths = np.einsum("nv,nv->n", flat, flat, dtype=np.float64, casting="unsafe")
     return np.where(np.isfinite(strengths), strengths, np.inf)
