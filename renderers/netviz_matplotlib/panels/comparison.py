@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -41,7 +41,7 @@ Array = np.ndarray[Any, Any]
 _PER_PAIR, _LEAST_WIDTH, _MOST_WIDTH = 0.2, 3.8, 7.0
 _HEIGHT, _LEAST_PLANE, _AROUND, _BESIDE = 2.3, 1.2, 0.75, 0.7
 _MOST_WITH_GIVEN = 100
-_TICK_APART = 0.2
+_TICK_APART = 0.22
 _FAULT, _GIVEN, _UNKNOWN = "#b2182b", "0.5", "0.5"
 _LOOKS = {
     "agrees": ("#4393c3", "o"), "propagates": ("#c8722c", "^"), "differs": (_FAULT, "D"),
@@ -101,12 +101,16 @@ class _Scale:
             powers = np.log10(numbers)
         return np.nan_to_num(powers, nan=self.infinity, posinf=self.infinity, neginf=self.zero)
 
-    def ticks(self, height: float) -> dict[float, str]:
-        """Powers of ten, as many as there is room for."""
-        share = (self.high - self.low) / (1.12 * (self.infinity - self.zero))
-        most = max(int(share * height / _TICK_APART), 1)
-        step = math.ceil((self.high - self.low) / most)
-        return {float(power): f"1e{power}" for power in range(self.low, self.high + 1, step)}
+    def ticks(self, height: float, special: Mapping[float, str]) -> dict[float, str]:
+        """The special places, and as many powers of ten as there is room for beside them."""
+        inch = 1.12 * (self.infinity - self.zero) / height
+        powers = [
+            power
+            for power in range(self.low, self.high + 1)
+            if all(abs(power - other) >= _LABEL_LINE * inch for other in special)
+        ]
+        step = max(math.ceil(_TICK_APART * inch), 1)
+        return {**{float(power): f"1e{power}" for power in powers[::step]}, **special}
 
 
 def size(view: Comparison) -> tuple[float, float]:
@@ -181,17 +185,18 @@ def _names(view: Comparison) -> list[str]:
 def _draw_axis(ax: Axes, axis: _Scale, errors: Array, given: Array, above: float, height: float) -> None:
     """The y axis, so many inches high, with so many of them for labels above all."""
     ink, count = matplotlib.rcParams["text.color"], len(errors)
-    ticks = axis.ticks(height - above)
+    special = dict[float, str]()
     if (errors == 0).any() or (given == 0).any():
-        ticks[axis.zero] = "0"
+        special[axis.zero] = "0"
         ax.axhline((axis.zero + axis.low) / 2, color=ink, alpha=0.2, linewidth=0.8, zorder=0)
     if not np.isfinite(errors).all() or np.isinf(given).any():
-        ticks[axis.infinity] = "∞"
+        special[axis.infinity] = "∞"
         ax.axhline((axis.infinity + axis.high) / 2, color=ink, alpha=0.2, linewidth=0.8, zorder=0)
+    ticks = axis.ticks(max(height - above, _TICK_APART), special)
     ax.set_yticks(list(ticks), list(ticks.values()))
     ax.minorticks_off()
     edge = 0.06 * (axis.high - axis.low)
-    low, high = min(ticks) - edge, max(*ticks, axis.high) + edge
+    low, high = min(*ticks, axis.low) - edge, max(*ticks, axis.high) + edge
     ax.set_ylim(low, low + (high - low) / (1 - min(above / height, 0.6)))
     ax.set_xlim(-0.5 - 0.01 * count, count - 0.5 + 0.01 * count)
     font = FontProperties(size=matplotlib.rcParams["axes.labelsize"])
