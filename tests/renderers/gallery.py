@@ -2,8 +2,8 @@
 
     python -m tests.renderers.gallery FOLDER [--kind KIND ...] [--counts 1 12 60] [--formats png svg pdf]
 
-Writes every picture into the folder, and says of each what is wrong with its texts: tick labels that are the same or
-overlap, texts outside the figure or too faint to be read.
+Writes every picture into the folder, and says of each what is wrong with its texts: tick labels that are the same,
+texts that overlap, lie outside the figure or are too faint to be read.
 """
 
 from __future__ import annotations

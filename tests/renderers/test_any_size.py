@@ -24,7 +24,7 @@ from netviz_matplotlib.parts.ticks import fit_ticks
 
 from .gallery import KINDS, NAMES, drawn
 from .handmade import feature_map_grid, history_view, kernel_grid, normal, similarity_view
-from .looks import contrast, crowded, faults
+from .looks import contrast, faults
 from .test_grids import footer_of
 
 PARTS = st.lists(
@@ -168,7 +168,7 @@ def test_views_side_by_side_lie_in_their_parts_of_the_figure(width):
         figure.canvas.draw()
         boxes = [ax.get_window_extent() for ax in figure.axes]
         assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
-        assert crowded(figure) == []
+        assert faults(figure) == []
 
 
 def test_an_alarm_has_its_mark_where_layers_are_too_many_for_numbers():
