@@ -36,7 +36,7 @@ from .words.errors import (
     as_integer,
     nearest,
 )
-from .words.given import is_array, shown
+from .words.given import entries_of, is_array, shown
 from .words.inputs import fits, remedy, require_input
 from .words.observations import Coverage, HeldValue, Observation, Ready, blank
 from .words.operations import NOT_FOLLOWED, OPERATIONS, OUTPUT, word_for
@@ -165,6 +165,7 @@ __all__ = [
     "by_name",
     "canonical_axes",
     "decoding",
+    "entries_of",
     "fits",
     "get_backend",
     "is_array",

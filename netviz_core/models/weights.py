@@ -16,7 +16,7 @@ import numpy as np
 from ..words.arrays import AxisArray, count_nonfinite
 from ..words.cards import Telling, Told, details, pairs
 from ..words.errors import InputError, LayerNotFoundError, NetvizError, UnsupportedError, nearest
-from ..words.given import shown
+from ..words.given import entries_of, shown
 from ..words.protocols import WeightTensor
 from ..words.ranges import range_told
 from ..words.text_tables import counted, named, printable
@@ -268,7 +268,9 @@ class Weight(Telling):
                 f"{', '.join(self.axes)}"
             )
         if array.dtype.kind not in "fiub" and not array.dtype.name.startswith(("bfloat", "float8")):
-            raise InputError(f"weight {self.name!r} ({self.dtype}) was given values of dtype {array.dtype}")
+            raise InputError(
+                f"weight {self.name!r} ({self.dtype}) was given an array of {entries_of(array.dtype)}"
+            )
         nonfinite = 0 if allow_nonfinite else sum(count_nonfinite(widened(array)))
         if nonfinite:
             raise InputError(
