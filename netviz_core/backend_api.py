@@ -12,7 +12,8 @@ from .captures import placing
 from .captures.capture import Capture
 from .captures.origins import Origins
 from .captures.recorder import Recorder, Slot
-from .measures.training import TrainingHistory, TrainingWatch
+from .measures.training import TrainingHistory
+from .measures.watching import TrainingWatch
 from .models.checkpoint import Checkpoint, torch_recurrent_rule
 from .models.hdf5_files import load_weights_h5
 from .models.shown import ShownLayer
@@ -44,43 +45,49 @@ from .words.protocols import KINDS, Backend, Layer, LayerSelection, RecorderLike
 from .words.restoring import Keeper
 from .words.squashing import may_be_squashed, squashed_by
 from .words.structure import leaves, others, replaced
-from .words.supports import (
-    Coordinate,
+from .words.supports_data import (
     LossReading,
-    Origin,
-    OriginOf,
-    ParameterForm,
-    Replacement,
-    Seed,
-    Source,
-    StandIn,
-    Stretch,
-    SupportsAttention,
-    SupportsBuild,
     SupportsDemo,
-    SupportsGradients,
-    SupportsGradientsOfWeights,
-    SupportsGraph,
     SupportsImageRange,
     SupportsImages,
-    SupportsInputForms,
     SupportsItems,
     SupportsLosses,
-    SupportsNesting,
-    SupportsOrigins,
     SupportsOutputs,
     SupportsOwnData,
     SupportsOwnReading,
+)
+from .words.supports_flow import (
+    Coordinate,
+    Origin,
+    OriginOf,
+    Source,
+    Stretch,
+    SupportsGraph,
+    SupportsOrigins,
+    TensorForm,
+    TracedCall,
+)
+from .words.supports_models import (
+    ParameterForm,
+    SupportsBuild,
+    SupportsInputForms,
+    SupportsNesting,
     SupportsParameterCount,
     SupportsParameterForms,
     SupportsRandomness,
-    SupportsReplacement,
     SupportsSaving,
     SupportsTensors,
     SupportsWeightFiles,
+)
+from .words.supports_passes import (
+    Replacement,
+    Seed,
+    StandIn,
+    SupportsAttention,
+    SupportsGradients,
+    SupportsGradientsOfWeights,
+    SupportsReplacement,
     SupportsWeightGradients,
-    TensorForm,
-    TracedCall,
 )
 
 __all__ = [

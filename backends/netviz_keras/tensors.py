@@ -12,9 +12,14 @@ from netviz_core.backend_api import AxisArray, InputError, reason_of, shown, wid
 
 from .engines import ENGINE
 
+_PLAIN = frozenset({type(None), bool, int, float, str, tuple, list, dict})
+"""What is no tensor, of which TensorFlow would have to look at all that it has to know."""
+
 
 def is_tensor(value: Any) -> bool:
     """Whether `value` is an array of numbers in any form, symbolic ones and variables included."""
+    if type(value) in _PLAIN:
+        return False
     return isinstance(value, (np.ndarray, keras.KerasTensor, keras.Variable)) or keras.ops.is_tensor(value)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from torch import nn
 
 from netviz_core.backend_api import RecorderLike, Replacement, StandIn, leaves, replaced
 
-from .axes import AxisFollower
+from .axes import AxisFollower, Names
 from .listening import observed
 from .passes import evaluation
 from .tensors import has_memory, is_tensor, is_transformed
@@ -30,11 +31,12 @@ def run_replaced(
 ) -> Any:
     """See `netviz_core.backend_api.SupportsReplacement`."""
     watch = Watch(AxisFollower())
+    put = _Put(watch)
     with (
         evaluation(model, inputs, watch) as (module, forward),
         observed(module, recorder, watch),
-        _replacing(module, recorder, replacement, watch.follower),
-        _standing_in(module, instead, watch.follower),
+        _replacing(module, recorder, replacement, put),
+        _standing_in(module, instead, put),
         torch.no_grad(),
     ):
         return forward()
@@ -42,14 +44,14 @@ def run_replaced(
 
 @contextmanager
 def _replacing(
-    module: nn.Module, recorder: RecorderLike, replacement: Replacement, follower: AxisFollower
+    module: nn.Module, recorder: RecorderLike, replacement: Replacement, put: _Put
 ) -> Iterator[None]:
     """Hooks that come after those by which the recorder is told."""
     hooks: list[torch.utils.hooks.RemovableHandle] = []
     try:
         for path, child in module.named_modules():
             if path in recorder.paths and not isinstance(child, torch.jit.ScriptModule):
-                exchange = _Exchange(path, replacement, follower)
+                exchange = _Exchange(path, replacement, put)
                 hooks.append(child.register_forward_pre_hook(exchange.before, with_kwargs=True))
                 hooks.append(child.register_forward_hook(exchange.after))
         yield
@@ -59,9 +61,7 @@ def _replacing(
 
 
 @contextmanager
-def _standing_in(
-    module: nn.Module, instead: Mapping[str, Sequence[StandIn]], follower: AxisFollower
-) -> Iterator[None]:
+def _standing_in(module: nn.Module, instead: Mapping[str, Sequence[StandIn]], put: _Put) -> Iterator[None]:
     """Let calls hand on what stands in for what they compute; PyTorch's own layers do not even run."""
     hooks: list[torch.utils.hooks.RemovableHandle] = []
     left_out: list[nn.Module] = []
@@ -69,7 +69,7 @@ def _standing_in(
     try:
         for path, stand_ins in instead.items():
             child = modules[path]
-            hand_on = _HandOn(stand_ins, follower)
+            hand_on = _HandOn(stand_ins, put)
             if _does_nothing_else(child):
                 child.forward = hand_on.forward  # seen by the call before that of the class
                 left_out.append(child)
@@ -91,16 +91,15 @@ def _does_nothing_else(module: nn.Module) -> bool:
 class _HandOn:
     """What a module hands on, call by call; its own where it is called more often than before."""
 
-    def __init__(self, stand_ins: Sequence[StandIn], follower: AxisFollower) -> None:
-        self._left, self._follower = deque(stand_ins), follower
+    def __init__(self, stand_ins: Sequence[StandIn], put: _Put) -> None:
+        self._left, self._put = deque(stand_ins), put
 
     def forward(self, *args: Any, **kwargs: Any) -> torch.Tensor:
         stand_in = self._left.popleft()
         given = next((value for _, value in leaves((args, kwargs), is_tensor)), None)
         device = given.device if given is not None else None
-        new = torch.tensor(stand_in.values, dtype=getattr(torch, stand_in.dtype), device=device)
-        self._follower.name(new, tuple(None if axis.startswith("axis") else axis for axis in stand_in.axes))
-        return new
+        names = tuple(None if axis.startswith("axis") else axis for axis in stand_in.axes)
+        return self._put.tensor(stand_in.values, getattr(torch, stand_in.dtype), device, names)
 
     def after(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> torch.Tensor:
         return self.forward(*args, output)
@@ -109,8 +108,8 @@ class _HandOn:
 class _Exchange:
     """The two hooks of one module."""
 
-    def __init__(self, path: str, replacement: Replacement, follower: AxisFollower) -> None:
-        self._path, self._replacement, self._follower = path, replacement, follower
+    def __init__(self, path: str, replacement: Replacement, put: _Put) -> None:
+        self._path, self._replacement, self._put = path, replacement, put
         self._begun, self._ended = count(), count()
         self._thread = threading.get_ident()
 
@@ -135,21 +134,49 @@ class _Exchange:
             if not has_memory(tensor) or is_transformed(tensor):
                 return tensor
             values = self._replacement(self._path, call, name, is_given, tuple(tensor.shape))
-            return tensor if values is None else _like(tensor, values, self._follower)
+            return tensor if values is None else self._put.like(tensor, values)
 
         return replaced(structure, is_tensor, other)
 
 
-def _like(tensor: torch.Tensor, values: Any, follower: AxisFollower) -> torch.Tensor:
-    """A tensor of these values, of the same dtype and device, whose axes are called so where they have names."""
-    names = follower.get(tensor)
-    if tensor.is_quantized:
-        new = _quantized_like(tensor, torch.tensor(values, dtype=torch.float32, device=tensor.device))
-    else:
-        new = torch.tensor(values, dtype=tensor.dtype, device=tensor.device)
-    if names is not None:
-        follower.name(new, names)
-    return new
+_TENSORS: dict[tuple[int, torch.dtype], torch.Tensor] = {}
+"""Those of the arrays that are put in place, pass after pass, as long as these are there."""
+
+
+class _Put:
+    """Makes the tensors that are put in place in one pass; those of arrays that come in each pass once for all."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+        self._handed: set[tuple[int, torch.dtype]] = set()
+
+    def like(self, tensor: torch.Tensor, values: Any) -> torch.Tensor:
+        """A tensor of these values, of the same dtype and device, whose axes are called so where they have names."""
+        names = self._watch.follower.get(tensor)
+        if not tensor.is_quantized:
+            return self.tensor(values, tensor.dtype, tensor.device, names)
+        plain = torch.tensor(values, dtype=torch.float32, device=tensor.device)
+        return self._named(_quantized_like(tensor, plain), names)
+
+    def tensor(
+        self, values: Any, dtype: torch.dtype, device: torch.device | None, names: Names | None
+    ) -> torch.Tensor:
+        """A tensor of these values that shares no memory with others of this pass."""
+        key = id(values), dtype
+        if key in self._handed or (device is not None and device.type != "cpu"):
+            return self._named(torch.tensor(values, dtype=dtype, device=device), names)
+        self._handed.add(key)
+        with torch._C.DisableTorchFunction(), torch._C._DisableTorchDispatch(), torch.inference_mode(False):
+            if key not in _TENSORS:
+                _TENSORS[key] = torch.tensor(values, dtype=dtype)
+                weakref.finalize(values, _TENSORS.pop, key, None).atexit = False
+            self._watch.own(_TENSORS[key])  # so that what is written to it is undone when the pass is over
+            return self._named(_TENSORS[key].detach(), names)
+
+    def _named(self, tensor: torch.Tensor, names: Names | None) -> torch.Tensor:
+        if names is not None:
+            self._watch.follower.name(tensor, names)
+        return tensor
 
 
 def _quantized_like(tensor: torch.Tensor, plain: torch.Tensor) -> torch.Tensor:

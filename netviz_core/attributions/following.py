@@ -18,7 +18,7 @@ from ..words.arrays import Activation, AxisArray
 from ..words.errors import AxisError, InputError, LayerNotFoundError
 from ..words.given import is_array
 from ..words.structure import leaves
-from ..words.supports import OriginOf, Source
+from ..words.supports_flow import OriginOf, Source
 from .places import Picture, Places, by_names, places_of
 from .questions import score_of
 

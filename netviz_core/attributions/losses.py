@@ -16,7 +16,7 @@ from ..models.network import Network
 from ..views.overlays import named_class
 from ..words.errors import InputError, require_known
 from ..words.given import shown
-from ..words.supports import LossReading
+from ..words.supports_data import LossReading
 
 Array = np.ndarray[Any, Any]
 

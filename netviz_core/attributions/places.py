@@ -13,7 +13,7 @@ from ..captures.samples import is_one_sample, samples_at
 from ..captures.stretches import varying
 from ..words.arrays import SPATIAL_AXES, AxisArray
 from ..words.cards import Record
-from ..words.supports import Coordinate, OriginOf, Source, Stretch
+from ..words.supports_flow import Coordinate, OriginOf, Source, Stretch
 
 Array = np.ndarray[Any, Any]
 

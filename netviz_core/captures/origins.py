@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..words.arrays import SPATIAL_AXES
-from ..words.supports import Coordinate, Origin, Source
+from ..words.supports_flow import Coordinate, Origin, Source
 from . import placing, stretches
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..words.supports import Coordinate, Origin, Stretch
+from ..words.supports_flow import Coordinate, Origin, Stretch
 from . import stretches
 
 Array = np.ndarray[Any, Any]

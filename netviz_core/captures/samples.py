@@ -10,7 +10,7 @@ import numpy as np
 from ..models.network import Network
 from ..words.arrays import Activation, AxisArray
 from ..words.errors import InputError, as_integer
-from ..words.supports import Coordinate, Origin, OriginOf, Source
+from ..words.supports_flow import Coordinate, Origin, OriginOf, Source
 from .batches import size_of
 
 Array = np.ndarray[Any, Any]

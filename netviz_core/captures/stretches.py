@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..words.supports import Stretch
+from ..words.supports_flow import Stretch
 
 Array = np.ndarray[Any, Any]
 

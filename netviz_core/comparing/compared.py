@@ -28,7 +28,8 @@ from .judging.recomputed import as_recomputed
 from .judging.statuses import set_statuses
 from .judging.weights_alone import judged_by_weights
 from .pairing.pairing import pair_up
-from .sides import Side, Station, told_apart
+from .sides import Side, told_apart
+from .stations import Station
 from .telling.findings import Fault, LayerPair
 from .telling.places import (
     fault_at,

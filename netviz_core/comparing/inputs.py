@@ -18,7 +18,8 @@ from ..words.errors import InputError
 from ..words.progress import step
 from .common import form_of, is_named, matched, sketch, sketch_error
 from .reading import as_read, axes_as_read
-from .sides import INPUT, Side, Station, containers_of, side_of
+from .sides import Side, containers_of, side_of
+from .stations import INPUT, Station
 
 Array = np.ndarray[Any, Any]
 

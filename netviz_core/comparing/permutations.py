@@ -27,7 +27,7 @@ class Permutation(NamedTuple):
 
 def permutations_of(expected: Array, held: Array, axes: Sequence[str]) -> tuple[Permutation, ...]:
     """How the slices of one array must be put in order to become another; nothing if that does not do."""
-    if expected.shape != held.shape or not _same(np.sort(expected, None), np.sort(held, None)):
+    if expected.shape != held.shape or not _hold_the_same(expected, held):
         return ()
     places = [place for place, axis in enumerate(axes) if axis not in _SPATIAL and expected.shape[place] > 1]
     for place in places:
@@ -43,6 +43,14 @@ def permutations_of(expected: Array, held: Array, axes: Sequence[str]) -> tuple[
             both = ((axes[first], rows), (axes[second], columns))
             return tuple(Permutation(axis, tuple(order.tolist())) for axis, order in both)
     return ()
+
+
+def _hold_the_same(expected: Array, held: Array) -> bool:
+    """Whether the numbers are the same, in whatever order; most that are not have another norm."""
+    ours, theirs = np.linalg.norm(expected), np.linalg.norm(held)
+    if abs(ours - theirs) > 4 * _CLOSE * theirs:
+        return False
+    return _same(np.sort(expected, None), np.sort(held, None))
 
 
 def _same(left: Array, right: Array) -> bool:

@@ -11,7 +11,7 @@ from ..models.network import Network, wrap
 from ..words.errors import UnsupportedError, require_known
 from ..words.operations import OPERATIONS, word_for
 from ..words.protocols import Layer
-from ..words.supports import TensorForm, TracedCall
+from ..words.supports_flow import TensorForm, TracedCall
 from .parts import RANKDIRS, GraphEdge, GraphGroup, GraphNode
 from .view import Graph
 

@@ -13,7 +13,7 @@ from ..captures.forms import forms
 from ..models.network import Network
 from ..words.arrays import Activation
 from ..words.protocols import Layer
-from ..words.supports import ParameterForm
+from ..words.supports_models import ParameterForm
 from .multiply_accumulates import Call, Form, has_formula, multiply_accumulates
 from .parts import SummaryRow
 

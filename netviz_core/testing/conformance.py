@@ -29,7 +29,7 @@ from ..models.network import Network, wrap
 from ..words.arrays import Activation
 from ..words.errors import CaptureTooLargeError, LayerNotFoundError
 from ..words.protocols import KINDS
-from ..words.supports import StandIn
+from ..words.supports_passes import StandIn
 
 Array = np.ndarray[Any, Any]
 

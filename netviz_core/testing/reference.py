@@ -17,7 +17,7 @@ from ..words.arrays import AxisArray, positional_axes
 from ..words.errors import InputError, UnsupportedError
 from ..words.observations import Observation, Ready
 from ..words.structure import leaves
-from ..words.supports import Replacement, Seed, StandIn
+from ..words.supports_passes import Replacement, Seed, StandIn
 
 Array = np.ndarray[Any, Any]
 

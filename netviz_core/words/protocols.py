@@ -187,7 +187,7 @@ class Backend(Protocol):
     """One framework's adapter: the only place that knows the framework.
 
     The class takes no arguments. What is not listed here is opt-in, in protocols
-    named ``Supports…`` (`netviz_core.words.supports`).
+    named ``Supports…`` (`netviz_core.words.supports_models` and the files beside it).
     """
 
     name: str

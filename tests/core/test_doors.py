@@ -9,7 +9,9 @@ import pytest
 import netviz_core as nv
 from netviz_core import backend_api, renderer_api
 from netviz_core.renderer_api import View
-from netviz_core.words import errors, supports
+from netviz_core.words import errors, supports_data, supports_flow, supports_models, supports_passes
+
+CONTRACTS = (supports_data, supports_flow, supports_models, supports_passes, errors)
 
 
 @pytest.mark.parametrize("door", [backend_api, renderer_api], ids=["backends", "renderers"])
@@ -18,7 +20,7 @@ def test_all_that_a_door_names_is_there(door):
     assert [name for name in door.__all__ if not hasattr(door, name)] == []
 
 
-@pytest.mark.parametrize("module", [supports, errors], ids=["opt-in protocols", "errors"])
+@pytest.mark.parametrize("module", CONTRACTS, ids=lambda module: module.__name__.rpartition(".")[2])
 def test_every_opt_in_protocol_and_every_error_is_behind_the_door(module):
     own = {
         name

@@ -15,7 +15,8 @@ from ..judging.judging import Judge, Judged, orders_before, returned_by
 from ..judging.places import Place, is_fed_directly
 from ..judging.recipes import named
 from ..pairing.pairs import StationPair
-from ..sides import INPUT, Side, Station
+from ..sides import Side
+from ..stations import INPUT, Station
 from .causes import Cause, causes_at, odd_weights
 from .expressions import PASSED_ON, Earlier, explained
 from .signatures import called, corrected, signature

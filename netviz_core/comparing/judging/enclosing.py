@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from ...words.arrays import AxisArray
-from ..sides import Side, Station, containers_of
+from ..sides import Side, containers_of
+from ..stations import Station
 from .judging import Judge, Judged
 
 

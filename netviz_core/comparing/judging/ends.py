@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -28,6 +29,8 @@ HEADS = {
 _SMALLEST = {"float16": 6.2e-5}
 _SMALL = 1e-30
 """Probabilities below these have lost their digits, by dtype."""
+_AS_GOOD_AS = 1.0
+"""How far the logarithms of probabilities may be apart, whatever scores of this size may be."""
 
 
 class Ends(NamedTuple):
@@ -128,20 +131,34 @@ def _head(a: AxisArray, b: AxisArray, judge: Judge) -> tuple[Difference, str] | 
     if together is None or together.a.dtype.kind != "f" or together.b.dtype.kind != "f":
         return None
     smallest = max(_SMALLEST.get(getattr(value, "dtype", ""), _SMALL) for value in (a, b))
+
+    def held(own: Array, other: Array, name: str) -> Difference:
+        ours, theirs = (own, other) if name == "a" else (other, own)
+        return judge.difference(like(a, ours, together.axes), like(b, theirs, together.axes))
+
     for own, other, (scores, made) in (
         ("a", "b", (together.a, together.b)),
         ("b", "a", (together.b, together.a)),
     ):
         for name, squashed in _squashed(scores, together):
-            ends = (squashed, made) if own == "a" else (made, squashed)
-            apart = judge.difference(like(a, ends[0], together.axes), like(b, ends[1], together.axes))
-            if apart.within and _are_scores_close(name, squashed, made, scores, smallest, apart.tolerance):
-                told = f"the {HEADS[name]}: {other} returns the {name} of what {own} returns"
+            ends = squashed, made
+            is_log = name.startswith("log")
+            apart = held(*ends, own)
+            is_close = apart.within and (
+                is_log or _are_scores_close(squashed, made, scores, smallest, apart.tolerance)
+            )
+            if not (is_close or is_log) and np.isfinite(scores).all():
+                # Large scores may be further apart than their probabilities: then these tell how far they are.
+                less, more = (np.log(np.maximum(values, smallest)) for values in ends)
+                apart = held(scores, scores + (more - less), own)
+                is_close = apart.within and bool((np.abs(more - less) < _AS_GOOD_AS).all())
+            if is_close:
+                lost = _lost(made, -math.inf, 0.0) if is_log else _lost(made, smallest, 1.0)
+                told = f"the {HEADS[name]}: {other} returns the {name} of what {own} returns{lost}"
                 return replace(apart, note=told), told
         if _are_probabilities(scores, together):
             logs = np.log(np.maximum(scores, smallest))
-            ends = (logs, np.maximum(made, np.log(smallest)))
-            apart = judge.difference(like(a, ends[0], together.axes), like(b, ends[1], together.axes))
+            apart = held(logs, np.maximum(made, np.log(smallest)), own)
             if apart.within:
                 told = f"the probabilities: {other} returns the logarithm of what {own} returns"
                 return replace(apart, note=told), told
@@ -179,17 +196,19 @@ def _activated(name: str, scores: Array, axis: int = -1) -> Array:
     return scores if made is None else made
 
 
-def _are_scores_close(
-    name: str, squashed: Array, made: Array, scores: Array, smallest: float, tolerance: float
-) -> bool:
+def _are_scores_close(squashed: Array, made: Array, scores: Array, smallest: float, tolerance: float) -> bool:
     """Whether scores themselves are close, as far as they can be seen: small probabilities tell of them."""
-    if name.startswith("log"):
-        return True
     is_told = (made > smallest) & (squashed > smallest)
     if not np.isfinite(scores).all() or not is_told.any():
         return False
     left, right = np.log(squashed[is_told]), np.log(made[is_told])
     return bool((np.abs(left - right) <= 10 * tolerance * (1 + np.abs(left))).all())
+
+
+def _lost(made: Array, least: float, most: float) -> str:
+    """Say how much of what was made of scores tells nothing of them: it is the most or least that there can be."""
+    share = float(np.mean((made <= least) | (made == most)))
+    return f"; {share:.1%} of that is as good as 0 or 1, and tells little of the scores" if share else ""
 
 
 def _are_probabilities(values: Array, together: Matched) -> bool:

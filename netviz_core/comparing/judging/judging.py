@@ -13,7 +13,8 @@ from ...words.arrays import Activation, AxisArray
 from ..common import Matched, flattenings, form_of, matched
 from ..inputs import as_given
 from ..pairing.pairs import StationPair
-from ..sides import INPUT, Side, Station
+from ..sides import Side
+from ..stations import INPUT, Station
 from .difference import Difference, difference, incomparable, tolerance_for
 from .frames import Frame
 from .weights import weight_differences

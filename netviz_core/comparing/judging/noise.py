@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..sides import Station
+from ..stations import Station
 from .difference import Array, Difference
 
 FAULT, SUSPICION = 2.5, 1.5
@@ -53,16 +53,19 @@ def moved(values: Array, dtype: str, seed: int) -> Array:
     if values.dtype.kind != "f" or dtype not in _SPACING:
         return values
     pool = _shifts()
-    shift = np.resize(pool[seed * _STRIDE % (len(pool) // 2) :], values.shape) * values
-    shift *= _SPACING[dtype]
-    result: Array = values + shift
+    pool = pool[seed * _STRIDE % (len(pool) // 2) :]
+    is_enough = values.size <= pool.size
+    shifts = pool[: values.size].reshape(values.shape) if is_enough else np.resize(pool, values.shape)
+    result = np.asarray(shifts * values)
+    result *= _SPACING[dtype]
+    result += values
     return result
 
 
 @cache
 def _shifts() -> Array:
     """Random numbers from −½ to ½, drawn once: most of the time of a pass would go into drawing more."""
-    return np.random.default_rng(0).random(1 << 20, np.float32) - np.float32(0.5)
+    return np.random.default_rng(0).random(1 << 21, np.float32) - np.float32(0.5)
 
 
 def coarsest_of(stations: Iterable[Station]) -> str:

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ...words.protocols import Layer
-from ..sides import INPUT, Side, Station
+from ..sides import Side
+from ..stations import INPUT, Station
 from .difference import Difference
 from .frames import Frame
 from .judging import Judge, Judged

@@ -14,7 +14,8 @@ from ...recomputing.layers import recomputed
 from ...words.arrays import AxisArray
 from ..pairing.pairs import StationPair
 from ..reading import axes_as_read
-from ..sides import Side, Station
+from ..sides import Side
+from ..stations import Station
 
 Array = np.ndarray[Any, Any]
 

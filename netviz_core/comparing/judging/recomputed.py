@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, NamedTuple
 
@@ -11,10 +11,11 @@ import numpy as np
 from ...captures.recorder import Slot
 from ...words.arrays import AxisArray
 from ...words.observations import Ready
-from ...words.supports import Replacement, StandIn
+from ...words.supports_passes import Replacement, StandIn
 from ..common import matched
 from ..reading import axes_as_read, axes_as_returned
-from ..sides import INPUT, Side, Station
+from ..sides import Side
+from ..stations import INPUT, Station
 from .difference import difference, tolerance_for
 from .noise import is_exact
 from .recipes import course_of
@@ -63,6 +64,7 @@ class RecomputedSide(Side):
         replacement: Replacement,
         instead: Mapping[str, Sequence[StandIn]],
         before: Side | None = None,
+        passed_over: Collection[str] = (),
     ) -> Side:
         """The same side as it would be with other values in place; see `Station.is_given_known`.
 

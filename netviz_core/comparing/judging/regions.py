@@ -11,7 +11,9 @@ from ...words.arrays import AxisArray
 from ...words.protocols import Layer
 from ..common import matched
 from ..pairing.pairs import StationPair
-from ..sides import INPUT, Side, Station
+from ..sides import Side
+from ..stations import INPUT, Station
+from .difference import Difference
 from .ends import HEADS
 from .judging import Judge, Judged, like, returned_by
 from .recipes import Course, course_of, courses_of
@@ -118,21 +120,22 @@ def is_laid_out_otherwise(found: Judged) -> bool:
     return bool((products > 1 - _SAME_SIZE).mean() > _MOSTLY)
 
 
-def is_padded(ours: Sequence[AxisArray], theirs: Sequence[AxisArray], judge: Judge) -> bool:
-    """Whether of two maps the larger one is the other with zeros around it."""
+def apart_without_padding(
+    ours: Sequence[AxisArray], theirs: Sequence[AxisArray], judge: Judge
+) -> Iterator[Difference]:
+    """Of two maps, the larger of which has zeros around it, how far they are apart without these, wherever they lie."""
     if len(ours) != 1 or len(theirs) != 1 or ours[0].axes != theirs[0].axes:
-        return False
+        return
     small, large = sorted((ours[0], theirs[0]), key=lambda value: value.values.size)
     room = np.subtract(large.shape, small.shape)
     if (room < 0).any() or not room.any():
-        return False
+        return
     for start in np.ndindex(*(room + 1)):
         place = tuple(slice(at, at + size) for at, size in zip(start, small.shape, strict=True))
         rest = large.values.copy()
         rest[place] = 0
         if not rest.any():
-            return judge.difference(like(large, large.values[place], large.axes), small).within
-    return False
+            yield judge.difference(like(large, large.values[place], large.axes), small)
 
 
 def side_with_function(found: Judged, judge: Judge) -> str:

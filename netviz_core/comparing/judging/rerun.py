@@ -12,11 +12,12 @@ import numpy as np
 from ...captures.recorder import Slot
 from ...words.arrays import AxisArray
 from ...words.progress import step
-from ...words.supports import StandIn
+from ...words.supports_passes import StandIn
 from ..common import matched
 from ..pairing.pairs import StationPair
 from ..reading import axes_as_read, axes_as_returned
-from ..sides import Side, Station
+from ..sides import Side
+from ..stations import Station
 from .ends import ends_of
 from .judging import Judge, partners
 
@@ -62,6 +63,7 @@ class Rerun:
         self.is_turned = not judge.b.can_be_rerun
         self._side = judge.a if self.is_turned else judge.b
         self._in_own_order: dict[Key, Laid] = {}
+        self._by_memory: dict[Any, tuple[Array, Array]] = {}
         for point, source, target in self._ends():
             self._lay(point, source, target)
         self._laid: dict[Key, Laid] = {}
@@ -118,13 +120,16 @@ class Rerun:
         needed : collection of int, optional
             The numbers of the pairs that are asked for; by default all. Others run only where they must.
         before : Judge, optional
-            What is known of the others; by default of the free run.
+            What is known of the others, which are not looked at then; by default the free run, which they are held
+            against.
         """
         judge, known = self._judge, before or self._judge
         own, other = (judge.a.name, judge.b.name) if self.is_turned else (judge.b.name, judge.a.name)
         step(f"running {own} with values of {other} in place")
-        instead = {} if needed is None else self._instead(free, changed, needed)
-        side = self._run(free, changed, instead, known.a if self.is_turned else known.b)
+        calls = {} if needed is None else self._calls_beside(needed)
+        instead = self._instead(free, changed, calls)
+        passed_over = () if before is None else self._passed_over(free, calls)
+        side = self._run(free, changed, instead, known.a if self.is_turned else known.b, passed_over)
         pairs = [self._again(found.pair, side) for found in judge.judged]
         sides = (side, judge.b) if self.is_turned else (judge.a, side)
         rest = set(range(len(pairs))) - {*needed} if needed is not None else ()
@@ -132,10 +137,8 @@ class Rerun:
         again.whole = ends_of(again).apart
         return again
 
-    def _instead(
-        self, free: Collection[Point], changed: Change | None, needed: Collection[int]
-    ) -> dict[str, list[StandIn]]:
-        """What layers hand on that nobody asks for, so that they need not run: all calls of them, or none."""
+    def _calls_beside(self, needed: Collection[int]) -> dict[str, list[Station]]:
+        """The calls of layers that nobody asks for."""
         pairs = [self._judge.judged[number].pair for number in needed]
         own = [(*p.before_a, *p.a) if self.is_turned else (*p.before_b, *p.b) for p in pairs]
         wanted = {station.path for stations in own for station in stations}
@@ -143,12 +146,23 @@ class Rerun:
         for station in self._side.stations:
             if station.path not in wanted:
                 calls.setdefault(station.path, []).append(station)
+        return calls
+
+    def _instead(
+        self, free: Collection[Point], changed: Change | None, calls: Mapping[str, Sequence[Station]]
+    ) -> dict[str, list[StandIn]]:
+        """What these layers hand on, so that they need not run: all calls of them, or none."""
         found = {}
         for path, stations in calls.items():
             stand_ins = [self._stand_in(station, free, changed) for station in stations]
             if all(stand_ins):
                 found[path] = [stand_in for stand_in in stand_ins if stand_in is not None]
         return found
+
+    def _passed_over(self, free: Collection[Point], calls: Mapping[str, Sequence[Station]]) -> set[str]:
+        """Of these layers those that nothing is put in place for."""
+        put = {path for (path, _, _, _), laid in self._laid.items() if laid.point not in free}
+        return calls.keys() - put
 
     def _stand_in(self, station: Station, free: Collection[Point], changed: Change | None) -> StandIn | None:
         laid = self._laid.get((station.path, station.call, "", False))
@@ -166,6 +180,7 @@ class Rerun:
         changed: Change | None,
         instead: Mapping[str, Sequence[StandIn]],
         before: Side,
+        passed_over: Collection[str],
     ) -> Side:
         def replacement(
             path: str, call: int, leaf: str, is_given: bool, shape: tuple[int, ...]
@@ -175,7 +190,7 @@ class Rerun:
                 return None
             return laid.values if changed is None else changed(laid.values, laid.point)
 
-        return self._side.rerun(replacement, instead, before)
+        return self._side.rerun(replacement, instead, before, passed_over)
 
     def _again(self, pair: StationPair, side: Side) -> StationPair:
         def again(stations: Sequence[Station]) -> list[Station]:
@@ -196,9 +211,17 @@ class Rerun:
             order = _order(target, slot, point.is_given)
             laid = laid_out(values[one], others[other], order)
             if laid is not None:
-                laid = target.as_it_stands(laid, order, point.is_given)
+                laid = self._as_one(target.as_it_stands(laid, order, point.is_given))
                 key = (target.path, target.call, slot.observation.leaf, point.is_given)
                 self._in_own_order[key] = Laid(point, laid, laid.shape)
+
+    def _as_one(self, values: Array) -> Array:
+        """One array, as backends take it, for what one layer returned and the next was given."""
+        form = values.__array_interface__
+        place = form["data"][0], values.shape, values.strides, form["typestr"]
+        if place not in self._by_memory:  # which is kept, so that nothing else comes to lie there
+            self._by_memory[place] = values, np.asarray(values, order="C")
+        return self._by_memory[place][1]
 
     def _lay_features(self, point: Point, target: Station, seen: Judge) -> None:
         """Put features in the order in which this side has them flattened."""

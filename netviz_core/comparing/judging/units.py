@@ -18,7 +18,7 @@ from ...models.weights import Layout, Weight
 from ...words.protocols import Layer, WeightTensor
 from ..narrow import as_narrow
 from ..permutations import permutations_of
-from ..sides import Station
+from ..stations import Station
 from .judging import Judge, Judged
 from .weights import weight_differences
 
@@ -72,6 +72,8 @@ class _Units:
 
     def orders(self) -> dict[Slot, Order]:
         """For each value whose units are in another order: which unit of a stands first, second, …"""
+        if not any(map(_is_reordered, self._pairs.values())):
+            return {}
         told: dict[Slot, Counter[Order]] = defaultdict(Counter)
         unsure: list[Judged] = []
         for number, found in self._pairs.items():
@@ -190,13 +192,11 @@ def _evidence(found: Judged) -> dict[str, Order] | None:
     told: dict[str, set[Order]] = defaultdict(set)
     for weight in map(as_narrow, held_by([one.layer for one in found.pair.a], found.pair.b[0].layer)):
         expected, held = weight.expected, weight.held
-        if expected is None or held is None or not np.ptp(held):
+        if expected is None or held is None or (held == held.flat[:1]).all():
             continue
         sizes = dict(zip(weight.axes, held.shape, strict=True))
         orders = {axis: tuple(range(size)) for axis, size in sizes.items()}
-        if expected.shape != held.shape or not np.allclose(
-            expected, held, _CLOSE, _CLOSE * float(np.std(held))
-        ):
+        if not _is_copy(expected, held):
             found_orders = permutations_of(expected, held, weight.axes)
             if not found_orders:
                 return None
@@ -208,6 +208,19 @@ def _evidence(found: Judged) -> dict[str, Order] | None:
     if any(len(orders) > 1 for orders in told.values()):
         return None
     return {end: next(iter(orders)) for end, orders in told.items()}
+
+
+def _is_reordered(found: Judged) -> bool:
+    """Whether weights tell of another order; those that are the same to the last digit do not."""
+    is_other = any(part.error for part in found.weights.values())
+    return is_other and any(list(order) != sorted(order) for order in (_evidence(found) or {}).values())
+
+
+def _is_copy(expected: Array, held: Array) -> bool:
+    """Whether a weight is that of a as it stands."""
+    if expected.shape != held.shape:
+        return False
+    return np.array_equal(expected, held) or np.allclose(expected, held, _CLOSE, _CLOSE * float(np.std(held)))
 
 
 def _are_in_order(found: Judged, given: Sequence[int] | None, returned: Sequence[int] | None) -> bool:

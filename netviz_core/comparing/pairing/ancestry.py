@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..sides import INPUT, Station
+from ..stations import INPUT, Station
 
 
 class Ancestry:

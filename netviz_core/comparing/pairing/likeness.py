@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..common import sketch
-from ..sides import Station
+from ..stations import Station
 from .pairs import StationPair
 
 Array = np.ndarray[Any, Any]
@@ -190,6 +190,12 @@ class _Features:
         first = self.station.returned[0].shape if self.station.returned else ()
         return tuple(sorted(size for size in first if size != 1))
 
+    @cached_property
+    def keeps_sizes(self) -> bool:
+        """Whether it returns as much along each axis as it was given first."""
+        given = self.station.given[0].shape if self.station.given else ()
+        return tuple(sorted(size for size in given if size != 1)) == self.sizes
+
     @property
     def signature(self) -> tuple[Any, ...]:
         """What two layers without a name must have in common."""
@@ -241,7 +247,9 @@ class _Features:
 def _classes(side: Sequence[_Features]) -> tuple[list[_Features], Array]:
     """One of each class of stations that are the same in what they are, and of which class each is."""
     firsts: dict[Any, int] = {}
-    numbers = [firsts.setdefault((*f.signature, f.hands_on, f.word), len(firsts)) for f in side]
+    numbers = [
+        firsts.setdefault((*f.signature, f.hands_on, f.keeps_sizes, f.word), len(firsts)) for f in side
+    ]
     known = {number: features for features, number in zip(reversed(side), reversed(numbers), strict=True)}
     return [known[number] for number in range(len(firsts))], np.array(numbers)
 
@@ -301,7 +309,8 @@ _LINEAR = frozenset(("dense", "einsum_dense", "conv1d", "conv2d", "depthwise_con
 
 def _kinship(left: _Features, right: _Features) -> float:
     related = _kinship_of_kinds(left.kind, right.kind)
-    return related if related != _STRANGE or left.sizes == right.sizes else 0.0
+    is_possible = left.sizes == right.sizes and left.keeps_sizes is right.keeps_sizes
+    return related if related != _STRANGE or is_possible else 0.0
 
 
 @cache

@@ -10,7 +10,8 @@ import numpy as np
 from ...models.alignment import LayerMapping, given_groups
 from ...words.errors import InputError
 from ...words.protocols import Layer
-from ..sides import Side, Station
+from ..sides import Side
+from ..stations import Station
 from .ancestry import Ancestry, consistent
 from .likeness import Likeness
 from .pairs import StationPair

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ...words.protocols import Layer
-from ..sides import Station
+from ..stations import Station
 
 
 @dataclass(eq=False)

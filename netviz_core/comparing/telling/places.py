@@ -21,7 +21,7 @@ from ..judging.judging import Judge, Judged
 from ..judging.noise import coarsest, coarsest_of
 from ..judging.places import Place
 from ..judging.weights import weight_pairs
-from ..sides import Station
+from ..stations import Station
 from .findings import Fault, LayerPair
 
 Array = np.ndarray[Any, Any]

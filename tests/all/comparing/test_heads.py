@@ -68,6 +68,44 @@ def test_a_fault_before_a_head_is_found(kind: str) -> None:
     assert not nv.compare(a, HEADS[kind][1](), X).agrees
 
 
+LARGE = {
+    "softmax": (nn.Softmax(-1), [300.0, 300.5, -300.0, 0.0]),
+    "sigmoid": (nn.Sigmoid(), [300.0, 0.5, -300.0, 0.0]),
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_large_scores_may_be_as_far_apart_as_such_scores_may_be(name: str) -> None:
+    head, bias = LARGE[name]
+    a, b = nn.Linear(6, 4), nn.Linear(6, 4)
+    a.bias.data = torch.tensor(bias)
+    b.load_state_dict(a.state_dict())
+    b.bias.data += torch.tensor([0.0, 0.01, 0.0, 0.0])
+    found = nv.compare(nn.Sequential(a), nn.Sequential(b, head), X)
+    assert found.agrees, str(found)
+    assert "as good as 0 or 1" in found.as_far_as[0]
+    b.bias.data += torch.tensor([0.0, 1.0, 0.0, 0.0])
+    assert not nv.compare(nn.Sequential(a), nn.Sequential(b, head), X).agrees
+
+
+class Constant(nn.Module):
+    def __init__(self, value: float) -> None:
+        super().__init__()
+        self.value = value
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * 0 + self.value
+
+
+def test_what_may_be_a_head_of_very_large_scores_tells_little() -> None:
+    a = nn.Linear(6, 4)
+    a.bias.data += 1e7
+    assert not nv.compare(nn.Sequential(a), nn.Sequential(a, Constant(0.3)), X).agrees
+    found = nv.compare(nn.Sequential(a), nn.Sequential(a, Constant(1.0)), X)
+    assert found.agrees
+    assert "100.0% of that is as good as 0 or 1, and tells little of the scores" in found.as_far_as[0]
+
+
 def test_probabilities_and_their_logarithm() -> None:
     a, b = (nn.Sequential(*scores(), end) for end in (nn.Softmax(-1), nn.LogSoftmax(-1)))
     found = nv.compare(a, b, X)

@@ -9,7 +9,7 @@ import pytest
 
 from netviz_core.captures.origins import Origins
 from netviz_core.captures.placing import concatenated, hull, joined, reshaped, with_margins
-from netviz_core.words.supports import Coordinate, Stretch
+from netviz_core.words.supports_flow import Coordinate, Stretch
 
 X, SAMPLE = Coordinate("", 3), Coordinate("", 0)
 

@@ -20,7 +20,7 @@ from netviz_core.models.network import Network
 from netviz_core.testing import example_model
 from netviz_core.words.operations import OPERATIONS, word_for
 from netviz_core.words.protocols import KINDS
-from netviz_core.words.supports import TensorForm, TracedCall
+from netviz_core.words.supports_flow import TensorForm, TracedCall
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from hypothesis.extra import numpy as arrays
 import netviz_core as nv
 from netviz_core.measures.bins import bin_edges
 from netviz_core.measures.layer_statistics import LayerStatistics
-from netviz_core.measures.training import TrainingHistory, TrainingWatch, load_history
+from netviz_core.measures.training import TrainingHistory, load_history
+from netviz_core.measures.watching import TrainingWatch
 from netviz_core.testing import example_model
 
 NUMBERS = arrays.arrays(

@@ -7,7 +7,8 @@ import pytest
 
 import netviz_core as nv
 from netviz_core.measures.statistics import statistics
-from netviz_core.measures.training import TrainingHistory, TrainingWatch
+from netviz_core.measures.training import TrainingHistory
+from netviz_core.measures.watching import TrainingWatch
 from netviz_core.testing.reference import Dense, Model, example_model
 
 X = np.random.default_rng(0).normal(size=(6, 4))

@@ -12,7 +12,7 @@ import pytest
 import netviz_core as nv
 from netviz_core.graphs.data_flow import graph
 from netviz_core.words.errors import InputError
-from netviz_core.words.supports import TracedCall
+from netviz_core.words.supports_flow import TracedCall
 
 from ..conftest import ENGINE, L, Subclassed, array, native, small_cnn
 from ..measures.test_health import residual

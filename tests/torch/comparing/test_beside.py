@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import re
 from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
@@ -152,6 +154,35 @@ def test_a_function_that_pads_is_no_fault_before_a_layer_that_has_one() -> None:
     (fault,) = nv.compare(a, b, x).faults
     assert fault.path_b == "conv2"
     assert {cause.name for cause in fault.causes} == {"flipped kernel"}
+    faults = nv.compare(a, b.half(), (x, x.half())).faults
+    assert any(fault.path_b == "conv2" for fault in faults)
+    assert not any(fault.pair.is_between_layers for fault in faults)
+
+
+class Crop(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x[..., 1:-1, 1:-1]
+
+
+def test_a_crop_is_no_partner_of_an_activation() -> None:
+    torch.manual_seed(0)
+    first, larger, norm, last = (
+        nn.Conv2d(3, 8, 3),
+        nn.ConvTranspose2d(8, 6, 4, 2),
+        nn.BatchNorm2d(6),
+        nn.Conv2d(6, 2, 3),
+    )
+    norm.running_mean.uniform_()
+    cropped = copy.deepcopy(larger)
+    cropped.padding = (1, 1)
+    a = nn.Sequential(first, larger, Crop(), norm, nn.ReLU(), last).eval()
+    b = nn.Sequential(first, cropped, nn.ReLU(), norm, last).eval()
+    found = nv.compare(a, b, torch.randn(3, 3, 8, 8))
+    assert [fault.pair.is_between_layers for fault in found.faults] == [True, True], found
+    assert [re.search("relu of what '.'", cause.text)[0] for cause in found.causes] == [
+        "relu of what '2'",
+        "relu of what '3'",
+    ]
 
 
 class Stack(nn.Module):

@@ -134,3 +134,90 @@ def test_twice_as_many_layers_take_no_more_than_twice_the_effort(copies: Callabl
 
     effort(2)  # what is done once in a process
     assert effort(80) < 2.5 * effort(40)
+
+
+class Writing(nn.Module):
+    """Writes to what layers returned, where PyTorch sees it and where it does not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Conv2d(3, 3, 3, padding=1) for _ in range(8))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for layer in self.layers:
+            x = layer(x)
+            x.mul_(1.5)
+            x.data.add_(0.1)
+            x.detach().numpy()[:, 0] *= 2
+        return x
+
+
+def test_given_values_last_for_all_passes_whatever_is_written_to_them() -> None:
+    torch.manual_seed(0)
+    a = Writing().eval()
+    b = copy.deepcopy(a)
+    with torch.no_grad():
+        for place in (1, 3, 6):
+            b.layers[place].weight[1] *= 2
+    found = nv.compare(a, b, X)
+    assert [fault.path_b for fault in found.faults] == ["layers.1", "layers.3", "layers.6"], found
+    assert all(cause.confirmed for cause in found.causes)
+
+
+class Blocks(nn.Module):
+    """What an activation is given is added to what it returns; it may write to a copy of that."""
+
+    def __init__(self, writes: bool) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(4, 4) for _ in range(6))
+        self.acts = nn.ModuleList(nn.ReLU(inplace=writes) for _ in range(6))
+        self.writes = writes
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for layer, act in zip(self.layers, self.acts, strict=True):
+            x = layer(x)
+            x = x + act(x.clone() if self.writes else x)
+        return x
+
+
+def test_given_values_share_no_memory_within_a_pass() -> None:
+    torch.manual_seed(0)
+    a, b = Blocks(writes=False), Blocks(writes=True)
+    b.load_state_dict(a.state_dict())
+    with torch.no_grad():
+        for place in (1, 3):
+            b.layers[place].weight[1] *= 2
+    found = nv.compare(a, b, torch.randn(3, 4))
+    assert [fault.path_b for fault in found.faults] == ["layers.1", "layers.3"], found
+
+
+class Mean(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.mean()
+
+
+class Scaled(nn.Module):
+    """Adds a single number that a layer returned."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(4, 4) for _ in range(6))
+        self.means = nn.ModuleList(Mean() for _ in range(6))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for layer, mean in zip(self.layers, self.means, strict=True):
+            x = layer(x)
+            x = x + mean(x)
+        return x
+
+
+def test_a_single_number_is_put_in_place_as_others_are() -> None:
+    torch.manual_seed(0)
+    a = Scaled()
+    b = copy.deepcopy(a)
+    with torch.no_grad():
+        for place in (1, 3):
+            b.layers[place].weight[1] += 0.001
+    found = nv.compare(a, b, torch.randn(3, 4))
+    assert [fault.path_b for fault in found.faults] == ["layers.1", "layers.3"], found
+    assert all(row.status != "differs" for row in found.pairs if "mean" in row.path_b)
