@@ -160,8 +160,9 @@ def reshaped(before: Shape, names: Names, after: Shape) -> Names:
     while old > front and new > front and before[old - 1] == after[new - 1]:
         old, new = old - 1, new - 1
         kept.insert(0, names[old])
-    merged = front if new == front and old > front else -1  # an axis became one with that before it
-    leading = [None if place == merged - 1 and place else name for place, name in enumerate(names[:front])]
+    leading = list(names[:front])
+    if new == front and any(length > 1 for length in before[front:old]):
+        leading[-1:] = [None] * bool(leading)  # with which those that are gone became one
     return (*leading, *(None,) * (new - front), *kept)
 
 

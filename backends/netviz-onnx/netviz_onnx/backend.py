@@ -8,8 +8,9 @@ from typing import Any
 
 from onnx import ModelProto
 
-from netviz_core.backend_api import AxisArray, RecorderLike, Replacement, StandIn, TracedCall
+from netviz_core.backend_api import AxisArray, ParameterForm, RecorderLike, Replacement, StandIn, TracedCall
 
+from .counting import parameters_of
 from .examples import example_of
 from .held import held
 from .inputs import images_in
@@ -64,6 +65,10 @@ class OnnxBackend:
     def trace(self, model: ModelProto, inputs: Any) -> Iterable[TracedCall]:
         """Tell the data flow, see `netviz_core.backend_api.SupportsGraph`."""
         return trace(held(model), inputs)
+
+    def parameters_of(self, layer: OnnxLayer) -> Iterator[ParameterForm]:
+        """A layer's own parameters, see `netviz_core.backend_api.SupportsParameterForms`."""
+        return parameters_of(layer)
 
     def example_of(self, model: ModelProto, shapes: Sequence[Sequence[int]] | None) -> Any:
         """Inputs of these shapes, see `netviz_core.backend_api.SupportsInputForms`."""

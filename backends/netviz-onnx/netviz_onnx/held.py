@@ -82,8 +82,7 @@ class Node:
 
     def holds_weight(self, place: int) -> bool:
         """Whether an input is an array of floating constants, more than one number."""
-        shape, dtype = self.held.constants.get(self.input(place), ((), 0))
-        return dtype in _FLOATS and int(np.prod(shape)) > 1
+        return self.held.is_weight(self.input(place))
 
 
 class Held:
@@ -151,6 +150,17 @@ class Held:
         """Whether what stands in a tensor is another one for another input."""
         return bool(name) and name not in self.constants and name not in self.of_shapes
 
+    def is_weight(self, name: str) -> bool:
+        """Whether a tensor is an array of floating constants, more than one number."""
+        shape, dtype = self.constants.get(name, ((), 0))
+        return dtype in _FLOATS and int(np.prod(shape)) > 1
+
+    def spread_weight(self, name: str) -> str:
+        """The weight that a tensor is, or that is repeated in it as often as the shape of an input says; else empty."""
+        while name in self.of_shapes and name in self.maker and self.maker[name].op in ("Expand", "Tile"):
+            name = self.maker[name].inputs[0]
+        return name if self.is_weight(name) else ""
+
     def _sort(self, node: Node) -> None:
         """Say of what a node returns whether it is a constant, or one of the lengths of inputs."""
         if node.op == "Constant":
@@ -189,6 +199,8 @@ class Held:
 def _decoded(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
+    if isinstance(value, float):
+        return float(str(np.float32(value)))  # attributes are float32: 1e-5 as it was meant
     if isinstance(value, (list, tuple)) or hasattr(value, "append"):
         return [_decoded(part) for part in value]
     return value

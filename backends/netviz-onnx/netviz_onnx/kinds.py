@@ -40,8 +40,8 @@ def described(node: Node) -> Described:
         found = found._replace(kind="other")  # with a constant nothing is brought together
     if found.rules or node.op in _RECURRENT:
         return found
-    places = [place for place in range(len(node.inputs)) if node.holds_weight(place)]
-    return found._replace(rules=tuple(native_rule(node, place) for place in places))
+    spread = filter(None, map(node.held.spread_weight, node.inputs))
+    return found._replace(rules=tuple(native_rule(node.held, name) for name in dict.fromkeys(spread)))
 
 
 def word_of(node: Node) -> str:

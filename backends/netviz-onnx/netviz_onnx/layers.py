@@ -83,7 +83,7 @@ class _Part:
     def signature(self) -> Any:
         """Equal for two calls of one layer."""
         read = self.region.described
-        tensors = tuple((rule.name, rule.tensor, rule.part) for rule in read.rules)
+        tensors = tuple((rule.name, rule.tensor, str(rule.part)) for rule in read.rules)
         return read.kind, self.region.type_name, tensors, str(read.config)
 
 
@@ -138,10 +138,10 @@ class _Tree:
                 return None
             return self._layer(scope, parts, [part.region.nodes for part in parts])
         main = [part for part in parts if not {node.op for node in part.region.nodes} <= LAYOUT]
-        stack = joined([part.region for part in main], [n for part in parts for n in part.region.nodes], self._held)
+        nodes = sorted((n for part in parts for n in part.region.nodes), key=lambda node: node.index)
+        stack = joined([part.region for part in main], nodes)
         if stack is None:
             return None
-        nodes = sorted((n for part in parts for n in part.region.nodes), key=lambda node: node.index)
         self._told.update(part.end for part in parts)
         described = stack.described
         unit = _unit(nodes, self._held)

@@ -74,8 +74,9 @@ def regions(held: Held) -> dict[int, Region]:
 
 
 def is_read_by(name: str, readers: set[int], held: Held) -> bool:
-    """Whether a tensor is read by these nodes alone, and not returned by the model."""
-    return name not in held.outputs and {node.index for node in held.readers.get(name, ())} <= readers
+    """Whether what stands in a tensor is read by these nodes alone, and not returned by the model."""
+    others = (node for node in held.readers.get(name, ()) if node.index not in readers)
+    return name not in held.outputs and not any(held.varies(made) for node in others for made in node.outputs)
 
 
 def _biased(node: Node) -> Region | None:

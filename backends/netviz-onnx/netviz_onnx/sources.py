@@ -10,7 +10,7 @@ from onnx import TensorProto, numpy_helper
 
 from netviz_core.backend_api import Layout, Weight, by_name, positional_layout
 
-from .held import Held, Node
+from .held import Held
 
 
 class Rule(NamedTuple):
@@ -89,8 +89,8 @@ def _origin(held: Held, name: str) -> str:
     return name
 
 
-def native_rule(node: Node, place: int) -> Rule:
+def native_rule(held: Held, tensor: str) -> Rule:
     """A constant that no rule tells of: under the last part of its own name, its axes by their places."""
-    name = _origin(node.held, node.input(place))
+    name = _origin(held, tensor)
     shown = name.rpartition("/")[2].rpartition(".")[2].rpartition(":")[2] or name
-    return Rule(shown, node.input(place), positional_layout(len(node.form(place))))
+    return Rule(shown, tensor, positional_layout(len(held.constants[tensor][0])))
