@@ -57,7 +57,12 @@ def changed_weights(model: ModelProto, random: np.random.Generator) -> Planted |
     tensor = _kernel(other, node)
     values = np.array(numpy_helper.to_array(tensor))
     chosen = random.random(values.shape) < 0.1
-    _write(tensor, np.where(chosen, values + values.std() * random.normal(size=values.shape), values).astype(values.dtype))
+    _write(
+        tensor,
+        np.where(chosen, values + values.std() * random.normal(size=values.shape), values).astype(
+            values.dtype
+        ),
+    )
     return Planted(other, tuple(node.output), ("weight", "kernel"))
 
 
@@ -130,7 +135,9 @@ def removed_node(model: ModelProto, random: np.random.Generator) -> Planted | No
             if name == gone:
                 reader.input[number] = before
     del other.graph.node[place]
-    return Planted(other, (gone,), ("activation", "without", "missing", "left out", "no partner", "relu", "gelu", "node"))
+    return Planted(
+        other, (gone,), ("activation", "without", "missing", "left out", "no partner", "relu", "gelu", "node")
+    )
 
 
 def other_activation(model: ModelProto, random: np.random.Generator) -> Planted | None:

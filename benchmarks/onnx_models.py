@@ -66,7 +66,9 @@ def _text(name: str, **more: Any) -> Make:
             "intermediate_size": 48, "max_position_embeddings": 64, **more,
         }  # fmt: skip
         torch.manual_seed(0)
-        module = _FirstOutput(getattr(transformers, f"{name}Model")(getattr(transformers, f"{name}Config")(**sizes)))
+        module = _FirstOutput(
+            getattr(transformers, f"{name}Model")(getattr(transformers, f"{name}Config")(**sizes))
+        )
         _enliven(module.eval())
         tokens = torch.randint(3, 99, (2, 7))
         return Exported(module, _export(module, tokens, dynamo=True), tokens.numpy())
@@ -164,11 +166,21 @@ def _networks() -> dict[str, Make]:
         resnet18 mobilenet_v2 mobilenet_v3_small shufflenet_v2_x0_5 squeezenet1_1 efficientnet_b0 densenet121
         regnet_y_400mf mnasnet0_5 convnext_tiny
     """.split():
-        found[f"torchvision/{name}"] = _torch(lambda name=name: getattr(models, name)(weights=None), 3, 64, 64)
-    found["torchvision/vit"] = _torch(lambda: models.VisionTransformer(32, 16, 2, 4, 64, 128), 3, 32, 32, dynamo=True)
-    for name in "convnextv2_atto ghostnet_100 edgenext_xx_small poolformer_s12 hardcorenas_a res2net50_26w_4s".split():
+        found[f"torchvision/{name}"] = _torch(
+            lambda name=name: getattr(models, name)(weights=None), 3, 64, 64
+        )
+    found["torchvision/vit"] = _torch(
+        lambda: models.VisionTransformer(32, 16, 2, 4, 64, 128), 3, 32, 32, dynamo=True
+    )
+    for name in (
+        "convnextv2_atto ghostnet_100 edgenext_xx_small poolformer_s12 hardcorenas_a res2net50_26w_4s".split()
+    ):
         found[f"timm/{name}"] = _torch(lambda name=name: timm.create_model(name), 3, 64, 64)
-    for name, more in {"mixer_s32_224": {}, "vit_tiny_patch16_224": {"depth": 3}, "deit_tiny_patch16_224": {"depth": 3}}.items():
+    for name, more in {
+        "mixer_s32_224": {},
+        "vit_tiny_patch16_224": {"depth": 3},
+        "deit_tiny_patch16_224": {"depth": 3},
+    }.items():
         found[f"timm/{name}"] = _torch(
             lambda name=name, more=more: timm.create_model(name, img_size=64, **more), 3, 64, 64, dynamo=True
         )
@@ -205,7 +217,9 @@ def _differing(exported: Exported) -> tuple[int, int, int]:
     other.graph.output.extend(onnx.ValueInfoProto(name=name) for name in {*names.values()} - has)
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = onnxruntime.InferenceSession(other.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        other.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
     wanted = sorted({*names.values()})
     given = {session.get_inputs()[0].name: exported.x}
     plain = dict(zip(wanted, session.run(wanted, given), strict=True))
@@ -220,7 +234,9 @@ def _same(slot: Any, value: Any) -> bool:
 
 
 def _count_networks(makes: Mapping[str, Make]) -> None:
-    print("network | values differing / seen, layers missed | parameters source, ONNX | multiply-accumulates | compare")
+    print(
+        "network | values differing / seen, layers missed | parameters source, ONNX | multiply-accumulates | compare"
+    )
     alarms = done = 0
     for name, make in makes.items():
         try:
@@ -260,8 +276,13 @@ def _count_faults(makes: Mapping[str, Make], each: int) -> None:
             because = any(word in text for word in fault.words)
             total, placed, explained = total + 1, placed + here, explained + (here and because)
             if not (here and because):
-                first = f"{told[0].pair.path_a} | {told[0].pair.path_b}: {text[:160]}" if told else compared.title
-                print(f"{name}: {kind} at {fault.tensors[0]} {'found' if here else 'not found'}: {first}", flush=True)
+                first = (
+                    f"{told[0].pair.path_a} | {told[0].pair.path_b}: {text[:160]}" if told else compared.title
+                )
+                print(
+                    f"{name}: {kind} at {fault.tensors[0]} {'found' if here else 'not found'}: {first}",
+                    flush=True,
+                )
         print(f"{name}: {placed} of {total} at their node, {explained} with their cause", flush=True)
 
 
@@ -290,7 +311,11 @@ def main() -> None:
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
     torch.set_num_threads(1)
-    makes = {name: make for name, make in _networks().items() if any(word in name for word in options.words or [""])}
+    makes = {
+        name: make
+        for name, make in _networks().items()
+        if any(word in name for word in options.words or [""])
+    }
     if options.what == "networks":
         _count_networks(makes)
     else:

@@ -43,7 +43,7 @@ class OnnxBackend:
 
     @contextmanager
     def record(self, model: ModelProto, recorder: RecorderLike) -> Iterator[None]:
-        """Tell `recorder` of every pass that netviz makes while the context is open; sessions of others are not heard."""
+        """Tell `recorder` of every pass that netviz makes while the context is open; it hears no session of others."""
         heard = model, recorder
         self._listening.append(heard)
         try:
@@ -77,4 +77,3 @@ class OnnxBackend:
     def images(self, model: ModelProto, inputs: Any) -> AxisArray | None:
         """Which of the inputs are images, see `netviz_core.backend_api.SupportsImages`."""
         return images_in(held(model), inputs)
-

@@ -22,4 +22,6 @@ def parameters_of(layer: OnnxLayer) -> Iterator[ParameterForm]:
     for name, weight in layer.weights.items():
         if counts_statistics or name not in _STATISTICS:
             size = math.prod(weight.shape)
-            yield ParameterForm(weight.identity, size, size * np.dtype(weight.dtype).itemsize, weight.trainable)
+            yield ParameterForm(
+                weight.identity, size, size * np.dtype(weight.dtype).itemsize, weight.trainable
+            )

@@ -18,7 +18,9 @@ def example_of(held: Held, shapes: Sequence[Sequence[int]] | None) -> Any:
     """See `netviz_core.backend_api.SupportsInputForms`."""
     if shapes is not None and len(shapes) != len(held.inputs):
         raise InputError(f"the model takes {len(held.inputs)} inputs; {len(shapes)} shapes were given")
-    wanted = [tuple(shape) for shape in shapes] if shapes is not None else [_shape(one) for one in held.inputs]
+    wanted = (
+        [tuple(shape) for shape in shapes] if shapes is not None else [_shape(one) for one in held.inputs]
+    )
     random = np.random.default_rng(0)
     made = []
     for value, shape in zip(held.inputs, wanted, strict=True):

@@ -51,9 +51,7 @@ def _form(value: onnx.ValueInfoProto) -> Form:
 
 def light(model: ModelProto) -> ModelProto:
     """A copy of a model without the values of its weights: it says that they lie elsewhere."""
-    copy = ModelProto(
-        ir_version=model.ir_version, opset_import=model.opset_import, functions=model.functions
-    )
+    copy = ModelProto(ir_version=model.ir_version, opset_import=model.opset_import, functions=model.functions)
     graph, old = copy.graph, model.graph
     graph.name = old.name
     graph.node.extend(old.node)

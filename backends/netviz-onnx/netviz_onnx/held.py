@@ -18,11 +18,11 @@ T = TypeVar("T")
 SMALL = 4096
 """Constants of up to so many bytes are part of what a model is; larger ones are its weights."""
 
-_DRAWING = frozenset(("RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial"))
-_WITH_BODIES = frozenset(("If", "Loop", "Scan", "SequenceMap"))
-_FLOATS = frozenset(
-    (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16)
+_DRAWING = frozenset(
+    ("RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial")
 )
+_WITH_BODIES = frozenset(("If", "Loop", "Scan", "SequenceMap"))
+_FLOATS = frozenset((TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16))
 
 
 class Node:
@@ -35,7 +35,7 @@ class Node:
     @property
     def op(self) -> str:
         """The operator; of another domain than ONNX' own, which only names it, it is called alike."""
-        return self.proto.op_type
+        return str(self.proto.op_type)
 
     @cached_property
     def attributes(self) -> Mapping[str, Any]:
@@ -219,7 +219,12 @@ def _free(graph: onnx.GraphProto) -> Iterator[str]:
 
 def _is_lookup(node: Node) -> bool:
     """Whether a node looks rows up in a table of weights, which is something computed even for constant places."""
-    return node.op == "Gather" and node.holds_weight(0) and len(node.form(0)) == 2 and node.option("axis", default=0) == 0
+    return (
+        node.op == "Gather"
+        and node.holds_weight(0)
+        and len(node.form(0)) == 2
+        and node.option("axis", default=0) == 0
+    )
 
 
 def _type_of(value: np.ndarray) -> int:
@@ -243,7 +248,7 @@ def array_of(tensor: TensorProto) -> np.ndarray:
             f"the values of {tensor.name!r} lie in another file ({where!r}), which was not read; load the model "
             f"with onnx.load, or give the path of its file"
         )
-    return numpy_helper.to_array(tensor)
+    return np.asarray(numpy_helper.to_array(tensor))
 
 
 _MOST_KEPT = 8

@@ -37,7 +37,9 @@ def _by_name(declared: Mapping[str, ValueInfoProto], inputs: Any) -> dict[str, A
         if len(parts) != len(declared):
             raise InputError(f"the model takes {_listed(declared)}; {len(parts)} were given")
     if given.keys() != declared.keys():
-        raise InputError(f"the model takes {_listed(declared)}; {', '.join(map(repr, given)) or 'none'} were given")
+        raise InputError(
+            f"the model takes {_listed(declared)}; {', '.join(map(repr, given)) or 'none'} were given"
+        )
     return given
 
 
@@ -78,14 +80,17 @@ def _fitting(held: Held, declared: ValueInfoProto, value: Any) -> Any:
     try:
         array = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
     except Exception as error:
-        raise InputError(f"input {declared.name!r} was given {shown(value)}, which NumPy cannot read") from error
+        raise InputError(
+            f"input {declared.name!r} was given {shown(value)}, which NumPy cannot read"
+        ) from error
     if declared.type.tensor_type.elem_type == TensorProto.STRING:
         return array.astype(object)
     if not hasattr(value, "dtype") and array.dtype.kind in "fiub":
         array = array.astype(dtype)  # numbers of plain Python have no dtype of their own
     if array.dtype != dtype:
+        wanted = str(np.dtype(dtype))
         raise InputError(
-            f"input {declared.name!r} takes {np.dtype(dtype)} and was given {array.dtype}; give x.astype({str(np.dtype(dtype))!r})"
+            f"input {declared.name!r} takes {wanted} and was given {array.dtype}; give x.astype({wanted!r})"
         )
     _require_shape(declared, array)
     return np.ascontiguousarray(array)
@@ -116,8 +121,6 @@ def _laid_out(held: Held, declared: ValueInfoProto, value: AxisArray) -> np.ndar
 def input_names(held: Held, declared: ValueInfoProto) -> Names:
     """What the axes of an input are, as its first readers take them."""
     return read_as(held, declared.name, len(declared.type.tensor_type.shape.dim))
-
-
 
 
 def images_in(held: Held, inputs: Any) -> AxisArray | None:

@@ -128,7 +128,9 @@ def _softmax(node: Node) -> Described:
 
 def _gelu(node: Node) -> Described:
     how = node.option("approximate", default="none")
-    return Described("activation", {"activation": "gelu", "approximate": how == "tanh" or node.op == "FastGelu"})
+    return Described(
+        "activation", {"activation": "gelu", "approximate": how == "tanh" or node.op == "FastGelu"}
+    )
 
 
 def _clip(node: Node) -> Described | None:

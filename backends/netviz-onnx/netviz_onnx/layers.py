@@ -100,7 +100,9 @@ class _Tree:
             for scope in part.place.scopes:
                 self._within.setdefault(scope, []).append(part)
         self._classes = {
-            scope: name for part in self._parts for scope, name in zip(part.place.scopes, part.place.classes)
+            scope: name
+            for part in self._parts
+            for scope, name in zip(part.place.scopes, part.place.classes, strict=False)
         }
         self._used: set[str] = {""}
         self._told: set[int] = set()
@@ -146,7 +148,13 @@ class _Tree:
         described = stack.described
         unit = _unit(nodes, self._held)
         return OnnxLayer(
-            self._free(scope), described.kind, stack.type_name, self._held, (unit,), described.config, described.rules
+            self._free(scope),
+            described.kind,
+            stack.type_name,
+            self._held,
+            (unit,),
+            described.config,
+            described.rules,
         )
 
     def _alone(self, part: _Part) -> Iterator[OnnxLayer]:
@@ -204,7 +212,9 @@ def _common(nodes: Sequence[Node], where: Mapping[int, Place]) -> Place:
     if not scoped:
         return last
     shared = [
-        scopes[0] for scopes in zip(*(place.scopes for place in scoped), strict=False) if len(set(scopes)) == 1
+        scopes[0]
+        for scopes in zip(*(place.scopes for place in scoped), strict=False)
+        if len(set(scopes)) == 1
     ]
     return Place(tuple(shared), last.name, scoped[-1].classes[: len(shared)])
 

@@ -81,7 +81,8 @@ class Pass:
             recorder.given.add(layer.path, list(self._observations(taken, names, recorder.given)))
         parts = [values[name] for name in call.returned]
         output = parts[0] if len(parts) == 1 else tuple(parts)
-        names = {"": call.returned[0]} if len(parts) == 1 else dict(zip(map(str, range(len(parts))), call.returned))
+        labels = [""] if len(parts) == 1 else list(map(str, range(len(parts))))
+        names = dict(zip(labels, call.returned, strict=True))
         recorder.add(layer.path, list(self._observations(output, names, recorder)))
         if not isinstance(output, np.ndarray):
             recorder.add_others(layer.path, others(output, _is_numbers))

@@ -220,9 +220,13 @@ def _constants(nodes: Sequence[Node]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _signature(nodes: Sequence[Node], source: str, values: dict[str, Array], others: Sequence[str] = ()) -> Any:
+def _signature(
+    nodes: Sequence[Node], source: str, values: dict[str, Array], others: Sequence[str] = ()
+) -> Any:
     """What tells nodes apart that make something else of what they are given."""
-    numbers = {name: number for number, name in enumerate(dict.fromkeys(n for node in nodes for n in node.outputs))}
+    numbers = {
+        name: number for number, name in enumerate(dict.fromkeys(n for node in nodes for n in node.outputs))
+    }
     numbers[source] = -1
     places = {name: -2 - place for place, name in enumerate(others)}
 

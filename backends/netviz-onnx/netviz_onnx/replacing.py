@@ -95,7 +95,7 @@ class _Replaced:
         self._returned.setdefault(name, []).append(_Exchange(_indices(call), self._added(name, values)))
 
     def run(self, told: Sequence[OnnxLayer], recorder: RecorderLike) -> Any:
-        """Make the pass, and tell of what layers were about to be given, and returned, before anything took its place."""
+        """Make the pass, and tell of what layers were about to be given, and returned, before it was exchanged."""
         seen = {
             (layer.path, number): (
                 {name: self._outside(name, _indices(call)) for name in call.given},

@@ -62,7 +62,9 @@ def _executor(
     held: Held, names: Sequence[str], given: Mapping[str, Any], instead: Mapping[tuple[int, int], str]
 ) -> tuple[Executor, list[str]]:
     """What computes these tensors, and which of the values given it takes; kept for as long as weights stay."""
-    forms = tuple(sorted((name, str(value.dtype)) for name, value in given.items() if hasattr(value, "dtype")))
+    forms = tuple(
+        sorted((name, str(value.dtype)) for name, value in given.items() if hasattr(value, "dtype"))
+    )
     key = (tuple(names), tuple(sorted(instead.items())), forms)
     digest = _digest(held)
     kept: dict[Any, tuple[int, tuple[Executor, list[str]]]] = held.once("executors", dict)

@@ -68,7 +68,7 @@ def _of_torch(parts: Sequence[str]) -> tuple[str, ...]:
     for part in parts:
         outer = paths[-1] if paths else ""
         if last and part.startswith(f"{last}."):
-            paths.append(f"{outer}{part[len(last):]}")
+            paths.append(f"{outer}{part[len(last) :]}")
         else:
             paths.append(f"{outer}.{part}" if outer else part)
         last = part

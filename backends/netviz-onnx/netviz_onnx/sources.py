@@ -74,7 +74,7 @@ def _weight(held: Held, rule: Rule) -> Weight:
 
 
 def _dtype_name(dtype: int) -> str:
-    name = TensorProto.DataType.Name(dtype).lower()
+    name = str(TensorProto.DataType.Name(dtype)).lower()
     return {"double": "float64", "float": "float32"}.get(name, name)
 
 

@@ -16,7 +16,9 @@ import torch
 def export(tmp_path: Path) -> Callable[..., onnx.ModelProto]:
     """Exports a module with PyTorch's tracing exporter, batch norms left as they are."""
 
-    def exported(module: torch.nn.Module, *inputs: torch.Tensor, opset: int = 17, **more: Any) -> onnx.ModelProto:
+    def exported(
+        module: torch.nn.Module, *inputs: torch.Tensor, opset: int = 17, **more: Any
+    ) -> onnx.ModelProto:
         path = tmp_path / "model.onnx"
         kept = {"training": torch.onnx.TrainingMode.PRESERVE, "do_constant_folding": False}
         with warnings.catch_warnings():

@@ -45,7 +45,9 @@ class Transformer(nn.Module):
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         x = self.tokens(tokens) + self.places
         y = self.norm1(x)
-        query, key, value = (one(y).unflatten(-1, (4, 4)).transpose(1, 2) for one in (self.query, self.key, self.value))
+        query, key, value = (
+            one(y).unflatten(-1, (4, 4)).transpose(1, 2) for one in (self.query, self.key, self.value)
+        )
         weights = torch.softmax(query @ key.transpose(2, 3) / 2.0, -1)
         x = x + self.out((weights @ value).transpose(1, 2).flatten(2))
         return x + self.mlp(self.norm2(x))

@@ -39,8 +39,12 @@ def convolutional(opset: int = 20) -> ModelProto:
     random = np.random.default_rng(0)
     draw = lambda *shape: random.normal(size=shape).astype("float32")  # noqa: E731
     nodes = [
-        helper.make_node("Conv", ["x", "c.weight", "c.bias"], ["c"], "/body/c/Conv", kernel_shape=[3, 3], pads=[1] * 4),
-        helper.make_node("BatchNormalization", ["c", "n.s", "n.b", "n.m", "n.v"], ["n"], "/body/n/BatchNormalization"),
+        helper.make_node(
+            "Conv", ["x", "c.weight", "c.bias"], ["c"], "/body/c/Conv", kernel_shape=[3, 3], pads=[1] * 4
+        ),
+        helper.make_node(
+            "BatchNormalization", ["c", "n.s", "n.b", "n.m", "n.v"], ["n"], "/body/n/BatchNormalization"
+        ),
         helper.make_node("Relu", ["n"], ["r"], "/body/r/Relu"),
         helper.make_node("Add", ["r", "c"], ["a"], "/body/Add"),
         helper.make_node("GlobalAveragePool", ["a"], ["p"], "/pool/GlobalAveragePool"),
@@ -64,5 +68,7 @@ def plain(native: ModelProto, feeds: Mapping[str, np.ndarray], names: Sequence[s
     other.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in has)
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = onnxruntime.InferenceSession(other.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        other.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
     return dict(zip(names, session.run(list(names), dict(feeds)), strict=True))

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import netviz_core as nv
 import numpy as np
 import onnx
 import pytest
 import torch
 from networks import NETWORKS, network
 from onnx import helper, numpy_helper
+
+import netviz_core as nv
 
 Change = Callable[[onnx.ModelProto], None]
 
@@ -39,7 +40,9 @@ def node(model: onnx.ModelProto, name: str) -> onnx.NodeProto:
 
 def write(model: onnx.ModelProto, name: str, change: Callable[[np.ndarray], np.ndarray]) -> None:
     tensor = next(one for one in model.graph.initializer if one.name == name)
-    tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(change(numpy_helper.to_array(tensor))), name))
+    tensor.CopyFrom(
+        numpy_helper.from_array(np.ascontiguousarray(change(numpy_helper.to_array(tensor))), name)
+    )
 
 
 def set_attribute(model: onnx.ModelProto, name: str, attribute: str, value: Any) -> None:
@@ -57,9 +60,13 @@ def bypass(model: onnx.ModelProto, name: str) -> None:
 
 
 FAULTS: dict[str, tuple[str, Change, str, str]] = {
-    "a kernel": ("convolutional", lambda m: write(m, "blocks.0.conv2.weight", lambda w: w * 1.5), "blocks.0.conv2", "kernel"),
+    "a kernel": (
+        "convolutional", lambda m: write(m, "blocks.0.conv2.weight", lambda w: w * 1.5),
+        "blocks.0.conv2", "kernel",
+    ),
     "a transposed kernel": (
-        "convolutional", lambda m: write(m, "blocks.1.conv1.weight", lambda w: w.swapaxes(2, 3)), "blocks.1.conv1", "exchanged",
+        "convolutional", lambda m: write(m, "blocks.1.conv1.weight", lambda w: w.swapaxes(2, 3)),
+        "blocks.1.conv1", "exchanged",
     ),
     "a bias": ("convolutional", lambda m: write(m, "head.bias", np.zeros_like), "head", "bias"),
     "epsilon": (
@@ -109,8 +116,16 @@ def _folded(model: onnx.ModelProto) -> onnx.ModelProto:
     constants, found = held(model), onnx.ModelProto()
     found.CopyFrom(model)
     for one in list(found.graph.node):
-        if one.output[0] in constants.constants and one.op_type in ("Transpose", "Concat", "Unsqueeze", "Squeeze", "Slice"):
-            found.graph.initializer.append(numpy_helper.from_array(constants.value(one.output[0]), one.output[0]))
+        if one.output[0] in constants.constants and one.op_type in (
+            "Transpose",
+            "Concat",
+            "Unsqueeze",
+            "Squeeze",
+            "Slice",
+        ):
+            found.graph.initializer.append(
+                numpy_helper.from_array(constants.value(one.output[0]), one.output[0])
+            )
             found.graph.node.remove(one)
     return found
 

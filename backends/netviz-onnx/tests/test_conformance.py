@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from netviz_core.testing import BackendConformance
 from small import convolutional
+
+from netviz_core.testing import BackendConformance
 
 
 class TestOnnx(BackendConformance):

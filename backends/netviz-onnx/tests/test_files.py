@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import netviz_core as nv
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
 from small import convolutional, model, plain
+
+import netviz_core as nv
 
 X = np.random.default_rng(0).normal(size=(2, 3, 8, 8)).astype("float32")
 
@@ -61,7 +62,7 @@ def test_a_model_whose_weights_were_not_read_says_so(tmp_path: Path) -> None:
 def test_a_truncated_file_is_refused(share: float, tmp_path: Path) -> None:
     whole = convolutional().SerializeToString()
     (tmp_path / "m.onnx").write_bytes(whole[: int(share * len(whole))])
-    with pytest.raises(nv.FileFormatError, match="damaged|holds no graph|cut off"):
+    with pytest.raises(nv.FileFormatError, match=r"damaged|holds no graph|cut off"):
         nv.wrap(tmp_path / "m.onnx")
 
 
@@ -101,7 +102,9 @@ def test_an_input_that_does_not_fit_is_refused_with_what_is_taken(x: Any, told: 
 
 def test_an_input_with_named_axes_is_laid_out() -> None:
     images = nv.images(X.transpose(0, 2, 3, 1))
-    np.testing.assert_array_equal(nv.capture(convolutional(), images)["d"].values, nv.capture(convolutional(), X)["d"].values)
+    np.testing.assert_array_equal(
+        nv.capture(convolutional(), images)["d"].values, nv.capture(convolutional(), X)["d"].values
+    )
 
 
 @pytest.mark.parametrize("count", [1, 5])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import netviz_core as nv
 import numpy as np
 import onnx
 import pytest
@@ -12,6 +11,8 @@ import torch
 from networks import NETWORKS, network
 from onnx import TensorProto, helper
 from small import convolutional, model
+
+import netviz_core as nv
 
 
 def random(*shape: int) -> np.ndarray:
@@ -25,7 +26,9 @@ def one(node: onnx.NodeProto, constants: dict[str, np.ndarray], shape: list[Any]
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_layers_have_the_kinds_weights_and_settings_of_the_modules_they_come_from(name: str, export: Any) -> None:
+def test_layers_have_the_kinds_weights_and_settings_of_the_modules_they_come_from(
+    name: str, export: Any
+) -> None:
     module, x = network(name)
     source, exported = nv.wrap(module), nv.wrap(export(module, x))
     compared = 0
@@ -37,20 +40,35 @@ def test_layers_have_the_kinds_weights_and_settings_of_the_modules_they_come_fro
         assert set(other.weights) == set(layer.weights)
         for role, weight in layer.weights.items():
             assert other.weights[role].axes == weight.axes
-            np.testing.assert_allclose(other.weights[role].numpy(), weight.numpy(), rtol=1e-6, err_msg=f"{path} {role}")
+            np.testing.assert_allclose(
+                other.weights[role].numpy(), weight.numpy(), rtol=1e-6, err_msg=f"{path} {role}"
+            )
         for setting in ("stride", "padding", "dilation", "groups", "epsilon", "units", "bidirectional"):
             if setting in layer.config and setting in other.config:
                 assert other.config[setting] == layer.config[setting], (path, setting)
         compared += 1
     assert compared > 2
     assert nv.summary(exported.native, x.numpy()).total_parameters == nv.summary(module, x).total_parameters
-    macs = nv.summary(exported.native, x.numpy()).multiply_accumulates, nv.summary(module, x).multiply_accumulates
+    macs = (
+        nv.summary(exported.native, x.numpy()).multiply_accumulates,
+        nv.summary(module, x).multiply_accumulates,
+    )
     assert macs[0] == macs[1]
 
 
 def test_scopes_hold_their_layers() -> None:
     network = nv.wrap(convolutional())
-    assert list(network.layers) == ["", "body", "body.c", "body.n", "body.r", "body.Add", "pool", "Flatten", "d"]
+    assert list(network.layers) == [
+        "",
+        "body",
+        "body.c",
+        "body.n",
+        "body.r",
+        "body.Add",
+        "pool",
+        "Flatten",
+        "d",
+    ]
     assert network["body"].kind == "container"
 
 
@@ -71,7 +89,11 @@ def test_axes_are_followed_through_reshapes_and_transpositions(export: Any) -> N
 
 def test_a_product_with_a_stored_matrix_is_dense_however_it_is_written() -> None:
     matrix, vector = random(4, 3), random(3)
-    rows = one(helper.make_node("Gemm", ["x", "w", "b"], ["y"], transB=1, alpha=2.0), {"w": matrix.T, "b": vector}, ["n", 4])
+    rows = one(
+        helper.make_node("Gemm", ["x", "w", "b"], ["y"], transB=1, alpha=2.0),
+        {"w": matrix.T, "b": vector},
+        ["n", 4],
+    )
     np.testing.assert_allclose(rows.weights["kernel"].numpy(), 2 * matrix.T)
     nodes = [helper.make_node("MatMul", ["x", "w"], ["m"]), helper.make_node("Add", ["m", "b"], ["y"])]
     (layer,) = nv.wrap(model(nodes, {"x": ["n", 4]}, ["y"], {"w": matrix, "b": vector})).select(kind="dense")
@@ -82,7 +104,9 @@ def test_a_product_with_a_stored_matrix_is_dense_however_it_is_written() -> None
 @pytest.mark.parametrize("opset", [13, 17])
 def test_a_norm_or_activation_taken_apart_is_known_by_its_numbers(opset: int, export: Any) -> None:
     torch.manual_seed(0)
-    module = torch.nn.Sequential(torch.nn.LayerNorm(6, eps=1e-3), torch.nn.GELU(), torch.nn.Mish(), torch.nn.SiLU())
+    module = torch.nn.Sequential(
+        torch.nn.LayerNorm(6, eps=1e-3), torch.nn.GELU(), torch.nn.Mish(), torch.nn.SiLU()
+    )
     module[0].weight.data.normal_()
     module[0].bias.data.normal_()
     found = nv.wrap(export(module.eval(), torch.randn(2, 5, 6), opset=opset))
@@ -115,7 +139,8 @@ def test_quantised_weights_are_shown_as_they_are_used() -> None:
 
 def test_functions_are_resolved() -> None:
     body = helper.make_function(
-        "own", "Twice", ["a"], ["b"], [helper.make_node("Relu", ["a"], ["c"]), helper.make_node("Add", ["c", "c"], ["b"])],
+        "own", "Twice", ["a"], ["b"],
+        [helper.make_node("Relu", ["a"], ["c"]), helper.make_node("Add", ["c", "c"], ["b"])],
         [helper.make_opsetid("", 20)],
     )  # fmt: skip
     imports = [helper.make_opsetid("", 20), helper.make_opsetid("own", 1)]
@@ -129,7 +154,10 @@ def test_functions_are_resolved() -> None:
 def test_graphs_within_nodes_are_told_with_a_reason() -> None:
     bodies = {
         name: helper.make_graph(
-            [helper.make_node(op, ["x"], ["inner"])], name, [], [helper.make_tensor_value_info("inner", TensorProto.FLOAT, None)]
+            [helper.make_node(op, ["x"], ["inner"])],
+            name,
+            [],
+            [helper.make_tensor_value_info("inner", TensorProto.FLOAT, None)],
         )
         for name, op in (("then_branch", "Relu"), ("else_branch", "Neg"))
     }

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import netviz_core as nv
 import numpy as np
 import pytest
-from netviz_onnx import running
-from netviz_onnx.held import held
-from netviz_onnx.layers import layers
 from networks import NETWORKS, network
 from onnx import ModelProto, numpy_helper
 from small import convolutional, plain
+
+import netviz_core as nv
+from netviz_onnx import running
+from netviz_onnx.held import held
+from netviz_onnx.layers import layers
 
 
 def require_plain_values(model: ModelProto, feeds: dict[str, Any], atol: float = 0) -> None:
