@@ -146,8 +146,9 @@ def attention(model: nn.Module, x: Any) -> bool:
             output = called(model, x, output_attentions=True)
     except TypeError as error:
         raise NotComparable from error
+    returns_scores = type(model).__name__.startswith("SqueezeBert")  # what goes into the softmax
     own = [
-        as_weights(part).numpy()
+        (part.softmax(-1) if returns_scores else part).numpy()
         for name, parts in output.items()
         if name.endswith("attentions") and parts is not None
         for part in parts
@@ -159,11 +160,6 @@ def attention(model: nn.Module, x: Any) -> bool:
         any(a.size == b.size and np.allclose(np.sort(a, None), np.sort(b, None), atol=1e-6) for b in seen)
         for a in own
     )
-
-
-def as_weights(own: torch.Tensor) -> torch.Tensor:
-    """What a model calls its attention; SqueezeBert returns what goes into the softmax."""
-    return own if torch.allclose(own.sum(-1), torch.ones(())) else own.softmax(-1)
 
 
 def cam(model: nn.Module, x: Any) -> bool:

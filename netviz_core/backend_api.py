@@ -15,6 +15,7 @@ from .captures.recorder import Recorder, Slot
 from .measures.training import TrainingHistory, TrainingWatch
 from .models.checkpoint import Checkpoint, torch_recurrent_rule
 from .models.hdf5_files import load_weights_h5
+from .models.shown import ShownLayer
 from .models.weights import Layout, Weight, by_name, positional_layout, widened
 from .plugins import get_backend, register_backend
 from .recomputing.activation import activated
@@ -36,7 +37,7 @@ from .words.errors import (
     as_integer,
     nearest,
 )
-from .words.given import is_array, shown
+from .words.given import entries_of, is_array, shown
 from .words.inputs import fits, remedy, require_input
 from .words.observations import Coverage, HeldValue, Observation, Ready, blank
 from .words.operations import NOT_FOLLOWED, OPERATIONS, OUTPUT, word_for
@@ -123,6 +124,7 @@ __all__ = [
     "Replacement",
     "Scores",
     "Seed",
+    "ShownLayer",
     "Slot",
     "Source",
     "StandIn",
@@ -165,6 +167,7 @@ __all__ = [
     "by_name",
     "canonical_axes",
     "decoding",
+    "entries_of",
     "fits",
     "get_backend",
     "is_array",

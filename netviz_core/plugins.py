@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
+from .words.cards import NAME, PROSE, TEXT, Record, Telling, Told, table
 from .words.errors import BackendConflictError, BackendLoadError, InputError, UnknownModelError, nearest
 from .words.given import is_array, shown
+from .words.text_tables import named
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from .words.protocols import Backend, Renderer
 
 
-@dataclass(frozen=True)
-class PluginStatus:
+@dataclass(frozen=True, repr=False)
+class PluginStatus(Record):
     """What is known of one plugin.
 
     Parameters
@@ -50,6 +51,28 @@ class PluginStatus:
     target: str = ""
     reason: str = ""
     install: str = ""
+
+    about = ("name", "status")
+
+
+class Statuses(Telling, dict[str, PluginStatus]):
+    """What is known of plugins, by their names."""
+
+    def __repr__(self) -> str:
+        return f"<{named([f'{name}: {found.status}' for name, found in self.items()]) or 'no plugin'}>"
+
+    def _told(self) -> Told:
+        columns = {"name": NAME, "status": TEXT, "from": TEXT, "because": PROSE, "install": NAME}
+        return Told(
+            named([f"{name}: {found.status}" for name, found in self.items()]) or "no plugin is installed",
+            [
+                table(
+                    columns,
+                    list(self.values()),
+                    lambda it: (it.name, it.status, it.distribution, it.reason, it.install),
+                )
+            ],
+        )
 
 
 class _Source(NamedTuple):
@@ -145,9 +168,9 @@ class Registry:
         """Every name that is registered or installed, without importing any plugin."""
         return sorted({*self._registered, *self._discover()})
 
-    def statuses(self) -> dict[str, PluginStatus]:
+    def statuses(self) -> Statuses:
         """The state of every plugin by name, without importing any."""
-        return {name: self._status(name) for name in self.names()}
+        return Statuses((name, self._status(name)) for name in self.names())
 
     def get(self, name: str) -> Any:
         """Load one plugin, or return it if it is loaded.
@@ -278,7 +301,7 @@ loaders = Registry("netviz.loaders", "loader")
 """What opens a saved model of a framework, by the file's suffix."""
 
 
-def list_backends() -> Mapping[str, PluginStatus]:
+def list_backends() -> Statuses:
     """Every backend by name, with its state; imports none of them."""
     return _backends.statuses()
 
@@ -316,7 +339,7 @@ def refresh_backends() -> None:
     _backends.refresh()
 
 
-def list_renderers() -> Mapping[str, PluginStatus]:
+def list_renderers() -> Statuses:
     """Every renderer by name, with its state; imports none of them."""
     return _renderers.statuses()
 

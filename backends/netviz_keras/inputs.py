@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras.src.models.functional import Functional
 
-from netviz_core.backend_api import AxisArray, InputError, fits, leaves, remedy, require_input
+from netviz_core.backend_api import AxisArray, InputError, entries_of, fits, leaves, remedy, require_input
 
 from .axes import AxisBook, laid_out
 from .engines import ENGINE
@@ -118,7 +118,9 @@ def _require_numbers(value: Any) -> None:
         and dtype.kind in "OUSMmcV"
         and not dtype.name.startswith(("bfloat", "float8"))
     ):
-        raise InputError(f"an array of dtype {dtype} was given as input; give integers, floats or booleans")
+        raise InputError(
+            f"an array of {entries_of(dtype)} was given as input; give integers, floats or booleans"
+        )
 
 
 def _data_format(model: Any) -> str:

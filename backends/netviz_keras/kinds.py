@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import FunctionType
 from typing import Any
 
 _KIND_OF_CLASS = {
@@ -73,6 +74,12 @@ def keras_class(native: Any, table: Any) -> str:
         if cls.__name__ in table and cls.__module__.partition(".")[0] == "keras":
             return str(cls.__name__)
     return ""
+
+
+def is_of_keras(value: Any) -> bool:
+    """Whether a function is defined in Keras, or any other value of a class that is."""
+    defined_by = value if isinstance(value, (FunctionType, type)) else type(value)
+    return defined_by.__module__.partition(".")[0] == "keras"
 
 
 def kind_of(native: Any) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 from keras.src.models.functional import Functional
 
-from netviz_core.backend_api import Weight
+from netviz_core.backend_api import ShownLayer, Weight
 
 from .config import config_of
 from .flattening import orders
@@ -18,8 +18,8 @@ from .kinds import kind_of
 from .weights import own_variables, weights_of
 
 
-@dataclass(frozen=True)
-class KerasLayer:
+@dataclass(frozen=True, repr=False)
+class KerasLayer(ShownLayer):
     """A `Layer` of a Keras model: a Keras layer, or an operation of its functional graph."""
 
     path: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import filterfalse
 from types import FunctionType
 from typing import Any
 
@@ -13,6 +14,7 @@ from netviz_core.backend_api import Keeper
 
 from .engines import ENGINE
 from .inputs import Arguments
+from .kinds import is_of_keras
 from .layers import walk
 from .tensors import as_numpy
 
@@ -22,7 +24,7 @@ def unchanged(model: Any, arguments: Arguments) -> Iterator[None]:
     """Put back what a pass changes that is no variable of Keras': those keep their values in a stateless scope."""
     layers = [layer.native for layer in walk(model) if isinstance(layer.native, keras.Layer)]
     keeper = KerasKeeper()
-    keeper.keep(*map(_Whole, filter(_is_own, layers)), *_held(layers), arguments)
+    keeper.keep(*map(_Whole, filterfalse(is_of_keras, layers)), *_held(layers), arguments)
     before = [(layer, list(layer._losses)) for layer in layers]
     try:
         yield
@@ -90,17 +92,12 @@ def _held(layers: list[Any]) -> list[Any]:
     found: list[Any] = []
     for layer in layers:
         own = vars(layer).items()
-        if _is_own(layer):
+        if not is_of_keras(layer):
             found += [part for name, part in own if name not in _KERAS_OWN]
             found.append(type(layer))
         else:
             found += [part for _, part in own if isinstance(part, FunctionType)]
     return found
-
-
-def _is_own(layer: Any) -> bool:
-    """Whether a layer is of a class of the user's own."""
-    return type(layer).__module__.partition(".")[0] != "keras"
 
 
 def _assign(variable: Any, before: Any) -> None:

@@ -14,9 +14,10 @@ from keras.src.models.functional import Functional
 from netviz_core.backend_api import RecorderLike, leaves
 
 from .axes import AxisBook
+from .compiled import Runner
 from .engines import ENGINE
 from .graph import graph_of, nodes_in_order
-from .kinds import keras_class
+from .kinds import is_of_keras, keras_class
 from .layers import KerasLayer
 from .listening import report
 from .tensors import is_tensor, nbytes
@@ -29,7 +30,7 @@ class SubModel:
     graph: weakref.ref[Functional]
     wanted: frozenset[str]
     nodes: Sequence[tuple[str, Any]]
-    model: keras.Model
+    runner: Runner
 
     def run(self, inputs: Any, recorder: RecorderLike, book: AxisBook) -> Any:
         """Make the pass, report it, and return the original model's own output."""
@@ -40,7 +41,7 @@ class SubModel:
             axes = book.get(tensor)
             if axes is not None:
                 book.note(declared, axes)
-        output, values = self.model(flat, training=False)
+        output, values = self.runner(flat)
         if isinstance(output, (list, tuple)) and len(output) == 1:
             output = output[0]
         names = {
@@ -91,7 +92,7 @@ def sub_model(
             return None
         outputs = [graph.output, [node.outputs[0] for _, node in nodes]]
         both = keras.Model(graph.inputs, outputs, name=model.name)
-        cached = _cache[model] = SubModel(weakref.ref(graph), recorder.paths, nodes, both)
+        cached = _cache[model] = SubModel(weakref.ref(graph), recorder.paths, nodes, Runner(both))
     return cached
 
 
@@ -101,7 +102,7 @@ def _is_flat(graph: Functional) -> bool:
     A layer that Keras does not define, and a function within a ``Lambda``, may call anything.
     """
     return all(
-        keras_class(op, (type(op).__name__,))
+        is_of_keras(op)
         and not keras_class(op, ("Lambda",))
         and (keras_class(op, ("RNN",)) or not getattr(op, "_layers", ()))
         for op in graph.operations

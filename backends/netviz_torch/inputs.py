@@ -19,6 +19,7 @@ from netviz_core.backend_api import (
     InputError,
     NetvizError,
     UnsupportedError,
+    entries_of,
     is_array,
     remedy,
     require_input,
@@ -121,7 +122,7 @@ def _tensor(values: np.ndarray, reference: torch.Tensor | None) -> torch.Tensor:
         tensor = torch.from_numpy(np.array(values, values.dtype.newbyteorder("="), order="C"))
     except TypeError as error:
         raise InputError(
-            f"an array of dtype {values.dtype} was given as input; give integers, floats or booleans"
+            f"an array of {entries_of(values.dtype)} was given as input; give integers, floats or booleans"
         ) from error
     if reference is None:
         return tensor

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from netviz_core.backend_api import Weight
+from netviz_core.backend_api import ShownLayer, Weight
 
 from .config import config_of
 from .kinds import kind_of, native_class
@@ -17,8 +17,8 @@ from .unwrap import unwrapped
 from .weights import weights_of
 
 
-@dataclass(frozen=True)
-class TorchLayer:
+@dataclass(frozen=True, repr=False)
+class TorchLayer(ShownLayer):
     """A `Layer` of a PyTorch model."""
 
     path: str

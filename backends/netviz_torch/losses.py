@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from netviz_core.backend_api import InputError, LossReading, leaves, shown
+from netviz_core.backend_api import InputError, LossReading, entries_of, leaves, shown
 
 from .tensors import dtype_name, to_numpy
 
@@ -97,7 +97,7 @@ def _as_targets(targets: Any, scores: torch.Tensor | None, reads: str, elementwi
         array = np.asarray(targets)
         if array.dtype.kind not in "biufc":
             raise InputError(
-                f"targets of dtype {array.dtype} were given; give numbers, such as indices of classes"
+                f"targets of {entries_of(array.dtype)} were given; give numbers, such as indices of classes"
             )
         targets = torch.tensor(array)
     if not isinstance(targets, torch.Tensor) or scores is None:

@@ -16,6 +16,7 @@ from ..views.scales import value_limits
 from ..views.tiles import TileGrid, told_sample
 from ..words.arguments import require_path
 from ..words.arrays import Activation, count_nonfinite
+from ..words.cards import Told, details, pairs
 from ..words.errors import (
     AmbiguousKeyError,
     InputError,
@@ -62,6 +63,11 @@ class AttentionMaps(TileGrid):
     images: Array | None = None
     left_out: Mapping[str, str] = field(default_factory=dict)
     without_image: str = ""
+
+    def _told(self) -> Told:
+        told = super()._told()
+        unread = details("attend, too, and could not be read", pairs(self.left_out), is_open=True)
+        return replace(told, verdict=f"{self.title}: {told.verdict}", parts=[unread])
 
     def mean(self) -> AttentionMaps:
         """The average over heads, as one head."""

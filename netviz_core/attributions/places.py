@@ -12,6 +12,7 @@ from ..captures.placing import broadcast, hull
 from ..captures.samples import is_one_sample, samples_at
 from ..captures.stretches import varying
 from ..words.arrays import SPATIAL_AXES, AxisArray
+from ..words.cards import Record
 from ..words.supports import Coordinate, OriginOf, Source, Stretch
 
 Array = np.ndarray[Any, Any]
@@ -68,8 +69,8 @@ class Places:
         return np.moveaxis(values[self.index], -1, 1)
 
 
-@dataclass(frozen=True, eq=False)
-class Grid:
+@dataclass(frozen=True, eq=False, repr=False)
+class Grid(Record):
     """Tokens that are the places of an image.
 
     Parameters

@@ -16,9 +16,12 @@ from ..captures.batches import as_numbers, batches_of, kept, labelled, part, siz
 from ..models.network import Network, wrap
 from ..views.overlays import Overlays, padded, told_of_flat, without_contrast
 from ..words.arguments import require_fitting
+from ..words.cards import MOST_ROWS, NUMBER, TEXT, Record, Told, details, listed, table
 from ..words.errors import InputError, NetvizError, as_integer
 from ..words.given import is_array
+from ..words.ranges import digits
 from ..words.structure import leaves
+from ..words.text_tables import counted
 from .cam import activation_map
 from .cam_methods import WITH_GRADIENTS, require_method
 from .following import input_images
@@ -30,8 +33,8 @@ Array = np.ndarray[Any, Any]
 _SHOWN_FEATURES = 8
 
 
-@dataclass(frozen=True)
-class LossRow:
+@dataclass(frozen=True, repr=False)
+class LossRow(Record):
     """One example, and what the model made of it.
 
     Parameters
@@ -74,6 +77,26 @@ class TopLosses(Overlays):
     rows: tuple[LossRow, ...]
     count: int
     confusions: tuple[tuple[str, str, int], ...]
+
+    def _told(self) -> Told:
+        worst = f": {digits(self.rows[0].loss)} to {digits(self.rows[-1].loss)}" if self.rows else ""
+        confused = [
+            f"{count:,} × {actual} taken for {prediction}" for actual, prediction, count in self.confusions
+        ]
+        most = f"; most confused: {confused[0]}" if confused else ""
+        columns = {"sample": NUMBER, "loss": NUMBER, "predicted": TEXT, "actual": TEXT, "probability": NUMBER}
+        return Told(
+            f"The {len(self.rows)} highest losses of {counted(self.count, 'sample')}{worst}{most}",
+            [
+                details("sample by sample", table(columns, self.rows, _cells)),
+                details("classes that were confused", listed(confused[:MOST_ROWS])),
+            ],
+        )
+
+
+def _cells(row: LossRow) -> list[str]:
+    given = "" if row.probability is None else f"{row.probability:.1%}"
+    return [f"{row.index:,}", digits(row.loss), row.prediction, row.actual, given]
 
 
 class _Held(NamedTuple):

@@ -11,7 +11,7 @@ import numpy as np
 from ..plugins import tensor_to_numpy
 from ..words.arrays import AxisArray
 from ..words.errors import InputError
-from ..words.given import is_array, is_model, is_own, shown
+from ..words.given import entries_of, is_array, is_model, is_own, shown
 from ..words.progress import console
 
 DEFAULT_BATCH_SIZE = 64
@@ -260,5 +260,5 @@ def as_numbers(values: Any) -> np.ndarray[Any, Any]:
     """
     array = tensor_to_numpy(values) if is_array(values) else np.asarray(values)
     if array.dtype.kind not in "biuf":
-        raise InputError(f"targets of dtype {array.dtype} were given; give numbers")
+        raise InputError(f"targets of {entries_of(array.dtype)} were given; give numbers")
     return array

@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 from .._version import __version__
 from ..models.described import DescribedLayer, described
 from ..models.network import wrap
+from ..models.shown import Layers
 from ..words.arguments import is_function, require_selection
-from ..words.arrays import Activation
+from ..words.arrays import Activation, canonical_axes, shape_text
+from ..words.cards import NAME, TEXT, Telling, Told, details, pairs, table
 from ..words.errors import AmbiguousKeyError, InputError, LayerNotFoundError, nearest
 from ..words.given import is_array, shown
-from ..words.observations import Coverage
+from ..words.observations import Coverage, CoverageByPath
 from ..words.protocols import LayerSelection
 from ..words.selection import selected
 from ..words.structure import leaves
+from ..words.text_tables import counted
 from .batches import size_of
 from .files import Contents, write
 from .keys import fitting, keyed
@@ -39,7 +42,7 @@ class CaptureSource(Protocol):
         """What became of every layer asked for."""
 
 
-class Capture(Mapping[str, Activation]):
+class Capture(Telling, Mapping[str, Activation]):
     """A read-only mapping from key to `Activation`, in the order in which layers returned.
 
     The key is the layer's path; with ``:n`` where it ran several times and ``#part`` where
@@ -59,7 +62,7 @@ class Capture(Mapping[str, Activation]):
         """The name of the backend that ran the model, as on a `Network`."""
         self.versions = dict(versions if versions is not None else _versions(backend))
         """The versions of netviz and of the framework at the time of the capture."""
-        self.layers = dict(layers or {})
+        self.layers = Layers(layers or {})
         """What the layers asked for are, by path; with copies of their weights in a complete capture."""
         self.samples = samples
         """How many samples the input had; None where that is not known."""
@@ -67,9 +70,9 @@ class Capture(Mapping[str, Activation]):
         self._given = given
 
     @property
-    def coverage(self) -> Mapping[str, Coverage]:
+    def coverage(self) -> CoverageByPath:
         """What became of every layer asked for, by path."""
-        return self._source.coverage()
+        return CoverageByPath(self._source.coverage())
 
     def __getitem__(self, key: str) -> Activation:
         if not isinstance(key, str):
@@ -119,9 +122,22 @@ class Capture(Mapping[str, Activation]):
         write(Contents(self.backend, self.versions, *own, self.layers, self.coverage), path)
 
     def __repr__(self) -> str:
-        missed = sum(entry.status != "captured" for entry in self.coverage.values())
+        missed = sum(map(len, self.coverage.missed.values()))
         note = f", {missed} layers not captured (see .coverage)" if missed else ""
         return f"<Capture of {len(self)} activations, {self.backend} backend{note}>"
+
+    def _told(self) -> Told:
+        coverage = self.coverage
+        missed = sum(map(len, coverage.missed.values()))
+        counts = f"{counted(len(self), 'value')} of {counted(len(coverage) - missed, 'layer')}"
+        values = table({"key": NAME, "axes": TEXT, "dtype": TEXT}, list(self.slots().items()), _cells)
+        made_by = details("made by", pairs({"backend": self.backend, **self.versions}))
+        note = f"; {counted(missed, 'layer')} not captured" if missed else ""
+        return Told(
+            f"{counts}, {self.backend} backend{note}",
+            [coverage.table_of_missed(), values, made_by],
+            "doubtful" if missed else "",
+        )
 
     def select(self, layers: LayerSelection = "*") -> list[str]:
         """Choose values, by what layer returned them; their keys, in the order in which layers returned.
@@ -158,6 +174,14 @@ class Capture(Mapping[str, Activation]):
         if entry is not None:
             return f"layer {key!r} was asked for but not captured: {entry.reason}"
         return f"nothing was captured under {key!r}; {nearest(key, slots) or 'the capture is empty'}"
+
+
+def _cells(entry: tuple[str, Slot]) -> tuple[str, str, str]:
+    """A value by its form; it is not read for that."""
+    key, slot = entry
+    sizes = dict(zip(slot.axes, slot.observation.value.shape, strict=True))
+    axes = canonical_axes(slot.axes)
+    return key or "(the model)", shape_text([sizes[axis] for axis in axes], axes), slot.observation.dtype
 
 
 def _versions(backend: str) -> dict[str, str]:

@@ -9,6 +9,8 @@ from typing import Any
 
 from ..captures.capture import Capture
 from ..measures.layer_statistics import LayerStatistics
+from ..words.cards import document
+from ..words.observations import CoverageByPath
 from ..words.plain import plain
 from ..words.text_tables import laid_out, printable
 from .messages import in_options
@@ -108,13 +110,9 @@ def _capture_text(found: Capture) -> str:
     return "\n".join([f"{len(found):,} values of {len(found.coverage):,} layers", *_unseen(found.coverage)])
 
 
-def _unseen(coverage: Mapping[str, Any]) -> list[str]:
+def _unseen(coverage: CoverageByPath) -> list[str]:
     """The layers that were not seen, those of one reason together."""
-    by_reason: dict[str, list[str]] = {}
-    for path, entry in coverage.items():
-        if entry.status != "captured":
-            by_reason.setdefault(entry.reason, []).append(path or "(the model)")
-    return [f"not seen: {', '.join(paths)}: {reason}" for reason, paths in by_reason.items()]
+    return [f"not seen: {', '.join(paths)}: {reason}" for reason, paths in coverage.missed.items()]
 
 
 COMPARISON: Forms = {
@@ -135,7 +133,7 @@ PLUGINS = _json("plugins", dict)
 SUMMARY: Forms = {
     ".txt": lambda found: in_options(str(found)),
     ".json": _json("summary", methodcaller("to_dict")),
-    ".html": methodcaller("_repr_html_"),
+    ".html": lambda found: document(found.title, found._repr_html_()),
 }
 HEALTH: Forms = {
     ".txt": str,

@@ -13,6 +13,7 @@ from ..models.checkpoint import Checkpoint
 from ..words.errors import InputError
 from ..words.given import shown
 from ..words.progress import step, steps
+from ..words.text_tables import counted
 from .explaining.causes import Cause, causes_of_weights
 from .explaining.determinism import nondeterministic
 from .explaining.remarks import not_followed, remarks_on
@@ -39,7 +40,6 @@ from .telling.places import (
     without_doubtful,
 )
 from .telling.view import Comparison
-from .telling.wording import counted
 
 Array = np.ndarray[Any, Any]
 

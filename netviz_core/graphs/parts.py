@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ..words.cards import Record
 
-@dataclass(frozen=True)
-class GraphNode:
+
+@dataclass(frozen=True, repr=False)
+class GraphNode(Record):
     """A layer, an operation between layers, an input, the output, or several of them folded into one.
 
     Parameters
@@ -56,8 +58,8 @@ class GraphNode:
         return f"{self.label}{repeated}{called}"
 
 
-@dataclass(frozen=True)
-class GraphEdge:
+@dataclass(frozen=True, repr=False)
+class GraphEdge(Record):
     """A tensor that one node made and another read.
 
     Parameters
@@ -77,9 +79,11 @@ class GraphEdge:
     axes: tuple[str, ...] = ()
     tensor: int = field(default=0, compare=False)
 
+    about = ("source", "target")
 
-@dataclass(frozen=True)
-class GraphGroup:
+
+@dataclass(frozen=True, repr=False)
+class GraphGroup(Record):
     """A container, in which nodes and other containers lie.
 
     Parameters

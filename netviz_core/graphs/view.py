@@ -7,7 +7,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..views.base import View
+from ..words.arrays import shape_text
+from ..words.cards import NAME, TEXT, Told, details, table
 from ..words.errors import LayerNotFoundError, nearest, require_known
+from ..words.text_tables import counted
 from . import export
 from .folding import fold
 from .parts import RANKDIRS, GraphNode, GraphParts
@@ -159,27 +162,33 @@ class Graph(GraphParts, View):
         return "\n".join(self._lines())
 
     def _lines(self) -> Iterator[str]:
-        yield f"{self.title}: {len(self.nodes)} nodes, {len(self.edges)} edges"
+        yield self._counts
+        rows = self._rows
+        widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
+        for *cells, read in rows:
+            line = "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+            yield (f"{line}  ← {read}" if read else line.rstrip()).replace("\n", "\\n")
+
+    @property
+    def _counts(self) -> str:
+        return f"{self.title}: {counted(len(self.nodes), 'node')}, {counted(len(self.edges), 'edge')}"
+
+    @property
+    def _rows(self) -> list[tuple[str, str, str, str]]:
+        """Each node, what it does, what it returns, and whose tensors it reads."""
         sources: dict[str, list[str]] = {node.id: [] for node in self.nodes}
         for edge in self.edges:
             sources[edge.target].append(edge.source)
-        named = [
-            (node.id, node.caption, shape_text(node.output_shape, node.output_axes)) for node in self.nodes
+        return [
+            (
+                node.id,
+                node.caption,
+                shape_text(node.output_shape, node.output_axes),
+                ", ".join(dict.fromkeys(sources[node.id])),
+            )
+            for node in self.nodes
         ]
-        widths = [max((len(row[column]) for row in named), default=0) for column in range(3)]
-        for row in named:
-            cells = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-            read = ", ".join(dict.fromkeys(sources[row[0]]))
-            line = f"{cells}  ← {read}" if read else cells.rstrip()
-            yield line.replace("\n", "\\n")  # a name may hold any character
 
-
-def shape_text(shape: tuple[int, ...], axes: tuple[str, ...]) -> str:
-    """A shape with the names of its axes.
-
-    Examples
-    --------
-    >>> shape_text((2, 64), ("batch", "channel"))
-    'batch=2, channel=64'
-    """
-    return ", ".join(f"{axis}={size}" for axis, size in zip(axes, shape, strict=True))
+    def _told(self) -> Told:
+        columns = {"node": NAME, "what": TEXT, "returns": TEXT, "reads": NAME}
+        return Told(self._counts, [details("node by node", table(columns, self._rows, list))])

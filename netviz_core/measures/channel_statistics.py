@@ -7,11 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from ..words.cards import NUMBER, Telling, Told, table
+from ..words.ranges import digits
+from ..words.text_tables import counted
+
 Array = np.ndarray[Any, Any]
 
 
-@dataclass(frozen=True, eq=False)
-class ChannelStatistics:
+@dataclass(frozen=True, eq=False, repr=False)
+class ChannelStatistics(Telling):
     """The same numbers for each channel by itself; arrays of shape ``(channel,)``.
 
     Parameters
@@ -35,6 +39,34 @@ class ChannelStatistics:
     def columns(self) -> tuple[Array, ...]:
         """All of them, in the order of their names."""
         return tuple(getattr(self, field.name) for field in fields(self))
+
+    def __repr__(self) -> str:
+        return f"<ChannelStatistics of {counted(len(self.count), 'channel')}>"
+
+    def _told(self) -> Told:
+        odd = int(np.count_nonzero(self.nonfinite_count))
+        told = counted(len(self.count), "channel")
+        return Told(
+            f"{told}; values that are not finite in {odd:,}" if odd else told,
+            [self.as_table()],
+            "odd" if odd else "",
+        )
+
+    def as_table(self) -> str:
+        """The table of channels, as a part of a card."""
+        known = {
+            field.name.replace("_", " "): column
+            for field, column in zip(fields(self), self.columns, strict=True)
+        }
+        return table(
+            dict.fromkeys(("channel", *known), NUMBER),
+            range(len(self.count)),
+            lambda row: (
+                f"{row:,}",
+                *(f"{c[row]:,}" if c.dtype.kind == "i" else digits(c[row]) for c in known.values()),
+            ),
+            lambda row: bool(self.nonfinite_count[row]),
+        )
 
     @classmethod
     def of_nothing(cls, size: int) -> ChannelStatistics:

@@ -12,7 +12,7 @@ from ..captures.batches import batches_of, inputs_of, labelled, size_of
 from ..models.network import Network, wrap
 from ..words.errors import InputError, UnsupportedError
 from ..words.given import shown
-from ..words.observations import Coverage
+from ..words.observations import Coverage, CoverageByPath
 from ..words.protocols import LayerSelection
 from .health_findings import Trouble, blamed, root_mean, row_of, with_gradients_judged
 from .health_pass import Samples, Seen, look, look_back
@@ -107,11 +107,11 @@ def health(
         rows = with_gradients_judged(network, rows, root_mean(at_output), limits)
     if trouble.made_by is not None:
         rows = [blamed(row, trouble) for row in rows]
-    coverage = {
-        path: entry
+    coverage = CoverageByPath(
+        (path, entry)
         for path, entry in coverage.items()
         if path in chosen and (path in seen or known[path].kind != "container")
-    }
+    )
     values = np.array([row.measured for row in rows], np.float64).reshape(-1, len(MEASURES))
     asked = [column for column in range(len(MEASURES)) if not np.isnan(values[:, column]).all()]
     return Health(

@@ -7,13 +7,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ..views.measures import LayerMeasures, MeasureLine
-from ..words.observations import Coverage
+from ..words.cards import Record, Told, details, listed
+from ..words.observations import Coverage, CoverageByPath
 from ..words.text_tables import laid_out, printable
 from .health_lines import alarms_in_front
 
 
-@dataclass(frozen=True)
-class Thresholds:
+@dataclass(frozen=True, repr=False)
+class Thresholds(Record):
     """From where on something is an alarm.
 
     Parameters
@@ -34,9 +35,11 @@ class Thresholds:
     vanishing: float = 1e-9
     exploding: float = 1e6
 
+    about = ("overflow", "saturated", "dead_samples", "vanishing", "exploding")
 
-@dataclass(frozen=True)
-class HealthRow:
+
+@dataclass(frozen=True, repr=False)
+class HealthRow(Record):
     """How healthy one layer is.
 
     Parameters
@@ -79,6 +82,8 @@ class HealthRow:
     status: str
     reason: str
     finding: str = ""
+
+    about = ("path", "kind", "status")
 
     @property
     def measured(self) -> tuple[float, ...]:
@@ -153,10 +158,13 @@ class Health(LayerMeasures):
     def __str__(self) -> str:
         lines = [self.cause] if self.cause else []
         lines += self._findings()
-        healthy = f"{len(self.rows)} layers are healthy, over {self.sample_count:,} samples"
         return "\n".join(
-            [*(lines or [healthy]), *self._unseen(), *([""] if self.rows else []), *self._table()]
+            [*(lines or [self._healthy]), *self._unseen(), *([""] if self.rows else []), *self._text_table()]
         )
+
+    @property
+    def _healthy(self) -> str:
+        return f"{len(self.rows)} layers are healthy, over {self.sample_count:,} samples"
 
     def _findings(self) -> Iterator[str]:
         """What is said of layers that are not ok; of many of which the same is said, of the first ones."""
@@ -170,7 +178,7 @@ class Health(LayerMeasures):
             if len(shown) < len(rows):
                 yield f"{len(rows) - len(shown):,} more, up to {rows[-1].path or 'output'}: {finding}"
 
-    def _table(self) -> list[str]:
+    def _text_table(self) -> list[str]:
         if not self.rows:
             return []
         lines = self.lines()
@@ -189,8 +197,19 @@ class Health(LayerMeasures):
 
     def _unseen(self) -> list[str]:
         """The layers that were not seen, those of one reason together."""
-        by_reason: dict[str, list[str]] = {}
-        for path, entry in self.coverage.items():
-            if entry.status != "captured":
-                by_reason.setdefault(entry.reason, []).append(path)
-        return [f"not seen: {', '.join(paths)}: {reason}" for reason, paths in by_reason.items()]
+        missed = CoverageByPath(self.coverage).missed
+        return [f"not seen: {', '.join(paths)}: {reason}" for reason, paths in missed.items()]
+
+    def _told(self) -> Told:
+        findings = list(self._findings())
+        doubts = "; not all layers were seen" if self._unseen() else ""
+        state = "odd" if not self.is_healthy else "doubtful" if findings or doubts else "fine"
+        return Told(
+            f"{self.cause or (findings[0] if findings else self._healthy)}{doubts}",
+            [
+                details("what was found", listed(findings), is_open=len(findings) > 1),
+                details("layer by layer", self._table()),
+                details("not seen", CoverageByPath(self.coverage).table_of_missed(), is_open=True),
+            ],
+            state,
+        )

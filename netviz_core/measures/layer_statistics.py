@@ -10,7 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from ..views.base import picture
+from ..views.histogram import Histogram, edges_of
+from ..words.cards import Telling, Told, details, pairs
 from ..words.errors import InputError
+from ..words.ranges import digits, values_told
+from ..words.text_tables import counted
 from .bins import bin_edges, detail_of, leading_bits_counts, quantiles_of, rebinned
 from .channel_statistics import ChannelStatistics
 from .reductions import by_channel, in_memory_order
@@ -28,8 +33,8 @@ MEASURES = (
 """The properties of `LayerStatistics` that are one number, in a word."""
 
 
-@dataclass(frozen=True, eq=False)
-class LayerStatistics:
+@dataclass(frozen=True, eq=False, repr=False)
+class LayerStatistics(Telling):
     """What is known of the values of one layer, after all of them have gone by.
 
     Parameters
@@ -59,8 +64,8 @@ class LayerStatistics:
         if np.iscomplexobj(values):
             values = np.abs(values)
         channels = by_channel(values, axes)
-        counted = (values if most is None or values.size <= most else _evenly(values, most)).reshape(-1)
-        finite = counted[np.isfinite(counted)] if channels.nonfinite_count.any() else counted
+        taken = (values if most is None or values.size <= most else _evenly(values, most)).reshape(-1)
+        finite = taken[np.isfinite(taken)] if channels.nonfinite_count.any() else taken
         return cls(leading_bits_counts(finite, detail), channels)
 
     @cached_property
@@ -162,6 +167,46 @@ class LayerStatistics:
         middle = len(self.histogram) // 2
         edges[middle : middle + 2] = np.clip(0.0, edges[middle], edges[middle + 1])
         return quantiles_of(self.histogram, edges, share)
+
+    def as_histogram(self, name: str, bins: int = 50) -> Histogram:
+        """The histogram, in bins of equal width, as a view; `name` is whose it is."""
+        edges = edges_of((self.minimum, self.maximum) if self.count else (0.0, 1.0), bins)
+        sampled = int(self.histogram.sum())
+        sample = f", a sample of {sampled:,}" if sampled < self.count else ""
+        return Histogram(
+            title=f"{name} · {counted(self.count, 'value')}{sample}",
+            counts=self.counts_between(edges),
+            edges=edges,
+            mean=self.mean,
+            std=self.std,
+            minimum=self.minimum,
+            maximum=self.maximum,
+            nan_count=self.nan_count,
+            inf_count=self.inf_count,
+            value_label="activation",
+        )
+
+    def __repr__(self) -> str:
+        return f"<LayerStatistics of {self._in_short}>"
+
+    @property
+    def _in_short(self) -> str:
+        ends = np.array([self.minimum, self.maximum])
+        return f"{counted(self.count, 'finite value')} {values_told(ends, self.nan_count, self.inf_count)}"
+
+    def _told(self) -> Told:
+        numbers = {name: digits(getattr(self, name)) for name in MEASURES}
+        quantiles = {f"{share:.0%}": digits(value) for share, value in self.quantiles.items()}
+        return Told(
+            self._in_short,
+            [
+                picture(self.as_histogram("values")),
+                details("numbers", pairs({name.replace("_", " "): value for name, value in numbers.items()})),
+                details("quantiles", pairs(quantiles)),
+                details("channel by channel", self.channels.as_table()),
+            ],
+            "odd" if self.nonfinite_count else "",
+        )
 
     def merge(self, other: LayerStatistics) -> LayerStatistics:
         """Those of both together."""

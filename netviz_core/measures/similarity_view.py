@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..views.base import View
+from ..words.cards import NAME, NUMBER, Record, Told, details, listed, table
+from ..words.text_tables import counted
 
 Array = np.ndarray[Any, Any]
 
 
-@dataclass(frozen=True)
-class LayerRemark:
+@dataclass(frozen=True, repr=False)
+class LayerRemark(Record):
     """Why a layer has no place in the matrix, or no number there.
 
     Parameters
@@ -62,17 +65,39 @@ class SimilarityMatrix(View):
     left_out: tuple[LayerRemark, ...]
     undefined: tuple[LayerRemark, ...]
 
-    def __str__(self) -> str:
-        lines = [self.title]
-        for key, row in zip(self.keys_a, self.values, strict=True):
-            if np.isfinite(row).any():
-                best = int(np.nanargmax(row))
-                lines.append(f"{key or 'output'}: most like {self.keys_b[best] or 'output'}, {row[best]:.3f}")
+    @property
+    def _partners(self) -> list[tuple[str, str, str]]:
+        """For each layer of a, that of b which it is most like, and how much."""
+        return [
+            (key or "output", self.keys_b[int(np.nanargmax(row))] or "output", f"{np.nanmax(row):.3f}")
+            for key, row in zip(self.keys_a, self.values, strict=True)
+            if np.isfinite(row).any()
+        ]
+
+    def _remarks(self) -> Iterator[str]:
         if self.unused_sample_count:
-            lines.append(f"{said_samples(self.unused_sample_count)} in a last batch: too few to be used")
+            yield f"{said_samples(self.unused_sample_count)} in a last batch: too few to be used"
         for remarks, what in ((self.undefined, "not defined"), (self.left_out, "left out")):
-            lines += [f"{one.key or 'output'} of {one.model}: {what}: {one.reason}" for one in remarks]
-        return "\n".join(lines)
+            yield from (f"{one.key or 'output'} of {one.model}: {what}: {one.reason}" for one in remarks)
+
+    def __str__(self) -> str:
+        partners = (f"{key}: most like {partner}, {how_much}" for key, partner, how_much in self._partners)
+        return "\n".join([self.title, *partners, *self._remarks()])
+
+    def _told(self) -> Told:
+        partners = self._partners
+        remarks = list(self._remarks())
+        best = f"; {partners[-1][0]} is most like {partners[-1][1]}, {partners[-1][2]}" if partners else ""
+        columns = {"layer of a": NAME, "is most like": NAME, "by": NUMBER}
+        told = f"; {counted(len(remarks), 'remark')}" if remarks else ""
+        return Told(
+            f"{self.title}{best}{told}",
+            [
+                details("left out", listed(remarks), is_open=True),
+                details("layer by layer", table(columns, partners, list)),
+            ],
+            "doubtful" if remarks else "",
+        )
 
 
 def said_samples(count: int) -> str:

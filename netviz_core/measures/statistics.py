@@ -15,14 +15,17 @@ from ..captures.batches import batches_of, inputs_of, structure_of
 from ..captures.capture import Capture
 from ..captures.recorder import SummaryRecorder
 from ..models.network import Network, wrap
+from ..views.base import picture
 from ..views.histogram import Histogram, HistogramRows, edges_of
 from ..views.measures import LayerMeasures
 from ..words.arrays import Activation
+from ..words.cards import Telling, Told
 from ..words.errors import InputError, LayerNotFoundError, nearest, require_known
 from ..words.given import shown
-from ..words.observations import Coverage
+from ..words.observations import Coverage, CoverageByPath
 from ..words.protocols import LayerSelection
 from ..words.selection import Selection, selected
+from ..words.text_tables import counted, named
 from .files import loaded_arrays, save_arrays
 from .layer_statistics import MEASURES, LayerStatistics
 
@@ -38,14 +41,14 @@ HISTOGRAM_SAMPLE = 2**15
 _BATCHES_PER_SHARD = 8
 
 
-class Statistics(Mapping[str, LayerStatistics]):
+class Statistics(Telling, Mapping[str, LayerStatistics]):
     """Statistics by the key that each value has in a `Capture`; made by `statistics`."""
 
     def __init__(
         self, layers: Mapping[str, LayerStatistics], coverage: Mapping[str, Coverage], batch_count: int
     ) -> None:
         self._layers = dict(layers)
-        self.coverage = dict(coverage)
+        self.coverage = CoverageByPath(coverage)
         """What became of every layer asked for."""
         self.batch_count = batch_count
         """How many batches were read."""
@@ -62,7 +65,29 @@ class Statistics(Mapping[str, LayerStatistics]):
         return len(self._layers)
 
     def __repr__(self) -> str:
-        return f"<Statistics of {len(self)} values over {self.batch_count:,} batches>"
+        return f"<Statistics of {self._counts}>"
+
+    @property
+    def _counts(self) -> str:
+        batches = f"{self.batch_count:,} batch{'' if self.batch_count == 1 else 'es'}"
+        return f"{counted(len(self), 'value')} over {batches}"
+
+    def _told(self) -> Told:
+        odd = [key or "output" for key, layer in self.items() if layer.nonfinite_count]
+        missed = self.coverage.missed
+        where = f"; values that are not finite in {named(odd, most=4)}" if odd else ""
+        return Told(
+            f"{self._counts}{where}{'; not all layers were captured' if missed else ''}",
+            [*self._pictured(), self.coverage.table_of_missed()],
+            "odd" if odd else "doubtful" if missed else "",
+        )
+
+    def _pictured(self) -> list[str]:
+        """A picture and a table, where there is anything to be seen."""
+        if not self:
+            return []
+        measures = self.heatmap()
+        return [picture(measures), *measures._told().parts]
 
     def merge(self, other: Statistics) -> Statistics:
         """Those of both data sets together; in any order, to rounding.
@@ -86,7 +111,7 @@ class Statistics(Mapping[str, LayerStatistics]):
 
     def histogram(self, key: str, bins: int = 50) -> Histogram:
         """The histogram of one layer, in bins of equal width, as a view."""
-        return _histogram(key, self[key], bins)
+        return self[key].as_histogram(key or "output", bins)
 
     def histograms(self, layers: Selection[LayerStatistics] = "*", bins: int = 50) -> HistogramRows:
         """The histograms of layers below each other, on one scale that holds 99.8 per cent of each.
@@ -322,22 +347,3 @@ def _of_shard(pickled: bytes, shard: Sequence[Any], every_value: bool) -> Statis
     model, layers = pickle.loads(pickled)
     network = wrap(model)
     return reduce(Statistics.merge, (_of_batch(network, batch, layers, every_value) for batch in shard))
-
-
-def _histogram(key: str, layer: LayerStatistics, bins: int) -> Histogram:
-    low, high = (0.0, 1.0) if not layer.count else (layer.minimum, layer.maximum)
-    edges = edges_of((low, high), bins)
-    counted = int(layer.histogram.sum())
-    sample = f", a sample of {counted:,}" if counted < layer.count else ""
-    return Histogram(
-        title=f"{key or 'output'} · {layer.count:,} values{sample}",
-        counts=layer.counts_between(edges),
-        edges=edges,
-        mean=layer.mean,
-        std=layer.std,
-        minimum=layer.minimum,
-        maximum=layer.maximum,
-        nan_count=layer.nan_count,
-        inf_count=layer.inf_count,
-        value_label="activation",
-    )

@@ -12,9 +12,11 @@ import numpy as np
 from ..captures.capture import Capture, recording
 from ..models.network import wrap
 from ..models.weights import read_each
+from ..views.base import picture
 from ..views.history import HistoryHeatmap, HistoryHistogram
-from ..views.scales import extent, signed_limits, value_limits
+from ..views.scales import signed_limits, value_limits
 from ..words.arrays import Activation
+from ..words.cards import Telling, Told
 from ..words.errors import (
     InputError,
     LayerNotFoundError,
@@ -24,9 +26,11 @@ from ..words.errors import (
     require_known,
 )
 from ..words.protocols import Layer, LayerSelection
+from ..words.ranges import extent
 from ..words.selection import Selection, selected
 from .bins import bin_edges
 from .files import loaded_arrays, save_arrays
+from .history_told import looks_told, parts_of, seen_of
 from .layer_statistics import MEASURES, LayerStatistics
 
 if TYPE_CHECKING:
@@ -44,7 +48,7 @@ _SHOWN_OCTAVES = 12
 _RATIO = "gradient_to_weight"
 
 
-class TrainingHistory:
+class TrainingHistory(Telling):
     """Statistics of activations, weights and gradients, layer by layer and step by step.
 
     Filled by `netviz_torch.watch_training`, `netviz_keras.NetvizCallback` or
@@ -247,6 +251,16 @@ class TrainingHistory:
 
     def __repr__(self) -> str:
         return f"<TrainingHistory of {len(self.layers)} layers, {len(self.steps)} looks>"
+
+    def _told(self) -> Told:
+        seen = seen_of(self._rows)
+        is_odd = any(line.nonfinite_count for line in seen)
+        drawn = [picture(self.heatmap())] if any(line.what == "activation" for line in seen) else []
+        return Told(
+            looks_told(self.layers, self.steps, seen),
+            [*drawn, *parts_of(seen, self.missing, self.unreadable)],
+            "odd" if is_odd else "doubtful" if self.missing or self.unreadable else "",
+        )
 
 
 def load_history(path: str | Path) -> TrainingHistory:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from ..words.errors import UnsupportedError
+from .shown import ShownLayer
 from .weights import Layout, Weight, Weights, positional_layout
 
 if TYPE_CHECKING:
@@ -78,8 +79,8 @@ class Checkpoint:
         return f"{self.type_name}, without {left_out}" if left_out else self.type_name
 
 
-@dataclass(frozen=True)
-class StoredLayer:
+@dataclass(frozen=True, repr=False)
+class StoredLayer(ShownLayer):
     """A `Layer` of a checkpoint: the tensors whose names differ in their last part alone."""
 
     path: str

@@ -9,11 +9,12 @@ from typing import Any
 
 from ..words.errors import UnsupportedError
 from ..words.protocols import Layer, WeightTensor
+from .shown import Layers, ShownLayer
 from .weights import Layout, Weight, Weights
 
 
-@dataclass(frozen=True)
-class DescribedLayer:
+@dataclass(frozen=True, repr=False)
+class DescribedLayer(ShownLayer):
     """A `Layer` that is not there itself."""
 
     path: str
@@ -21,11 +22,11 @@ class DescribedLayer:
     type_name: str
     trainable: bool
     config: Mapping[str, Any] = field(default_factory=dict)
-    weights: Mapping[str, WeightTensor] = field(default_factory=dict)
+    weights: Mapping[str, WeightTensor] = field(default_factory=Weights)
     native: Any = None
 
 
-class RememberedLayer:
+class RememberedLayer(ShownLayer):
     """A `Layer` that is there, of which everything is read once at the most."""
 
     def __init__(self, layer: Layer) -> None:
@@ -59,23 +60,26 @@ class RememberedLayer:
         return self._layer.weights
 
 
-def described(layers: Iterable[Layer], with_weights: bool) -> dict[str, DescribedLayer]:
+def described(layers: Iterable[Layer], with_weights: bool) -> Layers[DescribedLayer]:
     """What layers are, by path; with copies of their weights if that is wanted.
 
     A weight that several layers show is copied once. One without values (on the meta device) is left out.
     """
     copies: dict[Hashable, Weight] = {}
-    return {
-        layer.path: DescribedLayer(
+    return Layers(
+        (
             layer.path,
-            layer.kind,
-            layer.type_name,
-            layer.trainable,
-            dict(layer.config),
-            _copied(layer, copies) if with_weights else {},
+            DescribedLayer(
+                layer.path,
+                layer.kind,
+                layer.type_name,
+                layer.trainable,
+                dict(layer.config),
+                _copied(layer, copies) if with_weights else {},
+            ),
         )
         for layer in layers
-    }
+    )
 
 
 def _copied(layer: Layer, copies: dict[Hashable, Weight]) -> Weights:

@@ -11,18 +11,21 @@ from typing import TYPE_CHECKING, Any
 from ..plugins import backend_for, tensor_to_numpy
 from ..words.addresses import download_first
 from ..words.arrays import AxisArray, require_known_axes
+from ..words.cards import Telling, Told, soft
 from ..words.errors import FileFormatError, InputError, LayerNotFoundError, UnsupportedError, nearest
 from ..words.given import shown
 from ..words.inputs import require_input
 from ..words.protocols import Backend, Layer, LayerSelection, WeightTensor
 from ..words.selection import selected
+from ..words.text_tables import counted
 from ..words.whole_files import replace_file
+from .shown import Layers, kinds_of, table_of_layers
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-class Network:
+class Network(Telling):
     """A native model and the adapter that knows its framework.
 
     Made by `wrap`. It holds the model itself, never a copy, and reads its layers anew each
@@ -55,9 +58,9 @@ class Network:
         return self.adapter.name
 
     @property
-    def layers(self) -> Mapping[str, Layer]:
+    def layers(self) -> Layers[Layer]:
         """Every layer by path, in the model's order; the outermost model is ``""``."""
-        return {layer.path: layer for layer in self.adapter.layers(self.native)}
+        return Layers((layer.path, layer) for layer in self.adapter.layers(self.native))
 
     def __getitem__(self, path: str) -> Layer:
         """The layer at `path`; a glob does where it fits exactly one.
@@ -229,6 +232,15 @@ class Network:
 
     def __repr__(self) -> str:
         return f"<Network {type(self.native).__name__}, {self.backend} backend>"
+
+    def _told(self) -> Told:
+        layers = self.layers
+        count = getattr(self.adapter, "parameter_count", None)
+        parameters = f", {count(self.native):,} parameters" if count is not None else ""
+        return Told(
+            f"{type(self.native).__name__}, {self.backend} backend: {counted(len(layers), 'layer')}{parameters}",
+            [soft(kinds_of(layers.values())), table_of_layers(layers)],
+        )
 
 
 def wrap(model: Any, *, trust: bool = False) -> Network:

@@ -15,13 +15,14 @@ from functools import cached_property, partial
 from typing import Any
 
 from ..words.protocols import Layer, WeightTensor
+from .shown import ShownLayer
 from .weights import Layout, Weight
 
 Weights = Mapping[str, WeightTensor]
 
 
-@dataclass(frozen=True, eq=False)
-class Part:
+@dataclass(frozen=True, eq=False, repr=False)
+class Part(ShownLayer):
     """One step of a layer, itself a `Layer`.
 
     Parameters

@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..words.cards import NAME, PROSE, TEXT, Telling, Told, details, table
 from ..words.errors import InputError, NetvizError
 from ..words.progress import step, steps
 from ..words.protocols import Layer, WeightTensor
+from ..words.text_tables import counted
 from .alignment import AMONG_EQUALS, LayerMapping, LayerMatch
 from .counterparts import counterpart, values_for
 from .forms import is_neutral
@@ -40,8 +42,8 @@ class SkippedWeight(NamedTuple):
     reason: str
 
 
-@dataclass(frozen=True)
-class WeightTransfer:
+@dataclass(frozen=True, repr=False)
+class WeightTransfer(Telling):
     """What `copy_weights` did.
 
     Parameters
@@ -54,10 +56,32 @@ class WeightTransfer:
     copied: tuple[CopiedWeight, ...]
     skipped: tuple[SkippedWeight, ...]
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
+        return f"<WeightTransfer: {self._counts}>"
+
+    @property
+    def _counts(self) -> str:
+        return f"{counted(len(self.copied), 'weight')} copied, {len(self.skipped)} not"
+
+    @property
+    def _advice(self) -> str:
         unsure = sum(entry.evidence == AMONG_EQUALS for entry in self.copied)
-        told = f"; {unsure} by {AMONG_EQUALS}: compare both with an input" if unsure else ""
-        lines = [f"{len(self.copied)} weights copied, {len(self.skipped)} not{told}"]
+        return f"; {unsure} by {AMONG_EQUALS}: compare both with an input" if unsure else ""
+
+    def _told(self) -> Told:
+        skipped = {"not copied": NAME, "weight": NAME, "of": TEXT, "because": PROSE}
+        copied = {"from": NAME, "to": NAME, "weight": NAME, "by": TEXT, "note": PROSE}
+        return Told(
+            f"{self._counts}{self._advice}",
+            [
+                table(skipped, self.skipped, lambda it: (it.path, it.weight, f"the {it.side}", it.reason)),
+                details("what was copied", table(copied, self.copied, list)),
+            ],
+            "doubtful" if self.skipped or self._advice else "fine",
+        )
+
+    def __str__(self) -> str:
+        lines = [f"{self._counts}{self._advice}"]
         lines += [
             f"  {entry.source} → {entry.target}: {entry.weight} (by {entry.evidence})"
             + (f", {entry.note}" if entry.note else "")

@@ -5,6 +5,7 @@ What backends build their `WeightTensor` from.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -13,9 +14,16 @@ from typing import Any
 import numpy as np
 
 from ..words.arrays import AxisArray, count_nonfinite
-from ..words.errors import InputError, LayerNotFoundError, UnsupportedError, nearest
-from ..words.given import shown
+from ..words.cards import Telling, Told, details, pairs
+from ..words.errors import InputError, LayerNotFoundError, NetvizError, UnsupportedError, nearest
+from ..words.given import entries_of, shown
 from ..words.protocols import WeightTensor
+from ..words.ranges import range_told
+from ..words.text_tables import counted, named, printable
+from .shown import form_of_weight, table_of_weights
+
+_MOST_READ = 2**20
+"""Of a weight with more values none is read to tell what it is."""
 
 
 @dataclass(frozen=True)
@@ -110,12 +118,23 @@ class Layout:
         return {**self.sizes, **{name: length for name, length in named.items() if name != "1"}}
 
 
-class Weights(dict[str, "Weight"]):
+class Weights(Telling, dict[str, "Weight"]):
     """A layer's weights by their names; of one that is not there it is told which are."""
 
     def __missing__(self, name: object) -> Weight:
         has = nearest(str(name), self) or "the layer has none of its own"
         raise LayerNotFoundError(f"there is no weight {shown(name)}; {has}")
+
+    def __repr__(self) -> str:
+        return f"<{self._in_short}>"
+
+    @property
+    def _in_short(self) -> str:
+        forms = (f"{name} {form_of_weight(weight)}" for name, weight in self.items())
+        return f"{counted(len(self), 'weight')}: {printable(named(list(forms)))}"
+
+    def _told(self) -> Told:
+        return Told(self._in_short, [table_of_weights(self)])
 
 
 def by_name(weights: Iterable[Weight]) -> Weights:
@@ -135,8 +154,8 @@ def positional_layout(rank: int) -> Layout:
     return Layout(tuple(f"axis{i}" for i in range(rank)))
 
 
-@dataclass(frozen=True)
-class Weight:
+@dataclass(frozen=True, repr=False)
+class Weight(Telling):
     """A `WeightTensor` made of a layout and functions that read and write the framework's tensor.
 
     Parameters
@@ -163,9 +182,9 @@ class Weight:
     native_shape: tuple[int, ...]
     dtype: str
     trainable: bool
-    read: Callable[[], np.ndarray[Any, Any]] = field(repr=False)
-    write: Callable[[np.ndarray[Any, Any]], None] | None = field(default=None, repr=False)
-    identity: Hashable = field(default_factory=object, repr=False)
+    read: Callable[[], np.ndarray[Any, Any]]
+    write: Callable[[np.ndarray[Any, Any]], None] | None = None
+    identity: Hashable = field(default_factory=object)
 
     @property
     def axes(self) -> tuple[str, ...]:
@@ -176,6 +195,31 @@ class Weight:
     def shape(self) -> tuple[int, ...]:
         """The length of each of `axes`."""
         return self.layout.shape(self.native_shape)
+
+    def __repr__(self) -> str:
+        return f"<Weight {self._in_short}>"
+
+    @property
+    def _in_short(self) -> str:
+        return printable(f"{self.name!r} {form_of_weight(self)} {self.dtype}")
+
+    def _told(self) -> Told:
+        known = {
+            "called by the framework": self.native_name,
+            "trainable": self.trainable,
+            "can be written": self.write is not None,
+        }
+        return Told(f"{self._in_short}{self._range()}", [details("data", pairs(known))])
+
+    def _range(self) -> str:
+        """From where to where its values go, where reading them takes no time."""
+        count = math.prod(self.shape)
+        if count > _MOST_READ:
+            return f"; its {count:,} values were not read"
+        try:
+            return f", {range_told(self.peek())}"
+        except (NetvizError, OSError) as error:
+            return f"; its values cannot be read: {error}"
 
     def peek(self) -> np.ndarray[Any, Any]:
         """The weight as it is now, in canonical layout, to be read at once: it may share the model's memory."""
@@ -224,7 +268,9 @@ class Weight:
                 f"{', '.join(self.axes)}"
             )
         if array.dtype.kind not in "fiub" and not array.dtype.name.startswith(("bfloat", "float8")):
-            raise InputError(f"weight {self.name!r} ({self.dtype}) was given values of dtype {array.dtype}")
+            raise InputError(
+                f"weight {self.name!r} ({self.dtype}) was given an array of {entries_of(array.dtype)}"
+            )
         nonfinite = 0 if allow_nonfinite else sum(count_nonfinite(widened(array)))
         if nonfinite:
             raise InputError(

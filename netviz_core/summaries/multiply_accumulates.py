@@ -7,13 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..words.arrays import shape_text
+from ..words.cards import Record
 from ..words.protocols import Layer, WeightTensor
 
 Shape = tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class Form:
+@dataclass(frozen=True, repr=False)
+class Form(Record):
     """The form of one tensor that a layer was given or returned.
 
     Parameters
@@ -31,6 +33,9 @@ class Form:
     axes: tuple[str, ...]
     shape: Shape
     dtype: str
+
+    def _subject(self) -> str:
+        return f"({shape_text(self.shape, self.axes)}) {self.dtype}"
 
     @property
     def size(self) -> int:

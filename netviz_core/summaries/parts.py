@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Literal
 
+from ..words.cards import Record
 from .multiply_accumulates import Form
 
 Depth = int | Literal["fit"] | None
 
 
-@dataclass(frozen=True)
-class SummaryRow:
+@dataclass(frozen=True, repr=False)
+class SummaryRow(Record):
     """What one layer is.
 
     Parameters

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..models.network import Network, wrap
 from ..words.arguments import require_selection
+from ..words.cards import Telling, Told
 from ..words.errors import InputError, LayerNotFoundError, UnsupportedError, as_integer, nearest
 from ..words.given import shown
 from ..words.protocols import LayerSelection
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, repr=False)
-class Summary(SummaryParts):
+class Summary(SummaryParts, Telling):
     """What a model is made of; made by `summary`. ``str()`` and ``print`` give the table.
 
     Parameters
@@ -105,8 +106,8 @@ class Summary(SummaryParts):
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield from text.as_rich(self, options.max_width)
 
-    def _repr_html_(self) -> str:
-        return text.as_html(self)
+    def _told(self) -> Told:
+        return text.as_told(self)
 
     def to_pandas(self) -> Any:
         """Every row and every field as a ``pandas.DataFrame``, whatever the table shows.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import html
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ..words.cards import NUMBER, SPACED, Told, soft, table
 from ..words.text_tables import laid_out, longest, printable, shortened, wrapped
 from .multiply_accumulates import Form
 from .parts import SummaryParts, SummaryRow
@@ -65,21 +65,20 @@ def as_rich(summary: SummaryParts, width: int) -> Iterable[Any]:
     yield Text("\n".join(table.below), style="dim")
 
 
-def as_html(summary: SummaryParts) -> str:
+def as_told(summary: SummaryParts) -> Told:
     """The table for a notebook."""
-    table = _table(summary, None)
-
-    def cells(tag: str, texts: Sequence[str]) -> str:
-        return "".join(
-            f'<{tag} style="text-align:{"right" if right else "left"};white-space:pre">{html.escape(text)}</{tag}>'
-            for text, right in zip(texts, table.are_numbers, strict=True)
-        )
-
-    body = "".join(f"<tr>{cells('td', line)}</tr>" for line in table.lines)
-    below = "<br>".join(map(html.escape, table.below))
-    return (
-        f'<div style="overflow-x:auto"><table><thead><tr>{cells("th", table.titles)}</tr></thead>'
-        f"<tbody>{body}</tbody></table><p>{below}</p></div>"
+    columns = _table(summary, None)
+    kinds = [NUMBER if is_number else SPACED for is_number in columns.are_numbers]
+    totals, *others = columns.below
+    return Told(
+        f"{printable(summary.title)}, {summary.backend} backend: {totals}",
+        [
+            table(
+                dict(zip(columns.titles, kinds, strict=True)), columns.lines, list, first=len(columns.lines)
+            ),
+            *map(soft, others),
+        ],
+        "doubtful" if summary.is_lower_bound else "",
     )
 
 

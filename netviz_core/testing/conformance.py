@@ -97,6 +97,15 @@ class BackendConformance:
             assert len(set(weight.axes)) == len(weight.axes) == values.ndim
             assert values.dtype not in (np.float16, np.object_)
 
+    @pytest.mark.usefixtures("weights_stay")
+    def test_layers_and_weights_show_themselves(self, network: Network) -> None:
+        """In a line and, in a notebook, as a card; a layer derived from `ShownLayer` does."""
+        assert "card" in network._repr_html_()
+        for layer in network.layers.values():
+            for shown in (layer, layer.weights, *layer.weights.values()):
+                assert len(repr(shown).splitlines()) == 1
+                assert "card" in _card_of(shown)
+
     def test_a_weight_that_was_read_belongs_to_the_reader(self, network: Network) -> None:
         for layer in network.layers.values():
             for weight in layer.weights.values():
@@ -246,6 +255,11 @@ class BackendConformance:
     def test_an_unknown_layer_names_others(self, network: Network, x: Any) -> None:
         with pytest.raises(LayerNotFoundError, match="no layer 'no such layer'"):
             capture(network, x, "no such layer")
+
+
+def _card_of(shown: Any) -> str:
+    html: str = shown._repr_html_()
+    return html
 
 
 def _weights(network: Network) -> dict[str, np.ndarray[Any, Any]]:

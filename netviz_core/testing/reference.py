@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..captures.recorder import Recorder
-from ..models.weights import Layout, Weight
+from ..models.shown import ShownLayer
+from ..models.weights import Layout, Weight, Weights, by_name
 from ..plugins import register_backend
 from ..words.arrays import AxisArray, positional_axes
 from ..words.errors import InputError, UnsupportedError
@@ -138,14 +139,14 @@ def example_model(seed: int = 0) -> Model:
     )
 
 
-@dataclass(frozen=True)
-class ReferenceLayer:
+@dataclass(frozen=True, repr=False)
+class ReferenceLayer(ShownLayer):
     """A `Layer` of a NumPy model."""
 
     path: str
     kind: str
     native: Any
-    weights: Mapping[str, Weight] = field(default_factory=dict)
+    weights: Mapping[str, Weight] = field(default_factory=Weights)
     config: Mapping[str, Any] = field(default_factory=dict)
     trainable: bool = True
 
@@ -165,7 +166,7 @@ class ReferenceBackend:
     def layers(self, model: Model) -> Iterable[ReferenceLayer]:
         yield ReferenceLayer("", "container", model)
         for name, op in model.layers.items():
-            weights = {key: _weight(key, op.layouts[key], array) for key, array in op.parameters.items()}
+            weights = by_name(_weight(key, op.layouts[key], array) for key, array in op.parameters.items())
             yield ReferenceLayer(name, op.kind, op, weights, op.config, bool(weights))
 
     def run(self, model: Model, inputs: Any, recorder: Recorder | None = None) -> Any:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from ..plugins import get_renderer
-from ..words.errors import InputError
+from ..words.cards import Telling, Told, card, details, fields_of, image, soft
+from ..words.errors import BackendLoadError, InputError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,10 +18,11 @@ if TYPE_CHECKING:
 DEFAULT_RENDERER = "matplotlib"
 
 
-class View:
+class View(Telling):
     """The base of all views: frozen dataclasses of NumPy arrays, complete before they are drawn.
 
-    A view at the end of a notebook cell is shown once. `plot` draws it where and how you say.
+    A view at the end of a notebook cell is shown once, with what it says in words. `plot` draws it where and how you
+    say.
     """
 
     title: str
@@ -74,8 +76,41 @@ class View:
         """
         get_renderer(DEFAULT_RENDERER if renderer is None else renderer).save(self, path, **style)
 
-    def _repr_png_(self) -> bytes:
-        return get_renderer(DEFAULT_RENDERER).png(self)
+    def _told(self) -> Told:
+        return Told(self.title)
+
+    def _repr_png_(self) -> bytes | None:
+        """The drawing; None where there is nothing to draw with, so that a notebook takes another form."""
+        try:
+            return _png(self)
+        except BackendLoadError:
+            return None
+
+    def _repr_html_(self) -> str:
+        return self._card(picture(self))
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        """The card, and its picture for what shows no HTML: drawn once for both."""
+        png = self._repr_png_()
+        if png is None:
+            return {"text/html": self._repr_html_()}
+        return {"text/html": self._card(image(png, self.title)), "image/png": png}
+
+    def _card(self, figure: str) -> str:
+        told = self._told()
+        return card(told.verdict, figure, *told.parts, details("data", fields_of(self)), state=told.state)
+
+
+def picture(view: View, caption: str = "") -> str:
+    """A view as a part of a card: its drawing, or why there is none."""
+    try:
+        return image(_png(view), view.title, caption)
+    except BackendLoadError as error:
+        return soft(f"{caption or view.title}: no picture, for {error}")
+
+
+def _png(view: View) -> bytes:
+    return get_renderer(DEFAULT_RENDERER).png(view)
 
 
 def layer_title(layer: Layer, details: str) -> str:

@@ -11,9 +11,11 @@ import numpy as np
 from ..models.network import weight_of, wrap
 from ..words.arguments import require_path
 from ..words.arrays import Nonfinite, count_nonfinite
+from ..words.cards import Told
 from ..words.errors import InputError, as_integer
 from ..words.given import shown
 from ..words.protocols import Layer, WeightTensor
+from ..words.ranges import values_told
 from .base import View, layer_title, require_real
 from .scales import Limits, signed_limits
 
@@ -67,6 +69,15 @@ class Heatmap(View):
         """Rows and columns of the weight itself."""
         rows, columns = self.shape or self.values.shape
         return rows, columns
+
+    def _told(self) -> Told:
+        rows, columns = self.full_shape
+        told = values_told(self.values, self.nan_count, self.inf_count)
+        state = "odd" if self.nan_count + self.inf_count else ""
+        return Told(
+            f"{rows:,} {self.row_axis} × {columns:,} {self.column_axis}: {self.value_label} {told}",
+            state=state,
+        )
 
 
 def heatmap(

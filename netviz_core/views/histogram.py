@@ -14,11 +14,13 @@ from ..captures.capture import Capture
 from ..models.network import weight_of, wrap
 from ..words.arguments import require_path
 from ..words.arrays import count_nonfinite
+from ..words.cards import NAME, NUMBER, Told, details, listed, table
 from ..words.errors import InputError, UnsupportedError
 from ..words.given import shown
 from ..words.protocols import LayerSelection
+from ..words.ranges import digits, extent, nonfinite_told, values_told
+from ..words.text_tables import counted
 from .base import View, layer_title, require_real
-from .scales import extent
 
 _FEW, _SAMPLE = 64, 2**20
 _TAIL, _SMALL_PART, _MARGIN = 0.05, 25.0, 2.0
@@ -59,6 +61,16 @@ class Histogram(View):
     inf_count: int
     value_label: str
     outside_count: int = 0
+
+    def _told(self) -> Told:
+        odd = self.nan_count + self.inf_count
+        count = int(self.counts.sum()) + self.outside_count + odd
+        ends = (self.minimum, self.maximum)
+        told = (
+            f"{counted(count, 'value')} {values_told(np.array(ends), self.nan_count, self.inf_count)}"
+            f"; mean {digits(self.mean)}, standard deviation {digits(self.std)}"
+        )
+        return Told(told, state="odd" if odd else "")
 
 
 def histogram(
@@ -230,6 +242,27 @@ class HistogramRows(View):
     outside_counts: np.ndarray[Any, Any]
     value_label: str
     unreadable: tuple[str, ...] = ()
+
+    def _told(self) -> Told:
+        odd = self.nan_counts + self.inf_counts
+        told = nonfinite_told(int(self.nan_counts.sum()), int(self.inf_counts.sum()))
+        where = f", in {counted(int(np.count_nonzero(odd)), 'row')}" if told else ""
+        rows = table(
+            {"": NAME, "values": NUMBER, "beyond the edges": NUMBER, "NaN": NUMBER, "infinite": NUMBER},
+            range(len(self.labels)),
+            self._cells,
+            lambda row: bool(odd[row]),
+        )
+        return Told(
+            f"{self.title}{told}{where}",
+            [details("row by row", rows), details("could not be read", listed(self.unreadable))],
+            "odd" if told else "",
+        )
+
+    def _cells(self, row: int) -> list[str]:
+        apart = [int(counts[row]) for counts in (self.outside_counts, self.nan_counts, self.inf_counts)]
+        counts = int(self.counts[row].sum()) + sum(apart), *apart
+        return [self.labels[row] or "output", *(f"{count:,}" for count in counts)]
 
 
 def histograms(

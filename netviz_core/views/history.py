@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ..words.cards import Told
+from ..words.ranges import values_told
+from ..words.text_tables import counted
 from .base import View
 from .scales import Limits
 
@@ -37,6 +40,12 @@ class HistoryHeatmap(View):
     limits: Limits
     value_label: str
 
+    def _told(self) -> Told:
+        nan_count, inf_count = (int(is_odd(self.values).sum()) for is_odd in (np.isnan, np.isinf))
+        told = values_told(self.values, 0, inf_count)
+        unseen = f"; {counted(nan_count, 'value')} NaN or not seen" if nan_count else ""
+        return Told(f"{self.title}, {_looks(self.steps)}: {told}{unseen}", state="odd" if inf_count else "")
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class HistoryHistogram(View):
@@ -60,3 +69,12 @@ class HistoryHistogram(View):
     edges: np.ndarray[Any, Any]
     steps: np.ndarray[Any, Any]
     value_label: str
+
+    def _told(self) -> Told:
+        return Told(f"{self.title}, {_looks(self.steps)}: {values_told(self.edges, 0, 0)}")
+
+
+def _looks(steps: np.ndarray[Any, Any]) -> str:
+    if not steps.size:
+        return "without a look"
+    return f"{counted(steps.size, 'look')}, steps {steps[0]:,} to {steps[-1]:,}"

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from ..words.cards import MOST_ROWS, NAME, NUMBER, TEXT, Record, Told, details, table
+from ..words.text_tables import counted, named
 from .base import View
 
 
-@dataclass(frozen=True, eq=False)
-class MeasureLine:
+@dataclass(frozen=True, eq=False, repr=False)
+class MeasureLine(Record):
     """One line of a table of measures: a layer, or several of which the same is said.
 
     Parameters
@@ -87,6 +89,25 @@ class LayerMeasures(View):
             np.fmax.reduce(values),
             self.findings[first] if self.findings else "",
             self.marked[first],
+        )
+
+    def _told(self) -> Told:
+        odd = [
+            layer or "output" for layer, is_marked in zip(self.layers, self.marked, strict=True) if is_marked
+        ]
+        where = f"; {counted(len(odd), 'layer')} to be looked at: {named(odd, most=4)}" if odd else ""
+        return Told(f"{self.title}{where}", [details("layer by layer", self._table())], "odd" if odd else "")
+
+    def _table(self, at_most: int = MOST_ROWS) -> str:
+        """The lines as a card has them."""
+        lines = self.lines(at_most)
+        columns = {"layer": NAME, "layers": NUMBER, **dict.fromkeys(self.measures, NUMBER), "finding": TEXT}
+        is_folded = any(line.count > 1 for line in lines)
+        return table(
+            columns,
+            lines,
+            lambda line: [line.name, f"{line.count:,}" if is_folded else "", *line.cells, line.finding],
+            lambda line: line.is_marked,
         )
 
     @property

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from ..words.arrays import AxisArray
+from ..words.cards import NUMBER, TEXT, Told, details, table
 from ..words.errors import AxisError
+from ..words.text_tables import counted, named
 from .base import View
 
 Array = np.ndarray[Any, Any]
@@ -38,6 +40,15 @@ class Overlays(View):
     heat: Array | None
     captions: tuple[str, ...]
     value_label: str
+
+    def _told(self) -> Told:
+        flat = [" · ".join(filter(None, caption.split("\n"))) for caption in self.captions]
+        above = named(list(dict.fromkeys(filter(None, flat))), most=4)
+        told = f"{self.title}: {counted(len(flat), 'picture')}{f', above which stands: {above}' if above else ''}"
+        each = table(
+            {"picture": NUMBER, "": TEXT}, list(enumerate(flat)), lambda row: (f"{row[0]:,}", row[1])
+        )
+        return Told(told, [details("picture by picture", each)])
 
 
 def displayed(images: AxisArray, declared: tuple[float, float] | None = None) -> Array:

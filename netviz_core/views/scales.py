@@ -7,20 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ..words.ranges import extent
+
 Limits = tuple[float, float]
-
-
-def extent(values: np.ndarray[Any, Any]) -> Limits | None:
-    """The smallest and largest finite value, or nothing if there is none."""
-    if values.size == 0:
-        return None
-    low, high = float(np.min(values)), float(np.max(values))
-    if not (np.isfinite(low) and np.isfinite(high)):
-        finite = values[np.isfinite(values)]
-        if finite.size == 0:
-            return None
-        low, high = float(np.min(finite)), float(np.max(finite))
-    return low, high
 
 
 def signed_limits(values: np.ndarray[Any, Any]) -> Limits:

@@ -8,13 +8,16 @@ from typing import Any, cast
 
 import numpy as np
 
+from ..words.cards import Told, details, soft
 from ..words.errors import InputError
 from ..words.given import shown
+from ..words.ranges import extent
+from ..words.text_tables import counted, named
 from .base import View
 from .heatmap import Heatmap
 from .histogram import Histogram, even_edges
 from .history import HistoryHeatmap
-from .scales import extent, shared_limits
+from .scales import shared_limits
 from .tiles import TileGrid
 
 
@@ -35,6 +38,18 @@ class SideBySide(View):
     views: tuple[View, ...]
     titles: tuple[str, ...]
     title: str = ""
+
+    def _told(self) -> Told:
+        each = [view._told() for view in self.views]
+        below = [
+            details(title, soft(told.verdict), *told.parts)
+            for title, told in zip(self.titles, each, strict=True)
+        ]
+        said = (
+            self.title
+            or f"{counted(len(self.views), 'view')} side by side: {named(list(dict.fromkeys(self.titles)), most=4)}"
+        )
+        return Told(said, below, "odd" if any(told.state == "odd" for told in each) else "")
 
 
 def side_by_side(*views: View, titles: Sequence[str] | None = None) -> SideBySide:

@@ -15,7 +15,10 @@ from ..captures.samples import of_sample, require_entries
 from ..models.network import Network, weight_of, wrap
 from ..words.arguments import require_path
 from ..words.arrays import SPATIAL_AXES, AxisArray, count_nonfinite
+from ..words.cards import Told
 from ..words.errors import AxisError, InputError, UnsupportedError, as_integer
+from ..words.ranges import values_told
+from ..words.text_tables import counted
 from .base import View, layer_title, require_real
 from .scales import Limits, signed_limits, value_limits
 
@@ -83,6 +86,14 @@ class TileGrid(View):
     def group(self) -> int:
         """How many tiles belong to one entry of the first axis."""
         return math.prod(length for _, length in self.axes[1:])
+
+    def _told(self) -> Told:
+        count, height, width = self.tiles.shape[:3]
+        told = values_told(self.tiles, self.nan_count, self.inf_count)
+        state = "odd" if self.nan_count + self.inf_count else ""
+        return Told(
+            f"{counted(count, 'tile')} of {height:,} × {width:,}: {self.value_label} {told}", state=state
+        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -157,7 +168,7 @@ def kernels(
     leading = [axis for axis in array.axes if axis not in SPATIAL_AXES]
     whole = _tiles(array, (*leading, *SPATIAL_AXES), colour)
     tiles = whole[: _positive(limit)]
-    counted = [axis for axis in (*leading, "z") if not (colour and axis == "in")]
+    numbered = [axis for axis in (*leading, "z") if not (colour and axis == "in")]
     spatial = " × ".join(str(size) for axis, size in array.sizes.items() if axis in SPATIAL_AXES)
     sliced = " × ".join(f"{array.sizes[axis]} {axis}" for axis in leading)
     part = (
@@ -168,8 +179,8 @@ def kernels(
         tiles=tiles,
         limits=signed_limits(tiles),
         value_label=weight,
-        tile_label=_counted(array, counted) or counted[0],
-        axes=tuple((axis, array.sizes[axis]) for axis in counted if array.sizes.get(axis, 1) > 1),
+        tile_label=_counted(array, numbered) or numbered[0],
+        axes=tuple((axis, array.sizes[axis]) for axis in numbered if array.sizes.get(axis, 1) > 1),
         **count_nonfinite(tiles)._asdict(),
     )
 
@@ -299,10 +310,10 @@ def _path_of(layer: str, network: Network) -> str:
 
 def _within(array: AxisArray, axis: str, index: int) -> int:
     """The index, counted from the front, after checking that it exists."""
-    name, counted = {"batch": ("sample", "sample"), "in": ("channel", "input channel")}[axis]
+    name, entry = {"batch": ("sample", "sample"), "in": ("channel", "input channel")}[axis]
     index, size = as_integer(index, name), array.sizes[axis]
     if not -size <= index < size:
-        there = f"are {size} {counted}s" if size != 1 else f"is 1 {counted}"
+        there = f"are {size} {entry}s" if size != 1 else f"is 1 {entry}"
         raise InputError(f"{name}={index} does not exist; there {there}, counted from 0")
     return index % size
 

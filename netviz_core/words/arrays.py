@@ -8,8 +8,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .cards import Telling, Told, details, fields_of, verbatim
 from .errors import AxisError, InputError, as_integer, nearest
 from .given import shown
+from .ranges import range_told
+
+_MOST_WRITTEN = 200
+"""Of more values only those at the ends are written out."""
 
 SPATIAL_AXES = ("z", "y", "x")
 _CANONICAL_ORDER = ("batch", "time", "channel", *SPATIAL_AXES)
@@ -67,8 +72,19 @@ def require_known_axes(axes: Sequence[str]) -> None:
             raise AxisError(f"{shown(axis)} does not say how an input is laid out; {hint}")
 
 
+def shape_text(shape: Sequence[int], axes: Sequence[str]) -> str:
+    """A shape with the names of its axes.
+
+    Examples
+    --------
+    >>> shape_text((2, 64), ("batch", "channel"))
+    'batch=2, channel=64'
+    """
+    return ", ".join(f"{axis}={size}" for axis, size in zip(axes, shape, strict=True))
+
+
 @dataclass(frozen=True, eq=False)
-class AxisArray:
+class AxisArray(Telling):
     """A NumPy array and the names of its axes.
 
     Parameters
@@ -189,14 +205,25 @@ class AxisArray:
         return AxisArray(values, axes)
 
     def _summary(self) -> str:
-        named = ", ".join(f"{axis}={size}" for axis, size in self.sizes.items())
-        return f"({named}) {self.values.dtype}"
+        return f"({shape_text(self.shape, self.axes)}) {self.values.dtype}"
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._summary()}>"
 
+    def _told(self) -> Told:
+        first = self.select(**dict.fromkeys(self.axes[:-2], 0)) if self.values.size else self
+        where = shape_text([0] * len(self.axes[:-2]), self.axes[:-2])
+        values = np.array2string(first.values, threshold=_MOST_WRITTEN, max_line_width=100)
+        return Told(
+            f"{self._summary()} {range_told(self.values)}",
+            [
+                details(f"values at {where}" if where else "values", verbatim(values)),
+                details("data", fields_of(self)),
+            ],
+        )
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Scores(AxisArray):
     """The scores behind a part of a model's output, of which a softmax or sigmoid made probabilities.
 
@@ -239,8 +266,8 @@ class Activation(AxisArray):
     def _with(self, values: np.ndarray[Any, Any], axes: tuple[str, ...]) -> Activation:
         return Activation(values, axes, self.path, self.call, self.leaf, self.dtype)
 
-    def __repr__(self) -> str:
-        return f"<Activation {self.path!r} {self._summary()}>"
+    def _summary(self) -> str:
+        return f"{self.path!r} {super()._summary()}"
 
 
 def images(array: Any, axes: Sequence[str] = ("batch", "y", "x", "channel")) -> AxisArray:

@@ -40,6 +40,23 @@ def is_own(value: object) -> bool:
     return type(value).__module__.partition(".")[0] == __name__.partition(".")[0] and not is_array(value)
 
 
+def entries_of(dtype: Any) -> str:
+    """What an array of a NumPy dtype holds, in words.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> entries_of(np.dtype("<U5")), entries_of(np.dtype("complex64"))
+    ('strings', 'dtype complex64')
+    """
+    return _ENTRIES.get(dtype.kind, f"dtype {dtype}")
+
+
+_ENTRIES = {
+    "U": "strings", "T": "strings", "S": "bytes", "O": "Python objects", "M": "dates", "m": "durations", "V": "records",
+}  # fmt: skip
+
+
 class _Short(Repr):
     def repr1(self, x: Any, level: int) -> str:
         if isinstance(x, _PLAIN):

@@ -8,9 +8,12 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from .cards import NAME, PROSE, TEXT, Record, Telling, Told, details, table
+from .text_tables import counted, named
 
-@dataclass(frozen=True)
-class Coverage:
+
+@dataclass(frozen=True, repr=False)
+class Coverage(Record):
     """What became of one layer asked for.
 
     Parameters
@@ -23,6 +26,49 @@ class Coverage:
 
     status: str
     reason: str = ""
+
+
+class CoverageByPath(Telling, dict[str, Coverage]):
+    """What became of every layer asked for, by its path."""
+
+    @property
+    def missed(self) -> dict[str, list[str]]:
+        """The layers that were not captured, by the reason."""
+        by_reason: dict[str, list[str]] = {}
+        for path, entry in self.items():
+            if entry.status != "captured":
+                by_reason.setdefault(entry.reason, []).append(path or "(the model)")
+        return by_reason
+
+    def __repr__(self) -> str:
+        return f"<{self._counts}>"
+
+    @property
+    def _counts(self) -> str:
+        count = sum(map(len, self.missed.values()))
+        return f"Coverage of {counted(len(self), 'layer')}: {len(self) - count:,} captured, {count:,} not"
+
+    def _told(self) -> Told:
+        return Told(
+            self._counts,
+            [self.table_of_missed(), details("layer by layer", self._table())],
+            "doubtful" if self.missed else "fine",
+        )
+
+    def table_of_missed(self) -> str:
+        """Which layers were not captured, and why, as a part of a card."""
+        return table(
+            {"not captured": PROSE, "because": PROSE},
+            list(self.missed.items()),
+            lambda row: (named(row[1]), row[0]),
+        )
+
+    def _table(self) -> str:
+        return table(
+            {"layer": NAME, "status": TEXT, "because": PROSE},
+            list(self.items()),
+            lambda row: (row[0] or "(the model)", row[1].status, row[1].reason),
+        )
 
 
 class HeldValue(Protocol):

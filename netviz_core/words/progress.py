@@ -46,7 +46,13 @@ def console() -> tuple[Console, bool]:
     from rich.console import Console  # here, as rich is heavy
 
     found = Console(stderr=True)
-    return found, found.is_terminal or found.is_jupyter
+    if found.is_jupyter:
+        from importlib.util import find_spec
+
+        return found, find_spec(
+            "ipywidgets"
+        ) is not None  # without it, rich warns instead of showing anything
+    return found, found.is_terminal
 
 
 class _Bar:

@@ -64,6 +64,17 @@ def printable(text: str) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
+def counted(count: int, what: str) -> str:
+    """A number of things, in the singular or plural."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def named(names: Sequence[str], separator: str = ", ", most: int = 12) -> str:
+    """The first of many names, and how many more there are."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return f"{separator.join(names[:most])}{more}"
+
+
 def _padded(text: str, size: int, right: bool) -> str:
     space = " " * (size - text_width(text))
     return space + text if right else text + space

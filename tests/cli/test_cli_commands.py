@@ -250,3 +250,11 @@ def test_summary_is_the_table_of_layers(netviz: Netviz, folder: Path) -> None:
     assert ran.status == 0
     assert "conv1" in ran.out
     assert "parameters 1,490" in ran.out
+
+
+def test_summary_as_html_is_a_page_that_says_how_it_is_written(netviz: Netviz, folder: Path) -> None:
+    assert netviz("summary", "mine:model", "-o", "model.html").status == 0
+    page = (folder / "model.html").read_text("utf-8")
+    assert page.startswith("<!DOCTYPE html>")
+    assert '<meta charset="utf-8"><title>Model</title>' in page
+    assert "conv1" in page

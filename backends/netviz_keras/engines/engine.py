@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -71,6 +72,10 @@ class Engine:
     def own_randomness(self) -> AbstractContextManager[Any]:
         """Leave the engine's own random numbers, which dropout without a seed may draw from, as they were."""
         return nullcontext()
+
+    def compiled(self, model: keras.Model) -> Callable[[list[Any]], Any]:
+        """What computes the same as a model in evaluation mode from a list of its inputs, compiled where that helps."""
+        return functools.partial(model, training=False)
 
     def hearing(self, note: Note) -> AbstractContextManager[Any]:
         """Note the operations that are computed in this context."""

@@ -9,6 +9,7 @@ from contextvars import ContextVar
 from typing import Any
 
 import jax
+import keras
 from jax.extend.core import Primitive
 
 from .ears import Ears
@@ -26,6 +27,14 @@ class _Jax(Engine):
 
     def is_symbolic(self, tensor: Any) -> bool:
         return isinstance(tensor, jax.core.Tracer)
+
+    def compiled(self, model: keras.Model) -> Callable[[list[Any]], Any]:
+        def function(values: list[Any], inputs: list[Any]) -> Any:
+            with keras.StatelessScope(zip(model.variables, values, strict=True)):
+                return model(inputs, training=False)
+
+        compiled = jax.jit(function)
+        return lambda inputs: compiled([variable.value for variable in model.variables], inputs)
 
     @contextmanager
     def hearing(self, note: Note) -> Iterator[None]:

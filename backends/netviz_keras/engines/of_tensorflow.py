@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import keras
 import tensorflow as tf
 from tensorflow.python.framework import op_callbacks
 
@@ -24,6 +25,16 @@ class _TensorFlow(Engine):
 
     def is_symbolic(self, tensor: Any) -> bool:
         return bool(tf.is_symbolic_tensor(tensor))
+
+    def compiled(self, model: keras.Model) -> Callable[[list[Any]], Any]:
+        def function(inputs: list[Any]) -> Any:
+            with keras.StatelessScope():  # of its own, for what is written while it is traced has no values
+                return model(inputs, training=False)
+
+        # For batches of all sizes; functions that are traced by calls are warned of where there are many models.
+        forms = [tf.TensorSpec(declared.shape, declared.dtype) for declared in model.inputs]
+        concrete: Callable[[list[Any]], Any] = tf.function(function).get_concrete_function(forms)
+        return concrete
 
     @contextmanager
     def hearing(self, note: Note) -> Iterator[None]:

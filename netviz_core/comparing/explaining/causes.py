@@ -10,6 +10,8 @@ from functools import cached_property
 from ...models.counterparts import held_by
 from ...recomputing.activation import activated
 from ...words.arrays import AxisArray
+from ...words.cards import Record
+from ...words.text_tables import printable
 from ..judging.difference import Difference
 from ..judging.judging import Judge, Judged, like, orders_before, outputs_of
 from ..judging.places import is_fed_directly
@@ -24,8 +26,8 @@ from .variants import variants_of
 from .weight_changes import WeightChange, changes_in, weight_changes
 
 
-@dataclass(frozen=True)
-class Cause:
+@dataclass(frozen=True, repr=False)
+class Cause(Record):
     """Why two models differ at one place.
 
     Parameters
@@ -48,6 +50,9 @@ class Cause:
     confirmed: bool
     name: str
     reads: tuple[str, ...] = ()
+
+    def _subject(self) -> str:
+        return printable(f"{self.name}{' (confirmed)' if self.confirmed else ''}: {self.text}")
 
     @property
     def statement(self) -> str:

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from ...words.cards import Record
+
 Array = np.ndarray[Any, Any]
 
 TOLERANCES = {
@@ -22,8 +24,8 @@ _ROOM = {"float32": (1e-16, 1e16), "float64": (1e-140, 1e140)}
 """Between which sizes numbers of a dtype can be squared and added up."""
 
 
-@dataclass(frozen=True)
-class Difference:
+@dataclass(frozen=True, repr=False)
+class Difference(Record):
     """How far an array of a is from that of b.
 
     Parameters
@@ -59,6 +61,8 @@ class Difference:
     note: str = ""
     not_finite: float = 0.0
     count: int = 0
+
+    about = ("error", "tolerance", "note")
 
     @property
     def within(self) -> bool:

@@ -11,14 +11,16 @@ import numpy as np
 
 from ...views.base import View
 from ...words.arrays import AxisArray
+from ...words.cards import Record
+from ...words.text_tables import printable
 from ..explaining.causes import Cause
 from ..judging.difference import Difference
 
 Array = np.ndarray[Any, Any]
 
 
-@dataclass(frozen=True)
-class LayerPair:
+@dataclass(frozen=True, repr=False)
+class LayerPair(Record):
     """Two layers that correspond, and how far apart they are.
 
     Parameters
@@ -82,6 +84,8 @@ class LayerPair:
     ratio: float = math.nan
     precision: str = ""
 
+    about = ("place", "kind", "status")
+
     @property
     def is_between_layers(self) -> bool:
         """Whether it is what stands between layers, and none of them."""
@@ -96,8 +100,8 @@ class LayerPair:
         return " / ".join(names)
 
 
-@dataclass(frozen=True)
-class Fault:
+@dataclass(frozen=True, repr=False)
+class Fault(Record):
     """One place at which two models differ though they are given the same.
 
     Parameters
@@ -113,7 +117,11 @@ class Fault:
 
     pair: LayerPair
     causes: tuple[Cause, ...]
-    outputs: tuple[AxisArray, AxisArray] | None = field(default=None, repr=False)
+    outputs: tuple[AxisArray, AxisArray] | None = None
+
+    def _subject(self) -> str:
+        causes = "; ".join(cause.statement for cause in self.causes)
+        return printable(f"{self.pair.place}: {causes or 'no cause found'}")
 
     @property
     def path_a(self) -> str:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from base64 import b64encode
 from collections.abc import Iterator, Sequence
-from html import escape
 from importlib import resources
 from string import Template
 
 from ..._version import __version__
-from ...views.base import View
+from ...views.base import picture
+from ...words.cards import MOST_ROWS, Told, details, in_frame, name, prose, soft, style, words
 from ...words.errors import NetvizError
-from ...words.text_tables import printable
 from ..explaining.causes import Cause
 from . import wording
 from .findings import Findings
@@ -20,7 +17,7 @@ from .sections import MOST_TOLD, Entry, Section, sections
 from .view_details import histograms_at, maps_at
 from .wording import NUMBERS, Row
 
-_MOST_HISTOGRAMS = 4
+_MOST_HISTOGRAMS, _MOST_CAUSES = 4, 2
 _NUMBER = ' class="number"'
 
 
@@ -28,12 +25,42 @@ def page(found: Findings) -> str:
     """The report as HTML, with figures, without scripts."""
     template = Template(resources.files(__package__).joinpath("page.html").read_text("utf-8"))
     return template.substitute(
-        title=_words(found.title),
-        verdict=_prose(wording.verdict(found)),
-        state="fine" if found.agrees else "odd",
+        style=style(),
+        title=words(found.title),
+        verdict=prose(wording.verdict(found)),
+        state=_state(found),
         sections="\n".join(_sections(found)),
-        version=escape(__version__),
+        version=words(__version__),
     )
+
+
+def told(found: Findings) -> Told:
+    """The report for a notebook: faults and causes are unfolded, all else can be."""
+    below = [
+        details(section.heading, *_first_entries(section), is_open=section.is_numbered)
+        for section in sections(found)
+    ]
+    table = details(wording.rows_heading(found), *_tables(found, MOST_ROWS))
+    return Told(f"{wording.verdict(found)}{_why(found)}", [*below, table], _state(found))
+
+
+def _why(found: Findings) -> str:
+    """What is known of the first fault."""
+    if not found.faults or not found.faults[0].causes:
+        return ""
+    causes = found.faults[0].causes[:_MOST_CAUSES]
+    told = (f"{cause.statement} ({'confirmed' if cause.confirmed else 'not confirmed'})" for cause in causes)
+    return f" Cause{' of the first' if len(found.faults) > 1 else ''}: {'; '.join(told)}."
+
+
+def _first_entries(section: Section) -> Iterator[str]:
+    yield from _entries(section._replace(entries=section.entries[:MOST_ROWS]))
+    if (left := len(section.entries) - MOST_ROWS) > 0:
+        yield soft(f"and {left:,} more, which to_html() has")
+
+
+def _state(found: Findings) -> str:
+    return "fine" if found.agrees else "odd"
 
 
 def _sections(found: Findings) -> Iterator[str]:
@@ -42,7 +69,7 @@ def _sections(found: Findings) -> Iterator[str]:
     if found.first_divergence is not None:
         yield from _section("At the first fault", *_details(found))
     yield from after
-    yield from _section("Layer by layer", _figure(found, "How far apart the two layers of each pair are."))
+    yield from _section("Layer by layer", picture(found, "How far apart the two layers of each pair are."))
     yield from _section(wording.rows_heading(found), *_tables(found))
 
 
@@ -55,108 +82,87 @@ def _parts(found: Findings) -> tuple[list[str], list[str]]:
 
 
 def _entries(section: Section) -> Iterator[str]:
-    name = "ol" if section.is_numbered else "ul"
+    kind = "ol" if section.is_numbered else "ul"
     shown, left = section.entries[:MOST_TOLD], section.entries[MOST_TOLD:]
-    yield f"<{name}>{''.join(map(_entry, shown))}</{name}>"
+    yield f"<{kind}>{''.join(map(_entry, shown))}</{kind}>"
     if left:
         rest = "".join(map(_entry, left))
         start = f' start="{MOST_TOLD + 1}"' if section.is_numbered else ""
-        yield f"<details><summary>{len(left):,} more</summary><{name}{start}>{rest}</{name}></details>"
+        yield details(f"{len(left):,} more", f"<{kind}{start}>{rest}</{kind}>")
 
 
 def _entry(entry: Entry) -> str:
-    head = f"<strong>{_prose(entry.head)}</strong>" if entry.causes or entry.lines else _prose(entry.head)
-    lines = (*map(_cause, entry.causes), *(f"<p>{_prose(words)}</p>" for words in entry.lines))
+    head = f"<strong>{prose(entry.head)}</strong>" if entry.causes or entry.lines else prose(entry.head)
+    lines = (*map(_cause, entry.causes), *(f"<p>{prose(line)}</p>" for line in entry.lines))
     return f"<li>{head if entry.head else ''}{''.join(lines)}</li>"
 
 
 def _section(heading: str, *parts: str) -> Iterator[str]:
-    yield f"<section>\n<h2>{_words(heading)}</h2>"
+    yield f"<section>\n<h2>{words(heading)}</h2>"
     yield from parts
     yield "</section>"
 
 
 def _cause(cause: Cause) -> str:
-    return f"<p>{_prose(wording.cause_words(cause))} {_tag(cause)}</p>"
+    return f"<p>{prose(wording.cause_words(cause))} {_tag(cause)}</p>"
 
 
 def _tag(cause: Cause) -> str:
-    name, state = ("confirmed", "confirmed") if cause.confirmed else ("open", "not confirmed")
-    return f'<span class="tag {name}">{state}</span>'
+    kind, state = ("confirmed", "confirmed") if cause.confirmed else ("open", "not confirmed")
+    return f'<span class="tag {kind}">{state}</span>'
 
 
-def _tables(found: Findings) -> Iterator[str]:
+def _tables(found: Findings, most: int | None = None) -> Iterator[str]:
     rows = wording.rows_around(found)
     yield _table(rows, wording.titles(found))
-    yield f'<p class="soft">{_prose(wording.table_words(found))}</p>'
-    if len(rows) < len(found.pairs):
+    yield soft(wording.table_words(found))
+    if most is not None and len(found.pairs) > most:
+        yield soft(f"to_html() has all {len(found.pairs):,} pairs")
+    elif len(rows) < len(found.pairs):
         every = _table(wording.rows_of_all(found), wording.titles(found))
-        yield f"<details><summary>all {len(found.pairs):,} pairs</summary>{every}</details>"
+        yield details(f"all {len(found.pairs):,} pairs", every)
 
 
 def _table(rows: Sequence[Row], heads: Row) -> str:
     columns = wording.columns_of(rows)
     titles = "".join(
-        f"<th{_NUMBER if name in NUMBERS else ''}>{_words(getattr(heads, name))}</th>" for name in columns
+        f"<th{_NUMBER if column in NUMBERS else ''}>{words(getattr(heads, column))}</th>"
+        for column in columns
     )
     body = "\n".join(_line(row, columns) for row in rows)
-    return (
-        f'<div class="scroll"><table><thead><tr>{titles}</tr></thead><tbody>\n{body}\n</tbody></table></div>'
-    )
+    return in_frame(f"<thead><tr>{titles}</tr></thead><tbody>\n{body}\n</tbody>")
 
 
 def _line(row: Row, columns: Sequence[str]) -> str:
     if row.is_gap:
-        words = f'<td colspan="{len(columns) - 1}">{_words(row.layer_a)}</td>'
-        return f'<tr class="gap"><td{_NUMBER}>{row.number}</td>{words}</tr>'
-    cells = "".join(_cell(row, name) for name in columns)
-    return f'<tr class="fault">{cells}</tr>' if row.is_fault else f"<tr>{cells}</tr>"
+        told = f'<td colspan="{len(columns) - 1}">{words(row.layer_a)}</td>'
+        return f'<tr class="gap"><td{_NUMBER}>{row.number}</td>{told}</tr>'
+    cells = "".join(_cell(row, column) for column in columns)
+    return f'<tr class="odd">{cells}</tr>' if row.is_fault else f"<tr>{cells}</tr>"
 
 
-def _cell(row: Row, name: str) -> str:
-    text = _words(getattr(row, name))
-    if name in NUMBERS:
-        return f"<td{_NUMBER}>{text}</td>"
-    if name.startswith("layer"):
-        return f"<td><code>{_with_breaks(text)}</code></td>"
-    if name == "status":
-        return f'<td class="{text.split()[0]}">{text}</td>'
-    if name == "evidence":
-        note = f'<br><span class="soft">{_words(row.note)}</span>' if row.note else ""
-        return f'<td class="by">{text}{note}</td>'
-    return f"<td>{text}</td>"
+def _cell(row: Row, column: str) -> str:
+    text = getattr(row, column)
+    if column in NUMBERS:
+        return f"<td{_NUMBER}>{words(text)}</td>"
+    if column.startswith("layer"):
+        return f"<td>{name(text)}</td>"
+    if column == "status":
+        return f'<td class="{text.split()[0]}">{words(text)}</td>'
+    if column == "evidence":
+        note = f'<br><span class="soft">{words(row.note)}</span>' if row.note else ""
+        return f'<td class="prose">{words(text)}{note}</td>'
+    return f"<td>{words(text)}</td>"
 
 
 def _details(found: Findings) -> Iterator[str]:
     """Maps and weights of the first divergence, as far as they are known."""
     try:
-        yield _figure(maps_at(found), "What both returned for the first sample, and the difference.")
+        yield picture(maps_at(found), "What both returned for the first sample, and the difference.")
     except NetvizError as error:
-        yield f'<p class="soft">No feature maps: {_words(str(error))}</p>'
+        yield soft(f"No feature maps: {error}")
     assert found.first_divergence is not None
     odd = [name for name, part in found.first_divergence.weights.items() if not part.within]
-    for name in odd[:_MOST_HISTOGRAMS]:
-        if name in found.first_weights:
-            yield _figure(histograms_at(found, name), f"The values of {name} in both.")
-
-
-def _figure(view: View, caption: str) -> str:
-    data = b64encode(view._repr_png_()).decode("ascii")
-    return (
-        f'<figure><figcaption>{_words(caption)}</figcaption><img src="data:image/png;base64,{data}" '
-        f'alt="{_words(view.title)}"></figure>'
-    )
-
-
-def _words(text: str) -> str:
-    return escape(printable(text))
-
-
-def _prose(text: str) -> str:
-    """Words whose numbers are not broken over two lines."""
-    return re.sub(r"\d(?:\.\d+)?e-\d+", r'<span class="whole">\g<0></span>', _words(text))
-
-
-def _with_breaks(path: str) -> str:
-    """A path, escaped, that may be broken where a reader would."""
-    return re.sub(r"[./](?=\w)", r"\g<0><wbr>", path)
+    for weight in odd[:_MOST_HISTOGRAMS]:
+        if weight in found.first_weights:
+            yield picture(histograms_at(found, weight), f"The values of {weight} in both.")

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields, is_dataclass
 from typing import Any
 
-import numpy as np
-
 from ...words.arrays import AxisArray
-from ...words.text_tables import laid_out, longest, printable, shortened, wrapped
+from ...words.plain import plain
+from ...words.text_tables import laid_out, longest, named, printable, shortened, wrapped
 from ..explaining.causes import Cause
 from . import wording
 from .findings import Fault, Findings
@@ -53,15 +50,15 @@ def as_dict(found: Findings) -> dict[str, Any]:
         "names": list(found.names),
         "faults": [_plain_fault(fault) for fault in found.faults],
         "told_together": [_plain_group(group, found) for group in wording.told_together(found.faults)],
-        "suspicions": _plain(found.suspicions),
+        "suspicions": plain(found.suspicions),
         "not_compared": list(found.not_compared),
         "as_far_as": list(found.as_far_as),
         "remarks": [_plain_cause(cause) for cause in found.remarks],
-        "first_divergence": _plain(found.first_divergence),
+        "first_divergence": plain(found.first_divergence),
         "first_number": found.first_number,
         "causes": [_plain_cause(cause) for cause in found.causes],
-        "output": _plain(found.output),
-        "pairs": _plain(found.pairs),
+        "output": plain(found.output),
+        "pairs": plain(found.pairs),
         "unmatched_a": list(found.unmatched_a),
         "unmatched_b": list(found.unmatched_b),
         "reasons": dict(found.reasons),
@@ -73,11 +70,11 @@ def as_dict(found: Findings) -> dict[str, Any]:
 
 
 def _plain_fault(fault: Fault) -> dict[str, Any]:
-    return {**_plain(fault.pair), "causes": [_plain_cause(cause) for cause in fault.causes]}
+    return {**plain(fault.pair), "causes": [_plain_cause(cause) for cause in fault.causes]}
 
 
 def _plain_cause(cause: Cause) -> dict[str, Any]:
-    return {**_plain(cause), "statement": cause.statement}
+    return {**plain(cause), "statement": cause.statement}
 
 
 def _plain_group(group: Sequence[Fault], found: Findings) -> dict[str, Any]:
@@ -117,7 +114,7 @@ def _sentences(entry: Entry) -> Iterator[str]:
 
 def _left_out(section: Section) -> Iterator[str]:
     if left := section.entries[MOST_TOLD:]:
-        yield f"and {len(left):,} more{f': {wording.named([one.head for one in left])}' if left[0].head else ''}"
+        yield f"and {len(left):,} more{f': {named([one.head for one in left])}' if left[0].head else ''}"
 
 
 def _below(mark: str, sentences: Iterable[str]) -> Iterator[str]:
@@ -239,19 +236,6 @@ def _name_in_markdown(name: str) -> str:
 
 def _entity(found: re.Match[str]) -> str:
     return f"&#{ord(found[0])};"
-
-
-def _plain(value: Any) -> Any:
-    """Data classes as dictionaries, and numbers that JSON does not have as None."""
-    if is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, Mapping):
-        return {str(name): _plain(part) for name, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(part) for part in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return value if not isinstance(value, float) or math.isfinite(value) else None
 
 
 def _plain_form(array: AxisArray) -> dict[str, Any]:

@@ -6,12 +6,13 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from ...words.text_tables import counted, named
 from ..explaining.causes import Cause
 from ..judging.difference import Difference
 from ..judging.noise import FAULT, SUSPICION
 from . import wording
 from .findings import Fault, Findings, LayerPair
-from .wording import counted, figure, named
+from .wording import figure
 
 MOST_TOLD = 12
 """How many entries of a section are told; all are in `Findings.faults`, the JSON form and the page."""

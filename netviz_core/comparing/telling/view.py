@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ...words.cards import Told
 from .findings import Findings
-from .page import page
+from .page import page, told
 from .reports import as_dict, json_text, markdown, text
 from .view_details import DivergenceMaps, HistogramPair, histograms_at, maps_at
 
@@ -116,6 +117,9 @@ class Comparison(Findings):
     def to_json(self) -> str:
         """The same as JSON; numbers that are not finite are null."""
         return json_text(self)
+
+    def _told(self) -> Told:
+        return told(self)
 
     def to_html(self) -> str:
         """One self-contained page, with the drawing of this view."""

@@ -9,11 +9,13 @@ import numpy as np
 
 from ...views.base import View, require_real
 from ...views.histogram import Histogram, histogram_of
-from ...views.scales import extent, shared_limits, signed_limits
+from ...views.scales import shared_limits, signed_limits
 from ...views.side_by_side import SideBySide
 from ...views.tiles import FeatureMapGrid, feature_map_grid, pictures_of
 from ...words.arrays import AxisArray
+from ...words.cards import Told, details, soft
 from ...words.errors import AxisError, InputError, UnsupportedError, as_integer
+from ...words.ranges import digits, extent
 from .findings import Findings
 
 Array = np.ndarray[Any, Any]
@@ -61,6 +63,15 @@ class HistogramPair(View):
     b: Histogram
     names: tuple[str, str]
     max_abs_difference: float
+
+    def _told(self) -> Told:
+        largest = digits(self.max_abs_difference)
+        told = f"differ by {largest} at most" if self.max_abs_difference else "are the same in every place"
+        each = [
+            details(name, soft(own._told().verdict))
+            for name, own in zip(self.names, (self.a, self.b), strict=True)
+        ]
+        return Told(f"{self.title}: both {told}", each, "odd" if self.max_abs_difference else "fine")
 
 
 def maps_at(

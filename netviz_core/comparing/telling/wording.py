@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from ...words.text_tables import counted, named
 from ..explaining.causes import Cause
 from ..judging.difference import Difference
 from .findings import Fault, Findings, LayerPair
@@ -18,7 +19,6 @@ BEFORE, AFTER = 5, 10
 """Of more, how many before and after the first divergence."""
 
 _GAP = "⋮"
-_MOST_NAMES = 12
 _MANY = 1_000_000
 _STATUS_OF_ONE = {
     "propagates": "propagates a difference", "compensated": "is compensated further on",
@@ -284,12 +284,6 @@ def names(pair: LayerPair) -> str:
     return told if pair.path_b == pair.path_a else f"{told} of a, {layer_name(pair.path_b)!r} of b"
 
 
-def named(names: Sequence[str], separator: str = ", ", most: int = _MOST_NAMES) -> str:
-    """The first of many names, and how many more there are."""
-    more = f" and {len(names) - most:,} more" if len(names) > most else ""
-    return f"{separator.join(names[:most])}{more}"
-
-
 def cause_words(cause: Cause) -> str:
     """A cause as a sentence."""
     return f"{cause.text.removesuffix('.')}."
@@ -357,11 +351,6 @@ def _closeness(pair: LayerPair) -> float:
     if math.isnan(pair.error):
         return math.inf
     return pair.error / pair.tolerance if pair.tolerance else pair.error
-
-
-def counted(count: int, what: str) -> str:
-    """A number of things, in the singular or plural."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -17,7 +17,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 from matplotlib.path import Path
 from matplotlib.text import Text
 
-from netviz_core.renderer_api import Graph, GraphEdge, GraphNode
+from netviz_core.renderer_api import Graph, GraphEdge, GraphNode, printable
 
 from ..parts.colours import ColourScale, ink_on
 from ..parts.graph_plan import BETWEEN, BOX_AIR, BOX_HEIGHT, LABEL, ROUNDED, SMALL, Plan
@@ -161,7 +161,7 @@ def _write(
 ) -> None:
     """Write one line into a box, the first part of it shortened where it is too long."""
     font = FontProperties(size=points)
-    first, others = parts[0], parts[1:]
+    first, *others = map(printable, parts)
 
     def version(most: int) -> str:
         return BETWEEN.join((shortened(first, most), *others))
@@ -264,7 +264,7 @@ def _draw_groups(ax: Axes, plan: Plan) -> None:
             continue
         levels[group.group] = max(levels.get(group.group, 1), level + 1)
         for ground in grounds:
-            _draw_ground(ax, plan, ground, path, level)
+            _draw_ground(ax, plan, ground, printable(path), level)
 
 
 def _by_lane(plan: Plan, ids: Sequence[str]) -> list[list[str]]:

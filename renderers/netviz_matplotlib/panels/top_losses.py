@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from netviz_core.renderer_api import LossRow, TopLosses
+from netviz_core.renderer_api import LossRow, TopLosses, printable
 
 from ..parts.colours import ColourScale
 from ..parts.inches import height_of, is_laid_out, room_for, width_of
@@ -83,7 +83,7 @@ def _table(view: TopLosses, width: float) -> Table:
 
 
 def _texts(rows: Iterable[LossRow], of: Any) -> tuple[str, ...]:
-    return tuple(of(row) for row in rows)
+    return tuple(printable(of(row)) for row in rows)
 
 
 def _probability(row: LossRow) -> str:
@@ -94,7 +94,8 @@ def _confusions(view: TopLosses) -> list[tuple[Any, str]]:
     """The pairs of classes confused most, as notes."""
     most = view.confusions[:_CONFUSIONS]
     names = list({name for *both, _ in most for name in both})
-    short = dict(zip(names, short_names(names, _LONGEST_NAME, from_start=True), strict=True))
+    shown = short_names(list(map(printable, names)), _LONGEST_NAME, from_start=True)
+    short = dict(zip(names, shown, strict=True))
     pairs: list[tuple[Any, str]] = [
         (None, f"{short[actual]} → {short[prediction]} ({count:,})") for actual, prediction, count in most
     ]

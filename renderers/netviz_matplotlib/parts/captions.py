@@ -11,6 +11,8 @@ from matplotlib.artist import Artist
 from matplotlib.font_manager import FontProperties
 from matplotlib.text import Text
 
+from netviz_core.renderer_api import printable
+
 from .mosaic import MosaicLayout
 from .short_names import short_names
 from .text import LINE, PLAIN, POINTS, cut, longest_that_fits, text_width
@@ -36,6 +38,7 @@ class Captions(Artist):
 
     def __init__(self, layout: MosaicLayout, captions: Sequence[Sequence[str]], points: float) -> None:
         super().__init__()
+        captions = [list(map(printable, lines)) for lines in captions]
         self._layout, self._captions, self._points = layout, captions, points
         self._colour = matplotlib.rcParams["text.color"]
         self._parts = list({part for lines in captions for line in lines for part in line.split(PARTS)})

@@ -339,7 +339,7 @@ BAD_VALUES = [
     (np.full((4, 3), np.inf), nv.InputError, "12 values that are NaN or infinite"),
     (np.full((4, 3), 1e300), nv.InputError, "too large for float32"),
     (np.full((4, 3), 1j), nv.InputError, "dtype complex128"),
-    (np.full((4, 3), "one"), nv.InputError, "dtype <U3"),
+    (np.full((4, 3), "one"), nv.InputError, "an array of strings"),
     (None, nv.InputError, "a NoneType, which is no array of numbers"),
     ([[1, 2, 3], [4]], nv.InputError, "a list that NumPy cannot read"),
     (nn.Parameter(torch.zeros(4, 3)), nv.InputError, r"a Parameter that NumPy cannot read .*give an array"),

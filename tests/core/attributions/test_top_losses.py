@@ -207,7 +207,7 @@ def test_the_loss_of_probabilities_is_that_of_the_scores_behind_them():
         ([{"pixels": X}], {}, "a mapping with 'pixels'"),
         ((X, Y[:3]), {}, "the same number of samples"),
         ((X, Y + 1), {}, "class 10; the model's classes are 0 … 9"),
-        ((X, np.array(["a"] * 150)), {}, "targets of dtype"),
+        ((X, np.array(["a"] * 150)), {}, "targets of strings"),
         (5, {}, "5 was given as data"),
         ((X, Y), {"k": 0}, "k=0"),
         ((X, Y), {"loss": "hinge"}, "'cross_entropy'"),
