@@ -8,7 +8,7 @@ from typing import NamedTuple
 import onnx
 from onnx import ModelProto, TensorProto, helper, shape_inference
 
-from .held import SMALL, Held
+from .held import SMALL, Held, size_of
 
 Shape = tuple[int, ...]
 
@@ -72,7 +72,7 @@ _WITH_ARRAYS = frozenset(
 def is_apart(tensor: TensorProto) -> bool:
     """Whether a tensor is handed to an executor as an array, beside the graph."""
     return tensor.data_type in _WITH_ARRAYS and (
-        tensor.data_location == TensorProto.EXTERNAL or tensor.ByteSize() > SMALL
+        tensor.data_location == TensorProto.EXTERNAL or size_of(tensor) > SMALL
     )
 
 

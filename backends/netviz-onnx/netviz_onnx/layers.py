@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from netviz_core.backend_api import Weight
+from netviz_core.backend_api import ShownLayer, Weight
 
 from .held import Held, Node
 from .kinds import LAYOUT, MOVES_ONLY
@@ -33,8 +33,8 @@ class Unit:
         return self.nodes[-1].index
 
 
-@dataclass(frozen=True)
-class OnnxLayer:
+@dataclass(frozen=True, repr=False)
+class OnnxLayer(ShownLayer):
     """A `Layer` of an ONNX model: nodes that compute one thing, or a scope in which others stand."""
 
     path: str

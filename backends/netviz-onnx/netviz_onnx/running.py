@@ -80,7 +80,7 @@ def _executor(
 def _digest(held: Held) -> int:
     """Another number for other weights."""
     tensors = (tensor for tensor in held.model.graph.initializer if is_apart(tensor))
-    return hash(tuple(hash(tensor.SerializeToString()) for tensor in tensors))
+    return hash(tuple(hash(tensor.raw_data or tensor.SerializeToString()) for tensor in tensors))
 
 
 def _part(
