@@ -10,6 +10,7 @@ from onnx import ModelProto
 
 from netviz_core.backend_api import AxisArray, ParameterForm, RecorderLike, Replacement, StandIn, TracedCall
 
+from .attention import record_attention
 from .counting import parameters_of
 from .examples import example_of
 from .held import held
@@ -61,6 +62,10 @@ class OnnxBackend:
     ) -> Any:
         """Put other values in place on the way, see `netviz_core.backend_api.SupportsReplacement`."""
         return run_replaced(held(model), inputs, recorder, replacement, instead)
+
+    def attention(self, model: ModelProto, inputs: Any, recorder: RecorderLike) -> None:
+        """Tell of attention weights, see `netviz_core.backend_api.SupportsAttention`."""
+        record_attention(held(model), inputs, recorder)
 
     def trace(self, model: ModelProto, inputs: Any) -> Iterable[TracedCall]:
         """Tell the data flow, see `netviz_core.backend_api.SupportsGraph`."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import onnx
-from onnx import ModelProto, TensorProto, helper, shape_inference
+from onnx import ModelProto, TensorProto, helper, numpy_helper, shape_inference
 
 from .held import SMALL, Held, size_of
 
@@ -20,16 +21,27 @@ class Form(NamedTuple):
     dtype: int
 
 
-def forms(held: Held, shapes: Mapping[str, Shape]) -> Mapping[str, Form]:
-    """The forms of tensors by name, as far as they can be told from the shapes of the inputs."""
-    return held.once(("forms", tuple(sorted(shapes.items()))), lambda: _inferred(held, shapes))
+def forms(
+    held: Held, shapes: Mapping[str, Shape], lengths: Mapping[str, np.ndarray[Any, Any]]
+) -> Mapping[str, Form]:
+    """The forms of tensors by name, as far as they can be told.
 
-
-def _inferred(held: Held, given: Mapping[str, Shape]) -> Mapping[str, Form]:
+    Parameters
+    ----------
+    held : Held
+    shapes : mapping
+        Of the inputs.
+    lengths : mapping
+        What the model computes from these shapes alone, as far as that is known: inference follows little of it.
+    """
     model = light(held.model)
+    model.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in lengths.items())
+    left = [node for node in model.graph.node if not lengths.keys() & set(node.output)]
+    del model.graph.node[:]
+    model.graph.node.extend(left)
     for value in model.graph.input:
-        if value.name in given and value.type.HasField("tensor_type"):
-            fixed = helper.make_tensor_type_proto(value.type.tensor_type.elem_type, given[value.name])
+        if value.name in shapes and value.type.HasField("tensor_type"):
+            fixed = helper.make_tensor_type_proto(value.type.tensor_type.elem_type, shapes[value.name])
             value.type.CopyFrom(fixed)
     del model.graph.value_info[:]  # which may say less, or something else, than the inputs do
     for value in model.graph.output:

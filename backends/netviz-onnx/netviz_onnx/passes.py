@@ -10,7 +10,7 @@ import numpy as np
 from netviz_core.backend_api import Observation, Ready, RecorderLike, blank, leaves, others, widened
 
 from .axes import Follower
-from .forms import forms
+from .forms import Form, Shape, forms
 from .held import Held
 from .inputs import feeds, input_names
 from .layers import OnnxLayer, Unit, layers
@@ -32,8 +32,17 @@ class Pass:
         self.given = feeds(held, inputs)
         shapes = {name: value.shape for name, value in self.given.items() if isinstance(value, np.ndarray)}
         names = {value.name: input_names(held, value) for value in held.inputs if value.name in shapes}
-        self.forms = forms(held, shapes)
+        self.forms = held.once(("forms", tuple(sorted(shapes.items()))), lambda: self._inferred(shapes))
         self.follower = Follower(held, self.forms, names)
+
+    def _inferred(self, shapes: Mapping[str, Shape]) -> Mapping[str, Form]:
+        """The forms of all tensors; where the model computes lengths on the way, with those of one pass."""
+        found = forms(self.held, shapes, {})
+        computed = [n for node in self.held.computing() for n in node.reads if n in self.held.of_shapes]
+        if not computed or all(form.shape is not None for form in found.values()):
+            return found
+        values = run(self.held, computed, self.given)
+        return forms(self.held, shapes, {name: np.asarray(value) for name, value in values.items()})
 
     def run(self, recorders: Sequence[RecorderLike]) -> Any:
         """Make the pass, tell recorders of what the layers that they want did, and return what the model returns."""

@@ -136,6 +136,13 @@ def test_what_needs_gradients_is_refused_with_a_reason(export: Any) -> None:
         nv.cam(export(module, x), x.numpy())
 
 
+def test_attention_written_out_is_that_of_the_source(export: Any) -> None:
+    module, x = network("transformer")
+    ours, theirs = nv.attention(module, x=x), nv.attention(export(module, x), x=x.numpy())
+    assert ours.weights.shape == theirs.weights.shape == (2, 4, 6, 6)
+    np.testing.assert_allclose(theirs.weights, ours.weights, rtol=1e-4, atol=1e-6)
+
+
 def test_other_questions_have_answers(export: Any) -> None:
     module, x = network("convolutional")
     model = export(module, x)
