@@ -117,14 +117,14 @@ class _Replaced:
             self._pass.tell(layer, call, returned, recorder, given)
         return self._pass.output({name: values[read] for name, read in outputs.items()})
 
-    def _places(self) -> dict[tuple[int, int], str]:
+    def _places(self) -> dict[tuple[int, str], str]:
         found = {}
         touched = self._given.keys() | self._returned.keys()
         for node in self._held.nodes:
-            for place, name in enumerate(node.inputs):
-                read = self._read(name, node) if name in touched else name
+            for name in touched & {*node.reads}:
+                read = self._read(name, node)
                 if read != name:
-                    found[node.index, place] = read
+                    found[node.index, name] = read
         return found
 
     def _read(self, name: str, node: Node) -> str:

@@ -34,7 +34,7 @@ def run(
     held: Held,
     names: Iterable[str],
     given: Mapping[str, Any],
-    instead: Mapping[tuple[int, int], str] | None = None,
+    instead: Mapping[tuple[int, str], str] | None = None,
 ) -> dict[str, Any]:
     """The values of tensors by name, from those of the inputs.
 
@@ -45,8 +45,8 @@ def run(
         Constants and inputs are among them as they are.
     given : mapping
         The inputs, and what stands in the place of other tensors.
-    instead : mapping from node and place to name, optional
-        Which inputs of nodes are others of those given, not the tensors of the graph.
+    instead : mapping from node and name to name, optional
+        Which of the values given a node reads in the place of a tensor of the graph.
     """
     wanted = list(dict.fromkeys(names))
     found = {name: given[name] for name in wanted if name in given}
@@ -59,7 +59,7 @@ def run(
 
 
 def _executor(
-    held: Held, names: Sequence[str], given: Mapping[str, Any], instead: Mapping[tuple[int, int], str]
+    held: Held, names: Sequence[str], given: Mapping[str, Any], instead: Mapping[tuple[int, str], str]
 ) -> tuple[Executor, list[str]]:
     """What computes these tensors, and which of the values given it takes; kept for as long as weights stay."""
     forms = tuple(
@@ -84,7 +84,7 @@ def _digest(held: Held) -> int:
 
 
 def _part(
-    held: Held, names: Sequence[str], given: Mapping[str, Any], instead: Mapping[tuple[int, int], str]
+    held: Held, names: Sequence[str], given: Mapping[str, Any], instead: Mapping[tuple[int, str], str]
 ) -> ModelProto:
     """The part of a model that computes these tensors."""
     model = light(held.model)
@@ -94,15 +94,11 @@ def _part(
     for node in reversed(held.nodes):
         if not needed & set(node.outputs) - set(given):
             continue
-        proto = node.proto
-        if any((node.index, place) in instead for place in range(len(node.inputs))):
-            proto = onnx.NodeProto()
-            proto.CopyFrom(node.proto)
-            for place in range(len(node.inputs)):
-                proto.input[place] = instead.get((node.index, place), proto.input[place])
-        nodes.append(proto)
-        needed.update(proto.input)
-        needed.update(node.reads if node.bodies else ())
+        read = {name: instead.get((node.index, name), name) for name in node.reads}
+        nodes.append(
+            _renamed(node.proto, read) if any(old != new for old, new in read.items()) else node.proto
+        )
+        needed.update(read.values())
     del graph.node[:]
     graph.node.extend(reversed(nodes))
     declared = {value.name: value for value in (*held.model.graph.input, *held.model.graph.output)}
@@ -113,6 +109,19 @@ def _part(
     del graph.initializer[:]
     graph.initializer.extend(stored)
     return model
+
+
+def _renamed(proto: onnx.NodeProto, names: Mapping[str, str]) -> onnx.NodeProto:
+    """A copy of a node that reads tensors of other names, in the graphs within it, too."""
+    copy = onnx.NodeProto()
+    copy.CopyFrom(proto)
+    copy.input[:] = [names.get(name, name) for name in proto.input]
+    for attribute in copy.attribute:
+        inner = [_renamed(node, names) for node in attribute.g.node]
+        if inner:
+            del attribute.g.node[:]
+            attribute.g.node.extend(inner)
+    return copy
 
 
 def _declared(name: str, value: Any, declared: Mapping[str, ValueInfoProto]) -> ValueInfoProto:

@@ -13,6 +13,7 @@ from onnx import TensorProto, helper
 from small import convolutional, model
 
 import netviz_core as nv
+from netviz_core.backend_api import Recorder
 
 
 def random(*shape: int) -> np.ndarray:
@@ -151,10 +152,11 @@ def test_functions_are_resolved() -> None:
     np.testing.assert_array_equal(captured[""].values, [[0, 2, 4, 6]])
 
 
-def test_graphs_within_nodes_are_told_with_a_reason() -> None:
+def choosing() -> onnx.ModelProto:
+    """A model with a choice between two graphs, which read a tensor from around them."""
     bodies = {
         name: helper.make_graph(
-            [helper.make_node(op, ["x"], ["inner"])],
+            [helper.make_node(op, ["r"], ["inner"])],
             name,
             [],
             [helper.make_tensor_value_info("inner", TensorProto.FLOAT, None)],
@@ -162,13 +164,31 @@ def test_graphs_within_nodes_are_told_with_a_reason() -> None:
         for name, op in (("then_branch", "Relu"), ("else_branch", "Neg"))
     }
     nodes = [
+        helper.make_node("Neg", ["x"], ["r"], "turned"),
         helper.make_node("ReduceSum", ["x"], ["t"], keepdims=0),
         helper.make_node("Greater", ["t", "zero"], ["c"]),
         helper.make_node("If", ["c"], ["y"], "choice", **bodies),
     ]
-    native = model(nodes, {"x": ["n", 4]}, ["y"], {"zero": np.float32(0)})
-    captured = nv.capture(native, -np.ones((2, 4), "float32"))
-    np.testing.assert_array_equal(captured["choice"].values, np.ones((2, 4)))
+    return model(nodes, {"x": ["n", 4]}, ["y"], {"zero": np.float32(0)})
+
+
+def test_graphs_within_nodes_are_told_with_a_reason() -> None:
+    captured = nv.capture(choosing(), np.ones((2, 4), "float32"))
+    np.testing.assert_array_equal(captured["choice"].values, np.zeros((2, 4)))
     told = captured.coverage["choice.then_branch"]
     assert told.status == "unsupported"
     assert "within the If 'choice'" in told.reason
+
+
+def test_what_is_put_in_place_reaches_the_graphs_within_nodes() -> None:
+    network = nv.wrap(choosing())
+    layers = [network["turned"], network["choice"]]
+    recorder = Recorder(layers, given=Recorder(layers))
+
+    def replacement(path: str, call: int, leaf: str, is_given: bool, shape: tuple[int, ...]) -> Any:
+        return np.full(shape, 5.0) if path == "turned" and not is_given else None
+
+    x = np.ones((2, 4), "float32")
+    returned = network.adapter.run_replaced(network.native, x, recorder, replacement, {})
+    np.testing.assert_array_equal(returned, np.full((2, 4), 5.0))
+    assert {slot.path for slot in recorder.slots} == {"turned", "choice"}
