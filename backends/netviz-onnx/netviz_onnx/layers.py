@@ -29,8 +29,8 @@ class Unit:
 
     @property
     def end(self) -> int:
-        """The place of its last node."""
-        return self.nodes[-1].index
+        """The place of its last node; before all others where there is none."""
+        return self.nodes[-1].index if self.nodes else -1
 
 
 @dataclass(frozen=True, repr=False)
@@ -109,7 +109,7 @@ class _Tree:
 
     def layers(self) -> Iterator[OnnxLayer]:
         given = tuple(value.name for value in self._held.inputs)
-        whole = Unit(tuple(part.region.nodes[-1] for part in self._parts), given, tuple(self._held.outputs))
+        whole = Unit(tuple(self._held.computing()), given, tuple(self._held.outputs))
         yield OnnxLayer("", "container", "ModelProto", self._held, (whole,))
         opened: set[str] = set()
         for part in self._parts:
@@ -122,10 +122,13 @@ class _Tree:
                 one = self._as_one(scope)
                 if one is not None:
                     yield one
+                    yield from self._bodies(one)
                     break
                 yield self._container(scope)
             if part.end not in self._told:
-                yield from self._alone(part)
+                alone = self._alone(part)
+                yield alone
+                yield from self._bodies(alone)
 
     def _as_one(self, scope: str) -> OnnxLayer | None:
         """A scope that is one layer: of one region, of several calls of one, or of one with what lays out for it."""
@@ -157,15 +160,20 @@ class _Tree:
             described.rules,
         )
 
-    def _alone(self, part: _Part) -> Iterator[OnnxLayer]:
+    def _alone(self, part: _Part) -> OnnxLayer:
         scope = part.place.scopes[-1] if part.place.scopes else ""
         path = self._free(_below(scope, part.place.name or part.region.type_name), is_scope=False)
-        yield self._layer(path, [part], [part.region.nodes], is_free=True)
-        for node in part.region.nodes:
+        return self._layer(path, [part], [part.region.nodes], is_free=True)
+
+    def _bodies(self, layer: OnnxLayer) -> Iterator[OnnxLayer]:
+        """The graphs within a layer's nodes, with the reason for which they are not seen into."""
+        for node in (node for call in layer.calls for node in call.nodes):
             for name, body in node.bodies.items():
-                reason = f"it stands within the {node.op} {path!r}, which runs it as often as it decides: not seen into"
-                inner = self._free(_below(path, name), is_scope=False)
-                yield OnnxLayer(inner, "other", f"{len(body.node)} nodes", self._held, reason=reason)
+                path = self._free(_below(layer.path, name), is_scope=False)
+                reason = (
+                    f"it stands within the {node.op} {layer.path!r}, which runs it as often as it decides"
+                )
+                yield OnnxLayer(path, "other", f"{len(body.node)} nodes", self._held, reason=reason)
 
     def _layer(
         self, path: str, parts: Sequence[_Part], calls: Iterable[Sequence[Node]], is_free: bool = False

@@ -192,3 +192,20 @@ def test_what_is_put_in_place_reaches_the_graphs_within_nodes() -> None:
     returned = network.adapter.run_replaced(network.native, x, recorder, replacement, {})
     np.testing.assert_array_equal(returned, np.full((2, 4), 5.0))
     assert {slot.path for slot in recorder.slots} == {"turned", "choice"}
+
+
+def test_what_is_put_in_place_of_an_input_reaches_each_node_of_a_layer() -> None:
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["m"]), helper.make_node("Add", ["m", "b"], ["y"])]
+    network = nv.wrap(model(nodes, {"x": ["n", 4]}, ["y"], {"w": random(4, 3), "b": random(3)}))
+    recorder = Recorder([network[""]], given=Recorder([network[""]]))
+
+    def zeros(path: str, call: int, leaf: str, is_given: bool, shape: tuple[int, ...]) -> Any:
+        return np.zeros(shape) if is_given else None
+
+    returned = network.adapter.run_replaced(network.native, np.ones((2, 4), "float32"), recorder, zeros, {})
+    np.testing.assert_array_equal(returned, np.broadcast_to(random(3), (2, 3)))
+
+
+def test_a_model_that_returns_a_constant_is_captured() -> None:
+    native = model([], {"x": ["n", 4]}, ["w"], {"w": random(3)})
+    np.testing.assert_array_equal(nv.capture(native, np.ones((2, 4), "float32"))[""].values, random(3))
