@@ -13,7 +13,7 @@ from .attributions.top_losses import LossRow, TopLosses
 from .comparing.telling.findings import LayerPair
 from .comparing.telling.view import Comparison
 from .comparing.telling.view_details import HistogramPair
-from .comparing.telling.wording import meaning_of
+from .comparing.telling.wording import meaning_of, side_words
 from .graphs.export import are_named, sizes
 from .graphs.folding import foldings
 from .graphs.parts import GraphEdge, GraphGroup, GraphNode
@@ -78,6 +78,7 @@ __all__ = [
     "printable",
     "replace_file",
     "shown",
+    "side_words",
     "sizes",
     "squarest_grid",
 ]

@@ -126,6 +126,15 @@ class CommandLine:
         assert Path("g.svg").read_bytes().startswith(b"<?xml")
         assert Path("g.png").read_bytes().startswith(b"\x89PNG")
 
+    def test_a_graph_from_left_to_right(self, netviz: Netviz, fixed: Any) -> None:
+        outputs = ("-o", "g.dot", "-o", "g.mmd", "-o", "g.svg")
+        netviz("graph", "mine:fixed", "-i", "own.npy", "--rankdir", "LR", *outputs, "-q")
+        across = nv.graph(fixed, np.load("own.npy"), rankdir="LR")
+        assert "rankdir=LR" in across.to_dot() == Path("g.dot").read_text().removesuffix("\n")
+        assert Path("g.mmd").read_text() == across.to_mermaid() + "\n"
+        across.save("h.svg")
+        assert Path("g.svg").read_bytes() == Path("h.svg").read_bytes()
+
     def test_statistics_and_health_in_json(self, netviz: Netviz, fixed: Any) -> None:
         arguments = ("mine:fixed", "-i", "all.npy", "-o", "drawn.png", "-o", "kept.npz")
         told = _told(netviz, "statistics", *arguments, schema="statistics")

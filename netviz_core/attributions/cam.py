@@ -39,6 +39,8 @@ class CamOverlay(Overlays):
     layer : str
         The path of the layer looked at.
     method : str
+    shares : tuple of float or None
+        The probability that the model gives each class; None where it is not known to give any.
     """
 
     heat: Array
@@ -46,6 +48,7 @@ class CamOverlay(Overlays):
     target: tuple[int, ...]
     layer: str
     method: str
+    shares: tuple[float | None, ...] = ()
 
 
 def cam(
@@ -159,6 +162,7 @@ def activation_map(
     slices = maps.shape[1] if maps.ndim == 4 else 1
     pictures = [picture for picture in found.pictures for _ in range(slices)]
     targets = [target for target in found.targets for _ in range(slices)]
+    shares = [ask.share(picture.sample, target) for picture, target in zip(pictures, targets, strict=True)]
     named, told = list(map(ask.named, targets)), np.repeat(without_contrast(maps), slices).tolist()
     flat = len(pictures), *_flat(maps.shape)
     maps, scaled = np.reshape(maps, flat), np.reshape(scaled, flat)
@@ -174,17 +178,19 @@ def activation_map(
         heat=resized(scaled, *size)
         if scaled.shape[1:] == tuple(size)
         else scaled_to_unit(resized(maps, *size)),
-        captions=tuple(map(_caption, named, _parts_in_words(pictures, slices), told)),
+        captions=tuple(map(_caption, named, _parts_in_words(pictures, slices), shares, told)),
         value_label=label,
         maps=maps,
         target=tuple(targets),
         layer=found.placed.path,
         method=method,
+        shares=tuple(shares),
     )
 
 
-def _caption(name: str, part: str, remark: str) -> str:
-    return f"{name}{part}\n{remark}" if remark else name + part
+def _caption(name: str, part: str, share: float | None, remark: str) -> str:
+    given = "" if share is None else f" / {share:.2f}"
+    return f"{name}{part}{given}" + f"\n{remark}" * bool(remark)
 
 
 def _flat(shape: Sequence[int]) -> tuple[int, int]:

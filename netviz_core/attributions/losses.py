@@ -165,7 +165,7 @@ def verdicts(reads: str, output: Array, targets: Array, names: Sequence[str] | N
     if reads.startswith("binary"):
         return _of_each_label(sigmoid(output) if reads == "binary_logits" else output, targets, names)
     if reads != "values":
-        return _of_classes(_probabilities(reads, output), class_indices(targets, output), names)
+        return _of_classes(probabilities(reads, output), class_indices(targets, output), names)
     flat, wanted = (values.reshape(len(output), -1) for values in (output, targets))
     return [Verdict(_numbers(is_), _numbers(should), None) for is_, should in zip(flat, wanted, strict=True)]
 
@@ -247,7 +247,8 @@ def _labels(shares: Array, names: Sequence[str] | None) -> str:
     return ", ".join(named_class(int(index), names) for index in np.flatnonzero(chosen)) or "none"
 
 
-def _probabilities(reads: str, output: Array) -> Array:
+def probabilities(reads: str, output: Array) -> Array:
+    """What an output says of classes of which one is right, by how the loss reads it."""
     if reads == "probabilities":
         return output
     if reads == "log_probabilities":

@@ -12,6 +12,10 @@ from ..views.overlays import named_class
 from ..words.arrays import AxisArray, Scores
 from ..words.errors import AmbiguousKeyError, AxisError, InputError, as_integer, nearest
 from ..words.given import shown
+from .losses import probabilities, sigmoid, softmax
+
+_OF_CLASSES = ("logits", "log_probabilities", "probabilities")
+"""How losses read outputs that are one class of several, see `LossReading`."""
 
 Array = np.ndarray[Any, Any]
 Part = TypeVar("Part")
@@ -40,6 +44,7 @@ class Question:
         self._is_of_number = False
         self.is_of_probability = False
         """Whether what was asked about turned out to be a probability, of which no score is known."""
+        self._shares: Array | None = None
 
     def score_of(self, parts: Mapping[str, AxisArray]) -> tuple[str, AxisArray]:
         """The part of the output that has the scores of the classes."""
@@ -53,6 +58,7 @@ class Question:
         count, classes = values.shape[:2]
         self._is_of_number = classes == 1
         self.is_of_probability = not isinstance(scores, Scores) and _are_probabilities(values)
+        self._shares = self._shares_of(scores, values)
         if self._called is not None and len(self._called) not in {classes, max(classes, 2)}:
             raise InputError(
                 f"{len(self._called)} names were given for {classes} classes; give one for each, in the model's order"
@@ -101,6 +107,10 @@ class Question:
         """What is asked about in words; a single number that is no class is the output."""
         return "output" if self._is_of_number else named_class(target, self._names)
 
+    def share(self, sample: int, target: int) -> float | None:
+        """The probability that the model gives a class; None where it is not known to give any."""
+        return None if self._shares is None else float(self._shares[sample, target])
+
     def of_each_class(self, kernel: Array, scores: AxisArray) -> Array:
         """Weights ``(out, in)`` that make scores, those of a single score as of the two classes."""
         is_of_two = self._class_scores(scores).shape[1] == 2 and len(kernel) == 1
@@ -113,6 +123,18 @@ class Question:
             return values
         is_share = self._reads == "binary_probabilities" and not isinstance(scores, Scores)
         return np.concatenate([float(is_share) - values, values], axis=1)
+
+    def _shares_of(self, scores: AxisArray, values: Array) -> Array | None:
+        """Class scores as probabilities, where what is made of them is known."""
+        if values.ndim > 2 or values.shape[1] < 2:
+            return None
+        if isinstance(scores, Scores):
+            return softmax(values) if scores.squashed_by == "softmax" else sigmoid(values)
+        if self.is_of_probability:
+            return values if (values >= 0).all() else np.exp(values)
+        if self._reads.startswith("binary"):
+            return sigmoid(values) if self._reads == "binary_logits" else values
+        return probabilities(self._reads, values) if self._reads in _OF_CLASSES else None
 
     def _is_binary(self, scores: AxisArray) -> bool:
         by_sigmoid = isinstance(scores, Scores) and scores.squashed_by == "sigmoid"

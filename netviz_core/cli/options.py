@@ -11,6 +11,7 @@ import typer
 
 from ..attributions.cam_methods import METHODS
 from ..attributions.losses import LOSSES
+from ..graphs.parts import RANKDIRS
 from ..words.addresses import download_first
 
 
@@ -189,6 +190,16 @@ Sample = Annotated[
     int,
     typer.Option(
         "--sample", metavar="N", help="Which sample of the batch, counted from 0, or from -1 backwards."
+    ),
+]
+
+Rankdir = Annotated[
+    str,
+    typer.Option(
+        "--rankdir",
+        metavar="|".join(RANKDIRS),
+        help="Whether it is drawn, and written out, from top to bottom or from left to right.",
+        autocompletion=_from(RANKDIRS),
     ),
 ]
 

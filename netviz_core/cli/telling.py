@@ -54,6 +54,7 @@ def show_graph(
     model: options.Model,
     data: options.InputOrDeclared = None,
     output: options.GraphFiles = None,
+    rankdir: options.Rankdir = "TB",
     axes: options.Axes = None,
     as_json: options.AsJson = False,
     trust: options.Trust = False,
@@ -63,7 +64,7 @@ def show_graph(
     for path in outputs:
         check_output(path, forms.GRAPH)
     with running(model, data, axes, trust) as (network, x), busy("graph"):
-        found = graph(network, x)
+        found = graph(network, x, rankdir=rankdir)
     tell(found, forms.GRAPH, outputs, as_json, found)
 
 

@@ -14,7 +14,7 @@ _LONGEST_PERIOD = 24
 _WHOLE = 12
 """A container of so many nodes at most is a block itself, and is folded as one."""
 
-_MOST_NAMED = 3
+_MOST_NAMED, _LONGEST = 3, 36
 _WITHIN = " – "
 
 
@@ -88,7 +88,16 @@ def _times(signs: Sequence[int], start: int, period: int) -> int:
 
 
 def _block(first: Sequence[GraphNode], nodes: Sequence[GraphNode], times: int) -> GraphNode:
-    captions = [node.caption for node in first]
-    if len(captions) > _MOST_NAMED:
-        captions = [*captions[: _MOST_NAMED - 1], f"… {len(captions) - _MOST_NAMED} more", captions[-1]]
-    return together(nodes, f"{nodes[0].id} … {nodes[-1].id}", _WITHIN.join(captions), times)
+    label = _label([node.caption for node in first])
+    return together(nodes, f"{nodes[0].id} … {nodes[-1].id}", label, times)
+
+
+def _label(captions: Sequence[str]) -> str:
+    """What a block does: as many of its nodes as a box can name, the first and the last at least."""
+    versions = [captions] if len(captions) <= _MOST_NAMED else []
+    versions += [
+        [*captions[: named - 1], f"… {len(captions) - named} more", captions[-1]]
+        for named in range(min(len(captions) - 1, _MOST_NAMED), 1, -1)
+    ]
+    labels = list(map(_WITHIN.join, versions))
+    return next((label for label in labels if len(label) <= _LONGEST), labels[-1])

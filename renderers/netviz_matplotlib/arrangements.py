@@ -31,6 +31,9 @@ class Arrangement(Protocol):
     def figure_size(self) -> tuple[float, float]:
         """Width and height in inches of the figure that suits it."""
 
+    def letters(self, width: float) -> float | None:
+        """The points of letters that a figure of so many inches needs; None for those of the user's settings."""
+
     def draw_on(self, figure: Figure) -> Any:
         """Draw on an empty figure; returns what `MatplotlibRenderer.plot` does."""
 

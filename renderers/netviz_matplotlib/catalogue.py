@@ -46,6 +46,7 @@ from .panels import (
 )
 from .parts.colours import ColourScale
 from .parts.histogram_axes import Frame
+from .parts.tile_plan import shared_strengths
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,8 @@ class Panel:
         Inches above and below the Axes, for a title of one line and what stands below.
     options : tuple of str
         Which of the options in `ONLY_SOME` have an effect; the others of `Style` have one everywhere.
+    without_colours : callable, optional
+        Says why ``cmap`` has no effect on a view of this kind; empty where it has one.
     frame : callable, optional
         Gives what several views share when they are drawn side by side, such as their axes;
         `scale` and `draw` then take it as ``frame=``.
@@ -77,27 +80,30 @@ class Panel:
     draw: Callable[..., None]
     around: float
     options: tuple[str, ...] = ()
+    without_colours: Callable[[Any], str] = lambda view: ""
     frame: Callable[[Sequence[Any]], Any] | None = None
 
 
-def _panel(
-    module: Any, around: float, options: str = "", frame: Callable[[Sequence[Any]], Any] | None = None
-) -> Panel:
+def _panel(module: Any, around: float, options: str = "", **special: Any) -> Panel:
     """The panel of a module that draws one kind of view."""
-    return Panel(module.size, module.scale, module.label, module.draw, around, tuple(options.split()), frame)
+    return Panel(
+        module.size, module.scale, module.label, module.draw, around, tuple(options.split()), **special
+    )
 
 
 _PANELS: Mapping[type[View], Panel] = {
     AttentionMaps: _panel(attention, 0.85, "cmap limits colorbar"),
-    TileGrid: _panel(tiles, 0.65, "cmap limits colorbar"),
+    TileGrid: _panel(
+        tiles, 0.65, "cmap limits colorbar", without_colours=tiles.without_colours, frame=shared_strengths
+    ),
     Heatmap: _panel(heatmap, 0.85, "cmap limits colorbar"),
     HistogramRows: _panel(histogram_rows, 0.85, "cmap colorbar"),
     Histogram: _panel(histogram, 1.2, frame=Frame.around),
     HistogramPair: _panel(histogram_pair, 1.2),
     Comparison: _panel(comparison, 1.2),
     Graph: _panel(graph, 0.85, "colorbar"),
-    TopLosses: _panel(top_losses, 0.65, "cmap colorbar"),
-    Overlays: _panel(overlays, 0.65, "cmap colorbar"),
+    TopLosses: _panel(top_losses, 0.65, "cmap colorbar", without_colours=overlays.without_colours),
+    Overlays: _panel(overlays, 0.65, "cmap colorbar", without_colours=overlays.without_colours),
     LayerMeasures: _panel(measures, 0.85, "cmap"),
     SimilarityMatrix: _panel(similarity, 0.85, "cmap colorbar"),
     HistoryHeatmap: _panel(history_heatmap, 0.85, "cmap limits colorbar"),
@@ -133,6 +139,8 @@ def require_effect(view: View, given: Iterable[str]) -> None:
                 raise InputError(
                     f"{name}= has no effect on a {type(part).__name__}; it has one on {having}{advice}"
                 )
+            if name == "cmap" and (reason := panel_for(part).without_colours(part)):
+                raise InputError(f"cmap= has no effect on this {type(part).__name__}, as {reason}")
 
 
 def panel_for(view: View) -> Panel:

@@ -145,7 +145,8 @@ def letters_of(points: float | None) -> Iterator[None]:
 def keep_letters(axes: Iterable[Axes]) -> None:
     """Write down how large the labels of ticks are, which are made only when a figure is drawn."""
     settings: Any = matplotlib.rcParams
-    for axis in (axis for ax in axes for axis in (ax.xaxis, ax.yaxis)):
+    whole = [part for ax in axes for part in (ax, *ax.child_axes)]
+    for axis in (axis for ax in whole for axis in (ax.xaxis, ax.yaxis)):
         size = axis.get_tick_params().get("labelsize", settings[f"{axis.axis_name}tick.labelsize"])
         axis.set_tick_params(labelsize=FontProperties(size=size).get_size_in_points())
 

@@ -12,7 +12,7 @@ from netviz_core.renderer_api import View, replace_file
 
 from .arrangements import Arrangement, arrange
 from .files import SUFFIXES, encode, format_of, is_file, keep_letters, letters_of
-from .parts.layout import SingleLayout
+from .parts.layout import GridLayout
 from .parts.style import Style
 
 NOTEBOOK_DPI = 110
@@ -61,10 +61,13 @@ class MatplotlibRenderer:
             If an option of style, or `ax`, is not what it should be, or an option has no effect on this view.
         """
         look = Style.from_options(style)
-        with letters_of(look.fontsize):
-            drawn = self._plot(arrange(view, look), look, ax)
-            if look.fontsize is not None:
-                keep_letters(np.ravel(np.asarray(drawn, object)))
+        arrangement = arrange(view, look)
+        points = _letters(arrangement, look)
+        with letters_of(points):
+            drawn = self._plot(arrangement, look, ax)
+            if points is not None:
+                axes = np.ravel(np.asarray(drawn, object)).tolist()
+                keep_letters(axes if ax is not None else axes[0].figure.axes)
         return drawn
 
     def _plot(self, arrangement: Arrangement, look: Style, ax: Any) -> Any:
@@ -74,7 +77,7 @@ class MatplotlibRenderer:
         import matplotlib.pyplot as plt
 
         size = look.figsize or arrangement.figure_size()
-        figure = plt.figure(figsize=size, dpi=look.dpi, layout=SingleLayout())
+        figure = plt.figure(figsize=size, dpi=look.dpi, layout=GridLayout())
         try:
             return arrangement.draw_on(figure)
         except BaseException:
@@ -105,8 +108,9 @@ class MatplotlibRenderer:
         """
         file_format = format_of(path, format)
         look = Style.from_options(style)
-        with letters_of(look.fontsize):
-            figure = _unmanaged_figure(arrange(view, look), look)
+        arrangement = arrange(view, look)
+        with letters_of(_letters(arrangement, look)):
+            figure = _unmanaged_figure(arrangement, look)
             data = encode(figure, file_format, look.dpi or FILE_DPI, trim=look.figsize is None)
         if is_file(path):
             path.write(data)
@@ -119,9 +123,16 @@ class MatplotlibRenderer:
         return encode(_unmanaged_figure(arrange(view, look), look), "png", NOTEBOOK_DPI, trim=True)
 
 
+def _letters(arrangement: Arrangement, look: Style) -> float | None:
+    """The size of letters that is asked for, or that a figure of the size asked for needs; None for the usual one."""
+    if look.fontsize is not None or look.figsize is None:
+        return look.fontsize
+    return arrangement.letters(look.figsize[0])
+
+
 def _unmanaged_figure(arrangement: Arrangement, look: Style) -> Figure:
     """A figure that pyplot does not know: it needs no display and goes when nobody holds it."""
-    figure = Figure(figsize=look.figsize or arrangement.figure_size(), layout=SingleLayout())
+    figure = Figure(figsize=look.figsize or arrangement.figure_size(), layout=GridLayout())
     FigureCanvasAgg(figure)
     arrangement.draw_on(figure)
     return figure

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,17 +16,19 @@ from matplotlib.figure import Figure
 from netviz_core.renderer_api import InputError, SideBySide
 
 from .catalogue import Panel
-from .parts.colour_bar import WIDTH, add_colour_bar, fill_colour_bar
+from .parts.colour_bar import WIDTH, ColourBar, add_colour_bar, fill_colour_bar
 from .parts.colours import ColourScale
 from .parts.inches import height_of, width_of
 from .parts.style import Style
-from .parts.text import set_figure_title, set_title
+from .parts.text import set_figure_title, set_title, title_extra
 from .single import LEFT, RIGHT
 
 _PAGE = 7.0
 _LEAST_PANEL, _MOST_PANEL = 2.0, 3.0
 _LONGEST_ROW = 4
 _TITLE, _APART = 0.4, 0.2
+_ROOMY, _WITH_BAR, _SMALLEST = 1.9, 2.4, 0.6
+"""Inches of a view at which letters have their full size, without and with a colour bar of its own; the least share."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +42,14 @@ class Row:
     def figure_size(self) -> tuple[float, float]:
         rows, columns = self._grid()
         width, height = self._panel_size()
-        title = _TITLE if self._title() else 0.0
-        return columns * (width + LEFT) + RIGHT, rows * (height + self._around()) + title
+        whole = columns * (width + LEFT) + RIGHT
+        title = _TITLE + title_extra(self._title(), whole - LEFT, "large") if self._title() else 0.0
+        own = max(title_extra(text, self._title_width(whole)) for text in self.view.titles)
+        return whole, rows * (height + self._around() + own) + title
+
+    def letters(self, width: float) -> float | None:
+        share = width / self._grid()[1] / (_WITH_BAR if len(self._runs()) > 1 else _ROOMY)
+        return max(share, _SMALLEST) * _letters() if share < 1 else None
 
     def draw_on(self, figure: Figure) -> Any:
         rows, columns = self._grid()
@@ -48,10 +58,12 @@ class Row:
         ratios = [width] * columns + [WIDTH] * (scale is not None)
         grid = figure.add_gridspec(rows, len(ratios), width_ratios=ratios)
         axes = [figure.add_subplot(grid[divmod(i, columns)]) for i in range(len(self.panels))]
-        room = (figure.get_figwidth() - WIDTH) / columns - _APART
-        self._draw(axes, min(width + LEFT / 2, room))
+        self._draw(axes, self._title_width(figure.get_figwidth()))
+        for row in range(0, len(axes), columns):
+            _say_once(axes[row : row + columns])
         if scale is not None:
-            fill_colour_bar(figure.add_subplot(grid[:, -1]), axes, scale, self._common_label())
+            bar: Any = figure.add_subplot(grid[:, -1], axes_class=ColourBar)
+            fill_colour_bar(bar, axes, scale, self._common_label())
         else:
             self._explain_each(axes)
         if self._title():
@@ -91,10 +103,36 @@ class Row:
         return " / ".join(dict.fromkeys(labels))
 
     def _explain_each(self, axes: Sequence[Axes]) -> None:
-        parts = zip(axes, self._scales(), self.panels, self.view.views, strict=True)
-        for ax, scale, panel, view in parts:
-            if scale is not None:
-                add_colour_bar([ax], scale, panel.label(view))
+        """A colour bar for each scale, beside the last of those next to each other that have it."""
+        for places, scale, label in self._runs():
+            add_colour_bar([axes[place] for place in places], scale, label)
+
+    def _runs(self) -> list[tuple[list[int], ColourScale, str]]:
+        """The places of views next to each other that have a scale in common, with it and what it is of."""
+        runs = list[tuple[list[int], ColourScale, str]]()
+        columns = self._grid()[1]
+        for place, (scale, panel, view) in enumerate(
+            zip(self._scales(), self.panels, self.view.views, strict=True)
+        ):
+            if scale is None:
+                continue
+            if (
+                runs
+                and place % columns
+                and runs[-1] == ([*range(runs[-1][0][0], place)], scale, panel.label(view))
+            ):
+                runs[-1][0].append(place)
+            else:
+                runs.append(([place], scale, panel.label(view)))
+        return runs
+
+    def _title_width(self, whole: float) -> float:
+        """The inches for the title of one view, in a figure that is so wide."""
+        rows, columns = self._grid()
+        bars, size = len(self._runs()) / rows, _letters() / 10
+        own = RIGHT if bars >= columns else 0.0
+        room = whole - size * (LEFT + RIGHT * bars)
+        return min(self._panel_size()[0] + LEFT / 2, room / columns + size * (own - _APART))
 
     def _title(self) -> str:
         return self.view.title if self.style.title is None else self.style.title
@@ -137,3 +175,21 @@ class Row:
             host.inset_axes((column * (width + left), 1 - (row + 1) / rows + around / 2, width, height))
             for row, column in corners
         ]
+
+
+def _letters() -> float:
+    size: float = matplotlib.rcParams["font.size"]
+    return size
+
+
+def _say_once(axes: Sequence[Axes]) -> None:
+    """Leave out the numbers and the name of a y axis that are those of the one before."""
+    for one, other in reversed(list(pairwise(axes))):
+        if _vertical(one) == _vertical(other):
+            other.set_ylabel("")
+            other.tick_params(axis="y", labelleft=False)
+
+
+def _vertical(ax: Axes) -> tuple[Any, ...]:
+    """What stands beside a y axis."""
+    return ax.get_ylabel(), ax.get_ylim(), [text.get_text() for text in ax.get_yticklabels()]

@@ -14,7 +14,7 @@ from .catalogue import Panel
 from .parts.colour_bar import add_colour_bar
 from .parts.inches import width_of
 from .parts.style import Style
-from .parts.text import set_title
+from .parts.text import set_title, title_extra
 
 # Inches beside the Axes, for tick labels on the left and the colour bar on the right. The
 # figure's layout then finds what is really needed.
@@ -31,7 +31,11 @@ class Single:
 
     def figure_size(self) -> tuple[float, float]:
         width, height = self.panel.size(self.view)
-        return width + LEFT + RIGHT, height + self.panel.around
+        width += LEFT + RIGHT
+        return width, height + self.panel.around + title_extra(self._title(), _title_width(width))
+
+    def letters(self, width: float) -> None:
+        """Letters stay as they are: what is written makes way by itself."""
 
     def draw_on(self, figure: Figure) -> Axes:
         width, height = figure.get_size_inches()
@@ -39,7 +43,7 @@ class Single:
         # About where the layout will put it, for what is fitted to the size of an Axes.
         if left + right < 0.6 and around < 0.6:
             figure.subplotpars.update(left, around / 2, 1 - right, 1 - around / 2)
-        return self._draw(figure.add_subplot(), figure.get_figwidth() - max(LEFT, RIGHT))
+        return self._draw(figure.add_subplot(), _title_width(width))
 
     def draw_into(self, ax: Any) -> Axes:
         if not isinstance(ax, Axes):
@@ -51,5 +55,13 @@ class Single:
         scale = self.panel.scale(self.view, self.style)
         if scale is not None and self.style.colorbar:
             add_colour_bar([ax], scale, self.panel.label(self.view))
-        set_title(ax, self.view.title if self.style.title is None else self.style.title, title_width)
+        set_title(ax, self._title(), title_width)
         return ax
+
+    def _title(self) -> str:
+        return self.view.title if self.style.title is None else self.style.title
+
+
+def _title_width(width: float) -> float:
+    """The inches for a title of a figure that is so wide."""
+    return width - max(LEFT, RIGHT)

@@ -148,7 +148,7 @@ def test_losses_of_numbers(tmp_path: Path, loss: Any) -> None:
 @pytest.mark.parametrize(
     "loss",
     [CrossEntropyLossFlat(axis=1), FocalLossFlat(axis=1), DiceLoss(), DiceLoss(square_in_union=True)],
-    ids=str,
+    ids=["cross entropy", "focal", "Dice", "Dice of squares"],
 )
 def test_losses_of_masks(photographs: Learner, loss: Any) -> None:
     learner = Learner(photographs.dls, photographs.model, loss_func=loss)
@@ -206,7 +206,8 @@ def test_a_learners_loss_tells_that_a_single_score_speaks_of_two_classes(tmp_pat
     learner = Learner(dls, model, loss_func=BCEWithLogitsLossFlat())
     x = torch.rand(2, 3, 8, 8)
     against, for_it = (nv.cam(learner, x, "0", target) for target in (0, 1))
-    assert for_it.captions == ("1", "1")
+    assert for_it.captions == tuple(f"1 / {share:.2f}" for share in for_it.shares)
+    assert against.shares == pytest.approx([1 - share for share in for_it.shares])
     assert not (against.maps * for_it.maps).any()
     learner.loss_func = MSELossFlat()
     with pytest.raises(nv.InputError, match="a single number"):

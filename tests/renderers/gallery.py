@@ -2,8 +2,8 @@
 
     python -m tests.renderers.gallery FOLDER [--kind KIND ...] [--counts 1 12 60] [--formats png svg pdf]
 
-Writes every picture into the folder, and says of each what is wrong with its texts: tick labels that are the same or
-overlap, texts outside the figure or too faint to be read.
+Writes every picture into the folder, and says of each what is wrong with its texts: tick labels that are the same,
+texts that overlap, lie outside the figure or are too faint to be read.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from netviz_core.attributions.top_losses import LossRow
 from netviz_core.views.histogram import HistogramRows
 from netviz_core.views.measures import LayerMeasures
 
-from ..comparisons import comparison, pair, weights_apart
+from ..comparisons import comparison, pair, weights_apart, with_outputs
 from .handmade import (
     attention_view,
     feature_map_grid,
@@ -206,6 +206,11 @@ def grids_of(count: int, names: str) -> Any:
     )
 
 
+def apart_of(count: int, names: str) -> Any:
+    maps = normal(1, count, 12, 12)
+    return with_outputs(maps, maps + (np.arange(count) == 0)[:, None, None] / 9).feature_maps()
+
+
 KINDS: Mapping[str, Callable[[int, str], Any]] = {
     "kernels": kernels_of,
     "volumes": volumes_of,
@@ -226,6 +231,7 @@ KINDS: Mapping[str, Callable[[int, str], Any]] = {
     "losses": losses_of,
     "histograms side by side": beside_of,
     "maps side by side": grids_of,
+    "maps that differ": apart_of,
 }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
@@ -38,7 +37,12 @@ def faults(figure: Figure) -> list[str]:
     """What is wrong with the texts of a figure, in words; draws it."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
-    return [*_ticks(figure), *_outside(figure, canvas), *_too_faint(figure, canvas)]
+    return [
+        *_ticks(figure),
+        *_touching(figure, canvas),
+        *_outside(figure, canvas),
+        *_too_faint(figure, canvas),
+    ]
 
 
 def _ticks(figure: Figure) -> Iterator[str]:
@@ -56,12 +60,20 @@ def _ticks(figure: Figure) -> Iterator[str]:
             texts = [label.get_text() for label in labels]
             if len(set(texts)) < len(texts):
                 yield f"{name} axis: two ticks are called {next(t for t in texts if texts.count(t) > 1)!r}"
-            boxes = sorted((label.get_window_extent() for label in labels), key=lambda box: (box.x0, box.y0))
-            boxes = boxes if name == "x" else sorted(boxes, key=lambda box: box.y0)
-            for (left, right), _ in zip(pairwise(boxes), texts, strict=False):
-                if left.padded(-1).overlaps(right.padded(-1)):
-                    yield f"{name} axis: tick labels {texts[:3]}… overlap"
-                    break
+
+
+def _touching(figure: Figure, canvas: Any) -> Iterator[str]:
+    """The first two texts of any kind that run into each other."""
+    texts = _texts(figure)
+    boxes = [text.get_window_extent(canvas.get_renderer()).padded(-1) for text in texts]
+    ends = np.array([box.extents for box in boxes]).reshape(-1, 4)
+    for number, (x0, y0, x1, y1) in enumerate(ends):
+        others = ends[number + 1 :]
+        apart = (others[:, 0] >= x1) | (others[:, 2] <= x0) | (others[:, 1] >= y1) | (others[:, 3] <= y0)
+        if not apart.all():
+            other = texts[number + 1 + int(np.flatnonzero(~apart)[0])]
+            yield f"{texts[number].get_text()!r} and {other.get_text()!r} overlap"
+            return
 
 
 def _outside(figure: Figure, canvas: Any) -> Iterator[str]:
@@ -88,22 +100,6 @@ def _too_faint(figure: Figure, canvas: Any) -> Iterator[str]:
         found = contrast(text.get_color(), ground)
         if found < 4.5:
             yield f"{text.get_text()!r} has a contrast of {found:.1f}"
-
-
-def crowded(figure: Figure) -> list[str]:
-    """Texts other than tick labels that run into each other; the figure has been drawn."""
-    own = [
-        text
-        for ax in _all_axes(figure)
-        for text in ax.texts
-        if text.get_visible() and text.get_text().strip()
-    ]
-    boxes = [(text, text.get_window_extent().padded(-0.5)) for text in own[:400]]
-    return [
-        f"{one.get_text()!r} runs into {other.get_text()!r}"
-        for (one, box), (other, beside) in combinations(boxes, 2)
-        if box.overlaps(beside)
-    ][:1]
 
 
 def _texts(figure: Figure) -> list[Text]:

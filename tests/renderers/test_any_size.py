@@ -14,11 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 
+from netviz_core import side_by_side
+from netviz_matplotlib.parts.colour_bar import ColourBar
 from netviz_matplotlib.parts.short_names import short_names
+from netviz_matplotlib.parts.text import number, text_width, wrapped
+from netviz_matplotlib.parts.ticks import fit_ticks
 
-from .gallery import KINDS, NAMES
+from .gallery import KINDS, NAMES, drawn
 from .handmade import feature_map_grid, history_view, kernel_grid, normal, similarity_view
+from .looks import contrast, faults
 from .test_grids import footer_of
 
 PARTS = st.lists(
@@ -98,6 +104,84 @@ def test_a_history_begins_where_training_does():
     assert ax.get_xlim() == (-0.5, 175)
     later = history_view(np.abs(normal(3, 2)), [100, 150]).plot(Figure().add_subplot())
     assert later.get_xlim() == (75, 175)
+
+
+def test_lines_between_kernels_are_seen_in_the_dark():
+    with matplotlib.style.context("dark_background"):
+        ax = wide(256, 8).plot()
+    assert {contrast(line.get_color(), ax.get_facecolor()) > 4.5 for line in ax.lines} == {True}
+
+
+@pytest.mark.parametrize("kind", ["maps", "histogram", "maps side by side"])
+def test_a_title_of_many_lines_makes_a_figure_higher(kind):
+    short, long = (drawn(KINDS[kind](12, NAMES[names]), {}) for names in NAMES)
+    assert short.get_figheight() + 0.15 < long.get_figheight()
+    assert short.get_figwidth() == long.get_figwidth()
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.floats(-1e6, 1e6), st.floats(0.3, 3.0))
+def test_numbers_are_parted_only_where_they_fit_nowhere(value, width):
+    font = FontProperties(size="small")
+    lines = wrapped(f"mean {number(value)}", lambda line: text_width(line, font) <= width).split("\n")
+    assert number(value) in lines[-1] or text_width(number(value), font) > width
+
+
+@pytest.mark.parametrize("width", [0.4, 0.7, 1.2, 3.0, 9.0])
+@pytest.mark.parametrize("ends", [(-0.1, 0.1), (0.0, 1.0), (-3e4, 2e4), (0.331, 0.337)])
+def test_an_axis_has_as_many_numbers_as_fit(width, ends):
+    figure = Figure(figsize=(width + 2, 2))
+    ax = figure.add_axes((1 / (width + 2), 0.4, width / (width + 2), 0.4))
+    ax.set_xlim(*ends)
+    fit_ticks(ax.xaxis)
+    assert [fault for fault in faults(figure) if "overlap" in fault] == []
+    shown = [text for text in ax.get_xticklabels() if text.get_text()]
+    assert len(shown) >= min(2, width / 0.7)
+
+
+def test_grids_side_by_side_show_the_same_tiles_where_there_is_no_room_for_all():
+    faint, strong = (np.abs(normal(2048, 12, 12, seed=n)) * scale for n, scale in ((0, 1e-3), (1, 1.0)))
+    faint[1234] *= 9
+    axes = side_by_side(feature_map_grid(faint), feature_map_grid(strong)).plot(figsize=(3.3, 2.6))
+    shown = [{ax.format_coord(x, 3).split(",")[0] for x in range(0, 200, 5)} for ax in axes]
+    assert shown[0] == shown[1]
+    assert axes[0].format_coord(1, 1).startswith("channel 1234"), "each counts by its own scale"
+
+
+@pytest.mark.parametrize("kind", ["histograms side by side", "maps side by side", "maps that differ"])
+def test_neighbours_say_once_what_they_have_in_common(kind):
+    figure = drawn(KINDS[kind](12, NAMES["short"]), {})
+    figure.canvas.draw()
+    first, second = figure.axes[:2]
+    assert first.get_ylabel()
+    assert [text.get_text() for text in first.get_yticklabels() if text.get_visible()]
+    assert not second.get_ylabel()
+    assert not any(tick.label1.get_visible() for tick in second.yaxis.get_major_ticks())
+    bars = figure.findobj(ColourBar)
+    assert len(bars) == {"histograms side by side": 0, "maps side by side": 1, "maps that differ": 2}[kind]
+
+
+@pytest.mark.parametrize("width", [2.3, 3.3, 7.0])
+def test_views_side_by_side_lie_in_their_parts_of_the_figure(width):
+    for kind in ("maps side by side", "maps that differ"):
+        figure = drawn(KINDS[kind](300, NAMES["short"]), {"figsize": (width, 2.6)})
+        figure.canvas.draw()
+        boxes = [ax.get_window_extent() for ax in figure.axes]
+        assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
+        assert faults(figure) == []
+
+
+def test_an_alarm_has_its_mark_where_layers_are_too_many_for_numbers():
+    ax = KINDS["measures"](300, NAMES["short"]).plot(figsize=(3.3, 2.6))
+    assert [text.get_text() for text in ax.texts] == ["▲"]
+
+
+def test_of_many_markers_each_is_small():
+    few, many = (
+        KINDS["comparison"](count, NAMES["short"]).plot().collections[-1].get_sizes()[0]
+        for count in (12, 2048)
+    )
+    assert many < few / 3
 
 
 def test_letters_of_a_pdf_are_no_drawings_and_those_of_an_svg_are_text(tmp_path):

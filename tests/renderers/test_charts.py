@@ -9,6 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from netviz_core import InputError, side_by_side
+from netviz_matplotlib.parts.colour_bar import ColourBar
 
 from .handmade import heatmap_view, histogram_view, kernel_grid, normal
 from .test_grids import footer_of
@@ -19,7 +20,7 @@ def new_ax():
 
 
 def colour_bars(figure):
-    return figure.findobj(lambda artist: getattr(artist, "_colorbar", None) is not None)
+    return figure.findobj(ColourBar)
 
 
 def heights(ax):
@@ -113,7 +114,7 @@ def test_histograms_with_the_same_bins_share_axes_and_keep_counts():
 def test_histograms_with_other_bins_are_compared_as_densities():
     views = [histogram_view(normal(500)), histogram_view(normal(9000) * 5, bins=20)]
     one, other = side_by_side(*views).plot()
-    assert one.get_ylabel() == other.get_ylabel() == "density"
+    assert (one.get_ylabel(), other.get_ylabel()) == ("density", ""), "what is the same is said once"
     for ax in (one, other):
         edges = ax.patches[0].get_data().edges
         assert (heights(ax) * np.diff(edges)).sum() == pytest.approx(1)

@@ -155,7 +155,9 @@ def test_all_words_are_whole_on_the_paper_and_apart_from_each_other(count, first
 def test_what_lies_under_the_cursor_is_told():
     found = comparison(pair("x"), pair("y", "z", 0.5, given=1e-7))
     ax = found.plot()
-    assert ax.format_coord(1.2, 0) == "y of a, z of b: error 0.5, given 1e-07, tolerated 0.0001"
+    told = "y of a (torch), z of b (keras): error 0.5, given 1e-07, tolerated 0.0001"
+    assert ax.format_coord(1.2, 0) == told
+    assert ax.get_xlabel() == "layers of a (torch), in order"
     assert ax.format_coord(2.6, 0) == ax.format_coord(-0.6, 0) == ""
 
 
@@ -192,11 +194,11 @@ def test_maps_have_one_scale_and_their_difference_its_own():
     maps = with_outputs(a, a + (np.arange(4) == 2)[:, None, None]).feature_maps()
     axes = maps.plot()
     assert [ax.get_title() for ax in axes] == ["a: torch", "b: keras", "a − b, on its own scale"]
-    bars = [bar._colorbar for bar in colour_bars(axes[0].figure)]
-    limits = [(bar.vmin, bar.vmax) for bar in bars]
-    assert limits[0] == limits[1] == pytest.approx(maps.a.limits)
-    assert limits[2] == pytest.approx((-1, 1))
-    assert [bar.ax.get_ylabel() for bar in bars] == ["activation", "activation", "a − b"]
+    bars = colour_bars(axes[0].figure)
+    shared, own = ((bar.scale.low, bar.scale.high) for bar in bars)
+    assert shared == pytest.approx(maps.a.limits)
+    assert own == pytest.approx((-1, 1))
+    assert [bar.get_ylabel() for bar in bars] == ["activation", "a − b"], "one for a and b"
     lowest, zero = scale_for((-1.0, 1.0), Style()).rgba(np.array([-1.0, 0.0]))
     drawn = [(picture_of(axes[2]) == colour).all(axis=-1).sum() for colour in (lowest, zero)]
     assert 3 * drawn[0] == drawn[1] > 0, "one tile of four differs"

@@ -15,6 +15,8 @@ from netviz_core.comparing.telling.view import Comparison
 from netviz_core.comparing.telling.wording import meaning_of
 
 from ..comparisons import chain, comparison, pair
+from .handmade import comparison_view
+from .looks import faults
 from .test_comparison import LONG, marks, ticks
 from .test_grids import footer_of
 from .test_measures import contrast
@@ -128,3 +130,15 @@ def test_names_of_faults_stay_apart_however_short():
 
 def test_a_comparison_without_faults_names_none():
     assert marks(drawn(chain(12))) == []
+
+
+@pytest.mark.parametrize("size", [(7, 5), (3.3, 2.6), (2.3, 2.0)])
+@pytest.mark.parametrize("lowest", [-9.0, -3.4])
+def test_zero_and_infinity_have_their_places_beside_the_powers_of_ten(size, lowest):
+    errors = np.concatenate([[0.0, np.inf], 10.0 ** np.linspace(lowest, -2.1, 40)])
+    ax = comparison_view(errors).plot(figsize=size)
+    assert faults(ax.figure) == []
+    told = [text.get_text() for text in ax.get_yticklabels()]
+    assert told[-2:] == ["0", "∞"]
+    assert len(told) > 2
+    assert [ax.get_ylim()[0] < place < ax.get_ylim()[1] for place in ax.get_yticks()] == [True] * len(told)

@@ -18,8 +18,8 @@ def test_texts_can_be_read(kind, look):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_one_and_many_can_be_read(kind):
-    for count, names in ((1, "short"), (300, "long")):
-        assert shown(KINDS[kind](count, NAMES[names]), "default", checked) == []
+    for count, names, look in ((1, "short", "default"), (300, "long", "default"), (2048, "long", "dark")):
+        assert shown(KINDS[kind](count, NAMES[names]), look, checked) == []
 
 
 def test_the_gallery_knows_what_is_wrong_with_a_figure():

@@ -70,7 +70,7 @@ def test_what_was_not_seen_has_the_colour_of_nan():
 def test_limits_below_zero_that_are_not_centred_are_sequential():
     view = replace(history_view(normal(2, 3) - 4), limits=(-6.0, -2.0))
     assert scale_for(view.limits, Style()).colormap.name == "viridis"
-    assert colour_bars(view.plot(axes()).figure)[0]._colorbar.vmin == -6.0
+    assert colour_bars(view.plot(axes()).figure)[0].scale.low == -6.0
 
 
 def test_limits_below_zero_stay_so_side_by_side():

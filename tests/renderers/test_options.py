@@ -86,6 +86,23 @@ def test_an_option_has_an_effect_or_is_refused(kind):
         )
 
 
+@pytest.mark.parametrize(
+    ("view", "words"),
+    [
+        (
+            kernel_grid(normal(2, 3, 3, 3)),
+            "KernelGrid, as tiles of red, green and blue have their own colours",
+        ),
+        (overlays_view(PICTURES[..., None], None), "Overlays, as it has no heat"),
+        (losses_view(np.array([2.0, 1.0])), "TopLosses, as it has no heat"),
+    ],
+)
+def test_a_colormap_is_refused_where_it_would_colour_nothing(view, words):
+    for shown in (view, nv.side_by_side(view, view)):
+        with pytest.raises(nv.InputError, match=words):
+            written(shown, cmap="magma")
+
+
 def test_every_kind_of_view_is_tried():
     assert set(VIEWS) == set(OPTIONS)
     assert set(GIVEN) == {option for options in OPTIONS.values() for option in options}

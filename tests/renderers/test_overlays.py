@@ -71,11 +71,11 @@ def test_no_heat_leaves_a_picture_as_it_is_and_much_heat_colours_it():
 
 def test_the_colour_bar_shows_heat_as_it_looks_over_grey():
     grey, levels = np.full((1, 1, 256, 3), 0.5, np.float32), np.linspace(0, 1, 256)[np.newaxis, np.newaxis]
-    bar = colour_bars(overlays_view(grey, levels).plot(Figure().add_subplot()).figure)[0]._colorbar
-    assert (bar.vmin, bar.vmax) == (0.0, 1.0)
+    bar = colour_bars(overlays_view(grey, levels).plot(Figure().add_subplot()).figure)[0]
+    assert (bar.scale.low, bar.scale.high) == (0.0, 1.0)
     for level in (0, 100, 255):
         seen = colours_at(overlays_view(grey, levels), 0, 0, level)
-        np.testing.assert_allclose(seen[:3], np.array(bar.cmap(level)[:3]) * 255, atol=1)
+        np.testing.assert_allclose(seen[:3], bar.scale.palette[level, :3], atol=1)
 
 
 def test_pictures_alone_need_no_colour_bar():

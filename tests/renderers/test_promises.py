@@ -296,9 +296,9 @@ def test_title_and_colour_bar_can_be_chosen():
 def test_limits_of_colours_can_be_chosen():
     ax = kernel_grid(normal(4, 3, 3)).plot(Figure().add_subplot(), limits=(-2, 5))
     (bar,) = ax.child_axes
-    assert (bar._colorbar.vmin, bar._colorbar.vmax) == (-2, 5)
+    assert (bar.scale.low, bar.scale.high) == (-2, 5)
     both = side_by_side(*[kernel_grid(normal(4, 3, 3))] * 2).plot(limits=(0, 1))
-    assert both[0].figure.axes[-1]._colorbar.vmax == 1
+    assert both[0].figure.axes[-1].scale.high == 1
     with pytest.raises(InputError, match=r"no effect on a Histogram.*netviz_core\.histogram"):
         histogram_view(normal(9)).plot(limits=(0, 1))
 

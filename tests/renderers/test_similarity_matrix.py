@@ -51,7 +51,7 @@ def test_layers_of_a_are_rows_from_the_top_and_layers_of_b_columns():
 def test_the_scale_is_the_same_whatever_the_values_are():
     for values in (shares(2, 2) / 100, np.array([[-0.2, 1.0]]), np.full((2, 2), np.nan)):
         bar = colour_bars(similarity_view(values).plot().figure)[0]
-        assert (bar._colorbar.vmin, bar._colorbar.vmax, bar.get_ylabel()) == (0, 1, "linear CKA")
+        assert (bar.scale.low, bar.scale.high, bar.get_ylabel()) == (0, 1, "linear CKA")
     axes = side_by_side(similarity_view(shares(2, 2)), similarity_view(shares(3, 3) / 9)).plot()
     assert len(colour_bars(axes[0].figure)) == 1
 

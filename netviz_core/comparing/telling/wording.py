@@ -263,11 +263,17 @@ def told_together(faults: Sequence[Fault]) -> list[tuple[Fault, ...]]:
 
 
 def _both(found: Findings) -> str:
-    return " and ".join(_side(name) for name in found.names)
+    return " and ".join(map(side_words, found.names))
 
 
-def _side(name: str) -> str:
-    """``a: torch`` as it stands in a sentence."""
+def side_words(name: str) -> str:
+    """``a: torch`` as it stands in a sentence.
+
+    Examples
+    --------
+    >>> side_words("a: torch")
+    'a (torch)'
+    """
     side, colon, framework = name.partition(": ")
     return f"{side} ({framework})" if colon else name
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,21 +17,31 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from netviz_core.renderer_api import Comparison, LayerPair, meaning_of, printable
+from netviz_core.renderer_api import Comparison, LayerPair, meaning_of, printable, side_words
 
 from ..parts.cursor import tell_under_cursor
 from ..parts.inches import height_of, is_laid_out, room_for, width_of
 from ..parts.row_labels import label_columns, labels_width
 from ..parts.short_names import short_names
 from ..parts.style import Style
-from ..parts.text import PLAIN, add_footer, footer_height, longest_that_fits, say_empty, text_width, wrapped
+from ..parts.text import (
+    HINTED,
+    PLAIN,
+    add_footer,
+    footer_height,
+    longest_that_fits,
+    ruler,
+    say_empty,
+    text_width,
+    wrapped,
+)
 
 Array = np.ndarray[Any, Any]
 
 _PER_PAIR, _LEAST_WIDTH, _MOST_WIDTH = 0.2, 3.8, 7.0
 _HEIGHT, _LEAST_PLANE, _AROUND, _BESIDE = 2.3, 1.2, 0.75, 0.7
 _MOST_WITH_GIVEN = 100
-_TICK_APART = 0.25
+_TICK_APART = 0.22
 _FAULT, _GIVEN, _UNKNOWN = "#b2182b", "0.5", "0.5"
 _LOOKS = {
     "agrees": ("#4393c3", "o"), "propagates": ("#c8722c", "^"), "differs": (_FAULT, "D"),
@@ -41,12 +51,13 @@ _LOOKS = {
 """The colour and the marker of each status; every colour has a contrast of 3 on white and on black."""
 
 _TO_BE_SEEN = frozenset({"differs", "weights", "gradient", "suspicion"})
+_SIZE, _FAULT_SIZE, _LEAST_SIZE, _ROOMY = 22.0, 30.0, 5.0, 14
+"""The areas of markers, and how many of one status there may be on an inch before they become smaller."""
+
 _FAINT, _MOST_BELOW, _MOST_NUMBERS = 0.07, 0.45, 4
 _ERROR = "max |a − b| / (rms + |b|)"
 _LABEL_LINE, _MOST_LEVELS, _MOST_ABOVE = 0.15, 4, 0.4
 _LABEL_GAP, _LONGEST_LABEL = 0.08, 28
-_HINTED = 1.04
-"""How much wider than it should be a line becomes, as letters are put on whole pixels."""
 
 
 @dataclass(frozen=True)
@@ -90,11 +101,16 @@ class _Scale:
             powers = np.log10(numbers)
         return np.nan_to_num(powers, nan=self.infinity, posinf=self.infinity, neginf=self.zero)
 
-    def ticks(self, height: float) -> dict[float, str]:
-        """Powers of ten, as many as there is room for."""
-        most = max(int(height / _TICK_APART) - 1, 1)
-        step = math.ceil((self.high - self.low) / most)
-        return {float(power): f"1e{power}" for power in range(self.low, self.high + 1, step)}
+    def ticks(self, height: float, special: Mapping[float, str]) -> dict[float, str]:
+        """The special places, and as many powers of ten as there is room for beside them."""
+        inch = 1.12 * (self.infinity - self.zero) / height
+        powers = [
+            power
+            for power in range(self.low, self.high + 1)
+            if all(abs(power - other) >= _LABEL_LINE * inch for other in special)
+        ]
+        step = max(math.ceil(_TICK_APART * inch), 1)
+        return {**{float(power): f"1e{power}" for power in powers[::step]}, **special}
 
 
 def size(view: Comparison) -> tuple[float, float]:
@@ -139,6 +155,7 @@ def draw(ax: Axes, view: Comparison, style: Style) -> None:
         _draw_given(ax, axis, given, errors)
     _draw_errors(ax, axis, errors, view.pairs)
     _name_faults(ax, axis, view, labels, errors, height)
+    ax.set_xlabel(f"layers of {printable(side_words(view.names[0]))}, in order", **PLAIN)
     tell_under_cursor(ax, partial(_describe, view))
     add_footer(ax, list(legend(unnamed)), width, -beside / 2)
 
@@ -168,20 +185,20 @@ def _names(view: Comparison) -> list[str]:
 def _draw_axis(ax: Axes, axis: _Scale, errors: Array, given: Array, above: float, height: float) -> None:
     """The y axis, so many inches high, with so many of them for labels above all."""
     ink, count = matplotlib.rcParams["text.color"], len(errors)
-    ticks = axis.ticks(height - above)
+    special = dict[float, str]()
     if (errors == 0).any() or (given == 0).any():
-        ticks[axis.zero] = "0"
+        special[axis.zero] = "0"
         ax.axhline((axis.zero + axis.low) / 2, color=ink, alpha=0.2, linewidth=0.8, zorder=0)
     if not np.isfinite(errors).all() or np.isinf(given).any():
-        ticks[axis.infinity] = "∞"
+        special[axis.infinity] = "∞"
         ax.axhline((axis.infinity + axis.high) / 2, color=ink, alpha=0.2, linewidth=0.8, zorder=0)
+    ticks = axis.ticks(max(height - above, _TICK_APART), special)
     ax.set_yticks(list(ticks), list(ticks.values()))
     ax.minorticks_off()
     edge = 0.06 * (axis.high - axis.low)
-    low, high = min(ticks) - edge, max(*ticks, axis.high) + edge
+    low, high = min(*ticks, axis.low) - edge, max(*ticks, axis.high) + edge
     ax.set_ylim(low, low + (high - low) / (1 - min(above / height, 0.6)))
     ax.set_xlim(-0.5 - 0.01 * count, count - 0.5 + 0.01 * count)
-    ax.set_xlabel("layers of a, in order", **PLAIN)
     font = FontProperties(size=matplotlib.rcParams["axes.labelsize"])
     ax.set_ylabel(wrapped(_ERROR, lambda line: text_width(line, font) <= max(height, _LEAST_PLANE)), **PLAIN)
     ax.tick_params(axis="y", labelsize="small")
@@ -212,7 +229,7 @@ def _draw_given(ax: Axes, axis: _Scale, given: Array, errors: Array) -> None:
 def _draw_errors(ax: Axes, axis: _Scale, errors: Array, pairs: tuple[LayerPair, ...]) -> None:
     """A marker for each pair by its status; a hollow one for what cannot be compared."""
     places = axis.places(errors)
-    size = 22.0 if len(pairs) <= _MOST_WITH_GIVEN else 9.0
+    width = width_of(ax)
     for status in dict.fromkeys(pair.status for pair in pairs):
         colour, marker = _LOOKS.get(status, (_UNKNOWN, "o"))
         is_such = np.array([pair.status == status for pair in pairs])
@@ -220,9 +237,15 @@ def _draw_errors(ax: Axes, axis: _Scale, errors: Array, pairs: tuple[LayerPair, 
             numbers = np.flatnonzero(is_such & kind)
             if len(numbers):
                 ax.scatter(
-                    numbers, places[numbers], max(size, 30.0) if status in _TO_BE_SEEN else size, marker=marker,
+                    numbers, places[numbers], _marker_size(status, len(numbers) / width), marker=marker,
                     facecolors=fill, edgecolors=colour, linewidths=0.8, zorder=3 if status in _TO_BE_SEEN else 2,
                 )  # fmt: skip
+
+
+def _marker_size(status: str, per_inch: float) -> float:
+    """The area of a marker in square points: smaller where many of its status would hide others."""
+    largest = _FAULT_SIZE if status in _TO_BE_SEEN else _SIZE
+    return min(max(_SIZE * _ROOMY / per_inch, _LEAST_SIZE), largest)
 
 
 @dataclass(frozen=True)
@@ -248,7 +271,7 @@ class _Label:
 
 def _labels(view: Comparison, width: float, levels: int) -> tuple[list[_Label], int]:
     """The names of the faults for which there is room, the first before all, and how many others there are."""
-    count, font = len(view.pairs), FontProperties(size="small")
+    count, measure = len(view.pairs), ruler(FontProperties(size="small"))
     inch = width / max(count, 1)
     taken: list[list[tuple[float, float]]] = [[] for _ in range(min(levels, _MOST_LEVELS))]
     labels, unnamed = list[_Label](), 0
@@ -258,10 +281,10 @@ def _labels(view: Comparison, width: float, levels: int) -> tuple[list[_Label], 
         room = max(x, width - x) - _LABEL_GAP
 
         def fits(words: str, room: float = room) -> bool:
-            return _HINTED * text_width(words, font) <= room
+            return HINTED * measure(words) <= room
 
         text = longest_that_fits(version, most, fits)
-        long = _HINTED * text_width(text, font) + _LABEL_GAP
+        long = HINTED * measure(text) + _LABEL_GAP
         start, end = (x, x + long) if is_left else (x - long, x)
         level = next(
             (n for n, spans in enumerate(taken) if all(end <= low or high <= start for low, high in spans)),
@@ -357,5 +380,6 @@ def _describe(view: Comparison, x: float, y: float) -> str:
     if not 0 <= number < len(view.pairs):
         return ""
     pair = view.pairs[number]
-    names = f"{pair.path_a or 'output'} of a, {pair.path_b or 'output'} of b"
+    a, b = map(side_words, view.names)
+    names = f"{pair.path_a or 'output'} of {a}, {pair.path_b or 'output'} of {b}"
     return f"{names}: error {pair.error:.3g}, given {pair.given_error:.3g}, tolerated {pair.tolerance:.3g}"

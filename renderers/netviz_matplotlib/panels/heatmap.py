@@ -11,7 +11,7 @@ from netviz_core.renderer_api import Heatmap
 
 from ..parts.colours import NAN_COLOUR, POSITIVE_INFINITY_COLOUR, ColourScale, nonfinite_entries, scale_for
 from ..parts.cursor import tell_under_cursor
-from ..parts.inches import width_of
+from ..parts.inches import width_below
 from ..parts.style import Style
 from ..parts.text import PLAIN, add_footer, say_empty
 from ..parts.ticks import fit_ticks
@@ -68,7 +68,7 @@ def draw(ax: Axes, view: Heatmap, style: Style) -> None:
         ax.axhline(edge, color=_BOUNDARY, linewidth=0.8)
     for edge in _boundaries(columns, view.column_groups):
         ax.axvline(edge, color=_BOUNDARY, linewidth=0.8)
-    add_footer(ax, _nonfinite(view), width_of(ax))
+    add_footer(ax, _nonfinite(view), width_below(ax))
 
 
 def _nonfinite(view: Heatmap) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from netviz_core.renderer_api import Histogram
 
 from ..parts.histogram_axes import Frame, draw_axes
-from ..parts.inches import width_of
+from ..parts.inches import width_below
 from ..parts.style import Style
 from ..parts.text import add_footer, number, say_empty
 from ..parts.units import in_unit
@@ -47,7 +47,7 @@ def draw(ax: Axes, view: Histogram, style: Style, frame: Frame | None = None) ->
         mean, std = in_unit(view.mean, frame.exponent), in_unit(view.std, frame.exponent)
         ax.axvspan(mean - std, mean + std, color=_MEAN, alpha=_BAND, linewidth=0, zorder=0)
         ax.axvline(mean, color=_MEAN, linewidth=1.2)
-    add_footer(ax, _notes(view), width_of(ax))
+    add_footer(ax, _notes(view), width_below(ax))
 
 
 def _why_empty(view: Histogram) -> str:

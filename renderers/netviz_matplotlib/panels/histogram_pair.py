@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from netviz_core.renderer_api import Histogram, HistogramPair
 
 from ..parts.histogram_axes import Frame, draw_axes
-from ..parts.inches import width_of
+from ..parts.inches import width_below
 from ..parts.style import Style
 from ..parts.text import add_footer, number, say_empty
 
@@ -42,7 +42,7 @@ def draw(ax: Axes, view: HistogramPair, style: Style) -> None:
         (colour, f"{name}{_odd(histogram)}")
         for histogram, colour, name in zip((view.a, view.b), (_FILLED, _LINE), view.names, strict=True)
     ]
-    add_footer(ax, [*notes, (None, f"differ by {number(view.max_abs_difference)} at most")], width_of(ax))
+    add_footer(ax, [*notes, (None, f"differ by {number(view.max_abs_difference)} at most")], width_below(ax))
 
 
 def _odd(histogram: Histogram) -> str:

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from netviz_core.renderer_api import HistogramRows
 
 from ..parts.colours import NAN_COLOUR, POSITIVE_INFINITY_COLOUR, ColourScale
-from ..parts.inches import width_of
+from ..parts.inches import width_below
 from ..parts.row_labels import label_rows, labels_width
 from ..parts.style import Style
 from ..parts.text import PLAIN, add_footer, say_empty
@@ -57,7 +57,7 @@ def draw(ax: Axes, view: HistogramRows, style: Style) -> None:
     ax.tick_params(labelsize="small", axis="x")
     fit_ticks(ax.xaxis)
     label_rows(ax, view.labels)
-    add_footer(ax, _nonfinite(view), width_of(ax))
+    add_footer(ax, _nonfinite(view), width_below(ax))
 
 
 def _shares(view: HistogramRows) -> np.ndarray:

@@ -11,7 +11,7 @@ from netviz_core.renderer_api import HistoryHeatmap
 
 from ..parts.colours import ColourScale, nonfinite_entries, scale_for
 from ..parts.cursor import tell_under_cursor
-from ..parts.inches import width_of
+from ..parts.inches import width_below
 from ..parts.row_labels import label_rows, labels_width
 from ..parts.steps import draw_columns, nearest_column
 from ..parts.style import Style
@@ -49,7 +49,7 @@ def draw(ax: Axes, view: HistoryHeatmap, style: Style) -> None:
     ax.set_ylim(rows - 0.5, -0.5)
     label_rows(ax, [path or "output" for path in view.layers])
     tell_under_cursor(ax, partial(_describe, view))
-    add_footer(ax, nonfinite_entries(view.values), width_of(ax))
+    add_footer(ax, nonfinite_entries(view.values), width_below(ax))
 
 
 def _describe(view: HistoryHeatmap, x: float, y: float) -> str:

@@ -225,7 +225,7 @@ def _say_findings(ax: Axes, table: _Table, height: float) -> None:
         middle = together[len(together) // 2]
         if table.has_numbers:
             said = [(row, table.lines[row]) for row in together]
-        elif finding and middle - last >= least:
+        elif (is_marked or finding) and middle - last >= least:
             said, last = [(middle, replace(table.lines[middle], count=len(together)))], middle
         else:
             said = []

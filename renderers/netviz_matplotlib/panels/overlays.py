@@ -17,7 +17,7 @@ from netviz_core.renderer_api import CamOverlay, Overlays, squarest_grid
 
 from ..parts.captions import PARTS, Captions
 from ..parts.colours import ColourScale, nonfinite_entries
-from ..parts.inches import height_of, width_of
+from ..parts.inches import height_of, width_below, width_of
 from ..parts.mosaic import MosaicLayout, mosaic
 from ..parts.mosaic_axes import label_tiles, show_mosaic
 from ..parts.style import Style
@@ -114,6 +114,11 @@ def scale(view: Overlays, style: Style) -> ColourScale | None:
     return ColourScale(0.0, 1.0, ListedColormap(seen))
 
 
+def without_colours(view: Overlays) -> str:
+    """Why a colormap has no effect, if it has none."""
+    return "it has no heat, the one thing that a colormap would colour" * (view.heat is None)
+
+
 def label(view: Overlays) -> str:
     """What the heat is."""
     return view.value_label
@@ -135,7 +140,7 @@ def draw(ax: Axes, view: Overlays, style: Style, notes: Sequence[tuple[Any, str]
         ax.add_artist(Captions(layout, plan.captions, plan.points))
     else:
         label_tiles(ax, "picture", layout)
-    add_footer(ax, [*_notes(view, plan), *notes], width_of(ax))
+    add_footer(ax, [*_notes(view, plan), *notes], width_below(ax))
 
 
 def _shape(view: Overlays) -> tuple[int, int, int]:
@@ -202,8 +207,10 @@ def _notes(view: Overlays, plan: Plan) -> list[tuple[Any, str]]:
     notes: list[tuple[Any, str]] = [] if view.heat is None else [*nonfinite_entries(view.heat)]
     if any(view.captions) and not plan.captions:
         notes.append((None, "too many pictures for captions"))
-    elif isinstance(view, CamOverlay) and any(caption[:1].isdigit() for caption in view.captions):
-        notes.append((None, "above each picture: its class"))
+    elif isinstance(view, CamOverlay):
+        has_shares = any(share is not None for share in view.shares)
+        if has_shares or any(caption[:1].isdigit() for caption in view.captions):
+            notes.append((None, f"above each picture: its class{' / its probability' * has_shares}"))
     return notes
 
 

@@ -7,17 +7,20 @@ from functools import partial
 from typing import Any
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
 
 from netviz_core.renderer_api import TileGrid
 
 from ..parts.colours import ColourScale, nonfinite_entries, scale_for
-from ..parts.inches import height_of, width_of
+from ..parts.inches import height_of, width_below, width_of
 from ..parts.mosaic import MosaicLayout, mosaic
 from ..parts.mosaic_axes import label_axes, label_tiles, show_mosaic
 from ..parts.style import Style
 from ..parts.text import add_footer, say_empty
 from ..parts.tile_plan import PER_INCH, TilePlan, pixels_of
+
+Array = np.ndarray[Any, Any]
 
 _LONGEST_SIDE, _LARGEST_SIDE = 5.0, 10.4
 _MOST_SHRUNK = 2
@@ -32,7 +35,7 @@ def size(view: TileGrid) -> tuple[float, float]:
     """Width and height in inches: larger for more tiles, in the picture's own proportions."""
     if view.tiles.size == 0:
         return 2.4, 2.4
-    plan = TilePlan.of(view, *[_longest(view)] * 2)
+    plan = TilePlan.of(view, _longest(view), _longest(view))
     layout, longest = plan.layout, _longest(plan.view)
     high, wide = layout.shape
     if not _keeps_aspect(layout):
@@ -51,13 +54,18 @@ def _longest(view: TileGrid) -> float:
     return _LONGEST_SIDE
 
 
-def scale(view: TileGrid, style: Style) -> ColourScale | None:
+def scale(view: TileGrid, style: Style, frame: Array | None = None) -> ColourScale | None:
     """The colours; grey stands for red, green and blue alike."""
     if view.tiles.size == 0:
         return None
     if view.is_rgb:
         return ColourScale(*view.limits, matplotlib.colormaps["gray"])
     return scale_for(view.limits, style)
+
+
+def without_colours(view: TileGrid) -> str:
+    """Why a colormap has no effect, if it has none."""
+    return "tiles of red, green and blue have their own colours; rgb=False shows channels apart" * view.is_rgb
 
 
 def label(view: TileGrid) -> str:
@@ -71,14 +79,18 @@ def draw(
     style: Style,
     colours: ColourScale | None = None,
     notes: Sequence[tuple[Any, str]] = (),
+    frame: Array | None = None,
 ) -> None:
-    """Draw all tiles as one image, in other colours than theirs if such are given, and `notes` below."""
+    """Draw all tiles as one image, in other colours than theirs if such are given, and `notes` below.
+
+    Where there is no room for all, the strongest are drawn, by what `frame` has of each.
+    """
     colours = colours or scale(view, style)
     if colours is None:
         ax.set(xticks=[], yticks=[])
         say_empty(ax, f"no {view.tile_label} to show")
         return
-    plan = TilePlan.of(view, width_of(ax), height_of(ax))
+    plan = TilePlan.of(view, width_of(ax), height_of(ax), frame)
     layout = plan.layout
     picture = mosaic(plan.view.tiles, layout, colours.rgb_rgba if view.is_rgb else colours.rgba)
     show_mosaic(ax, picture, layout, _keeps_aspect(layout), partial(_describe, plan))
@@ -91,7 +103,7 @@ def draw(
     else:
         ax.set(xticks=[], yticks=[])
     told = [(None, note) for note in (plan.note, _shrunk(layout)) if note]
-    add_footer(ax, [*notes, *told, *nonfinite_entries(view.tiles)], width_of(ax))
+    add_footer(ax, [*notes, *told, *nonfinite_entries(view.tiles)], width_below(ax))
 
 
 def _shrunk(layout: MosaicLayout) -> str:

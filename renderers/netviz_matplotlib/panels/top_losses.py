@@ -55,13 +55,14 @@ def draw(ax: Axes, view: TopLosses, style: Style) -> None:
     ax.set_facecolor("none")
     ax.grid(False)
     width, height = width_of(ax), height_of(ax)
+    confusions, more = _confusions(view), _more(len(view.rows))
     if is_laid_out(ax):
-        width = room_for(ax)[0] - _BESIDE
-        height = room_for(ax)[1] - footer_height(_confusions(view), width) - _TITLE
+        width, whole = room_for(ax)[0] - _BESIDE, room_for(ax)[1] - _TITLE
+        height = whole - footer_height(confusions, width)
         if _table(view, width).size[1] > height:
-            height -= footer_height([_more(len(view.rows))], width)
+            height = whole - footer_height([more, *confusions], width)
     left_out = len(view.rows) - draw_table(ax, _table(view, width), height)
-    add_footer(ax, [*[_more(left_out)] * bool(left_out), *_confusions(view)], width)
+    add_footer(ax, [*[_more(left_out)] * bool(left_out), *confusions], width)
 
 
 def _more(count: int) -> tuple[None, str]:

@@ -15,7 +15,7 @@ from netviz_core.renderer_api import printable
 
 from .mosaic import MosaicLayout
 from .short_names import short_names
-from .text import LINE, PLAIN, POINTS, cut, longest_that_fits, text_width
+from .text import LINE, PLAIN, POINTS, cut, longest_that_fits, ruler
 
 PARTS = " / "
 """What a caption puts between its parts, each of which is shortened by itself."""
@@ -71,7 +71,7 @@ class Captions(Artist):
         text.set_figure(self.axes.get_figure())  # type: ignore[arg-type]
         text.set_clip_box(self.axes.bbox)
         line_height = LINE * renderer.points_to_pixels(font.get_size_in_points())
-        fits = partial(_fits, width, font)
+        fits = partial(_fits, width, ruler(font))
         for number, lines in enumerate(self._captions):
             y, x = layout.centre(*divmod(number, layout.columns))
             across, down = to_pixels.transform((x, y - layout.tile[0] / 2))
@@ -100,5 +100,5 @@ def fitted(line: str, fits: Any, short: Callable[[int], Mapping[str, str]]) -> s
     return told if fits(told) else longest_that_fits(cut_off, longest, fits)
 
 
-def _fits(width: float, font: FontProperties, line: str) -> bool:
-    return text_width(line, font) <= width
+def _fits(width: float, measure: Callable[[str], float], line: str) -> bool:
+    return measure(line) <= width

@@ -2,61 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colorbar import Colorbar
-from matplotlib.colors import Normalize
 from matplotlib.transforms import Bbox
 
 from .colours import ColourScale
 from .inches import figure_of
-from .ticks import round_ticks, tick_text
+from .text import PLAIN
+from .ticks import fit_ticks, label_axis, round_ticks, tick_text
 from .units import axis_exponent, axis_label, in_unit
 
 WIDTH = 0.12
 GAP = 0.1
-_APART, _SMALLEST_TICK = 0.14, 1e-4
+_APART, _SMALLEST_TICK, _MOST_STEPS = 0.14, 1e-4, 4
+
+
+class ColourBar(Axes):
+    """An Axes with all colours of a scale, and their numbers to the right; matplotlib's own takes three times as long.
+
+    Attributes
+    ----------
+    scale : ColourScale
+    """
+
+    scale: ColourScale
 
 
 def add_colour_bar(axes: Sequence[Axes], scale: ColourScale, label: str) -> None:
     """Draw a colour bar to the right of `axes`, which lie on one figure and keep their size."""
     owner = max(axes, key=lambda ax: (ax.get_position().x1, ax.get_position().y1))
-    place = owner.inset_axes((1, 0, 0.1, 1))
+    place: Any = owner.inset_axes((1, 0, 0.1, 1), axes_class=ColourBar)
     place.set_axes_locator(partial(_beside, tuple(axes)))
     _fill(place, scale, label)
 
 
-def fill_colour_bar(place: Axes, axes: Sequence[Axes], scale: ColourScale, label: str) -> None:
+def fill_colour_bar(place: ColourBar, axes: Sequence[Axes], scale: ColourScale, label: str) -> None:
     """Make an Axes that stands to the right of `axes` their colour bar, as high as they are."""
     place.set_axes_locator(partial(_as_high_as, tuple(axes)))
     _fill(place, scale, label)
 
 
-def _fill(place: Axes, scale: ColourScale, label: str) -> None:
+def _fill(place: ColourBar, scale: ColourScale, label: str) -> None:
+    exponent = 0 if scale.transform else axis_exponent(scale.low, scale.high)
+    to_axis = scale.transform or partial(in_unit, exponent=exponent)
+    low, high = (float(to_axis(end)) for end in (scale.low, scale.high))
+    place.scale = scale
+    place.xaxis.set_visible(False)
+    colours = scale.palette[:, np.newaxis]
+    image = place.imshow(
+        colours, extent=(0, 1, low, high), origin="lower", aspect="auto", interpolation="nearest"
+    )
+    image.set_mouseover(False)
+    place.grid(False)
+    place.yaxis.tick_right()
+    place.yaxis.set_label_position("right")
+    place.tick_params(labelsize="small")
+    place.minorticks_off()
     if scale.transform is None:
-        exponent = axis_exponent(scale.low, scale.high)
-        norm = Normalize(in_unit(scale.low, exponent), in_unit(scale.high, exponent))
+        fit_ticks(place.yaxis, most=_MOST_STEPS)
     else:
-        exponent = 0
-        norm = Normalize(scale.transform(scale.low), scale.transform(scale.high))
-    bar = figure_of(place).colorbar(ScalarMappable(norm, scale.colormap), cax=place)
-    if scale.transform is not None:
-        _say_true_values(bar, scale, scale.transform)
-    bar.set_label(axis_label(label, exponent), parse_math=False)
-    bar.ax.tick_params(labelsize="small")
-
-
-def _say_true_values(bar: Colorbar, scale: ColourScale, transform: Callable[[Any], Any]) -> None:
-    """Number a bar whose colours are an even scale of something else."""
-    smallest = max(_SMALLEST_TICK * scale.high, 5e-324)
-    apart = _APART * (transform(scale.high) - transform(scale.low))
-    ticks = round_ticks(scale.low, scale.high, smallest, transform, apart)
-    bar.set_ticks([transform(tick) for tick in ticks], labels=[tick_text(tick) for tick in ticks])
-    bar.ax.minorticks_off()
+        # Colours are an even scale of something else: true values are said.
+        smallest = max(_SMALLEST_TICK * scale.high, 5e-324)
+        ticks = round_ticks(scale.low, scale.high, smallest, scale.transform, _APART * (high - low))
+        label_axis(place.yaxis, {float(scale.transform(tick)): tick_text(tick) for tick in ticks})
+    place.set_ylabel(axis_label(label, exponent), **PLAIN)
 
 
 def _beside(axes: Sequence[Axes], place: Axes, renderer: Any) -> Bbox:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -55,15 +56,22 @@ class ColourScale:
         own, others = ((scale.low, scale.high, scale.transform) for scale in (self, other))
         return own == others and self.colormap == other.colormap
 
+    @cached_property
+    def palette(self) -> Array:
+        """Its colours: ``(256, 4)``, uint8."""
+        palette: Array = self.colormap(np.linspace(0.0, 1.0, 256), bytes=True)
+        return palette
+
     def rgba(self, values: Array) -> Array:
         """The colour of every value: ``(…, 4)``, uint8."""
-        palette = self.colormap(np.linspace(0.0, 1.0, 256), bytes=True)
+        # A colour is moved as one number.
+        palette = np.ascontiguousarray(self.palette).view(np.uint32)[:, 0]
         colours = np.empty((*values.shape, 4), np.uint8)
         # In blocks, so that a large array does not stand in memory once more as float64.
         rows = max(1, _BLOCK // max(1, math.prod(values.shape[1:])))
         for start in range(0, len(values), rows):
             block = slice(start, start + rows)
-            colours[block] = palette[self.levels(values[block])]
+            palette.take(self.levels(values[block]), out=colours[block].view(np.uint32)[..., 0], mode="clip")
             _mark_nonfinite(colours[block], values[block])
         return colours
 
@@ -76,15 +84,19 @@ class ColourScale:
 
     def levels(self, values: Array) -> Array:
         """Where values lie on the scale, from 0 to 255; NaN as 0. Overflows nowhere."""
-        inside = np.clip(np.nan_to_num(values.astype(np.float64), nan=self.low), self.low, self.high)
+        places = values.astype(np.float64)
+        np.clip(places, self.low, self.high, out=places)
+        places[np.isnan(places)] = self.low
+        low, high = self.low, self.high
         if self.transform is not None:
-            low, high = self.transform(self.low), self.transform(self.high)
-            evenly: Array = (self.transform(inside) - low) / (high - low)
-            return np.round(evenly * 255).astype(np.uint8)
-        # Half of everything has the same ratios, and a difference that is finite.
-        half = 1.0 if math.isfinite(self.high - self.low) else 0.5
-        fractions = (inside * half - self.low * half) / (self.high * half - self.low * half)
-        return np.round(fractions * 255).astype(np.uint8)
+            places, low, high = (self.transform(ends) for ends in (places, low, high))
+        elif not math.isfinite(high - low):
+            # Half of everything has the same ratios, and a difference that is finite.
+            places, low, high = places / 2, low / 2, high / 2
+        places -= low
+        places /= high - low
+        places *= 255
+        return np.rint(places, out=places).astype(np.uint8)
 
 
 def ink_on(colour: Any) -> str:

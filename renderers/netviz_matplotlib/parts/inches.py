@@ -37,5 +37,12 @@ def room_for(ax: Axes) -> tuple[float, float]:
     return width * len(spec.colspan) / columns - 2 * _PAD, height * len(spec.rowspan) / rows - 2 * _PAD
 
 
+def width_below(ax: Axes) -> float:
+    """Inches that notes below an Axes may take: those of the whole figure, where nothing stands beside it."""
+    spec = ax.get_subplotspec()
+    is_alone = spec is not None and spec.get_gridspec().get_geometry() == (1, 1)
+    return room_for(ax)[0] if is_alone and is_laid_out(ax) else width_of(ax)
+
+
 _PAD = 0.06
 """A little more than constrained layout leaves at each side."""

@@ -124,7 +124,9 @@ def mosaic(tiles: Array, layout: MosaicLayout, paint: Callable[[Array], Array]) 
     for row in range(layout.rows):
         colours = paint(tiles[row * layout.columns : (row + 1) * layout.columns])
         colours = _shrunk(colours, layout.shrink)
-        enlarged = colours.repeat(layout.zoom, axis=1).repeat(layout.zoom, axis=2)
+        enlarged = colours
+        if layout.zoom > 1:
+            enlarged = colours.repeat(layout.zoom, axis=1).repeat(layout.zoom, axis=2)
         picture[row, layout.above : layout.above + high, : len(colours), :wide] = enlarged.transpose(
             1, 0, 2, 3
         )

@@ -9,6 +9,7 @@ from typing import Any
 import matplotlib
 from matplotlib.axes import Axes
 
+from .colours import ink_on
 from .cursor import tell_under_cursor
 from .inches import height_of, width_of
 from .mosaic import MosaicLayout
@@ -79,7 +80,7 @@ def label_axes(ax: Axes, plan: TilePlan) -> None:
         for column in range(step, layout.columns, step):
             ax.axvline(
                 column * layout.pitch[1] - layout.gap / 2,
-                color=matplotlib.rcParams["text.color"],
+                color=ink_on(ax.get_facecolor()),
                 linewidth=0.8,
             )
 

@@ -13,7 +13,7 @@ from netviz_core.renderer_api import printable
 
 from .inches import height_of, width_of
 from .short_names import short_names
-from .text import PLAIN, text_width
+from .text import PLAIN, ruler
 from .ticks import label_axis
 
 _SHORTEST, _LONGEST = 14, 36
@@ -56,7 +56,6 @@ def _most(width: float) -> int:
 
 def labels_width(names: Sequence[str], beside: float = inf) -> float:
     """Inches that the widest name takes, beside a picture of so many inches."""
-    font = FontProperties(size=_SIZE)
     most = _LONGEST if beside == inf else _most(beside)
     some = names[:: max(1, ceil(len(names) / _MOST_NAMES))]
-    return max((text_width(name, font) for name in _shown(some, most)), default=0.0)
+    return max(map(ruler(FontProperties(size=_SIZE)), _shown(some, most)), default=0.0)

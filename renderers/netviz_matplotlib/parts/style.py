@@ -25,7 +25,7 @@ class Style:
     title : str, optional
         Instead of the view's own; empty for none.
     cmap : str or Colormap, optional
-        Instead of the colours chosen for the view's limits. RGB tiles have their own.
+        Instead of the colours chosen for the view's limits.
     colorbar : bool
         Whether to draw one, or the legend of a graph, where there are colours to explain.
     figsize : tuple of float, optional

@@ -14,7 +14,7 @@ from matplotlib.transforms import ScaledTranslation
 
 from .inches import figure_of
 from .short_names import short_names
-from .text import LINE, PLAIN, POINTS, cut, longest_that_fits, text_width, wrapped
+from .text import HINTED, LINE, PLAIN, POINTS, cut, longest_that_fits, ruler, text_width, wrapped
 
 _POINTS = 8.0
 _BETWEEN = 0.18
@@ -71,14 +71,14 @@ class Table:
         """Fit columns into so many inches, all of it made smaller if they are few."""
         font = FontProperties(size=_POINTS)
         natural = [_natural(column, font) for column in columns]
-        room = max(width, min(sum(natural) + _BETWEEN * (len(columns) - 1), _NARROWEST))
+        between = _BETWEEN * (len(columns) - 1)
+        room = max(width, min(sum(natural) + between, _NARROWEST))
         widths = [min(own, _most(column, room)) for column, own in zip(columns, natural, strict=True)]
-        left = room - sum(widths) - _BETWEEN * (len(columns) - 1)
+        room = max(room, sum(widths) + between)
+        left = room - sum(widths) - between
         return cls(
             tuple(
-                _fitted(
-                    column, min(natural[n], widths[n] + max(left, 0)) if column.is_long else widths[n], font
-                )
+                _fitted(column, min(natural[n], widths[n] + left * column.is_long), font)
                 for n, column in enumerate(columns)
             ),
             width / room,
@@ -137,7 +137,8 @@ def draw_table(ax: Axes, table: Table, height: float) -> int:
 
 def _natural(column: Column, font: FontProperties) -> float:
     bold = FontProperties(size=font.get_size_in_points(), weight="bold")
-    return max(text_width(column.name, bold), *(text_width(_one_line(cell), font) for cell in column.cells))
+    measure = ruler(font)
+    return HINTED * max(text_width(column.name, bold), *(measure(_one_line(cell)) for cell in column.cells))
 
 
 def _most(column: Column, width: float) -> float:
@@ -148,7 +149,7 @@ def _most(column: Column, width: float) -> float:
 
 
 def _fitted(column: Column, width: float, font: FontProperties) -> Column:
-    fits = partial(_fits, width, font)
+    fits = partial(_fits, width + 1e-6, ruler(font))
     if not column.is_long:
         column = replace(column, cells=_distinct(column.cells, fits))
     return replace(column, width=width, cells=tuple(_cell(cell, fits) for cell in column.cells))
@@ -186,5 +187,5 @@ def _one_line(text: str) -> str:
     return cut(" ".join(text.split()), _LONGEST_TEXT)
 
 
-def _fits(width: float, font: FontProperties, line: str) -> bool:
-    return text_width(line, font) <= width + 1e-6
+def _fits(width: float, measure: Callable[[str], float], line: str) -> bool:
+    return HINTED * measure(line) <= width

@@ -21,6 +21,7 @@ from matplotlib.patches import Rectangle
 
 from netviz_core.renderer_api import printable
 
+from .inches import is_laid_out, room_for
 from .short_names import short_names
 
 POINTS = 72.0
@@ -29,8 +30,14 @@ POINTS = 72.0
 LINE = 1.25
 """The height of a line, in font sizes."""
 
-_SHARE = 0.27
-"""Of a figure's height, for its title."""
+HINTED = 1.04
+"""How much wider than it should be a line becomes, as letters are put on whole pixels."""
+
+_SHARE, _SMALLER = 0.27, 0.85
+"""Of a figure's height, for its title; of the size of letters, where it needs more than two lines."""
+
+_MOST_NOTES = 0.45
+"""Of a figure's height, for notes."""
 
 _SWATCH, _BESIDE, _BETWEEN = 7.0, 3.0, 10.0
 # Paths may hold dollars and underscores: they are shown, never read as formulas.
@@ -55,8 +62,14 @@ def set_figure_title(figure: Figure, title: str, width: float) -> None:
     figure.suptitle(text, fontproperties=font, **PLAIN)
 
 
+def title_extra(title: str, width: float, size: str = "medium") -> float:
+    """The inches that a title of more than one line takes beyond the first."""
+    text, font = _fitted(title, width, size, str(matplotlib.rcParams["axes.titleweight"]), math.inf)
+    return text.count("\n") * LINE * font.get_size_in_points() / POINTS
+
+
 def add_footer(ax: Axes, entries: Sequence[tuple[Any, str]], width: float, aside: float = 0.0) -> None:
-    """Write small notes below everything that belongs to the x axis.
+    """Write small notes below everything that belongs to the x axis; the first ones, where they would fill the figure.
 
     Parameters
     ----------
@@ -72,6 +85,8 @@ def add_footer(ax: Axes, entries: Sequence[tuple[Any, str]], width: float, aside
     if not entries:
         return
     font = FontProperties(size="small")
+    if is_laid_out(ax):
+        entries = _first_notes(entries, width, _MOST_NOTES * room_for(ax)[1])
     entries = _wrapped_entries(entries, font, width)
     lines = _even_lines([_entry_width(colour, text, font) for colour, text in entries], width)
     rows: list[Artist] = [
@@ -98,6 +113,17 @@ def footer_height(entries: Sequence[tuple[Any, str]], width: float) -> float:
     lines = _even_lines([_entry_width(colour, text, font) for colour, text in entries], width)
     written = sum(1 + max(entries[number][1].count("\n") for number in line) for line in lines if line)
     return (written * 1.35 * font.get_size_in_points() + 3 * len(lines) + 4) / POINTS
+
+
+def _first_notes(
+    entries: Sequence[tuple[Any, str]], width: float, height: float
+) -> Sequence[tuple[Any, str]]:
+    """As many notes as so many inches hold; an ellipsis stands for the others."""
+    for count in range(len(entries), 0, -1):
+        shown = [*entries[:count], *[(None, "…")] * (count < len(entries))]
+        if footer_height(shown, width) <= height:
+            return shown
+    return [(None, "…")]
 
 
 def number(value: float) -> str:
@@ -136,10 +162,13 @@ def say_empty(ax: Axes, text: str) -> None:
 def _wrapped_entries(
     entries: Sequence[tuple[Any, str]], font: FontProperties, width: float
 ) -> list[tuple[Any, str]]:
-    return [
-        (colour, wrapped(text, lambda line, key=colour: _entry_width(key, line, font) <= width))  # type: ignore[misc]
-        for colour, text in entries
-    ]
+    measure = ruler(font)
+
+    def fitting(colour: Any) -> Callable[[str], bool]:
+        room = width - _beside(colour)
+        return lambda line: measure(line) <= room
+
+    return [(colour, wrapped(text, fitting(colour))) for colour, text in entries]
 
 
 def _even_lines(widths: Sequence[float], most: float) -> list[list[int]]:
@@ -159,8 +188,12 @@ def _even_lines(widths: Sequence[float], most: float) -> list[list[int]]:
 
 
 def _entry_width(colour: Any, text: str, font: FontProperties) -> float:
-    square = _SWATCH + _BESIDE if colour is not None else 0.0
-    return max(text_width(line, font) for line in text.split("\n")) + (square + _BETWEEN) / POINTS
+    return max(map(ruler(font), text.split("\n"))) + _beside(colour)
+
+
+def _beside(colour: Any) -> float:
+    """The inches that an entry needs beside its text."""
+    return (_BETWEEN + (_SWATCH + _BESIDE) * (colour is not None)) / POINTS
 
 
 def _entry(colour: Any, text: str, font: FontProperties) -> OffsetBox:
@@ -184,14 +217,18 @@ def _room_for_title(ax: Axes) -> float:
 
 def _fitted(title: str, width: float, size: str, weight: str, height: float) -> tuple[str, FontProperties]:
     font = FontProperties(size=size, weight=weight)
+    measure = ruler(font)
     title = "\n".join(map(printable, title.splitlines()))
-    text = wrapped(title, lambda line: text_width(line, font) <= width)
+    text = wrapped(title, lambda line: measure(line) <= width)
     if text.count("\n") > 1:
-        font.set_size(0.85 * font.get_size_in_points())
-        text = wrapped(title, lambda line: text_width(line, font) <= width)
+        font.set_size(_SMALLER * font.get_size_in_points())
+        width /= _SMALLER
+        text = wrapped(title, lambda line: measure(line) <= width)
+    if height == math.inf:
+        return text, font
     most = max(int(height / (LINE * font.get_size_in_points() / POINTS)), 1)
     if text.count("\n") >= most:
-        text = _shortened_title(title, most, lambda line: text_width(line, font) <= width)
+        text = _shortened_title(title, most, lambda line: measure(line) <= width)
     return text, font
 
 
@@ -226,7 +263,8 @@ def _lines(text: str, fits: Callable[[str], bool]) -> list[str]:
 
 def _pieces(text: str, fits: Callable[[str], bool]) -> list[str]:
     pieces = [text]
-    for pattern in (r"(?<=· )", r"(?<=[\s./_,:-])", r"(?<=.)"):
+    # Numbers and sizes are parted last.
+    for pattern in (r"(?<=· )", r"(?<=[\s/_:-])(?<!× )(?!×)|(?<=[.,])(?!\d)", r"(?<=.)"):
         pieces = [
             smaller
             for piece in pieces
@@ -237,8 +275,13 @@ def _pieces(text: str, fits: Callable[[str], bool]) -> list[str]:
 
 def text_width(text: str, font: FontProperties) -> float:
     """Of one line, in inches."""
-    path = findfont(font)
-    return font.get_size_in_points() / POINTS * sum(_advance(character, path) for character in text)
+    return ruler(font)(text)
+
+
+def ruler(font: FontProperties) -> Callable[[str], float]:
+    """What measures lines of a font, in inches; to look for the font takes as long as to measure with it."""
+    path, size = findfont(font), font.get_size_in_points() / POINTS
+    return lambda text: size * sum(_advance(character, path) for character in text)
 
 
 @lru_cache(maxsize=4096)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from math import ceil, floor, log10
 from typing import Any
@@ -24,24 +24,27 @@ class FittingLocator(MaxNLocator):
     ----------
     integer : bool
         Whether there are only whole numbers.
+    most : int
+        How many steps there are at most.
     """
 
-    def __init__(self, integer: bool = False) -> None:
+    def __init__(self, integer: bool = False, most: int = 8) -> None:
         super().__init__(integer=integer, steps=[1, 2, 5, 10] if integer else [1, 2, 2.5, 5, 10])
+        self._most = most
 
     def __call__(self) -> Any:
         axis: Any = self.axis
         low, high = sorted(axis.get_view_interval())
-        ticks: Any = ()
-        for most in (8, 6, 5, 4, 3, 2, 1):
+        found: list[list[float]] = []
+        for most in range(self._most, 0, -1):
             self.set_params(nbins=most)
-            ticks = self.tick_values(low, high)
-            inside = [tick for tick in ticks if low <= tick <= high]
-            if len(inside) < 2 or _needed(axis, inside) <= _length(axis) * (inside[1] - inside[0]) / (
-                high - low
-            ):
+            inside = [tick for tick in self.tick_values(low, high) if low <= tick <= high]
+            every = _every(axis, inside)
+            found += [inside[start::every] for start in range(every)]
+            if every == 1 and len(inside) > 1:
                 break
-        return ticks
+        # Of a few that are still too many as many as can be stay.
+        return max(found, key=len)
 
 
 class ThinnedLocator(FixedLocator):
@@ -51,11 +54,7 @@ class ThinnedLocator(FixedLocator):
         axis: Any = self.axis
         own: Any = self
         places: Any = list(own.locs)
-        low, high = sorted(axis.get_view_interval())
-        if len(places) < 2 or low == high:
-            return places
-        apart = min(abs(right - left) for left, right in pairwise(places)) / (high - low) * _length(axis)
-        return places[:: max(1, ceil(0.98 * _needed(axis, places) / max(apart, 1e-9)))]
+        return places[:: _every(axis, places)]
 
 
 class NamedPlaces(Formatter):
@@ -74,11 +73,20 @@ def label_axis(axis: Axis, labels: Mapping[float, str]) -> None:
     axis.set_major_formatter(NamedPlaces(labels))
 
 
-def fit_ticks(axis: Axis, *, integer: bool = False) -> None:
+def fit_ticks(axis: Axis, *, integer: bool = False, most: int = 8) -> None:
     """Number an axis with as many round numbers as there is room for; whole ones in full, with commas."""
-    axis.set_major_locator(FittingLocator(integer))
+    axis.set_major_locator(FittingLocator(integer, most))
     if integer:
         axis.set_major_formatter("{x:,.0f}")
+
+
+def _every(axis: Any, places: Sequence[float]) -> int:
+    """Which of the places can be labelled: with 1 every one, with 2 every second."""
+    low, high = sorted(axis.get_view_interval())
+    if len(places) < 2 or low == high:
+        return 1
+    apart: float = min(abs(right - left) for left, right in pairwise(places)) / (high - low) * _length(axis)
+    return max(1, ceil(0.98 * _needed(axis, places) / max(apart, 1e-9)))
 
 
 def _length(axis: Any) -> float:
@@ -86,7 +94,7 @@ def _length(axis: Any) -> float:
     return float((box.width if axis.axis_name == "x" else box.height) / axis.axes.figure.dpi)
 
 
-def _needed(axis: Any, ticks: list[float]) -> float:
+def _needed(axis: Any, ticks: Sequence[float]) -> float:
     """Inches from one number to the next."""
     size = axis.get_major_ticks(1)[0].label1.get_size()
     if axis.axis_name != "x" or axis.get_major_ticks(1)[0].label1.get_rotation() == 90:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -45,8 +46,8 @@ class TilePlan:
     note: str = ""
 
     @classmethod
-    def of(cls, view: TileGrid, width: float, height: float) -> TilePlan:
-        """All tiles, if so many inches can show them, else the strongest."""
+    def of(cls, view: TileGrid, width: float, height: float, strengths: Array | None = None) -> TilePlan:
+        """All tiles, if so many inches can show them, else the strongest: by their own values, or by those given."""
         rows, columns = (max(int(inches * PER_INCH), 1) for inches in (height, width))
         high, wide = _smallest(view, _READABLE)
         grid = view.grid_shape
@@ -59,7 +60,7 @@ class TilePlan:
             across, down = (
                 max(int(room / (scale * least + 1)), 1) for room, least in ((columns, wide), (rows, high))
             )
-        return cls._strongest(view, down, across)
+        return cls._strongest(view, down, across, _strengths(view.tiles) if strengths is None else strengths)
 
     @property
     def is_whole(self) -> bool:
@@ -75,15 +76,14 @@ class TilePlan:
         return ", ".join(f"{axis} {shown[index]}" for (axis, _), shown, index in named)
 
     @classmethod
-    def _strongest(cls, view: TileGrid, rows: int, columns: int) -> TilePlan:
-        strengths = _strengths(view.tiles)
+    def _strongest(cls, view: TileGrid, rows: int, columns: int, strengths: Array) -> TilePlan:
         group = view.group
         if group < 2 or len(strengths) < group:
             count = min(rows * columns, len(strengths))
             numbers = _largest(strengths, count)
             axes = tuple((axis, count) for axis, _ in view.axes)
             chosen = replace(view, tiles=view.tiles[numbers], axes=axes)
-            what = view.axes[0][0] if view.axes else view.tile_label
+            what = view.axes[0][0] if view.axes else view.tile_label + "s" * view.tile_label.isalpha()
             note = f"strongest first: {count:,} of {len(strengths):,} {what}"
             return cls(chosen, layout_of(chosen), (numbers,), note)
         (_, firsts), (_, seconds), *rest = view.axes
@@ -134,10 +134,20 @@ def _all_entries(view: TileGrid) -> tuple[Array, ...]:
 
 def _strengths(tiles: Array) -> Array:
     """The largest value of each tile beside zero, as its sum of squares; what is not finite is strongest of all."""
-    flat = tiles.reshape(len(tiles), -1)
+    flat = tiles.reshape(len(tiles), math.prod(tiles.shape[1:]))
     with np.errstate(over="ignore", invalid="ignore"):
         strengths = np.einsum("nv,nv->n", flat, flat, dtype=np.float64, casting="unsafe")
     return np.where(np.isfinite(strengths), strengths, np.inf)
+
+
+def shared_strengths(views: Sequence[TileGrid]) -> Array | None:
+    """What decides which tiles of several views are shown, the same ones in each; None if they have not as many."""
+    if len({(len(view.tiles), view.axes) for view in views}) > 1:
+        return None
+    strengths = np.stack([_strengths(view.tiles) for view in views])
+    largest = np.where(np.isfinite(strengths), strengths, 0).max(axis=1, initial=0, keepdims=True)
+    strongest: Array = (strengths / np.where(largest > 0, largest, 1)).sum(axis=0)
+    return strongest
 
 
 def _largest(strengths: Array, count: int) -> Array:

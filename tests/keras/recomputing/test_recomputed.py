@@ -225,7 +225,7 @@ def test_of_vectors(name: str) -> None:
         keras.ops.relu, keras.ops.gelu, partial(keras.ops.gelu, approximate=False), keras.ops.softmax,
         partial(keras.ops.leaky_relu, negative_slope=0.3), keras.ops.hard_silu, partial(keras.ops.elu, alpha=0.5),
     ],
-    ids=str,
+    ids=lambda operation: getattr(operation, "func", operation).__name__,
 )  # fmt: skip
 def test_of_operations(operation: Any) -> None:
     x = keras.Input((6,))

@@ -69,6 +69,12 @@ def test_the_score_is_asked_for_however_a_softmax_is_written(spelling):
         found, expected = (nv.cam(net, X, "conv", target) for net in (model, bare))
         np.testing.assert_allclose(found.maps, expected.maps, atol=1e-6)
         assert found.title == expected.title
+        shares = F.softmax(bare(X), -1).detach().numpy()[range(3), list(found.target)]
+        np.testing.assert_allclose(found.shares, shares, rtol=1e-5)
+        assert found.captions == tuple(
+            f"{called} / {share:.2f}" for called, share in zip(found.target, shares, strict=True)
+        )
+        assert expected.shares == (None,) * 3, "of bare scores no probability is known"
 
 
 @pytest.mark.parametrize(

@@ -46,11 +46,12 @@ def evidence(model: Net, sign: int) -> np.ndarray:
 @pytest.mark.parametrize("spelling", SIGMOIDS)
 def test_both_classes_can_be_asked_for(spelling):
     model = Net(SIGMOIDS[spelling])
+    scores = Net(lambda scores: scores)(X).detach().numpy()[:, 0]
     for target, sign in ((1, 1), (0, -1)):
         found = nv.cam(model, X, "conv", target)
         np.testing.assert_allclose(found.maps, evidence(model, sign), atol=1e-6)
-        assert found.captions == (str(target),) * 3
-    scores = Net(lambda scores: scores)(X).detach().numpy()[:, 0]
+        np.testing.assert_allclose(found.shares, 1 / (1 + np.exp(-sign * scores)), rtol=1e-5)
+        assert found.captions == tuple(f"{target} / {share:.2f}" for share in found.shares)
     assert nv.cam(model, X, "conv").target == tuple((scores > 0).astype(int))
 
 
