@@ -114,7 +114,13 @@ def _keras(name: str, **more: Any) -> Make:
 
         keras.utils.set_random_seed(0)
         model = getattr(keras.applications, name)(weights=None, input_shape=(64, 64, 3), **more)
-        x = np.random.default_rng(0).normal(size=(2, 64, 64, 3)).astype("float32")
+        random = np.random.default_rng(0)
+        x = random.normal(size=(2, 64, 64, 3)).astype("float32")
+        for weight in model.weights:
+            drawn = random.normal(size=weight.shape)
+            fan_in = np.prod(weight.shape[:-2] if "depthwise" in weight.path else weight.shape[:-1])
+            lively = drawn * 1.2 / fan_in**0.5 if len(weight.shape) > 1 else np.array(weight) + 0.2 * drawn
+            weight.assign(np.abs(lively) + 0.2 if "variance" in weight.path else lively)
         model(x)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.onnx"
