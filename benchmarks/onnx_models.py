@@ -113,7 +113,9 @@ def _keras(name: str, **more: Any) -> Make:
         import keras
 
         keras.utils.set_random_seed(0)
-        model = getattr(keras.applications, name)(weights=None, input_shape=(64, 64, 3), **more)
+        model = getattr(keras.applications, name)(
+            weights=None, input_shape=(64, 64, 3), classifier_activation=None, **more
+        )
         random = np.random.default_rng(0)
         x = random.normal(size=(2, 64, 64, 3)).astype("float32")
         for weight in model.weights:
@@ -270,11 +272,14 @@ def _count_faults(makes: Mapping[str, Make], each: int) -> None:
     total = placed = explained = 0
     for seed, (name, make) in enumerate(makes.items()):
         exported = make()
+        right = nv.capture(exported.model, exported.x, "")[""].values
         for kind, fault in planted(exported.model, seed, each):
             try:
-                nv.capture(fault.model, exported.x, "")
+                wrong = nv.capture(fault.model, exported.x, "")[""].values
             except Exception:
                 continue  # it does not run any more, which needs no comparison
+            if np.abs(wrong - right).max() <= 1e-3 * np.abs(right).max():
+                continue  # nothing that it returns tells of it
             compared = nv.compare(exported.source, fault.model, exported.x)
             told = compared.faults[:1] + compared.faults[1:2]
             here = any(_is_at(place, exported.model, fault) for place in told)
