@@ -163,7 +163,7 @@ def _activation(nodes: Sequence[Node], source: str) -> Described | None:
 def _same(made: Array, x: Array) -> dict[str, Any] | None:
     for name, config in _ACTIVATIONS:
         wanted = activated(name, x, config)
-        if wanted is not None and made.shape == x.shape and np.abs(made - wanted).max() < _CLOSE:
+        if wanted is not None and made.size == x.size and np.abs(made.reshape(-1) - wanted).max() < _CLOSE:
             return {"activation": name, **config}
     return None
 

@@ -118,6 +118,19 @@ def test_a_norm_or_activation_taken_apart_is_known_by_its_numbers(opset: int, ex
     np.testing.assert_array_equal(found["0"].weights["bias"].numpy(), module[0].bias.detach().numpy())
 
 
+def test_constants_of_an_activation_may_have_axes() -> None:
+    nodes = [
+        helper.make_node("Add", ["x", "three"], ["a"]),
+        helper.make_node("Clip", ["a", "zero", "six"], ["c"]),
+        helper.make_node("Mul", ["c", "sixth"], ["m"]),
+        helper.make_node("Mul", ["x", "m"], ["y"]),
+    ]
+    numbers = {"three": np.full((1, 1), 3), "zero": np.array(0), "six": np.array(6), "sixth": np.array(1 / 6)}
+    constants = {name: value.astype("float32") for name, value in numbers.items()}
+    (layer,) = nv.wrap(model(nodes, {"x": ["n", 4]}, ["y"], constants)).select(kind="activation")
+    assert layer.config["activation"] == "hard_silu"
+
+
 def test_what_is_nearly_an_activation_is_none() -> None:
     nodes = [helper.make_node("Sigmoid", ["s"], ["g"]), helper.make_node("Mul", ["x", "g"], ["y"])]
     nodes.insert(0, helper.make_node("Mul", ["x", "k"], ["s"]))
