@@ -19,6 +19,7 @@ from .models.hdf5_files import load_weights_h5
 from .models.shown import ShownLayer
 from .models.weights import Layout, Weight, by_name, positional_layout, widened
 from .plugins import get_backend, register_backend
+from .recomputing.activation import activated
 from .words.arrays import SPATIAL_AXES, Activation, AxisArray, Scores, canonical_axes, positional_axes
 from .words.decoding import decoding, reason_of
 from .words.errors import (
@@ -167,6 +168,7 @@ __all__ = [
     "UnsupportedError",
     "Weight",
     "WeightTensor",
+    "activated",
     "as_integer",
     "blank",
     "by_name",

@@ -46,7 +46,8 @@ _OPENED_ELSEWHERE = {
 """By the first bytes: what it is, and what to do."""
 
 _ENDS_ELSEWHERE = {
-    ".onnx": "a model of ONNX, a graph that no framework here runs; give the model that it was exported from",
+    ".onnx": "a model of ONNX, which netviz-onnx opens (pip install netviz-onnx[onnxruntime]); or give the model that "
+    "it was exported from",
     ".tflite": "a model of TensorFlow Lite; give the Keras model that it was converted from",
     ".msgpack": "a file of Flax; restore it with flax.serialization.msgpack_restore, and give its parameters",
 }
