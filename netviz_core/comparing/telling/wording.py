@@ -239,7 +239,8 @@ def _agreement(found: Findings) -> Iterator[str]:
 
 def _in_the_end(found: Findings) -> Iterator[str]:
     if found.output is not None:
-        yield f"The final output {apart(found.output)}."
+        is_seen_alike = any(remark.name == "head" for remark in found.remarks)
+        yield f"{'Seen so, the' if is_seen_alike else 'The'} final output {apart(found.output)}."
 
 
 def _divergence(found: Findings) -> Iterator[str]:
