@@ -22,6 +22,7 @@ from ..words.protocols import LayerSelection
 from ..words.selection import selected
 from ..words.structure import leaves
 from ..words.text_tables import counted
+from ..words.whole_files import require_no_picture
 from .batches import size_of
 from .files import Contents, write
 from .keys import fitting, keyed
@@ -105,7 +106,7 @@ class Capture(Telling, Mapping[str, Activation]):
         return True
 
     def save(self, path: str | Path) -> None:
-        """Write the capture to exactly `path`, in safetensors whatever the suffix.
+        """Write the capture to exactly `path`, in safetensors, unless its suffix is that of a picture.
 
         It is written beside `path` first and moved into place when it is whole.
 
@@ -115,9 +116,12 @@ class Capture(Telling, Mapping[str, Activation]):
 
         Raises
         ------
+        InputError
+            If the path is that of a picture.
         OSError
             If it cannot be written; a file that was there stays as it was.
         """
+        require_no_picture(path, "a capture", "netviz_core.feature_maps(captured, layer).save(path)")
         own = self._source.slots, self.given_slots()
         write(Contents(self.backend, self.versions, *own, self.layers, self.coverage), path)
 

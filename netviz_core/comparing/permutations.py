@@ -32,14 +32,14 @@ def permutations_of(expected: Array, held: Array, axes: Sequence[str]) -> tuple[
     places = [place for place, axis in enumerate(axes) if axis not in _SPATIAL and expected.shape[place] > 1]
     for place in places:
         order = order_along(expected, held, place)
-        if order is not None and _same(expected.take(order, place), held):
+        if order is not None and are_the_same(expected.take(order, place), held):
             return (Permutation(axes[place], tuple(order.tolist())),)
     for first, second in combinations(places, 2):
         # Slices sorted along the second axis are the same in whatever order that one is.
         rows = order_along(np.sort(expected, second), np.sort(held, second), first)
         moved = expected if rows is None else expected.take(rows, first)
         columns = order_along(moved, held, second)
-        if rows is not None and columns is not None and _same(moved.take(columns, second), held):
+        if rows is not None and columns is not None and are_the_same(moved.take(columns, second), held):
             both = ((axes[first], rows), (axes[second], columns))
             return tuple(Permutation(axis, tuple(order.tolist())) for axis, order in both)
     return ()
@@ -50,12 +50,14 @@ def _hold_the_same(expected: Array, held: Array) -> bool:
     ours, theirs = np.linalg.norm(expected), np.linalg.norm(held)
     if abs(ours - theirs) > 4 * _CLOSE * theirs:
         return False
-    return _same(np.sort(expected, None), np.sort(held, None))
+    return are_the_same(np.sort(expected, None), np.sort(held, None))
 
 
-def _same(left: Array, right: Array) -> bool:
-    scale = float(np.std(right))
-    return bool(np.allclose(left, right, rtol=_CLOSE, atol=_CLOSE * scale, equal_nan=True))
+def are_the_same(left: Array, right: Array, close: float = _CLOSE) -> bool:
+    """Whether two arrays of one shape hold the same numbers, beside their spread; of what is not finite, exactly."""
+    if not (np.isfinite(left).all() and np.isfinite(right).all()):
+        return np.array_equal(left, right, equal_nan=True)
+    return bool(np.allclose(left, right, rtol=close, atol=close * float(np.std(right))))
 
 
 def order_along(a: Array, b: Array, place: int) -> Array | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..words.errors import FileFormatError
-from ..words.whole_files import replace_file
+from ..words.whole_files import replace_file, require_no_picture
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,9 +25,12 @@ def save_arrays(path: str | Path, what: str, header: dict[str, Any], arrays: Ite
 
     Raises
     ------
+    InputError
+        If the path is that of a picture.
     OSError
         If it cannot be written; a file that was there stays as it was.
     """
+    require_no_picture(path, f"the numbers of {what}", ".heatmap().save(path)")
     numbered = {str(number): array for number, array in enumerate(arrays)}
     described = json.dumps({"format": _format(what), "arrays": len(numbered), **header})
     written = io.BytesIO()

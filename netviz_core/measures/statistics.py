@@ -179,6 +179,8 @@ class Statistics(Telling, Mapping[str, LayerStatistics]):
 
         Raises
         ------
+        InputError
+            If the path is that of a picture.
         OSError
             If it cannot be written; a file that was there stays as it was.
         """

@@ -216,6 +216,8 @@ class TrainingHistory(Telling):
 
         Raises
         ------
+        InputError
+            If the path is that of a picture.
         OSError
             If it cannot be written; a file that was there stays as it was.
         """

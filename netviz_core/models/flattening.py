@@ -55,6 +55,20 @@ def reordered(
     return values, ", ".join(notes)
 
 
+def order_declared(source: Layer, target: Layer, size: int) -> np.ndarray[Any, Any] | None:
+    """Which of the features that `source` is given come first, second, … in what `target` is given.
+
+    None where neither layer says in which order they were flattened, or the two do not go together.
+    """
+    ours, theirs = source.config, target.config
+    if "flattened" not in ours and "flattened" not in theirs:
+        return None
+    try:
+        return _indices(ours.get("flattened", ()), theirs.get("flattened", ()), size)[0]
+    except InputError:
+        return None
+
+
 def _indices(ours: Order | None, theirs: Order | None, size: int) -> tuple[np.ndarray[Any, Any], str]:
     """Which features come first, second, …, and what was done; empty orders are netviz' own."""
     if ours is None and theirs is None:

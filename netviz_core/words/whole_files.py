@@ -32,6 +32,31 @@ def check_writable(path: str | Path) -> None:
         raise _naming(path, error) from error
 
 
+PICTURES = frozenset({".png", ".jpg", ".jpeg", ".svg", ".pdf", ".tif", ".tiff", ".webp", ".gif"})
+
+
+def require_no_picture(path: str | Path, what: str, instead: str) -> None:
+    """Refuse to write numbers to a file whose suffix is that of a picture, which nothing would open.
+
+    Parameters
+    ----------
+    path : str or path
+    what : str
+        What is to be written.
+    instead : str
+        The call that draws a picture of it.
+
+    Raises
+    ------
+    InputError
+    """
+    if os.path.splitext(as_path(path))[1].lower() in PICTURES:
+        raise InputError(
+            f"{shown(path)} has the suffix of a picture, and {what} would be none; give another suffix, or, for a "
+            f"picture, call {instead}"
+        )
+
+
 def replace_file(path: str | Path, write: Callable[[Path], object]) -> None:
     """Let `write` make a file beside `path`, then move it there; a file that exists stays whole until then.
 

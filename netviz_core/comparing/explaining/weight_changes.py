@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import permutations
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ...models.counterparts import Held, held_by
+from ...words.arrays import count_nonfinite
 from ...words.protocols import Layer
 from ..narrow import round_to
 from ..permutations import in_words, permutations_of, transposed
@@ -71,6 +72,8 @@ def _change(weight: Held) -> tuple[str, str]:
         return "weights", f"{{}}: {_literal(weight.reason)}"
     if expected is None or held is None or not weight.dtypes[1]:
         return _missing(weight.name, "b" if held is None else "a")
+    if not np.array_equal(np.isfinite(expected), np.isfinite(held)):
+        return "weights", f"{{}} holds {_nonfinite({'a': expected, 'b': held})}"
     order = _reordered(weight, expected, held)
     if order is not None:
         return order
@@ -81,6 +84,17 @@ def _change(weight: Held) -> tuple[str, str]:
     if "bias" in weight.name and not expected.any():
         return "bias", "{} is missing in a: all zeros"
     return _changed(expected, held, weight.axes)
+
+
+def _nonfinite(sides: Mapping[str, Array]) -> str:
+    """How many values are not finite, and in which model."""
+    told = []
+    for who, values in sides.items():
+        counts = count_nonfinite(values)
+        words = [f"{count:,} {name}" for count, name in zip(counts, ("NaN", "inf"), strict=True) if count]
+        if words:
+            told.append(f"{' and '.join(words)} in {who}")
+    return " and ".join(told)
 
 
 def _literal(text: str) -> str:
@@ -199,8 +213,10 @@ def _arrangements(values: Array, axes: Sequence[str]) -> Iterator[tuple[str, str
 def _same(left: Array, right: Array) -> bool:
     if left.shape != right.shape:
         return False
+    if not (np.isfinite(left).all() and np.isfinite(right).all()):
+        return np.array_equal(left, right, equal_nan=True)
     first = (0,) * left.ndim
     scale = float(np.std(right)) + abs(float(right[first])) if left.size else 0.0
     if abs(float(left[first]) - float(right[first])) > _CLOSE * scale:
         return False
-    return bool(np.allclose(left, right, rtol=_CLOSE, atol=_CLOSE * scale, equal_nan=True))
+    return bool(np.allclose(left, right, rtol=_CLOSE, atol=_CLOSE * scale))

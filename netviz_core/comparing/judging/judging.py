@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ...models.flattening import order_declared
 from ...words.arrays import Activation, AxisArray
 from ..common import Matched, flattenings, form_of, matched
 from ..inputs import as_given
@@ -221,7 +222,25 @@ class Judge:
                     together = Matched(moved.values, other.values, ours.axes, note)
                     options.append((moved, self._held(together, ours, theirs)))
         best = min(options, key=lambda option: option[1].error, default=None)
-        return best if best is not None and best[1].error < _MUCH_LESS * before.error else None
+        if best is not None and best[1].error < _MUCH_LESS * before.error:
+            return best
+        return self._as_declared(ours, theirs, pair, before, is_turned) if is_given else None
+
+    def _as_declared(
+        self, ours: AxisArray, theirs: AxisArray, pair: StationPair, before: Difference, is_turned: bool
+    ) -> tuple[AxisArray, Difference] | None:
+        """Features in the order that the layers say, where the numbers, apart for another reason, do not tell it."""
+        sides = [(ours, pair.head_a.layer), (theirs, pair.head_b.layer)]
+        (own, source), (other, target) = reversed(sides) if is_turned else sides
+        order = order_declared(source, target, own.shape[1])
+        if order is None:
+            return None
+        moved = like(own, own.values[:, order], own.axes)
+        together = Matched(
+            moved.values, other.values, ours.axes, "features in the order that the layers tell"
+        )
+        found = self._held(together, ours, theirs)
+        return (moved, found) if found.error < before.error else None
 
     def _output(self, pair: StationPair) -> Difference:
         ours, theirs = outputs_of(pair)

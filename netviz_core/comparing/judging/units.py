@@ -17,7 +17,7 @@ from ...models.described import DescribedLayer
 from ...models.weights import Layout, Weight
 from ...words.protocols import Layer, WeightTensor
 from ..narrow import as_narrow
-from ..permutations import permutations_of
+from ..permutations import are_the_same, permutations_of
 from ..stations import Station
 from .judging import Judge, Judged
 from .weights import weight_differences
@@ -220,7 +220,7 @@ def _is_copy(expected: Array, held: Array) -> bool:
     """Whether a weight is that of a as it stands."""
     if expected.shape != held.shape:
         return False
-    return np.array_equal(expected, held) or np.allclose(expected, held, _CLOSE, _CLOSE * float(np.std(held)))
+    return np.array_equal(expected, held) or are_the_same(expected, held, _CLOSE)
 
 
 def _are_in_order(found: Judged, given: Sequence[int] | None, returned: Sequence[int] | None) -> bool:

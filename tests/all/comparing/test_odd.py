@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import torch
 from keras import layers
 from torch import nn
 
@@ -114,3 +115,26 @@ def test_softmax_and_sigmoid_are_not_taken_for_a_head_and_its_scores() -> None:
     found = nv.compare(nn.Sequential(*native, nn.Softmax(-1)), ported[1], FEATURES)
     assert first(found) == ("2", "end")
     assert names(found) == [("activation", True)]
+
+
+class PooledByAFunction(nn.Module):
+    """A small classifier whose last map is made by no layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.act, self.dense = nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Linear(72, 5)
+
+    def forward(self, x: Any) -> Any:
+        return self.dense(nn.functional.max_pool2d(self.act(self.conv(x)), 2).flatten(1))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_right_layer_behind_another_pool_and_another_order_of_features_is_not_blamed(seed: int) -> None:
+    """What it is given is apart and in another order, which then its weights and its model alone tell."""
+    torch.manual_seed(seed)
+    a, x = PooledByAFunction().eval(), nv.images(np.random.default_rng(0).random((4, 8, 8, 3), np.float32))
+    inside = [layers.Conv2D(8, 3, name="conv"), layers.ReLU(name="act"), layers.AveragePooling2D(2)]
+    b = keras.Sequential([keras.Input((8, 8, 3)), *inside, layers.Flatten(), layers.Dense(5, name="dense")])
+    nv.copy_weights(a, b, progress=False)
+    found = nv.compare(a, b, x, progress=False)
+    assert [fault.pair.is_between_layers for fault in found.faults] == [True]
