@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+from functools import cache
 
 import torch
 from torch import nn
@@ -65,7 +66,7 @@ def native_class(module: nn.Module) -> type[nn.Module]:
 def kind_of(module: nn.Module) -> str:
     """The kind of a module, subclasses of PyTorch's own included."""
     for cls in native_class(module).__mro__:
-        if _is_quantized(cls):  # they go by the names of those that they replace
+        if _is_quantized(cls.__module__):  # they go by the names of those that they replace
             cls = getattr(nn, cls.__name__, cls)
         kind = _KIND_OF_CLASS.get(cls) or _KIND_OF_HOME.get(cls.__module__)
         if kind is not None:
@@ -75,11 +76,12 @@ def kind_of(module: nn.Module) -> str:
 
 def is_quantized(module: nn.Module) -> bool:
     """Whether a module is one of PyTorch's own quantized layers."""
-    return any(map(_is_quantized, native_class(module).__mro__))
+    return any(_is_quantized(cls.__module__) for cls in native_class(module).__mro__)
 
 
-def _is_quantized(cls: type) -> bool:
-    return re.match(r"torch\.ao\.nn\.(intrinsic\.|sparse\.)?quantized\b", cls.__module__) is not None
+@cache
+def _is_quantized(home: str) -> bool:
+    return re.match(r"torch\.ao\.nn\.(intrinsic\.|sparse\.)?quantized\b", home) is not None
 
 
 def _refined(kind: str, module: nn.Module) -> str:
