@@ -43,8 +43,7 @@ def test_captured_values_are_those_of_a_plain_session(name: str, export: Any) ->
 
 @pytest.mark.parametrize("kind", ["forest", "neighbours", "perceptron", "pipeline"])
 def test_pipelines_of_scikit_learn(kind: str) -> None:
-    pytest.importorskip("sklearn")
-    to_onnx = pytest.importorskip("skl2onnx").to_onnx
+    from skl2onnx import to_onnx
     from sklearn.decomposition import PCA
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.linear_model import LogisticRegression

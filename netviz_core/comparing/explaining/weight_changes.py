@@ -72,7 +72,7 @@ def _change(weight: Held) -> tuple[str, str]:
         return "weights", f"{{}}: {_literal(weight.reason)}"
     if expected is None or held is None or not weight.dtypes[1]:
         return _missing(weight.name, "b" if held is None else "a")
-    if not np.array_equal(np.isfinite(expected), np.isfinite(held)):
+    if expected.shape == held.shape and (np.isfinite(expected) != np.isfinite(held)).any():
         return "weights", f"{{}} holds {_nonfinite({'a': expected, 'b': held})}"
     order = _reordered(weight, expected, held)
     if order is not None:
