@@ -5,11 +5,14 @@ from __future__ import annotations
 import copy
 import warnings
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 import netviz_core as nv
+from netviz_core.comparing.explaining.weight_changes import changes_in
+from netviz_core.models.counterparts import Held
 
 
 @pytest.mark.parametrize("layer", [0, 3])
@@ -36,3 +39,9 @@ def test_who_holds_what_is_not_finite_is_told_and_confirmed(
         f"kernel holds {count} {name} in {holder}"
     ]
     assert fault.causes[0].confirmed
+
+
+def test_weights_of_different_shapes_are_not_said_to_hold_what_is_not_finite() -> None:
+    shapes = np.ones((2, 3)), np.ones((2, 4))
+    weight = Held("kernel", ("out", "in"), "dense", ("float32", "float32"), *shapes)
+    assert not any("holds" in change.words for change in changes_in([weight], ["kernel"]))
