@@ -178,7 +178,7 @@ def _of_resizing(module: nn.Upsample) -> dict[str, Any]:
 
 def _torch_name(module: nn.Module) -> str:
     """What PyTorch calls a class; of a user's own, the class of PyTorch's that it comes from."""
-    return _torch_name_of(native_class(module))
+    return _torch_name_of(native_class(module))  # type: ignore[arg-type]  # a class is hashable
 
 
 @lru_cache

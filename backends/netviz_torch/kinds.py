@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import re
 from functools import cache, lru_cache
-from typing import Any
 
 import torch
 from torch import nn
@@ -55,7 +54,7 @@ def own_parameters(module: nn.Module) -> list[nn.Parameter]:
     return [parameter for parameter in module._parameters.values() if parameter is not None]
 
 
-def native_class(module: nn.Module) -> type[Any]:
+def native_class(module: nn.Module) -> type[nn.Module]:
     """The class of a module; for one that was exported or scripted, that which it was made from."""
     if isinstance(module, torch.jit.ScriptModule):
         full_name = re.sub(r"__torch__\.|___torch_mangle_\d+\.", "", module._c._type().qualified_name())
@@ -71,7 +70,7 @@ def native_class(module: nn.Module) -> type[Any]:
 
 def kind_of(module: nn.Module) -> str:
     """The kind of a module, subclasses of PyTorch's own included."""
-    kind = _kind_of_class(native_class(module))
+    kind = _kind_of_class(native_class(module))  # type: ignore[arg-type]  # a class is hashable
     if kind is not None:
         return _refined(kind, module)
     return "container" if any(True for _ in module.children()) else "other"
@@ -90,7 +89,7 @@ def _kind_of_class(cls: type[nn.Module]) -> str | None:
 
 def is_quantized(module: nn.Module) -> bool:
     """Whether a module is one of PyTorch's own quantized layers."""
-    return _is_quantized_class(native_class(module))
+    return _is_quantized_class(native_class(module))  # type: ignore[arg-type]
 
 
 @lru_cache
