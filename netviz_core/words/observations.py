@@ -55,6 +55,10 @@ class CoverageByPath(Telling, dict[str, Coverage]):
             "doubtful" if self.missed else "fine",
         )
 
+    def lines_of_missed(self) -> list[str]:
+        """Which layers were not captured, and why, those of one reason in one line."""
+        return [f"not seen: {', '.join(paths)}: {reason}" for reason, paths in self.missed.items()]
+
     def table_of_missed(self) -> str:
         """Which layers were not captured, and why, as a part of a card."""
         return table(
