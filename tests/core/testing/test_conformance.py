@@ -85,6 +85,17 @@ class Guessing(ReferenceBackend):
             yield layer
 
 
+class Sideways(ReferenceBackend):
+    """Takes one axis of kernels for the other."""
+
+    def layers(self, model):
+        for layer in super().layers(model):
+            if layer.kind == "conv2d":
+                sideways = Layout(("out", "in", "y", "x"), "o i x y -> o i y x")
+                object.__setattr__(layer.weights["kernel"], "layout", sideways)
+            yield layer
+
+
 @pytest.mark.parametrize(
     ("backend", "caught_by"),
     [
@@ -93,6 +104,7 @@ class Guessing(ReferenceBackend):
         (Forgetful, "test_nothing_listens_after_an_error"),
         (Reusing, "test_values_do_not_change_afterwards"),
         (Silent, "test_every_layer_is_accounted_for"),
+        (Sideways, "test_a_layer_returns_what_its_kind_config_and_weights_say"),
         (Guessing, "test_weights_say_what_they_are_before_they_are_read"),
     ],
 )
