@@ -149,7 +149,7 @@ class ReferenceBackend:
     def layers(self, model: Model) -> Iterable[ReadyLayer]:
         yield ReadyLayer("", "container", type(model).__name__, model, True)
         for name, op in model.layers.items():
-            weights = by_name(_weight(key, op.layouts[key], array) for key, array in op.parameters.items())
+            weights = by_name(Weight.of(array, key, key, op.layouts[key]) for key, array in op.parameters.items())
             yield ReadyLayer(name, op.kind, type(op).__name__, op, bool(weights), weights, op.config)
 
     def run(self, model: Model, inputs: Any, recorder: Recorder | None = None) -> Any:
@@ -231,19 +231,6 @@ class ReferenceBackend:
         if isinstance(inputs, AxisArray):
             return inputs
         return AxisArray(inputs, Conv2d.output_axes) if np.ndim(inputs) == 4 else None
-
-
-def _weight(name: str, layout: Layout, array: Array) -> Weight:
-    return Weight(
-        name,
-        name,
-        layout,
-        array.shape,
-        str(array.dtype),
-        True,
-        lambda: array,
-        lambda new: np.copyto(array, new),
-    )
 
 
 def _is_array(value: object) -> bool:
