@@ -16,13 +16,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import wraps
+from inspect import signature
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
-from .. import plugins
+from .. import backend_api, plugins
 from ..captures.capture import Capture, capture, recording
 from ..captures.recorder import Recorder
 from ..captures.saved import load_capture
@@ -103,6 +104,22 @@ class BackendConformance:
         assert [layer.path for layer in network.adapter.layers(network.native)] == [
             layer.path for layer in layers
         ]
+
+    def test_what_stands_in_several_places_is_one_layer(self, network: Network) -> None:
+        """Of which each place is a call: else what happens at one of them is missed, and weights count twice."""
+        owners = [layer.native for layer in network.layers.values() if layer.weights]
+        assert len({id(owner) for owner in owners}) == len(owners)
+
+    def test_what_is_opt_in_is_offered_whole(self, network: Network) -> None:
+        """A protocol of which a backend has a method is had with all of them, which take what the contract says."""
+        for protocol in (
+            vars(backend_api)[name] for name in backend_api.__all__ if name.startswith("Supports")
+        ):
+            members = members_of(protocol)
+            had = {name: getattr(network.adapter, name) for name in members if hasattr(network.adapter, name)}
+            assert not had or had.keys() == members, protocol
+            for name, offered in had.items():
+                assert not callable(offered) or _takes(offered, vars(protocol)[name]), (protocol, name)
 
     def test_weights_say_what_they_are_before_they_are_read(self, network: Network) -> None:
         weights = [weight for layer in network.layers.values() for weight in layer.weights.items()]
@@ -315,6 +332,20 @@ def _tried(check: Callable[..., None]) -> Callable[..., None]:
             return
 
     return tried
+
+
+def members_of(protocol: type) -> set[str]:
+    """The methods and attributes that a protocol asks for."""
+    return {name for name in {**vars(protocol), **protocol.__annotations__} if name[0] != "_"}
+
+
+def _takes(offered: Callable[..., Any], contract: Callable[..., Any]) -> bool:
+    """Whether a method can be called with the arguments that a protocol has for it."""
+    try:
+        signature(offered).bind(*list(signature(contract).parameters)[1:])
+    except TypeError:
+        return False
+    return True
 
 
 def _card_of(shown: Any) -> str:

@@ -149,7 +149,9 @@ class ReferenceBackend:
     def layers(self, model: Model) -> Iterable[ReadyLayer]:
         yield ReadyLayer("", "container", type(model).__name__, model, True)
         for name, op in model.layers.items():
-            weights = by_name(Weight.of(array, key, key, op.layouts[key]) for key, array in op.parameters.items())
+            weights = by_name(
+                Weight.of(array, key, key, op.layouts[key]) for key, array in op.parameters.items()
+            )
             yield ReadyLayer(name, op.kind, type(op).__name__, op, bool(weights), weights, op.config)
 
     def run(self, model: Model, inputs: Any, recorder: Recorder | None = None) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -96,6 +98,29 @@ class Sideways(ReferenceBackend):
             yield layer
 
 
+class Twice(ReferenceBackend):
+    """Lists a layer at each of its places."""
+
+    def layers(self, model):
+        for layer in super().layers(model):
+            yield layer
+        yield replace(layer, path=f"{layer.path}_again")
+
+
+class Half(ReferenceBackend):
+    """Offers a part of what belongs together."""
+
+    def example(self, model):
+        return np.ones((2, 1, 8, 8))
+
+
+class Narrow(ReferenceBackend):
+    """Takes fewer arguments than it is given."""
+
+    def gradients(self, model, inputs):
+        return None
+
+
 @pytest.mark.parametrize(
     ("backend", "caught_by"),
     [
@@ -105,6 +130,9 @@ class Sideways(ReferenceBackend):
         (Reusing, "test_values_do_not_change_afterwards"),
         (Silent, "test_every_layer_is_accounted_for"),
         (Sideways, "test_a_layer_returns_what_its_kind_config_and_weights_say"),
+        (Twice, "test_what_stands_in_several_places_is_one_layer"),
+        (Half, "test_what_is_opt_in_is_offered_whole"),
+        (Narrow, "test_what_is_opt_in_is_offered_whole"),
         (Guessing, "test_weights_say_what_they_are_before_they_are_read"),
     ],
 )

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from networks import X, classifier, regressor
 from sklearn.exceptions import NotFittedError
+from sklearn.neural_network import MLPClassifier
 
 import netviz_core as nv
 
@@ -53,4 +54,4 @@ def test_a_changed_weight_is_found():
 
 def test_a_network_that_is_not_fitted_says_so():
     with pytest.raises(NotFittedError, match="Call 'fit'"):
-        nv.wrap(type(classifier())()).layers
+        nv.summary(MLPClassifier())
