@@ -7,8 +7,8 @@ Needs pytest. A new backend is tested by::
         def case(self):
             return my_small_model(), np.ones((2, 8, 8, 1), "float32")
 
-The model should hold a convolution or another layer with weights, and give the same output for
-the same input in evaluation mode.
+The model should hold a convolution or another layer with weights, which are drawn at random, and give the same
+output for the same input in evaluation mode.
 """
 
 from __future__ import annotations
@@ -297,7 +297,10 @@ class BackendConformance:
         first, last = before.slots[0], before.slots[-1]
         after = run(first.path, {})
         np.testing.assert_array_equal(_of(after, first.path, 0, first.observation.leaf), first.get().values)
-        assert not np.allclose(_of(after, last.path, last.call, last.observation.leaf), last.get().values)
+        assert not np.allclose(_of(after, last.path, last.call, last.observation.leaf), last.get().values), (
+            f"with zeros in place of what {first.path!r} returned, {last.path!r} returns what it did: they are not "
+            f"handed on, or the model of the case makes the same of everything, as with weights that are zero"
+        )
         assert after.given is not None
         assert any(slot.path != first.path and not slot.get().values.any() for slot in after.given.slots)
         own = [slot for slot in before.slots if slot.path == first.path]

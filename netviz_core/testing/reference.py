@@ -201,7 +201,8 @@ class ReferenceBackend:
             x = handed_on("", "0", True, x)
             for name, layer in model.layers.items():
                 if name in instead:
-                    x = instead[name][0].values
+                    (stand_in,) = instead[name]
+                    x = stand_in.values.astype(stand_in.dtype)
                     continue
                 model.give(name, x)
                 x = model.tell(name, layer(handed_on(name, "0", True, x)))

@@ -36,7 +36,8 @@ def passed(
     x = told(model.path, x.toarray() if issparse(x) else np.array(x), True)
     for layer in steps:
         if instead and layer.path in instead:
-            x = instead[layer.path][0].values
+            (stand_in,) = instead[layer.path]
+            x = stand_in.values.astype(stand_in.dtype)
         else:
             x = told(layer.path, _returned(layer, told(layer.path, x, True)), False)
     return told(model.path, x, False)
