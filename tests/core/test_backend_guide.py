@@ -30,6 +30,17 @@ def test_every_kind_of_layer_with_weights_of_its_own_names_stands_in_the_tables(
     assert backend_api.KINDS - named == without
 
 
+def test_words_for_hyperparameters_are_those_of_our_own_backends():
+    table = GUIDE[GUIDE.index("| kind | config |") : GUIDE.index("An activation that a layer has built in")]
+    words = {word for row in table.splitlines() for word in re.findall(r"`(\w+)`", row.partition(" | ")[2])}
+    sources = [ROOT / "backends" / name / "config.py" for name in ("netviz_torch", "netviz_keras")]
+    known = "".join(
+        path.read_text("utf-8") for path in (*sources, ROOT / "netviz_core" / "recomputing" / "activation.py")
+    )
+    assert len(words) > 30
+    assert {word for word in words if f'"{word}"' not in known} == set()
+
+
 def test_names_of_the_door_are_behind_it():
     imported = re.findall(r"`(?:netviz_core\.backend_api\.)?([A-Z][a-z]\w+)[(.`]", GUIDE)
     own = {"SklearnBackend", "DeprecationWarning", "Network"}
