@@ -16,24 +16,26 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import wraps
-from inspect import signature
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
-from .. import backend_api, plugins
+from .. import plugins
 from ..captures.capture import Capture, capture, recording
 from ..captures.recorder import Recorder
 from ..captures.saved import load_capture
+from ..comparing.common import is_named
 from ..comparing.judging.difference import difference, tolerance_for
+from ..comparing.reading import axes_as_read
 from ..models.network import Network, wrap
 from ..recomputing.layers import recomputed
-from ..words.arrays import Activation
+from ..words.arrays import Activation, AxisArray
 from ..words.errors import CaptureTooLargeError, LayerNotFoundError
 from ..words.protocols import KINDS
 from ..words.supports_passes import StandIn
+from .opt_in import not_as_agreed
 
 Array = np.ndarray[Any, Any]
 
@@ -78,6 +80,11 @@ class BackendConformance:
         return case[1]
 
     @pytest.fixture
+    def axes(self, network: Network, x: Any) -> Sequence[str] | None:
+        """How the input's axes are called, where the first layer tells: to be overridden where it does not."""
+        return _axes_of_input(network, x)
+
+    @pytest.fixture
     def weights_stay(self, network: Network) -> Iterator[None]:
         """Fails the test if a weight is changed by it."""
         before = _weights(network)
@@ -112,14 +119,7 @@ class BackendConformance:
 
     def test_what_is_opt_in_is_offered_whole(self, network: Network) -> None:
         """A protocol of which a backend has a method is had with all of them, which take what the contract says."""
-        for protocol in (
-            vars(backend_api)[name] for name in backend_api.__all__ if name.startswith("Supports")
-        ):
-            members = members_of(protocol)
-            had = {name: getattr(network.adapter, name) for name in members if hasattr(network.adapter, name)}
-            assert not had or had.keys() == members, protocol
-            for name, offered in had.items():
-                assert not callable(offered) or _takes(offered, vars(protocol)[name]), (protocol, name)
+        assert not_as_agreed(network.adapter) == []
 
     def test_weights_say_what_they_are_before_they_are_read(self, network: Network) -> None:
         weights = [weight for layer in network.layers.values() for weight in layer.weights.items()]
@@ -217,6 +217,19 @@ class BackendConformance:
         capture(network, _changed(x))
         for key, values in before.items():
             np.testing.assert_array_equal(captured[key].values, values)
+
+    def test_an_input_that_names_its_axes_is_laid_out_for_the_model(
+        self, network: Network, x: Any, axes: Sequence[str] | None
+    ) -> None:
+        """Whatever the order in which they are given."""
+        if axes is None:
+            pytest.skip("it is not known how the input's axes are called; override the fixture 'axes'")
+        as_named = AxisArray(np.asarray(x), tuple(axes))
+        plain, named = capture(network, x), capture(network, as_named)
+        _assert_same(named, capture(network, as_named.transpose(*reversed(as_named.axes))))
+        for key, activation in plain.items():
+            if activation.axes == named[key].axes:
+                np.testing.assert_array_equal(activation.values, named[key].values, err_msg=key)
 
     def test_different_inputs_give_different_values(self, network: Network, x: Any) -> None:
         first, second = capture(network, x), capture(network, _changed(x))
@@ -337,20 +350,6 @@ def _tried(check: Callable[..., None]) -> Callable[..., None]:
     return tried
 
 
-def members_of(protocol: type) -> set[str]:
-    """The methods and attributes that a protocol asks for."""
-    return {name for name in {**vars(protocol), **protocol.__annotations__} if name[0] != "_"}
-
-
-def _takes(offered: Callable[..., Any], contract: Callable[..., Any]) -> bool:
-    """Whether a method can be called with the arguments that a protocol has for it."""
-    try:
-        signature(offered).bind(*list(signature(contract).parameters)[1:])
-    except TypeError:
-        return False
-    return True
-
-
 def _card_of(shown: Any) -> str:
     html: str = shown._repr_html_()
     return html
@@ -362,6 +361,19 @@ def _weights(network: Network) -> dict[str, np.ndarray[Any, Any]]:
         for layer in network.layers.values()
         for name, weight in layer.weights.items()
     }
+
+
+def _axes_of_input(network: Network, x: Any) -> tuple[str, ...] | None:
+    """The axes of a single input, as a layer that is given it reads it."""
+    layers = list(network.layers.values())
+    given = Recorder(layers)
+    network.adapter.run(network.native, x, Recorder(layers, given=given))
+    for slot in given.slots:
+        axes = axes_as_read(network[slot.path], slot.axes)
+        values = slot.get().transpose(*slot.axes).values
+        if all(map(is_named, axes)) and np.array_equal(values, np.asarray(x)):
+            return axes
+    return None
 
 
 def _assert_same(left: Capture, right: Capture) -> None:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from netviz_core import backend_api
-from netviz_core.testing import conformance
+from netviz_core.testing.opt_in import OPT_IN, members_of
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "backends.md").read_text("utf-8")
@@ -16,11 +16,7 @@ TEMPLATE = ROOT / "examples" / "backend-template" / "template"
 def test_every_opt_in_protocol_stands_in_the_table_with_its_methods_and_what_it_gives():
     rows = re.findall(r"^\| `(Supports\w+)` \| (.*?) \| (.+) \|$", GUIDE, flags=re.MULTILINE)
     told = {name: set(re.findall(r"`(\w+)`", methods)) for name, methods, _ in rows}
-    assert told == {
-        name: conformance.members_of(vars(backend_api)[name])
-        for name in backend_api.__all__
-        if name.startswith("Supports")
-    }
+    assert told == {name: members_of(protocol) for name, protocol in OPT_IN.items()}
     assert all(len(gives) > 10 for *_, gives in rows)
 
 

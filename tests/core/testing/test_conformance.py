@@ -98,6 +98,13 @@ class Sideways(ReferenceBackend):
             yield layer
 
 
+class Literal(ReferenceBackend):
+    """Lays an input that names its axes out by its size."""
+
+    def run(self, model, inputs, recorder=None):
+        return super().run(model, getattr(inputs, "values", inputs).reshape(-1, 1, 8, 8), recorder)
+
+
 class Twice(ReferenceBackend):
     """Lists a layer at each of its places."""
 
@@ -131,6 +138,7 @@ class Narrow(ReferenceBackend):
         (Silent, "test_every_layer_is_accounted_for"),
         (Sideways, "test_a_layer_returns_what_its_kind_config_and_weights_say"),
         (Twice, "test_what_stands_in_several_places_is_one_layer"),
+        (Literal, "test_an_input_that_names_its_axes_is_laid_out_for_the_model"),
         (Half, "test_what_is_opt_in_is_offered_whole"),
         (Narrow, "test_what_is_opt_in_is_offered_whole"),
         (Guessing, "test_weights_say_what_they_are_before_they_are_read"),
@@ -140,7 +148,8 @@ def test_a_faulty_backend_is_caught(backend, caught_by):
     model = example_model()
     nv.register_backend("netviz_core", backend)
     try:
-        arguments = {"network": nv.wrap(model), "x": np.random.default_rng(0).normal(size=(2, 1, 8, 8))}
+        x, axes = np.random.default_rng(0).normal(size=(2, 1, 8, 8)), ("batch", "channel", "y", "x")
+        arguments = {"network": nv.wrap(model), "x": x, "axes": axes}
         test = getattr(BackendConformance(), caught_by)
         wanted = test.__func__.__code__.co_varnames[1 : test.__func__.__code__.co_argcount]
         with pytest.raises(AssertionError):
