@@ -41,6 +41,9 @@ Array = np.ndarray[Any, Any]
 
 STATUSES = {"captured", "not_observed", "unsupported"}
 
+BY_CHANNEL = {"dense", "embedding", *(kind for kind in KINDS if "conv" in kind or kind.endswith("_norm"))}
+"""Kinds of layers that return as many channels as their weights have outputs, or channels."""
+
 
 class BackendConformance:
     """Subclass it, and give it a fixture ``case``: a new model and an input for it, a batch of two or more.
@@ -183,6 +186,17 @@ class BackendConformance:
                 assert {activation.path for activation in alone.values()} == {path}
                 for key, activation in alone.items():
                     np.testing.assert_array_equal(activation.values, everything[key].values)
+
+    def test_weights_are_as_long_as_what_comes_of_them(self, network: Network, x: Any) -> None:
+        """Along outputs and channels; a kernel that lies the wrong way round is not."""
+        for activation in capture(network, x).values():
+            layer = network[activation.path]
+            for name in (
+                {"kernel", "bias", "scale"} & layer.weights.keys() if layer.kind in BY_CHANNEL else ()
+            ):
+                lengths = dict(zip(layer.weights[name].axes, layer.weights[name].shape, strict=True))
+                length = lengths.get("out", lengths.get("channel"))
+                assert activation.sizes.get("channel", length) in (length, None), (layer, name, lengths)
 
     def test_a_layer_returns_what_its_kind_config_and_weights_say(self, network: Network, x: Any) -> None:
         """Where these say it all, so that it can be computed in NumPy from what the layer was given."""

@@ -98,6 +98,16 @@ class Sideways(ReferenceBackend):
             yield layer
 
 
+class Lying(ReferenceBackend):
+    """Takes the inputs of a dense layer for its outputs."""
+
+    def layers(self, model):
+        for layer in super().layers(model):
+            if layer.kind == "dense":
+                object.__setattr__(layer.weights["kernel"], "layout", Layout(("out", "in"), "o i -> i o"))
+            yield layer
+
+
 class Literal(ReferenceBackend):
     """Lays an input that names its axes out by its size."""
 
@@ -138,6 +148,7 @@ class Narrow(ReferenceBackend):
         (Silent, "test_every_layer_is_accounted_for"),
         (Sideways, "test_a_layer_returns_what_its_kind_config_and_weights_say"),
         (Twice, "test_what_stands_in_several_places_is_one_layer"),
+        (Lying, "test_weights_are_as_long_as_what_comes_of_them"),
         (Literal, "test_an_input_that_names_its_axes_is_laid_out_for_the_model"),
         (Half, "test_what_is_opt_in_is_offered_whole"),
         (Narrow, "test_what_is_opt_in_is_offered_whole"),
