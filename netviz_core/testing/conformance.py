@@ -13,7 +13,6 @@ output for the same input in evaluation mode.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
@@ -23,21 +22,18 @@ import numpy as np
 import pytest
 
 from .. import plugins
-from ..captures.capture import Capture, capture, recording
+from ..captures.capture import capture, recording
 from ..captures.recorder import Recorder
 from ..captures.saved import load_capture
-from ..comparing.common import is_named
 from ..comparing.judging.difference import difference, tolerance_for
-from ..comparing.reading import axes_as_read
 from ..models.network import Network, wrap
 from ..recomputing.layers import recomputed
 from ..words.arrays import Activation, AxisArray
-from ..words.errors import CaptureTooLargeError, LayerNotFoundError
+from ..words.errors import CaptureTooLargeError, LayerNotFoundError, UnsupportedError
 from ..words.protocols import KINDS
 from ..words.supports_passes import StandIn
+from .looking import Array, assert_same, axes_of_input, changed, returned_by, weights_of
 from .opt_in import not_as_agreed
-
-Array = np.ndarray[Any, Any]
 
 STATUSES = {"captured", "not_observed", "unsupported"}
 
@@ -85,14 +81,14 @@ class BackendConformance:
     @pytest.fixture
     def axes(self, network: Network, x: Any) -> Sequence[str] | None:
         """How the input's axes are called, where the first layer tells: to be overridden where it does not."""
-        return _axes_of_input(network, x)
+        return axes_of_input(network, x)
 
     @pytest.fixture
     def weights_stay(self, network: Network) -> Iterator[None]:
         """Fails the test if a weight is changed by it."""
-        before = _weights(network)
+        before = weights_of(network)
         yield
-        after = _weights(network)
+        after = weights_of(network)
         assert before.keys() == after.keys()
         for name, values in before.items():
             np.testing.assert_array_equal(values, after[name], err_msg=name)
@@ -166,6 +162,23 @@ class BackendConformance:
             path for path, entry in captured.coverage.items() if entry.status == "captured"
         }
 
+    @pytest.mark.usefixtures("weights_stay")
+    def test_what_is_said_not_to_run_has_no_part_in_the_output(self, network: Network, x: Any) -> None:
+        before = capture(network, x)
+        absent = [
+            network[path] for path, entry in before.coverage.items() if entry.reason == Recorder.absence
+        ]
+        for weight in (weight for layer in absent for weight in layer.weights.values()):
+            values = weight.numpy()
+            try:
+                weight.assign(values + 1)
+            except UnsupportedError:
+                continue
+            after = capture(network, x, "")
+            weight.assign(values)
+            for key, activation in after.items():
+                np.testing.assert_array_equal(activation.values, before[key].values, err_msg=str(weight))
+
     def test_activations_say_what_they_are(self, network: Network, x: Any) -> None:
         for key, activation in capture(network, x).items():
             assert isinstance(activation, Activation)
@@ -176,7 +189,7 @@ class BackendConformance:
 
     def test_a_pass_gives_the_same_each_time(self, network: Network, x: Any) -> None:
         first, second = capture(network, x), capture(network, x)
-        _assert_same(first, second)
+        assert_same(first, second)
 
     def test_one_layer_alone_is_as_it_is_among_all(self, network: Network, x: Any) -> None:
         everything = capture(network, x)
@@ -228,7 +241,7 @@ class BackendConformance:
     def test_values_do_not_change_afterwards(self, network: Network, x: Any) -> None:
         captured = capture(network, x)
         before = {key: activation.values.copy() for key, activation in captured.items()}
-        capture(network, _changed(x))
+        capture(network, changed(x))
         for key, values in before.items():
             np.testing.assert_array_equal(captured[key].values, values)
 
@@ -240,13 +253,13 @@ class BackendConformance:
             pytest.skip("it is not known how the input's axes are called; override the fixture 'axes'")
         as_named = AxisArray(np.asarray(x), tuple(axes))
         plain, named = capture(network, x), capture(network, as_named)
-        _assert_same(named, capture(network, as_named.transpose(*reversed(as_named.axes))))
+        assert_same(named, capture(network, as_named.transpose(*reversed(as_named.axes))))
         for key, activation in plain.items():
             if activation.axes == named[key].axes:
                 np.testing.assert_array_equal(activation.values, named[key].values, err_msg=key)
 
     def test_different_inputs_give_different_values(self, network: Network, x: Any) -> None:
-        first, second = capture(network, x), capture(network, _changed(x))
+        first, second = capture(network, x), capture(network, changed(x))
         assert any(not np.array_equal(first[key].values, second[key].values) for key in first)
 
     @pytest.mark.usefixtures("weights_stay")
@@ -286,7 +299,7 @@ class BackendConformance:
         whole = capture(network, x)
         with pytest.raises(CaptureTooLargeError, match="max_bytes"):
             capture(network, x, max_bytes=1)
-        _assert_same(whole, capture(network, x))
+        assert_same(whole, capture(network, x))
 
     def test_a_reduction_is_kept_in_place_of_the_value(self, network: Network, x: Any) -> None:
         whole = capture(network, x)
@@ -319,12 +332,18 @@ class BackendConformance:
         whole = capture(network, x)
         for key, slot in whole.slots().items():
             np.testing.assert_allclose(
-                slot.get().values, _of(before, slot.path, slot.call, slot.observation.leaf), err_msg=key
+                slot.get().values,
+                returned_by(before, slot.path, slot.call, slot.observation.leaf),
+                err_msg=key,
             )
         first, last = before.slots[0], before.slots[-1]
         after = run(first.path, {})
-        np.testing.assert_array_equal(_of(after, first.path, 0, first.observation.leaf), first.get().values)
-        assert not np.allclose(_of(after, last.path, last.call, last.observation.leaf), last.get().values), (
+        np.testing.assert_array_equal(
+            returned_by(after, first.path, 0, first.observation.leaf), first.get().values
+        )
+        assert not np.allclose(
+            returned_by(after, last.path, last.call, last.observation.leaf), last.get().values
+        ), (
             f"with zeros in place of what {first.path!r} returned, {last.path!r} returns what it did: they are not "
             f"handed on, or the model of the case makes the same of everything, as with weights that are zero"
         )
@@ -335,15 +354,15 @@ class BackendConformance:
         without = run(None, {first.path: zeros})
         assert first.path not in {slot.path for slot in without.slots}
         np.testing.assert_array_equal(
-            _of(without, last.path, last.call, last.observation.leaf),
-            _of(after, last.path, last.call, last.observation.leaf),
+            returned_by(without, last.path, last.call, last.observation.leaf),
+            returned_by(after, last.path, last.call, last.observation.leaf),
         )
 
     def test_a_capture_survives_a_file(self, network: Network, x: Any, tmp_path: Path) -> None:
         captured = capture(network, x)
         captured.save(tmp_path / "capture")
         loaded = load_capture(tmp_path / "capture")
-        _assert_same(captured, loaded)
+        assert_same(captured, loaded)
         assert loaded.coverage == captured.coverage
 
     def test_an_unknown_layer_names_others(self, network: Network, x: Any) -> None:
@@ -367,50 +386,3 @@ def _tried(check: Callable[..., None]) -> Callable[..., None]:
 def _card_of(shown: Any) -> str:
     html: str = shown._repr_html_()
     return html
-
-
-def _weights(network: Network) -> dict[str, np.ndarray[Any, Any]]:
-    return {
-        f"{layer.path}.{name}": weight.numpy()
-        for layer in network.layers.values()
-        for name, weight in layer.weights.items()
-    }
-
-
-def _axes_of_input(network: Network, x: Any) -> tuple[str, ...] | None:
-    """The axes of a single input, as a layer that is given it reads it."""
-    layers = list(network.layers.values())
-    given = Recorder(layers)
-    network.adapter.run(network.native, x, Recorder(layers, given=given))
-    for slot in given.slots:
-        axes = axes_as_read(network[slot.path], slot.axes)
-        values = slot.get().transpose(*slot.axes).values
-        if all(map(is_named, axes)) and np.array_equal(values, np.asarray(x)):
-            return axes
-    return None
-
-
-def _assert_same(left: Capture, right: Capture) -> None:
-    assert list(left) == list(right)
-    for key, activation in left.items():
-        assert activation.axes == right[key].axes
-        np.testing.assert_array_equal(activation.values, right[key].values, err_msg=key)
-
-
-def _changed(x: Any) -> Any:
-    """Another input of the same form: its numbers in reverse order, or a little larger where that is the same."""
-    if isinstance(x, (tuple, list)):
-        return type(x)(_changed(part) for part in x)
-    if isinstance(x, dict):
-        return {key: _changed(part) for key, part in x.items()}
-    values = np.asarray(x)
-    turned = values.reshape(-1)[::-1].reshape(values.shape)
-    if np.array_equal(turned, values):
-        turned = values + np.ones((), values.dtype)
-    return copy.copy(turned)
-
-
-def _of(recorder: Recorder, path: str, call: int, leaf: str) -> Array:
-    """What a layer returned in one call."""
-    found = (s for s in recorder.slots if (s.path, s.call, s.observation.leaf) == (path, call, leaf))
-    return next(found).get().values

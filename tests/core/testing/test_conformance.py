@@ -98,6 +98,15 @@ class Sideways(ReferenceBackend):
             yield layer
 
 
+class Deaf(ReferenceBackend):
+    """Does not hear a layer, which therefore seems not to run."""
+
+    def run(self, model, inputs, recorder=None):
+        if recorder is not None:
+            recorder.paths = recorder.paths - {"conv1"}
+        return super().run(model, inputs, recorder)
+
+
 class Lying(ReferenceBackend):
     """Takes the inputs of a dense layer for its outputs."""
 
@@ -148,6 +157,7 @@ class Narrow(ReferenceBackend):
         (Silent, "test_every_layer_is_accounted_for"),
         (Sideways, "test_a_layer_returns_what_its_kind_config_and_weights_say"),
         (Twice, "test_what_stands_in_several_places_is_one_layer"),
+        (Deaf, "test_what_is_said_not_to_run_has_no_part_in_the_output"),
         (Lying, "test_weights_are_as_long_as_what_comes_of_them"),
         (Literal, "test_an_input_that_names_its_axes_is_laid_out_for_the_model"),
         (Half, "test_what_is_opt_in_is_offered_whole"),
