@@ -117,6 +117,11 @@ class Observation(NamedTuple):
     nbytes: int
     identity: Hashable = None
 
+    @classmethod
+    def of(cls, values: np.ndarray[Any, Any], axes: tuple[str, ...], leaf: str = "") -> Observation:
+        """Of an array that nothing else writes to, with the dtype that it had in the framework."""
+        return cls(leaf, Ready(values), axes, str(values.dtype), values.nbytes)
+
 
 def blank(shape: tuple[int, ...]) -> HeldValue:
     """Zeros in no memory, for a value of which the form alone is wanted."""
