@@ -48,18 +48,19 @@ def detail_of(counts: Array) -> int:
 def leading_bits_counts(finite: Array, detail: int) -> Array:
     """How many finite numbers lie in each bin of `bin_edges`.
 
-    The leading bits of a float are its bin: the exponent, and so many of the mantissa.
+    The leading bits of a float are its bin: the sign, the exponent, and so many of the mantissa.
     """
     with np.errstate(over="ignore"):  # what float32 does not hold goes into the outermost bins
-        bits = finite.astype(np.float32, copy=False).view(np.int32)
+        bits = finite.astype(np.float32, copy=False).view(np.uint32)
+    positive, negative = np.bincount(bits >> (23 - detail), minlength=2 << (8 + detail)).reshape(2, -1)
     first, last = 127 + _SMALLEST << detail, 127 + _LARGEST << detail
-    place = np.bitwise_and(bits, 0x7FFFFFFF)
-    place >>= 23 - detail
-    np.clip(place, first - 1, last - 1, out=place)
-    place -= first - 1
-    np.negative(place, out=place, where=bits < 0)
-    place += last - first
-    return np.bincount(place, minlength=2 * (last - first) + 1)
+    counts = np.zeros(2 * (last - first) + 1, np.int64)
+    middle = last - first
+    for found, side in ((positive, counts[middle:]), (negative, counts[middle::-1])):
+        side[0] += found[:first].sum()
+        side[1:] = found[first:last]
+        side[-1] += found[last:].sum()
+    return counts
 
 
 def quantiles_of(counts: Array, edges: Array, share: float) -> float:

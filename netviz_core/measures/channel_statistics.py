@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -76,7 +77,7 @@ class ChannelStatistics(Telling):
 
     def merge(self, other: ChannelStatistics) -> ChannelStatistics:
         """Those of both together, by the formulae of Chan, Golub and LeVeque (1979)."""
-        return ChannelStatistics(*map(np.stack, zip(self.columns, other.columns, strict=True)))._pooled()
+        return merged_channels([self], [other])[0]
 
     def over_all(self) -> ChannelStatistics:
         """All channels as one."""
@@ -100,3 +101,18 @@ class ChannelStatistics(Telling):
             self.nonfinite_count.sum(axis=0),
             self.nan_count.sum(axis=0),
         )
+
+
+def merged_channels(
+    some: Sequence[ChannelStatistics], others: Sequence[ChannelStatistics]
+) -> list[ChannelStatistics]:
+    """Each together with its counterpart of as many channels, all in one go."""
+    if not some:
+        return []
+    ends = np.cumsum([len(one.count) for one in some]).tolist()
+    columns = zip(*(one.columns for one in (*some, *others)), strict=True)
+    pooled = ChannelStatistics(*(np.concatenate(column).reshape(2, -1) for column in columns))._pooled().columns
+    return [
+        ChannelStatistics(*(column[start:end] for column in pooled))
+        for start, end in zip((0, *ends), ends, strict=False)
+    ]
