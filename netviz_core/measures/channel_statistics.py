@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,8 @@ class ChannelStatistics(Telling):
     @property
     def columns(self) -> tuple[Array, ...]:
         """All of them, in the order of their names."""
-        return tuple(getattr(self, field.name) for field in fields(self))
+        columns: tuple[Array, ...] = _COLUMNS(self)
+        return columns
 
     def __repr__(self) -> str:
         return f"<ChannelStatistics of {counted(len(self.count), 'channel')}>"
@@ -103,6 +105,9 @@ class ChannelStatistics(Telling):
         )
 
 
+_COLUMNS = attrgetter(*(field.name for field in fields(ChannelStatistics)))
+
+
 def merged_channels(
     some: Sequence[ChannelStatistics], others: Sequence[ChannelStatistics]
 ) -> list[ChannelStatistics]:
@@ -111,7 +116,9 @@ def merged_channels(
         return []
     ends = np.cumsum([len(one.count) for one in some]).tolist()
     columns = zip(*(one.columns for one in (*some, *others)), strict=True)
-    pooled = ChannelStatistics(*(np.concatenate(column).reshape(2, -1) for column in columns))._pooled().columns
+    pooled = (
+        ChannelStatistics(*(np.concatenate(column).reshape(2, -1) for column in columns))._pooled().columns
+    )
     return [
         ChannelStatistics(*(column[start:end] for column in pooled))
         for start, end in zip((0, *ends), ends, strict=False)
