@@ -58,12 +58,21 @@ class LayerStatistics(Telling):
 
     @classmethod
     def of(
-        cls, values: Array, axes: Sequence[str] = (), *, detail: int = DETAIL, most: int | None = None
+        cls,
+        values: Array,
+        axes: Sequence[str] = (),
+        *,
+        detail: int = DETAIL,
+        most: int | None = None,
+        precise: bool = False,
     ) -> LayerStatistics:
-        """Read an array once, into bins of a `detail`; of more than so many values, an even sample goes into them."""
+        """Read an array once, into bins of a `detail`; of more than so many values, an even sample goes into them.
+
+        What is small beside the values that it is the mean of needs sums that are precise, of float64.
+        """
         if np.iscomplexobj(values):
             values = np.abs(values)
-        channels = by_channel(values, axes)
+        channels = by_channel(values, axes, precise=precise)
         taken = (values if most is None or values.size <= most else _evenly(values, most)).reshape(-1)
         finite = taken[np.isfinite(taken)] if channels.nonfinite_count.any() else taken
         return cls(leading_bits_counts(finite, detail), channels)

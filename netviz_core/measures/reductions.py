@@ -32,13 +32,13 @@ _SMALL_SQUARE = 1e-20
 """Where mean squares are smaller, some float32 may have lost digits to underflow."""
 
 
-def by_channel(values: Array, axes: Sequence[str]) -> ChannelStatistics:
+def by_channel(values: Array, axes: Sequence[str], *, precise: bool = False) -> ChannelStatistics:
     """Reduce real numbers of any layout in memory over all axes but ``channel``; as one channel, where it is absent.
 
     Sums and sums of squares are taken block by block, in the numbers' own precision, and go on in float64. Where
     values lie far from zero, they are taken of the distances from about the mean, as a few values show it. A channel
     for which that failed is read again about its mean; one that holds what is not finite, or cannot be squared,
-    in float64.
+    in float64. If it has to be precise, all sums are of float64.
     """
     parts = _as_outer_channel_inner(values, axes)
     outer, channels, inner = parts.shape
@@ -48,7 +48,7 @@ def by_channel(values: Array, axes: Sequence[str]) -> ChannelStatistics:
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         if parts.dtype.kind != "f":
             parts = parts.astype(np.float64)
-        precision = np.promote_types(parts.dtype, np.float64 if count < _FEW else np.float32)
+        precision = np.promote_types(parts.dtype, np.float64 if precise or count < _FEW else np.float32)
         about = _about_the_mean(parts, precision)
         sums = _sums(parts, about)
         mean, variance, is_far = sums.moments(count, about)
@@ -135,6 +135,13 @@ def _joined(numbers: Array, how: np.ufunc) -> Array:
 
 def _sums(parts: Array, about: Array) -> _Sums:
     """Of the distances of each channel's values from a number, taken in its precision."""
+    if (
+        parts.shape[:2] == (1, 1) and parts.size > _LONGEST
+    ):  # one row is cut into many of one length, and the rest
+        whole = (parts.size - 1) // _LONGEST * _LONGEST
+        many = _along_rows(parts[..., :whole].reshape(-1, 1, _LONGEST), about)
+        rest = _along_rows(parts[..., whole:], about)
+        return _Sums(*(how(one, other) for how, one, other in zip(_HOW, many, rest, strict=True)))
     return (_along_rows if parts.shape[2] >= _LONG_ROW else _across_rows)(parts, about)
 
 
