@@ -50,6 +50,11 @@ class CamOverlay(Overlays):
     method: str
     shares: tuple[float | None, ...] = ()
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Each caption, with the probability of the class where one is known."""
+        return tuple(map(_with_share, self.captions, self.shares or (None,) * len(self.captions)))
+
 
 def cam(
     model: Any,
@@ -73,8 +78,8 @@ def cam(
     layer : str, optional
         The path of a layer with spatial axes, or with tokens that are patches of the image; by default
         the last that has more than one place and on which the score depends; where that is not the last with
-        places, as in a transformer that reads its class token alone, the last that returns all of the tokens. Of a
-        layer that runs several times, the last call is looked at.
+        places, as in a transformer that reads its class token alone, what the last attention is given: the norm
+        before it, else the block before. Of a layer that runs several times, the last call is looked at.
     target : int, str, or sequence of them, optional
         The class asked about, by index or, where the model knows names, by name: one for all samples,
         or one for each; several for each as a sequence of sequences, or for a single sample as
@@ -178,7 +183,7 @@ def activation_map(
         heat=resized(scaled, *size)
         if scaled.shape[1:] == tuple(size)
         else scaled_to_unit(resized(maps, *size)),
-        captions=tuple(map(_caption, named, _parts_in_words(pictures, slices), shares, told)),
+        captions=tuple(map(_caption, named, _parts_in_words(pictures, slices), told)),
         value_label=label,
         maps=maps,
         target=tuple(targets),
@@ -188,9 +193,13 @@ def activation_map(
     )
 
 
-def _caption(name: str, part: str, share: float | None, remark: str) -> str:
-    given = "" if share is None else f" / {share:.2f}"
-    return f"{name}{part}{given}" + f"\n{remark}" * bool(remark)
+def _caption(name: str, part: str, remark: str) -> str:
+    return f"{name}{part}" + f"\n{remark}" * bool(remark)
+
+
+def _with_share(caption: str, share: float | None) -> str:
+    first, mark, rest = caption.partition("\n")
+    return caption if share is None else f"{first} / {share:.2f}{mark}{rest}"
 
 
 def _flat(shape: Sequence[int]) -> tuple[int, int]:

@@ -26,6 +26,8 @@ Array = np.ndarray[Any, Any]
 _AT_ONCE = 16
 """Of how many layers at once, from the end on, it is asked whether the score depends on them."""
 
+_PROJECTING = frozenset({"dense", "einsum_dense", "conv1d", "conv2d"})
+
 
 class Found(NamedTuple):
     """Maps ``(map, [z,] [y,] x)``, and the picture and class of each."""
@@ -72,8 +74,8 @@ def _deciding(
     """The last value on which the score depends, with activations and gradients.
 
     Where it does not depend on what was returned last, as on tokens beside that of the class, the last value of that
-    form that is not made within a block of several of which this is true, too: the tokens that went into it, and not
-    its queries or keys.
+    form which is no projection within a block of several of which this is true, too: the tokens that go into its
+    attention, normalised where they are, and not its queries, keys or values.
     """
     tried: list[Placed] = []
     deciding: list[Placed] = []
@@ -88,7 +90,8 @@ def _deciding(
             (
                 placed
                 for placed in own
-                if _form(gradients, placed) == form and not _stands_in(placed.path, idle_blocks)
+                if _form(gradients, placed) == form
+                and not (_is_projection(placed.path, network) and _stands_in(placed.path, idle_blocks))
             ),
             None,
         )
@@ -110,6 +113,12 @@ def _is_one_of_several(path: str, network: Network) -> bool:
         other.type_name == type_name and other.path != path and _above(other.path) == _above(path)
         for other in network.layers.values()
     )
+
+
+def _is_projection(path: str, network: Network) -> bool:
+    """Whether a layer makes something else of its tokens, or may: what its own layers do is not asked."""
+    holds_others = any(_stands_in(other, [path]) for other in network.layers)
+    return holds_others or network.layers[path].kind in _PROJECTING
 
 
 def _above(path: str) -> str:

@@ -41,8 +41,13 @@ class Overlays(View):
     captions: tuple[str, ...]
     value_label: str
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What is written above each picture: its caption, and what else the view knows of it."""
+        return self.captions
+
     def _told(self) -> Told:
-        flat = [" · ".join(filter(None, caption.split("\n"))) for caption in self.captions]
+        flat = [" · ".join(filter(None, label.split("\n"))) for label in self.labels]
         above = named(list(dict.fromkeys(filter(None, flat))), most=4)
         told = f"{self.title}: {counted(len(flat), 'picture')}{f', above which stands: {above}' if above else ''}"
         each = table(

@@ -71,7 +71,7 @@ class Plan:
         if not any(view.captions) or picture < _NARROWEST:
             return bare
         points = min(max(_LARGEST * picture / _ROOMY, _SMALLEST), _LARGEST)
-        captions = tuple(_lines(caption, picture, points) for caption in view.captions)
+        captions = tuple(_lines(label, picture, points) for label in view.labels)
         strip = (max(map(len, captions)) + 0.4) * LINE * points / POINTS
         left = cls._without_captions(view, width, max(height - pictures.rows * strip, 1e-3))
         if left.layout.tile[1] * left.inches[0] < _NARROWEST:

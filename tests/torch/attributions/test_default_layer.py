@@ -77,25 +77,29 @@ def test_a_batch_of_none_is_refused():
 class Block(nn.Module):
     """Attention to which each token's own projections go, as many write it."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, norm_first: bool) -> None:
         super().__init__()
+        self.norm_first = norm_first
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.query, self.key, self.value = (nn.Linear(width, width) for _ in range(3))
         self.out, self.hidden = nn.Linear(width, width), nn.Linear(width, width)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y = self.norm1(x)
+        y = self.norm1(x) if self.norm_first else x
         y = nn.functional.scaled_dot_product_attention(self.query(y), self.key(y), self.value(y))
-        x = x + self.out(y)
-        return x + self.hidden(self.norm2(x)).relu()
+        if self.norm_first:
+            x = x + self.out(y)
+            return x + self.hidden(self.norm2(x)).relu()
+        x = self.norm1(x + self.out(y))
+        return self.norm2(x + self.hidden(x).relu())
 
 
 class Transformer(nn.Module):
-    def __init__(self, depth: int, by_class_token: bool) -> None:
+    def __init__(self, depth: int, by_class_token: bool, norm_first: bool) -> None:
         super().__init__()
         self.by_class_token = by_class_token
         self.patch, self.token = nn.Conv2d(3, 16, 3, 3), nn.Parameter(torch.randn(1, 1, 16))
-        self.blocks = nn.ModuleList(Block(16) for _ in range(depth))
+        self.blocks = nn.ModuleList(Block(16, norm_first) for _ in range(depth))
         self.norm, self.head = nn.LayerNorm(16), nn.Linear(16, 5)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -108,11 +112,17 @@ class Transformer(nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("depth", "by_class_token", "layer"),
-    [(3, True, "blocks.1"), (2, True, "blocks.0"), (3, False, "norm"), (1, False, "norm")],
+    ("depth", "by_class_token", "norm_first", "layer"),
+    [
+        (3, True, True, "blocks.2.norm1"),
+        (2, True, True, "blocks.1.norm1"),
+        (3, True, False, "blocks.1"),
+        (3, False, True, "norm"),
+        (1, False, True, "norm"),
+    ],
 )
-def test_of_a_transformer_it_is_the_last_block_whose_tokens_decide_and_nothing_within(
-    depth: int, by_class_token: bool, layer: str
+def test_of_a_transformer_it_is_what_the_last_attention_on_which_the_score_depends_is_given(
+    depth: int, by_class_token: bool, norm_first: bool, layer: str
 ) -> None:
     torch.manual_seed(0)
-    assert nv.cam(Transformer(depth, by_class_token).eval(), X).layer == layer
+    assert nv.cam(Transformer(depth, by_class_token, norm_first).eval(), X).layer == layer

@@ -71,7 +71,8 @@ def test_the_score_is_asked_for_however_a_softmax_is_written(spelling):
         assert found.title == expected.title
         shares = F.softmax(bare(X), -1).detach().numpy()[range(3), list(found.target)]
         np.testing.assert_allclose(found.shares, shares, rtol=1e-5)
-        assert found.captions == tuple(
+        assert found.captions == expected.captions == tuple(map(str, found.target))
+        assert found.labels == tuple(
             f"{called} / {share:.2f}" for called, share in zip(found.target, shares, strict=True)
         )
         assert expected.shares == (None,) * 3, "of bare scores no probability is known"

@@ -51,7 +51,8 @@ def test_both_classes_can_be_asked_for(spelling):
         found = nv.cam(model, X, "conv", target)
         np.testing.assert_allclose(found.maps, evidence(model, sign), atol=1e-6)
         np.testing.assert_allclose(found.shares, 1 / (1 + np.exp(-sign * scores)), rtol=1e-5)
-        assert found.captions == tuple(f"{target} / {share:.2f}" for share in found.shares)
+        assert found.captions == (str(target),) * 3
+        assert found.labels == tuple(f"{target} / {share:.2f}" for share in found.shares)
     assert nv.cam(model, X, "conv").target == tuple((scores > 0).astype(int))
 
 
