@@ -27,7 +27,7 @@ from ..words.protocols import LayerSelection
 from ..words.selection import Selection, selected
 from ..words.text_tables import counted, laid_out, named, printable
 from .files import loaded_arrays, save_arrays
-from .layer_statistics import MEASURES, LayerStatistics
+from .layer_statistics import MEASURES, LayerStatistics, merged
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
@@ -118,8 +118,8 @@ class Statistics(Telling, Mapping[str, LayerStatistics]):
             raise InputError(
                 f"statistics of different layers cannot be merged: only one of them has {differing[0]!r}"
             )
-        merged = {key: self[key].merge(other[key]) for key in self}
-        return Statistics(merged, {**other.coverage, **self.coverage}, self.batch_count + other.batch_count)
+        layers = dict(zip(self, merged([*self.values()], [other[key] for key in self]), strict=True))
+        return Statistics(layers, {**other.coverage, **self.coverage}, self.batch_count + other.batch_count)
 
     def histogram(self, key: str, bins: int = 50) -> Histogram:
         """The histogram of one layer, in bins of equal width, as a view."""
