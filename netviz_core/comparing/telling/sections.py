@@ -135,6 +135,8 @@ def _gradient(gradient: Difference) -> str:
 
 
 def _given(pair: LayerPair) -> str:
+    if math.isinf(pair.given_error):
+        return "Given what could not be made the same"
     if not math.isnan(pair.ratio) or not pair.given_error:
         return "Given the same"
     if math.isnan(pair.given_error):
