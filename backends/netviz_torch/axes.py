@@ -104,9 +104,9 @@ class AxisFollower:
 
     def after(self, func: Any, args: tuple[Any, ...], result: Any) -> None:
         """Name the result of an operation, if its effect on axes is known."""
-        if torch.Tag.inplace_view in func.tags:
+        gives_other_axes, rule = _effect_of(func)
+        if gives_other_axes:
             self._known.pop(id(result), None)
-        rule = _rule_of(func)
         if rule is None:
             return
         output = result[0] if isinstance(result, (tuple, list)) and result else result
@@ -314,9 +314,12 @@ _RULES: dict[Any, Rule] = {
 
 
 @cache
-def _rule_of(func: Any) -> Rule | None:
+def _effect_of(func: Any) -> tuple[bool, Rule | None]:
+    """Whether an operation gives its argument other axes in place, and how the axes of its result are found."""
     rule = _RULES.get(func.overloadpacket)
-    return _same_shape if rule is None and torch.Tag.pointwise in func.tags else rule
+    if rule is None and torch.Tag.pointwise in func.tags:
+        rule = _same_shape
+    return torch.Tag.inplace_view in func.tags, rule
 
 
 def defined_axes(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from torch import nn
 from torch.nn.modules import padding
 from torch.nn.parameter import is_lazy
 
-from .kinds import is_quantized, native_class
+from .kinds import is_quantized, native_class, own_parameters
 
 _NAMES = {
     "kernel_size": "kernel_size",
@@ -120,7 +121,7 @@ def config_of(module: nn.Module, kind: str) -> Mapping[str, Any]:
         found["activation"] = "relu"  # which quantized layers have built in
     if kind == "activation":
         found |= _of_activation(module)
-    if any(is_lazy(weight) for weight in module.parameters(recurse=False)):
+    if any(map(is_lazy, own_parameters(module))):
         found["built"] = False
     return found
 
@@ -177,7 +178,12 @@ def _of_resizing(module: nn.Upsample) -> dict[str, Any]:
 
 def _torch_name(module: nn.Module) -> str:
     """What PyTorch calls a class; of a user's own, the class of PyTorch's that it comes from."""
-    return next(cls.__name__ for cls in native_class(module).__mro__ if cls.__module__.startswith("torch."))
+    return _torch_name_of(native_class(module))  # type: ignore[arg-type]  # a class is hashable
+
+
+@lru_cache
+def _torch_name_of(cls: type[nn.Module]) -> str:
+    return next(base.__name__ for base in cls.__mro__ if base.__module__.startswith("torch."))
 
 
 def _last_axes(count: int) -> int | tuple[int, ...]:

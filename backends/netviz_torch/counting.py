@@ -12,7 +12,7 @@ from torch.nn.parameter import is_lazy
 
 from netviz_core.backend_api import InputError, ParameterForm
 
-from .kinds import kind_of
+from .kinds import kind_of, own_parameters
 from .unwrap import unwrapped
 
 
@@ -24,7 +24,7 @@ def parameter_count(model: Any) -> int:
 
 def parameters_of(module: nn.Module) -> Iterator[ParameterForm]:
     """The module's own parameters, see `netviz_core.backend_api.SupportsParameterForms`."""
-    for tensor in module.parameters(recurse=False):
+    for tensor in own_parameters(module):
         if not is_lazy(tensor):
             size = tensor.numel()
             yield ParameterForm(id(tensor), size, size * tensor.element_size(), tensor.requires_grad)

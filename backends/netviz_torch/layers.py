@@ -12,7 +12,7 @@ from torch import nn
 from netviz_core.backend_api import ShownLayer, Weight
 
 from .config import config_of
-from .kinds import kind_of, native_class
+from .kinds import kind_of, native_class, own_parameters
 from .unwrap import unwrapped
 from .weights import weights_of
 
@@ -42,7 +42,7 @@ class TorchLayer(ShownLayer):
 
     @property
     def trainable(self) -> bool:
-        own = self.native.parameters(recurse=self.kind == "container")
+        own = self.native.parameters() if self.kind == "container" else own_parameters(self.native)
         return any(parameter.requires_grad for parameter in own)
 
 

@@ -26,7 +26,7 @@ from netviz_core.backend_api import (
 )
 
 from .axes import AxisFollower, defined_axes, defines_axes
-from .kinds import kind_of
+from .kinds import kind_of, own_parameters
 from .tensors import dtype_name, is_array, is_tensor, numpy_bytes
 from .watch import CHANGED_UNSEEN, Exposures, Watch
 
@@ -61,7 +61,7 @@ def observed(module: nn.Module, recorder: RecorderLike | None, watch: Watch) -> 
                     tell = _tell_of_hidden_places(path, recorder)
                     hooks.append(child.register_forward_pre_hook(tell, with_kwargs=True))
                 if wanted:
-                    watch.weights.update(map(id, child.parameters(recurse=False)))
+                    watch.weights.update(map(id, own_parameters(child)))
         with watching(watch, recorder):
             yield
     finally:
@@ -96,10 +96,12 @@ def _hook(path: str | None, kind: str, recorder: RecorderLike, watch: Watch) -> 
         with torch._C.DisableTorchFunction():
             report(module, args, output)
 
+    reduces = path is not None and recorder.reduces(path)
+
     def report(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         found = name_defined_axes(module, kind, args, output, follower)
         if path is not None:
-            if not recorder.reduces(path):
+            if not reduces:
                 recorder.require_room(path, sum([_bytes_of(tensor) for _, tensor in found]))
             if not found:
                 returned = type(output).__name__
@@ -186,7 +188,8 @@ def _observation(leaf: str, tensor: Any, watch: Watch, recorder: RecorderLike, i
     else:
         value = watch.hold(tensor, is_given)
     axes, nbytes = watch.follower.axes(tensor), numpy_bytes(tensor)
-    return Observation(leaf, value, axes, dtype_name(tensor.dtype), nbytes, watch.identity(tensor))
+    identity = watch.identity(tensor) if recorder.looks_only else None  # others ask for none
+    return Observation(leaf, value, axes, dtype_name(tensor.dtype), nbytes, identity)
 
 
 def _observation_of_numpy(leaf: str, array: Any, recorder: RecorderLike) -> Observation:
@@ -230,7 +233,7 @@ def _explain_misses(
             continue
         if isinstance(child, torch.jit.ScriptModule) and not _is_inside(scripts, path):
             continue  # whose classes cannot be asked for their forward
-        used = watch.used & set(map(id, child.parameters(recurse=False)))
+        used = watch.used & set(map(id, own_parameters(child)))
         if _is_inside(scripts, path):
             recorder.miss(
                 path, "it stands inside TorchScript, which calls layers unseen; capture the unscripted model"
@@ -255,7 +258,7 @@ def _explain_misses(
 def _others_with(weights: set[int], path: str, modules: Mapping[str, nn.Module]) -> str:
     """The first other layer that has all of these weights, in quotes; empty if there is none."""
     for other, module in modules.items():
-        if other != path and weights <= set(map(id, module.parameters(recurse=False))):
+        if other != path and weights <= set(map(id, own_parameters(module))):
             return repr(other)
     return ""
 

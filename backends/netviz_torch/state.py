@@ -94,7 +94,7 @@ def _is_of_model(value: Any) -> bool:
 def _reset_tensor(
     tensor: torch.Tensor, memory: torch.Tensor, requires_grad: bool, grad: torch.Tensor | None
 ) -> None:
-    is_moved = has_memory(tensor) and not tensor.is_meta and not is_same_view(tensor, memory)
+    is_moved = not tensor.is_meta and has_memory(tensor) and not is_same_view(tensor, memory)
     if is_moved or tensor.layout in SPARSE:  # which get other memory when they are written to
         tensor.data = memory
     if tensor.is_leaf:
@@ -132,12 +132,16 @@ def _random_state() -> Iterator[None]:
 
 def _hooks_of(attributes: dict[str, Any]) -> dict[str, dict[Any, Any]]:
     """A module's hooks, kind by kind."""
+    if not any(map(attributes.get, _KEPT_HOOKS)):
+        return {}
     return {name: dict(hooks) for name in _KEPT_HOOKS if (hooks := attributes.get(name))}
 
 
 def _put_back_hooks(attributes: dict[str, Any], before: dict[str, dict[Any, Any]]) -> None:
     """Take away the hooks that a model gave itself during the pass, and bring back those that it took away."""
     present = _hooks_of(attributes)
+    if not present and not before:
+        return
     for name in present.keys() | before.keys():
         if present.get(name) != before.get(name):
             attributes[name].clear()

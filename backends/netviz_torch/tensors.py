@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -81,6 +82,7 @@ def is_same_place(left: torch.Tensor, right: torch.Tensor) -> bool:
     return left.is_set_to(right) and left.is_conj() == right.is_conj() and left.is_neg() == right.is_neg()
 
 
+@cache
 def dtype_name(dtype: torch.dtype) -> str:
     """The dtype's name without the framework's: ``float32``."""
     return str(dtype).removeprefix("torch.")

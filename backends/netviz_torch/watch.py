@@ -162,14 +162,16 @@ class Watch(TorchDispatchMode):
             require_numbers(tensor)
         if not is_plain:
             return Ready(np.array(to_numpy(tensor)))
-        key = own_memory(tensor)
+        storage = tensor.untyped_storage()
+        key = storage._cdata
         with torch._C._DisableTorchDispatch():
-            if key in self._exposed or not _is_torchs_own(tensor):
+            if key in self._exposed or not storage.resizable():  # see `_is_torchs_own`
                 return HeldTensor(tensor.detach().clone(), own=True)
             present = self._held.setdefault(key, [])
-            for held in filter(None, (reference() for reference in present if is_given)):
-                if held.is_value_of(tensor):
-                    return held
+            if is_given:
+                for held in filter(None, (reference() for reference in present)):
+                    if held.is_value_of(tensor):
+                        return held
             held = HeldTensor(tensor.detach())
         present.append(weakref.ref(held))
         return held
@@ -325,10 +327,15 @@ _NORMS_THAT_TRAIN = frozenset(
 
 def _written(func: OpOverload, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Iterator[torch.Tensor]:
     """The tensors that a call of an operator is about to write to."""
-    for name, position in _written_arguments(func):
-        yield from _tensors(kwargs.get(name) if position is None or position >= len(args) else args[position])
-    if func.overloadpacket in _NORMS_THAT_TRAIN and args[5]:
-        yield from _tensors(args[3:5])
+    arguments = _written_arguments(func)
+    if not arguments or (func.overloadpacket in _NORMS_THAT_TRAIN and not args[5]):
+        return iter(())
+    return _tensors(
+        [
+            kwargs.get(name) if position is None or position >= len(args) else args[position]
+            for name, position in arguments
+        ]
+    )
 
 
 _COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
@@ -343,6 +350,8 @@ def _is_composite(func: OpOverload) -> bool:
 @cache
 def _written_arguments(func: OpOverload) -> tuple[tuple[str, int | None], ...]:
     """Name and position of the arguments that an operator declares to write to."""
+    if func.overloadpacket in _NORMS_THAT_TRAIN:
+        return ("running_mean", 3), ("running_var", 4)
     if not func._schema.is_mutable:
         return ()
     return tuple(

@@ -94,7 +94,7 @@ class Keeper:
                 continue
             if kind in _ITERATORS:
                 held[name] = _copied(part)
-            else:
+            elif kind is not tuple or not _ATOMS.issuperset(map(type, part)):
                 self._waiting.append(part)
 
     def keep_class(self, cls: type) -> None:
