@@ -172,11 +172,7 @@ class Rerun:
 
     def _read(self, needed: Collection[int], free: Collection[Point]) -> set[int] | None:
         """The stations whose values reach the pairs asked for, or the model's end; None if not all is known."""
-        pairs = [
-            self._judge.judged[number].pair
-            for number in needed
-            if Point(number, True) in free or not self.puts(Point(number, True))
-        ]
+        pairs = [self._judge.judged[number].pair for number in needed]
         waiting = [pair.head_a if self.is_turned else pair.head_b for pair in pairs]
         waiting += [self._side.whole] if self._side.whole is not None else []
         found: set[int] = set()
