@@ -32,7 +32,8 @@ def _declared(module: nn.Module) -> dict[str, tuple[int, ...]]:
     if isinstance(module, nn.Linear):
         return {"weight": (module.out_features, module.in_features), "bias": (module.out_features,)}
     if has_inputs_first(module):
-        return {"weight": (module.nx, module.nf), "bias": (module.nf,)}
+        sizes = int(module.nx), int(module.nf)  # type: ignore[arg-type]
+        return {"weight": sizes, "bias": sizes[1:]}
     if isinstance(module, _ConvNd):
         sizes = module.out_channels, module.in_channels
         first, second = sizes[::-1] if isinstance(module, _ConvTransposeNd) else sizes

@@ -87,7 +87,7 @@ def _kind_of_class(cls: type[nn.Module]) -> str | None:
         kind = _KIND_OF_CLASS.get(base) or _KIND_OF_HOME.get(base.__module__)
         if kind is not None:
             return kind
-    return "dense" if _has_inputs_first(cls) else None
+    return "dense" if _has_inputs_first(cls) else None  # type: ignore[arg-type]
 
 
 def has_inputs_first(module: nn.Module) -> bool:

@@ -137,7 +137,7 @@ def _given_as_b(
 def _untold(found: Judged, courses: tuple[Course, Course], judge: Judge, why: str) -> list[Cause]:
     """What the two say of themselves that is not the same, where it cannot be put to the test."""
     paths = found.pair.a[0].path, found.pair.b[0].path
-    told = [*differing(*courses), *_changes(found, judge)]
+    told: list[Proposal | WeightChange] = [*differing(*courses), *_changes(found, judge)]
     return [Cause(*paths, f"{one.words}; not confirmed: {why}", False, one.name) for one in told] or [
         _unknown(paths, why)
     ]

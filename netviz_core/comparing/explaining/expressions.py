@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain, combinations, islice
+from itertools import chain, combinations, islice, product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,14 +13,13 @@ from ..common import Matched, matched, sketch
 from ..judging.difference import Difference
 from ..judging.judging import Judge, like
 from .functions import Function, activation_cause, functions_of
+from .of_maps import made_of
 from .operations import (
     Operation,
     attention_cause,
     attentions_apart,
     attentions_of,
     may_be_made_up_for,
-    operations_of,
-    reductions_of,
 )
 from .sums import Factors, in_words, sums_of, total
 
@@ -59,6 +58,11 @@ class Expression(NamedTuple):
         """The earlier values that it is made of."""
         return (*self.factors, *(() if self.times is None else (self.times,)))
 
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """The activations before and after a pool; none for anything else."""
+        return self.function.functions if isinstance(self.function, Operation) else ()
+
 
 class Explained(NamedTuple):
     """Why two values differ; `left` is what the two expressions leave of the values themselves.
@@ -87,7 +91,7 @@ def explained(a: AxisArray, b: AxisArray, earlier: Sequence[Earlier], judge: Jud
     made.append(_expression(b, [value.b for value in earlier], judge))
     if made[0] is None or made[1] is None:
         return None
-    (one, left), (other, left_b) = made[0], made[1]
+    (one, left), (other, left_b) = _alike(made[0], made[1], (a, b), earlier, judge)
     said = _said(one, earlier), _said(other, earlier)
     values = [value.a for value in earlier], [value.b for value in earlier]
     for found, own in ((one, said[0]), (other, said[1])):
@@ -101,6 +105,20 @@ def explained(a: AxisArray, b: AxisArray, earlier: Sequence[Earlier], judge: Jud
     is_sure = ours is None or theirs is None or not may_be_made_up_for(ours, theirs)
     left = max(left, left_b, key=lambda found: found.error)
     return Explained(_name(one, other), words, left, () if is_sure else tuple(filter(None, reads)))
+
+
+def _alike(
+    one: Found, other: Found, both: tuple[AxisArray, AxisArray], earlier: Sequence[Earlier], judge: Judge
+) -> tuple[Found, Found]:
+    """Two expressions; where one of two pools may as well follow the activation that the other does, they do both."""
+    if not (one[0].functions and other[0].functions) or one[0].functions == other[0].functions:
+        return one, other
+    sides = [value.a for value in earlier], [value.b for value in earlier]
+    ways = (_made(value, side, judge) for value, side in zip(both, sides, strict=True))
+    for of_a, of_b in product(*ways):
+        if of_a[0].parts == of_b[0].parts and of_a[0].functions == of_b[0].functions:
+            return of_a, of_b
+    return one, other
 
 
 def _apart(one: Expression, other: Expression, earlier: Sequence[Earlier]) -> str:
@@ -135,6 +153,9 @@ def _name(one: Expression, other: Expression) -> str:
     attention, theirs = (getattr(found.function, "attention", None) for found in (one, other))
     if attention is not None and theirs is not None:
         return attention_cause(attention, theirs)
+    for left, right in zip(one.functions, other.functions, strict=False):
+        if left != right:
+            return activation_cause(left, right)
     names = {found.function.name for found in (one, other) if isinstance(found.function, Operation)}
     return names.pop() if len(names) == 1 else "pooling" if "pooling" in names else "operation"
 
@@ -232,10 +253,7 @@ def _operations(
 ) -> Iterator[tuple[Operation, tuple[int, ...]]]:
     value = value.canonical()
     for number, other in enumerate(earlier[:_MOST_MAPS]):
-        for operation in chain(
-            operations_of(other.canonical(), value), reductions_of(other.canonical(), value)
-        ):
-            yield operation, (number,)
+        yield from ((operation, (number,)) for operation in made_of(other.canonical(), value))
     if len(value.shape) != 3:
         return
     for numbers, parts in _three(value, earlier):
