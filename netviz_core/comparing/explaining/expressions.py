@@ -21,7 +21,7 @@ from .operations import (
     attentions_of,
     may_be_made_up_for,
 )
-from .sums import Factors, in_words, sums_of, total
+from .sums import Factors, in_words, is_written, sums_of, total
 
 Array = np.ndarray[Any, Any]
 
@@ -43,6 +43,8 @@ class Earlier(NamedTuple):
     b: AxisArray
     path: str = ""
     """The layer of a that returned it."""
+    words_b: str = ""
+    """The same in words of b, if those are others."""
 
 
 class Expression(NamedTuple):
@@ -74,6 +76,8 @@ class Explained(NamedTuple):
     words: str
     left: Difference
     reads: tuple[str, ...] = ()
+    is_written: bool = True
+    """Whether people write such sums; any few values can be fitted to another one more or less."""
 
 
 def explained(a: AxisArray, b: AxisArray, earlier: Sequence[Earlier], judge: Judge) -> Explained | None:
@@ -92,19 +96,26 @@ def explained(a: AxisArray, b: AxisArray, earlier: Sequence[Earlier], judge: Jud
     if made[0] is None or made[1] is None:
         return None
     (one, left), (other, left_b) = _alike(made[0], made[1], (a, b), earlier, judge)
-    said = _said(one, earlier), _said(other, earlier)
+    words_b = [value.words_b or value.words for value in earlier]
+    said = _said(one, [value.words for value in earlier]), _said(other, words_b)
     values = [value.a for value in earlier], [value.b for value in earlier]
     for found, own in ((one, said[0]), (other, said[1])):
         if _holds(found, a, values[0], judge) and _holds(found, b, values[1], judge):
             return Explained(PASSED_ON, f"both compute {own}; what differs has come with it", left)
-    if said[0] == said[1]:
+    if said[1] == _said(one, words_b):
         return None
     words = _apart(one, other, earlier) or f"a computes {said[0]}, b {said[1]}"
     ours, theirs = (getattr(found.function, "attention", None) for found in (one, other))
     reads = [earlier[number].path for number in one.parts]
     is_sure = ours is None or theirs is None or not may_be_made_up_for(ours, theirs)
     left = max(left, left_b, key=lambda found: found.error)
-    return Explained(_name(one, other), words, left, () if is_sure else tuple(filter(None, reads)))
+    return Explained(
+        _name(one, other),
+        words,
+        left,
+        () if is_sure else tuple(filter(None, reads)),
+        is_written(one.factors) and is_written(other.factors),
+    )
 
 
 def _alike(
@@ -160,13 +171,16 @@ def _name(one: Expression, other: Expression) -> str:
     return names.pop() if len(names) == 1 else "pooling" if "pooling" in names else "operation"
 
 
-def _said(found: Expression, earlier: Sequence[Earlier]) -> str:
+def _said(found: Expression, earlier: Sequence[str]) -> str:
+    """An expression in words, of the words for earlier values."""
     if isinstance(found.function, Operation) and len(found.parts) > 1:
-        return f"{found.function} of {', '.join(earlier[number].words for number in found.parts)}"
-    said = in_words(found.factors, {number: earlier[number].words for number in found.factors})
+        return f"{found.function} of {', '.join(earlier[number] for number in found.parts)}"
+    said = in_words(found.factors, {number: earlier[number] for number in found.factors})
     plain = isinstance(found.function, Function) and found.function.name == "linear"
-    times = "" if found.times is None else f", times {earlier[found.times].words}"
-    return f"{said if plain else f'{found.function} of {said}'}{times}"
+    times = "" if found.times is None else f", times {earlier[found.times]}"
+    if not plain:
+        said = f"{found.function} of {said if len(found.factors) == 1 else f'({said})'}"
+    return f"{said}{times}"
 
 
 Found = tuple[Expression, Difference]
