@@ -152,9 +152,11 @@ def weights_alone(place: Place, judge: Judge) -> list[Alone]:
 def _run_alone_before(place: Place, judge: Judge) -> list[list[Layer]]:
     """The layers with weights, on both sides, that have run since the last one with a partner."""
     paired = {id(station) for found in judge.judged for station in found.pair.stations}
-    pair = place.before.pair if place.before is not None else None
+    heads: Sequence[Station | None] = (None, None)
+    if place.before is not None:
+        heads = place.before.pair.head_a, place.before.pair.head_b
     found = []
-    for side, head in ((judge.a, pair and pair.head_a), (judge.b, pair and pair.head_b)):
+    for side, head in zip((judge.a, judge.b), heads, strict=True):
         before = reversed(side.stations[: head.number] if head is not None else side.stations)
         alone = takewhile(lambda station: id(station) not in paired, before)
         found.append([station.layer for station in alone if station.layer.weights][::-1])
