@@ -8,6 +8,7 @@ named ``Supports…``, of which a backend has those whose methods it has. A back
 returned, as `Observation`; `netviz_core.testing.ReferenceBackend` is the smallest that there is.
 """
 
+from .attributions.losses import LOSSES
 from .captures import placing
 from .captures.capture import Capture
 from .captures.origins import Origins
@@ -93,6 +94,7 @@ from .words.supports_passes import (
 
 __all__ = [
     "KINDS",
+    "LOSSES",
     "NOT_FOLLOWED",
     "OPERATIONS",
     "OUTPUT",

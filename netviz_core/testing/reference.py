@@ -69,6 +69,12 @@ class Conv2d(Op):
 
     def __call__(self, x: Array) -> Array:
         kernel, bias = self.parameters["kernel"], self.parameters["bias"]
+        channels, *least = kernel.shape[1:]
+        if x.ndim != 4 or x.shape[1] != channels or x.shape[2] < least[0] or x.shape[3] < least[1]:
+            raise InputError(
+                f"an input of shape {x.shape} was given to a convolution, which takes (batch, channel={channels}, "
+                f"y, x) of at least {least[0]} × {least[1]} pixels"
+            )
         windows = np.lib.stride_tricks.sliding_window_view(x, kernel.shape[2:], axis=(2, 3))
         output: Array = np.einsum("bcyxij,ocij->boyx", windows, kernel) + bias[:, None, None]
         return output
@@ -91,7 +97,14 @@ class Dense(Op):
     output_axes = ("batch", "channel")
 
     def __call__(self, x: Array) -> Array:
-        return x.reshape(len(x), -1) @ self.parameters["kernel"].T + self.parameters["bias"]
+        kernel = self.parameters["kernel"]
+        flat = x.reshape(len(x), -1)
+        if flat.shape[1] != kernel.shape[1]:
+            raise InputError(
+                f"an input of shape {x.shape} was given to a dense layer, which takes {kernel.shape[1]} numbers for "
+                f"each sample"
+            )
+        return flat @ kernel.T + self.parameters["bias"]
 
     def pull_back(self, gradient: Array, x: Array) -> Array:
         return (gradient @ self.parameters["kernel"]).reshape(x.shape)
