@@ -43,8 +43,11 @@ def made_of(x: AxisArray, y: AxisArray) -> Iterator[Operation]:
                 afters = [_LINEAR] if _is_near(few.result, few_y) else []
                 if before == _LINEAR and not afters:
                     afters = functions_of(few.result.values, few_y.values)
-                if afters:
-                    whole = next(one for one in _made(before, x, target) if one.words == few.words)
+                if not afters:
+                    continue
+                # Of all channels there may be another form, if these were among what was made one number of.
+                whole = next((one for one in _made(before, x, target) if one.words == few.words), None)
+                if whole is not None:
                     yield from (_told(whole, before, after, flattened, said) for after in afters)
 
 
