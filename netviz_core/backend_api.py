@@ -17,6 +17,7 @@ from .measures.training import TrainingHistory
 from .measures.watching import TrainingWatch
 from .models.checkpoint import Checkpoint, torch_recurrent_rule
 from .models.hdf5_files import load_weights_h5
+from .models.ready_layer import ReadyLayer
 from .models.shown import ShownLayer
 from .models.weights import Layout, Weight, by_name, positional_layout, widened
 from .plugins import get_backend, register_backend
@@ -128,6 +129,7 @@ __all__ = [
     "Origins",
     "ParameterForm",
     "Ready",
+    "ReadyLayer",
     "Recorder",
     "RecorderLike",
     "Replacement",

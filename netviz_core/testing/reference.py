@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 
 from ..captures.recorder import Recorder
-from ..models.shown import ShownLayer
-from ..models.weights import Layout, Weight, Weights, by_name
+from ..models.ready_layer import ReadyLayer
+from ..models.weights import Layout, Weight, by_name
 from ..plugins import register_backend
 from ..words.arrays import AxisArray, positional_axes
 from ..words.errors import InputError, UnsupportedError
-from ..words.observations import Observation, Ready
+from ..words.observations import Observation
 from ..words.structure import leaves
 from ..words.supports_passes import Replacement, Seed, StandIn
 
@@ -152,22 +151,6 @@ def example_model(seed: int = 0) -> Model:
     )
 
 
-@dataclass(frozen=True, repr=False)
-class ReferenceLayer(ShownLayer):
-    """A `Layer` of a NumPy model."""
-
-    path: str
-    kind: str
-    native: Any
-    weights: Mapping[str, Weight] = field(default_factory=Weights)
-    config: Mapping[str, Any] = field(default_factory=dict)
-    trainable: bool = True
-
-    @property
-    def type_name(self) -> str:
-        return type(self.native).__name__
-
-
 class ReferenceBackend:
     """A `Backend` for `Model`."""
 
@@ -176,11 +159,13 @@ class ReferenceBackend:
     def accepts(self, model: object) -> bool:
         return isinstance(model, Model)
 
-    def layers(self, model: Model) -> Iterable[ReferenceLayer]:
-        yield ReferenceLayer("", "container", model)
+    def layers(self, model: Model) -> Iterable[ReadyLayer]:
+        yield ReadyLayer("", "container", type(model).__name__, model, True)
         for name, op in model.layers.items():
-            weights = by_name(_weight(key, op.layouts[key], array) for key, array in op.parameters.items())
-            yield ReferenceLayer(name, op.kind, op, weights, op.config, bool(weights))
+            weights = by_name(
+                Weight.of(array, key, key, op.layouts[key]) for key, array in op.parameters.items()
+            )
+            yield ReadyLayer(name, op.kind, type(op).__name__, op, bool(weights), weights, op.config)
 
     def run(self, model: Model, inputs: Any, recorder: Recorder | None = None) -> Any:
         if isinstance(inputs, AxisArray):
@@ -229,7 +214,8 @@ class ReferenceBackend:
             x = handed_on("", "0", True, x)
             for name, layer in model.layers.items():
                 if name in instead:
-                    x = instead[name][0].values
+                    (stand_in,) = instead[name]
+                    x = stand_in.values.astype(stand_in.dtype)
                     continue
                 model.give(name, x)
                 x = model.tell(name, layer(handed_on(name, "0", True, x)))
@@ -263,19 +249,6 @@ class ReferenceBackend:
         return AxisArray(inputs, Conv2d.output_axes) if np.ndim(inputs) == 4 else None
 
 
-def _weight(name: str, layout: Layout, array: Array) -> Weight:
-    return Weight(
-        name,
-        name,
-        layout,
-        array.shape,
-        str(array.dtype),
-        True,
-        lambda: array,
-        lambda new: np.copyto(array, new),
-    )
-
-
 def _is_array(value: object) -> bool:
     return isinstance(value, np.ndarray)
 
@@ -283,4 +256,4 @@ def _is_array(value: object) -> bool:
 def _observe(op: Op | None, leaf: str, output: Array) -> Observation:
     known = op.output_axes if op is not None else None
     axes = known if known and len(known) == output.ndim else positional_axes(output.ndim)
-    return Observation(leaf, Ready(output.copy()), axes, str(output.dtype), output.nbytes)
+    return Observation.of(output.copy(), axes, leaf)

@@ -17,10 +17,9 @@ from ..judging.difference import Difference
 from ..judging.judging import Judge, Judged, like, orders_before, outputs_of
 from ..judging.places import is_fed_directly
 from ..judging.recipes import Course, courses_of, named_by_users
-from ..judging.regions import apart_without_padding, applied_behind
+from ..judging.regions import apart_without_padding, applied_behind, extents_of
 from ..judging.weights import weight_differences
 from ..judging.weights_alone import Weighed
-from ..stations import INPUT
 from .expressions import PASSED_ON
 from .proposals import Proposal, changes_of_weights, differing, layer_of, of_weights
 from .recognising import recognised
@@ -96,7 +95,8 @@ def causes_at(found: Judged, judge: Judge) -> list[Cause]:
         return [_unknown(paths, "what the layers were given is not known")]
     courses, targets = (ours, theirs), (target_a, target_b)
     if _is_given_other_numbers(courses, judge):
-        seen = None if _is_padded_by_another(found, judge) else _given_as_b(courses, targets, judge)
+        is_padded = any(_is_padded(course.inputs[0]) for course in courses)
+        seen = None if is_padded else _given_as_b(courses, targets, judge)
         if seen is None:
             told = " against ".join(form_of(course.inputs[0]) for course in courses)
             return _untold(found, courses, judge, f"what they are given cannot be made the same: {told}")
@@ -123,15 +123,10 @@ def _is_given_other_numbers(courses: tuple[Course, Course], judge: Judge) -> boo
     return not any(apart.within for apart in apart_without_padding(ours, theirs, judge))
 
 
-def _is_padded_by_another(found: Judged, judge: Judge) -> bool:
-    """Whether a layer of its own pads what one of the two is given: the two do not pad alike by themselves then."""
-    sources = [
-        side.stations[source].layer
-        for side, head in ((judge.a, found.pair.head_a), (judge.b, found.pair.head_b))
-        for source in head.sources
-        if source is not None and source != INPUT
-    ]
-    return any(layer.kind == "other" and "padding_mode" in layer.config for layer in sources)
+def _is_padded(value: AxisArray) -> bool:
+    """Whether there are zeros around a map: it was padded before, so that the padding of the layer tells little."""
+    extents = zip(value.axes, extents_of(value.values), value.shape, strict=True)
+    return any(ends != (0, size - 1) for axis, ends, size in extents if axis not in ("batch", "channel"))
 
 
 def _given_as_b(
