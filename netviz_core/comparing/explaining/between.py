@@ -73,7 +73,9 @@ def causes_between(place: Place, paths: tuple[str, str], judge: Judge) -> list[C
             return [Cause(*lone, text, False, PASSED_ON, why.reads)]
         if why is not None and not (at_input and why.name == "scale"):  # which is told as preprocessing
             told = (
-                "" if why.is_written else "; not confirmed: the numbers fit, and nobody writes such factors"
+                ""
+                if why.is_written
+                else "; not confirmed: the numbers fit, and such factors are hardly ever written"
             )
             is_sure = why.name != PASSED_ON and why.is_written
             return [Cause(*paths, f"{why.words}{told}", is_sure, why.name, why.reads)]
