@@ -152,10 +152,11 @@ def _of_pictures(a: Any, b: Any) -> Case:
     return Case(a, b, (_native(a, pictures), _native(b, pictures)), nv.images(pictures))
 
 
-def _native(model: Any, pictures: Any) -> Any:
-    return (
-        torch.from_numpy(pictures.transpose(0, 3, 1, 2).copy()) if isinstance(model, nn.Module) else pictures
-    )
+def _native(model: Any, values: Any) -> Any:
+    """Pictures, or features, as a model's own framework has them."""
+    if not isinstance(model, nn.Module):
+        return values
+    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(values, -1, 1)))
 
 
 class _Residual(nn.Module):
@@ -221,10 +222,8 @@ def _thousand(in_keras: bool, is_residual: bool, is_wrong: bool) -> Callable[[],
                 child.eps = 1e-2
         shape = (2, _WIDTH, _WIDTH, _WIDTH) if is_residual else (2, _WIDTH)
         values = np.random.default_rng(0).normal(size=shape).astype("float32")
-        if not is_residual:
-            return Case(a, b, (torch.from_numpy(values), values), values, is_wrong)
         natives = _native(a, values), _native(b, values)
-        return Case(a, b, natives, nv.images(values), is_wrong)
+        return Case(a, b, natives, nv.images(values) if is_residual else values, is_wrong)
 
     return make
 

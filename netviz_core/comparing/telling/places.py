@@ -12,7 +12,7 @@ import numpy as np
 
 from ...words.arrays import AxisArray
 from ..common import matched
-from ..explaining.between import between_words, causes_between, causes_in_frame, given_at
+from ..explaining.between import between_words, causes_between, causes_in_frame, given_at, weights_alone
 from ..explaining.causes import cause_backward, causes_at
 from ..explaining.expressions import PASSED_ON
 from ..judging.difference import Difference
@@ -133,6 +133,9 @@ def _with_function_before(place: Place, judge: Judge) -> Judged | None:
 
 def _paths_between(place: Place, judge: Judge) -> tuple[str, str]:
     """What stands where a difference arises between layers: a layer without a partner, or the container of all."""
+    alone = weights_alone(place, judge)
+    if alone:
+        return alone[0].path_a, alone[0].path_b
     around = innermost_containers(place.before, judge)
     a, b = (
         _likeliest(stations).path if stations else container
