@@ -19,10 +19,11 @@ from ..judging.places import Place, is_fed_directly
 from ..judging.recipes import named
 from ..judging.weights import differences_of
 from ..pairing.pairs import StationPair
+from ..permutations import order_along
 from ..sides import Side
 from ..stations import INPUT, Station
 from .causes import Cause, causes_at, odd_weights
-from .expressions import PASSED_ON, Earlier, explained
+from .expressions import PASSED_ON, Earlier, Explained, explained
 from .signatures import called, corrected, signature
 from .steps import step_apart
 from .weight_changes import WeightChange, changes_in, weight_changes
@@ -30,6 +31,8 @@ from .weight_changes import WeightChange, changes_in, weight_changes
 Array = np.ndarray[Any, Any]
 
 _MOST_EARLIER = 16
+_PARTS = 3
+"""Queries, keys and values."""
 _SAME = 1e-3
 
 
@@ -65,6 +68,10 @@ def causes_between(place: Place, paths: tuple[str, str], judge: Judge) -> list[C
         earlier = _earlier(judge, place)
         why = explained(a, b, earlier, judge) or explained(a, b, [*earlier, *_alone(place, a, b)], judge)
         at_input = place.before is not None and is_fed_directly(place.before, judge)
+        lone = _the_one_that_is_odd(why, a, judge) if why is not None else None
+        if why is not None and lone is not None:
+            text = f"{why.words}, for which the order of features makes up; what differs has come with {lone[0]!r}"
+            return [Cause(*lone, text, False, PASSED_ON, why.reads)]
         if why is not None and not (at_input and why.name == "scale"):  # which is told as preprocessing
             told = (
                 "" if why.is_written else "; not confirmed: the numbers fit, and nobody writes such factors"
@@ -94,6 +101,36 @@ def causes_between(place: Place, paths: tuple[str, str], judge: Judge) -> list[C
             "unknown",
         )
     ]
+
+
+def _the_one_that_is_odd(why: Explained, value: AxisArray, judge: Judge) -> tuple[str, str] | None:
+    """Of queries and keys the ones that alone are wrong: in the order of the others b's attention makes a's value."""
+    pairs = [next((f.pair for f in judge.judged if f.pair.a[-1].path == path), None) for path in why.reads]
+    ends = [(returned_by(pair.a[-1]), returned_by(pair.b[-1])) for pair in pairs if pair is not None]
+    if why.attention is None or len(ends) != _PARTS or not all(ours and theirs for ours, theirs in ends):
+        return None
+    ours, theirs = ([side[place][0].canonical().values for side in ends] for place in (0, 1))
+    for wrong, right in ((0, 1), (1, 0)):
+        is_one_form = ours[right].shape == theirs[right].shape
+        order = order_along(ours[right], theirs[right], -1) if is_one_form else None
+        order = _as_in_each_head(order, ours[0].shape[-1] // why.attention.heads, ours[wrong].shape[-1])
+        if order is None:
+            continue
+        given = {wrong: ours[wrong].take(order, -1), right: theirs[right], 2: ours[2]}
+        made = why.attention(*(given[place] for place in range(_PARTS)))
+        pair = pairs[wrong]
+        if pair is not None and judge.difference(AxisArray(made, value.axes), value).within:
+            return pair.a[-1].path, pair.b[-1].path
+    return None
+
+
+def _as_in_each_head(order: Array | None, size: int, width: int) -> Array | None:
+    """An order of features for another number of heads of this size; None if it is not the same in each head."""
+    if order is None or len(order) == width:
+        return order
+    within = order.reshape(-1, size) - size * np.arange(len(order) // size)[:, np.newaxis]
+    every: Array = size * np.arange(width // size)[:, np.newaxis] + within[0]
+    return every.ravel() if (within == within[0]).all() else None
 
 
 def _other_inputs(judge: Judge) -> str:
@@ -158,9 +195,11 @@ def weights_alone(place: Place, judge: Judge) -> list[Alone]:
 def _run_alone_before(place: Place, judge: Judge) -> list[list[Layer]]:
     """The layers with weights, on both sides, that have run since the last one with a partner."""
     paired = {id(station) for found in judge.judged for station in found.pair.stations}
-    pair = place.before.pair if place.before is not None else None
+    heads: Sequence[Station | None] = (None, None)
+    if place.before is not None:
+        heads = place.before.pair.head_a, place.before.pair.head_b
     found = []
-    for side, head in ((judge.a, pair and pair.head_a), (judge.b, pair and pair.head_b)):
+    for side, head in zip((judge.a, judge.b), heads, strict=True):
         before = reversed(side.stations[: head.number] if head is not None else side.stations)
         alone = takewhile(lambda station: id(station) not in paired, before)
         found.append([station.layer for station in alone if station.layer.weights][::-1])

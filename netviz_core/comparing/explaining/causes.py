@@ -17,7 +17,7 @@ from ..judging.difference import Difference
 from ..judging.judging import Judge, Judged, like, orders_before, outputs_of
 from ..judging.places import is_fed_directly
 from ..judging.recipes import Course, courses_of, named_by_users
-from ..judging.regions import apart_without_padding, applied_behind
+from ..judging.regions import apart_without_padding, applied_behind, extents_of
 from ..judging.weights import weight_differences
 from ..judging.weights_alone import Weighed
 from .expressions import PASSED_ON
@@ -95,7 +95,8 @@ def causes_at(found: Judged, judge: Judge) -> list[Cause]:
         return [_unknown(paths, "what the layers were given is not known")]
     courses, targets = (ours, theirs), (target_a, target_b)
     if _is_given_other_numbers(courses, judge):
-        seen = _given_as_b(courses, targets, judge)
+        is_padded = any(_is_padded(course.inputs[0]) for course in courses)
+        seen = None if is_padded else _given_as_b(courses, targets, judge)
         if seen is None:
             told = " against ".join(form_of(course.inputs[0]) for course in courses)
             return _untold(found, courses, judge, f"what they are given cannot be made the same: {told}")
@@ -120,6 +121,12 @@ def _is_given_other_numbers(courses: tuple[Course, Course], judge: Judge) -> boo
     if len(ours) != 1 or len(theirs) != 1 or ours[0].values.size == theirs[0].values.size:
         return False
     return not any(apart.within for apart in apart_without_padding(ours, theirs, judge))
+
+
+def _is_padded(value: AxisArray) -> bool:
+    """Whether there are zeros around a map: it was padded before, so that the padding of the layer tells little."""
+    extents = zip(value.axes, extents_of(value.values), value.shape, strict=True)
+    return any(ends != (0, size - 1) for axis, ends, size in extents if axis not in ("batch", "channel"))
 
 
 def _given_as_b(

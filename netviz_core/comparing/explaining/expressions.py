@@ -15,6 +15,7 @@ from ..judging.judging import Judge, like
 from .functions import Function, activation_cause, functions_of
 from .of_maps import made_of
 from .operations import (
+    Attention,
     Operation,
     attention_cause,
     attentions_apart,
@@ -76,6 +77,8 @@ class Explained(NamedTuple):
     words: str
     left: Difference
     reads: tuple[str, ...] = ()
+    attention: Attention | None = None
+    """What b does with what these return, where they may make up for it."""
     is_written: bool = True
     """Whether people write such sums; any few values can be fitted to another one more or less."""
 
@@ -114,6 +117,7 @@ def explained(a: AxisArray, b: AxisArray, earlier: Sequence[Earlier], judge: Jud
         words,
         left,
         () if is_sure else tuple(filter(None, reads)),
+        None if is_sure else theirs,
         is_written(one.factors) and is_written(other.factors),
     )
 

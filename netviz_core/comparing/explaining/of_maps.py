@@ -37,14 +37,17 @@ def made_of(x: AxisArray, y: AxisArray) -> Iterator[Operation]:
     What was flattened behind that is looked at as the map that it was.
     """
     for target, flattened, said in _as_maps(x, y):
-        few_x, few_y = _few(x), _few(target)
+        few_x, few_y = _few(x, target), _few(target, x)
         for before in (_LINEAR, *_APPLIED):
             for few in _made(before, few_x, few_y):
                 afters = [_LINEAR] if _is_near(few.result, few_y) else []
                 if before == _LINEAR and not afters:
                     afters = functions_of(few.result.values, few_y.values)
-                if afters:
-                    whole = next(one for one in _made(before, x, target) if one.words == few.words)
+                if not afters:
+                    continue
+                # Of all channels there may be another form, if these were among what was made one number of.
+                whole = next((one for one in _made(before, x, target) if one.words == few.words), None)
+                if whole is not None:
                     yield from (_told(whole, before, after, flattened, said) for after in afters)
 
 
@@ -71,9 +74,10 @@ def _is_near(one: AxisArray, other: AxisArray) -> bool:
     return one.shape == other.shape and sketch_error(sketch(one.values), sketch(other.values)) < _NEAR
 
 
-def _few(value: AxisArray) -> AxisArray:
+def _few(value: AxisArray, other: AxisArray) -> AxisArray:
     """One sample; of maps a few channels, since each is pooled by itself."""
-    few = value.values[:1, :_FEW_CHANNELS] if value.axes[1:2] == ("channel",) else value.values[:1]
+    by_channel = value.axes[1:2] == other.axes[1:2] == ("channel",)
+    few = value.values[:1, :_FEW_CHANNELS] if by_channel else value.values[:1]
     return AxisArray(few, value.axes)
 
 

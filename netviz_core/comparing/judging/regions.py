@@ -133,14 +133,14 @@ def apart_without_padding(
         return
     starts = (
         range(max(last + 1 - size, 0), min(first, more) + 1)
-        for (first, last), size, more in zip(_extents(large.values), small.shape, room, strict=True)
+        for (first, last), size, more in zip(extents_of(large.values), small.shape, room, strict=True)
     )
     for start in product(*starts):
         place = tuple(slice(at, at + size) for at, size in zip(start, small.shape, strict=True))
         yield judge.difference(like(large, large.values[place], large.axes), small)
 
 
-def _extents(values: Array) -> Iterator[tuple[int, int]]:
+def extents_of(values: Array) -> Iterator[tuple[int, int]]:
     """Along each axis, from where to where there is anything but zeros."""
     there = values != 0
     for axis, size in enumerate(values.shape):

@@ -63,6 +63,23 @@ def is_passed_on(fault: Fault) -> bool:
     return bool(fault.causes) and all(cause.name == PASSED_ON for cause in fault.causes)
 
 
+def standing(places: Sequence[Place], told: Sequence[Fault], free: Judge) -> list[tuple[Place, Fault]]:
+    """Places that hand nothing on alone, and that nothing behind them puts right; all if there were none."""
+    right = {
+        path
+        for fault in filter(is_passed_on, told)
+        for cause in fault.causes
+        for path in cause.reads
+        if path != cause.path_a
+    }
+    both = list(zip(places, told, strict=True))
+    own = [(place, fault) for place, fault in both if not is_passed_on(fault) and fault.path_a not in right]
+    for place, fault in both if own else ():
+        if place.judged is not None and fault.path_a in right:
+            free.judged[(place.judge or free).judged.index(place.judged)].status = "compensated"
+    return own or both
+
+
 def without_doubtful(faults: Sequence[Fault]) -> tuple[Fault, ...]:
     """Call nothing confirmed of places of which one may make up for the other."""
     doubtful: dict[int, list[str]] = {}
