@@ -314,11 +314,13 @@ def _is_at(place: Any, before: onnx.ModelProto, fault: Any) -> bool:
     around = {path.rpartition(mark)[0] for path in own for mark in "./" if mark in path}
     paths = {place.pair.path_a, place.pair.path_b}
     paths |= {path for cause in place.causes for path in (cause.path_a, cause.path_b)}
-    if fault.tensors[0] not in {name for node in fault.model.graph.node for name in node.output}:
-        if any(cause.name in ("activation", "slope") for cause in place.causes):
-            read = {name for node in before.graph.node if {*node.output} & {*fault.tensors} for name in node.input}
-            around |= {layer.path for layer in known if layer.kind != "container" for call in layer.calls
-                       if {*call.returned} & read}  # fmt: skip
+    is_gone = fault.tensors[0] not in {name for node in fault.model.graph.node for name in node.output}
+    if is_gone and any(cause.name in ("activation", "slope") for cause in place.causes):
+        read = {
+            name for node in before.graph.node if {*node.output} & {*fault.tensors} for name in node.input
+        }
+        around |= {layer.path for layer in known if layer.kind != "container" for call in layer.calls
+                   if {*call.returned} & read}  # fmt: skip
     return bool(paths & (own | readers | (around - {""})))
 
 

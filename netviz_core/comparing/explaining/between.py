@@ -81,11 +81,10 @@ def causes_between(place: Place, paths: tuple[str, str], judge: Judge) -> list[C
         found = signature(a, b, judge, _orders(a, place, judge))
         if found is not None:
             return [Cause(*paths, corrected(found, apart), True, called(found, at_input))]
-        if place.judged is None and a is ours[0]:
-            step = step_apart(place, judge, (a, b), apart)
-            if step is not None:
-                at = (step.path, paths[1]) if step.is_of_a else (paths[0], step.path)
-                return [Cause(*at, step.words, True, step.name)]
+    step = step_apart(place, judge) if place.judged is None else None
+    if step is not None:
+        at = (step.path, paths[1]) if step.is_of_a else (paths[0], step.path)
+        return [Cause(*at, step.words, True, step.name)]
     if (
         before is not None
         and is_fed_directly(before, judge)

@@ -1,4 +1,4 @@
-"""Which one step between layers explains a difference: a model that shows its steps is run again with one done otherwise."""
+"""Which one step between layers explains a difference: a model that shows its steps is run again with one changed."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ import numpy as np
 from ...captures.recorder import Slot
 from ...recomputing.activation import activated
 from ...words.arrays import AxisArray
-from ..judging.difference import Difference
-from ..judging.enclosing import innermost_containers
 from ..judging.judging import Judge, returned_by
 from ..judging.places import Place
 from ..judging.recipes import named
@@ -31,13 +29,12 @@ _MOST_JOINED = 3
 
 
 class Step(NamedTuple):
-    """What one side does otherwise at a layer that has no partner, and what is left with that put right."""
+    """What one side does otherwise at a layer that has no partner."""
 
     name: str
     words: str
     path: str
     is_of_a: bool
-    left: Difference
 
 
 class _Otherwise(NamedTuple):
@@ -51,37 +48,27 @@ class _Otherwise(NamedTuple):
     values: Array
 
 
-def step_apart(place: Place, judge: Judge, target: Sequence[AxisArray], apart: Difference) -> Step | None:
-    """Find the one step that makes the difference, if the side that shows it can be run again.
-
-    Parameters
-    ----------
-    place : Place
-        Between layers.
-    judge : Judge
-    target : sequence of AxisArray
-        What comes out there of a and of b.
-    apart : Difference
-        How far these are apart.
-    """
+def step_apart(place: Place, judge: Judge) -> Step | None:
+    """Find the one step before a place that makes the difference there, if the side that shows it can be run again."""
+    both = [_coming_out(place, side, is_of_a) for side, is_of_a in ((judge.a, True), (judge.b, False))]
+    apart = [judge.difference(*pair) for pair in zip(*both, strict=False)]
+    number = next((number for number, found in enumerate(apart) if not found.within), None)
+    if number is None:
+        return None
     for is_of_a, side, steps in ((False, judge.b, place.between_b), (True, judge.a, place.between_a)):
         if not side.can_be_rerun:
             continue
         own, other = ("a", "b") if is_of_a else ("b", "a")
         for option in islice(_options(steps), _MOST):
-            side_again = side.rerun(_replacing(option, steps), {})
-            for value in _coming_out(place, judge, side_again, is_of_a)[:1]:
-                left = judge.difference(value, target[1]) if is_of_a else judge.difference(target[0], value)
-                if left.within:
-                    words = option.words.format(own=own, other=other, path=option.station.path)
-                    falls = f"the difference falls from {apart.max_abs:.1e} to {left.max_abs:.1e}"
-                    return Step(
-                        option.name,
-                        f"{words}; with that in both, {falls}",
-                        option.station.path,
-                        is_of_a,
-                        left,
-                    )
+            again = _coming_out(place, side.rerun(_replacing(option, steps), {}, side), is_of_a)
+            if len(again) <= number:
+                continue
+            pair = (again[number], both[1][number]) if is_of_a else (both[0][number], again[number])
+            left = judge.difference(*pair)
+            if left.within:
+                words = option.words.format(own=own, other=other, path=option.station.path)
+                falls = f"the difference falls from {apart[number].max_abs:.1e} to {left.max_abs:.1e}"
+                return Step(option.name, f"{words}; with that in both, {falls}", option.station.path, is_of_a)
     return None
 
 
@@ -114,9 +101,9 @@ def _joined_along(given: Sequence[Array], made: Array) -> int | None:
         return None
     for axis in range(made.ndim):
         others = {value.shape[:axis] + value.shape[axis + 1 :] for value in (*given, made)}
-        if len(others) == 1 and sum(value.shape[axis] for value in given) == made.shape[axis]:
-            if np.array_equal(np.concatenate(given, axis), made):
-                return axis
+        fits = len(others) == 1 and sum(value.shape[axis] for value in given) == made.shape[axis]
+        if fits and np.array_equal(np.concatenate(given, axis), made):
+            return axis
     return None
 
 
@@ -173,14 +160,10 @@ def _descending(changed: Station, steps: Sequence[Station]) -> Collection[int]:
     return found
 
 
-def _coming_out(place: Place, judge: Judge, again: Side, is_of_a: bool) -> Sequence[AxisArray]:
-    """What comes out of a place in another pass of one side."""
-    around = innermost_containers(place.before, judge)
-    if around.returned is not None:
-        container = again.containers.get(around.path_a if is_of_a else around.path_b)
-        return container.returned if container is not None else ()
+def _coming_out(place: Place, side: Side, is_of_a: bool) -> Sequence[AxisArray]:
+    """What comes out of a place in a pass of one side: what the next pair is given, or the model returned."""
     if place.before is not None:
         pair = place.before.pair
-        head = again.stations[(pair.head_a if is_of_a else pair.head_b).number]
+        head = side.stations[(pair.head_a if is_of_a else pair.head_b).number]
         return [named(head, value) for value in head.given]
-    return returned_by(again.whole) if again.whole is not None else ()
+    return returned_by(side.whole) if side.whole is not None else ()
