@@ -25,6 +25,7 @@ from ..stations import INPUT, Station
 from .causes import Cause, causes_at, odd_weights
 from .expressions import PASSED_ON, Earlier, Explained, explained
 from .signatures import called, corrected, signature
+from .steps import step_apart
 from .weight_changes import WeightChange, changes_in, weight_changes
 
 Array = np.ndarray[Any, Any]
@@ -82,6 +83,10 @@ def causes_between(place: Place, paths: tuple[str, str], judge: Judge) -> list[C
         found = signature(a, b, judge, _orders(a, place, judge))
         if found is not None:
             return [Cause(*paths, corrected(found, apart), True, called(found, at_input))]
+    step = step_apart(place, judge) if place.judged is None else None
+    if step is not None:
+        at = (step.path, paths[1]) if step.is_of_a else (paths[0], step.path)
+        return [Cause(*at, step.words, True, step.name)]
     if (
         before is not None
         and is_fed_directly(before, judge)
