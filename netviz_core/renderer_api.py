@@ -16,6 +16,7 @@ from .comparing.telling.view_details import HistogramPair
 from .comparing.telling.wording import meaning_of, side_words
 from .graphs.export import are_named, sizes
 from .graphs.folding import foldings
+from .graphs.layout import BETWEEN_LANES, Layout, lay_out, rows_of
 from .graphs.parts import GraphEdge, GraphGroup, GraphNode
 from .graphs.view import Graph
 from .measures.similarity_view import SimilarityMatrix
@@ -24,18 +25,23 @@ from .views.heatmap import Heatmap
 from .views.histogram import Histogram, HistogramRows
 from .views.history import HistoryHeatmap, HistoryHistogram
 from .views.measures import LayerMeasures, MeasureLine
+from .views.mosaic import MosaicLayout, mosaic
 from .views.overlays import Overlays
 from .views.scales import Limits
 from .views.side_by_side import SideBySide
+from .views.tile_plan import PER_INCH, TilePlan, layout_of, pixels_of, shared_strengths
 from .views.tiles import FeatureMapGrid, KernelGrid, TileGrid, squarest_grid
 from .words.arrays import SPATIAL_AXES, AxisArray
 from .words.errors import FileFormatError, InputError, NetvizError, UnsupportedError, nearest
 from .words.given import shown
 from .words.protocols import Renderer, ViewLike
+from .words.short_names import short_names
 from .words.text_tables import printable
 from .words.whole_files import as_path, replace_file
 
 __all__ = [
+    "BETWEEN_LANES",
+    "PER_INCH",
     "SPATIAL_AXES",
     "AttentionMaps",
     "AxisArray",
@@ -57,15 +63,18 @@ __all__ = [
     "KernelGrid",
     "LayerMeasures",
     "LayerPair",
+    "Layout",
     "Limits",
     "LossRow",
     "MeasureLine",
+    "MosaicLayout",
     "NetvizError",
     "Overlays",
     "Renderer",
     "SideBySide",
     "SimilarityMatrix",
     "TileGrid",
+    "TilePlan",
     "TopLosses",
     "UnsupportedError",
     "View",
@@ -73,10 +82,17 @@ __all__ = [
     "are_named",
     "as_path",
     "foldings",
+    "lay_out",
+    "layout_of",
     "meaning_of",
+    "mosaic",
     "nearest",
+    "pixels_of",
     "printable",
     "replace_file",
+    "rows_of",
+    "shared_strengths",
+    "short_names",
     "shown",
     "side_words",
     "sizes",

@@ -10,6 +10,7 @@ from hypothesis.extra.numpy import arrays
 from matplotlib.colors import to_rgba_array
 from matplotlib.figure import Figure
 
+from netviz_core.views.mosaic import MosaicLayout, mosaic
 from netviz_matplotlib.parts.colours import (
     NAN_COLOUR,
     NEGATIVE_INFINITY_COLOUR,
@@ -17,7 +18,6 @@ from netviz_matplotlib.parts.colours import (
     ColourScale,
     scale_for,
 )
-from netviz_matplotlib.parts.mosaic import MosaicLayout, mosaic
 from netviz_matplotlib.parts.style import Style
 
 from .handmade import feature_map_grid, kernel_grid, normal
