@@ -23,11 +23,12 @@ from .measures.similarity_view import SimilarityMatrix
 from .views.base import View
 from .views.heatmap import Heatmap
 from .views.histogram import Histogram, HistogramRows
-from .views.history import HistoryHeatmap, HistoryHistogram
+from .views.history import HistoryHeatmap, HistoryHistogram, column_edges
+from .views.looks import check_look, within
 from .views.measures import LayerMeasures, MeasureLine
 from .views.mosaic import MosaicLayout, mosaic
 from .views.overlays import Overlays
-from .views.scales import Limits
+from .views.scales import NAN_COLOUR, NEGATIVE_INFINITY_COLOUR, POSITIVE_INFINITY_COLOUR, Limits
 from .views.side_by_side import SideBySide
 from .views.tile_plan import PER_INCH, TilePlan, layout_of, pixels_of, shared_strengths
 from .views.tiles import FeatureMapGrid, KernelGrid, TileGrid, squarest_grid
@@ -41,7 +42,10 @@ from .words.whole_files import as_path, replace_file
 
 __all__ = [
     "BETWEEN_LANES",
+    "NAN_COLOUR",
+    "NEGATIVE_INFINITY_COLOUR",
     "PER_INCH",
+    "POSITIVE_INFINITY_COLOUR",
     "SPATIAL_AXES",
     "AttentionMaps",
     "AxisArray",
@@ -81,6 +85,8 @@ __all__ = [
     "ViewLike",
     "are_named",
     "as_path",
+    "check_look",
+    "column_edges",
     "foldings",
     "lay_out",
     "layout_of",
@@ -97,4 +103,5 @@ __all__ = [
     "side_words",
     "sizes",
     "squarest_grid",
+    "within",
 ]
