@@ -36,7 +36,7 @@ def size(view: Overlays) -> tuple[float, float]:
     if pictures is None or not pictures.size:
         rows = len(view.rows) if isinstance(view, TopLosses) else 0
         return 9.0, min(1.6 + 0.32 * rows, 9.0)
-    rows, columns = squarest_grid(_count(pictures))
+    rows, columns = squarest_grid(_count(pictures), *pictures.shape[1:3])
     high, wide = pictures.shape[1:3]
     side = min(2.2 * columns, 8.0)
     captions = _INCHES_OF_CAPTION * rows * (rows * columns <= _MOST_CAPTIONS)
@@ -55,7 +55,7 @@ def draw(place: Place, view: Overlays) -> None:
             place.empty("no examples to show" if isinstance(view, TopLosses) else "no pictures to show")
         return
     count = _count(pictures)
-    grid = squarest_grid(count)
+    grid = squarest_grid(count, *pictures.shape[1:3])
     above = max(2, pictures.shape[1] // 5) if count <= _MOST_CAPTIONS else 0
     shape = (count, *pictures.shape[1:3])
     present = laid_out(np.ones(shape, bool), grid, False, above)
