@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import io
 import re
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,7 @@ def _views() -> dict[str, tuple[View, dict[tuple[Any, ...], float] | None]]:
     counts = np.arange(1, 13).reshape(4, 3)
     bins = HistoryHistogram("conv · activation", counts, np.array([-2.0, -1, 0, 1, 2]), steps, "activation")
     nodes = tuple(GraphNode(path, path, "conv2d", "conv2d 3×3") for path in _LAYERS)
-    edges = tuple(GraphEdge(a, b, (2, 4)) for a, b in zip(_LAYERS, _LAYERS[1:], strict=False))
+    edges = tuple(GraphEdge(a, b, (2, 4)) for a, b in pairwise(_LAYERS))
     kernels = KernelGrid("k", tiles, (-3.0, 3.0), "kernel", "out × in", 0, 0, axes=(("out", 3), ("in", 2)))
     by_axes = {
         (n // 2, n % 2, *place): float(tiles[n][place]) for n in range(6) for place in np.ndindex(3, 3)

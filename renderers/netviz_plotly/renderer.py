@@ -35,10 +35,6 @@ _CONFIG = {
     "responsive": True,
     "modeBarButtonsToRemove": ["sendDataToCloud", "lasso2d", "select2d"],
 }
-    "displaylogo": False,
-    "responsive": True,
-    "modeBarButtonsToRemove": ["sendDataToCloud", "lasso2d", "select2d"],
-}
 _LONGEST_TITLE = 90
 
 
