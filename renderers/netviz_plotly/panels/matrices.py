@@ -113,15 +113,16 @@ def draw_measures(place: Place, view: LayerMeasures) -> None:
     add_cells(
         place, shares, (0.0, 1.0), "", "%{y}, %{x}", custom=view.values[..., None], colours="Blues",
         told=f"%{{customdata[0]:{VALUE}}}", x=categories(view.measures), y=_lines(view), xgap=1, ygap=1 * written,
-        **_numbers() if written else {},
+        **_numbers(view) if written else {},
     )  # fmt: skip
     place.x(type="category", side="top")
     place.y(type="category", autorange="reversed")
     place.notes([*[view.note] * bool(view.note), "darker: larger in its column"])
 
 
-def _numbers() -> dict[str, Any]:
-    return {"texttemplate": f"%{{customdata[0]:{VALUE}}}"}
+def _numbers(view: LayerMeasures) -> dict[str, Any]:
+    texts = [["" if np.isnan(value) else f"{value:.4g}" for value in row] for row in view.values.tolist()]
+    return {"text": texts, "texttemplate": "%{text}"}
 
 
 def _lines(view: LayerMeasures) -> list[str]:

@@ -86,7 +86,8 @@ def add_cells(
         )
     )  # fmt: skip
     if (kinds >= 0).any():
-        _add_nonfinite(place, kinds, hover, custom, settings)
+        own = {name: value for name, value in settings.items() if name not in ("text", "texttemplate")}
+        _add_nonfinite(place, kinds, hover, custom, own)
 
 
 def _bar(label: str) -> dict[str, Any]:
