@@ -78,4 +78,4 @@ def _told(view: Comparison, pair: LayerPair) -> str:
     a, b = map(side_words, view.names)
     names = f"{pair.path_a or 'output'} of {a}, {pair.path_b or 'output'} of {b}"
     numbers = f"error {pair.error:.3g}, given {pair.given_error:.3g}, tolerated {pair.tolerance:.3g}"
-    return safe(f"{names}: {numbers}") + f"<br>{safe(pair.status)}"
+    return f"{safe(names).replace(', ', ',<br>')}:<br>{safe(numbers)}<br>{safe(pair.status)}"

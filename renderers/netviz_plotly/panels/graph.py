@@ -5,10 +5,10 @@ from __future__ import annotations
 import plotly.graph_objects as go
 from plotly.colors import qualitative
 
-from netviz_core.renderer_api import Graph, GraphNode, lay_out, sizes
+from netviz_core.renderer_api import Graph, GraphNode, lay_out, printable, short_names, sizes
 
 from ..parts.place import Place
-from ..parts.texts import categories, safe
+from ..parts.texts import safe
 
 _PER_ROW, _PER_COLUMN, _HIGHEST = 0.42, 2.6, 60.0
 
@@ -47,9 +47,8 @@ def draw(place: Place, view: Graph) -> None:
     place.add(
         go.Scatter(x=xs, y=ys, mode="lines", line=line, opacity=0.5, hoverinfo="skip", showlegend=False)
     )
-    captions = dict(
-        zip((node.id for node in view.nodes), categories([n.caption for n in view.nodes], 32), strict=True)
-    )
+    names = [printable(node.caption) for node in view.nodes]
+    captions = dict(zip((node.id for node in view.nodes), short_names(names, 32), strict=True))
     palette = qualitative.Safe
     for number, kind in enumerate(dict.fromkeys(node.kind for node in view.nodes)):
         nodes = [node for node in view.nodes if node.kind == kind]
@@ -59,7 +58,7 @@ def draw(place: Place, view: Graph) -> None:
                 x=[x for x, _ in places], y=[y for _, y in places], mode="markers+text", name=safe(kind),
                 marker={"symbol": "square", "size": 12, "color": palette[number % len(palette)],
                         "line": {"color": place.look.ink, "width": 0.5}},
-                text=[captions[node.id] for node in nodes], cliponaxis=False,
+                text=[safe(captions[node.id]) for node in nodes], cliponaxis=False,
                 textposition="top center" if view.rankdir == "LR" else "middle right",
                 hovertext=[_told(node) for node in nodes], hoverinfo="text", showlegend=place.look.colorbar,
             )

@@ -17,7 +17,7 @@ from .tiles import laid_out
 Array = np.ndarray[Any, Any]
 
 _MOST_VALUES = 2_000_000
-_MOST_CAPTIONS, _LONGEST_CAPTION, _INCHES_OF_CAPTION = 64, 24, 0.4
+_MOST_CAPTIONS, _LETTERS_PER_INCH, _INCHES_OF_CAPTION = 64, 15, 0.4
 _CONFUSIONS, _OPACITY = 3, 0.55
 
 
@@ -99,9 +99,10 @@ def _write_captions(
 ) -> None:  # fmt: skip
     above, high, wide = tile
     gap = max(1, round(min(high, wide) / 14))
+    most = int(_LETTERS_PER_INCH * min(2.2, 8.0 / grid[1]))
     for number, caption in enumerate(captions):
         row, column = divmod(number, grid[1])
-        lines = [line if len(line) <= _LONGEST_CAPTION else f"{line[: _LONGEST_CAPTION - 1]}…"
+        lines = [line if len(line) <= most else f"{line[: most - 1]}…"
                  for line in caption.splitlines()]  # fmt: skip
         x, y = column * (wide + gap) + wide / 2 - 0.5, row * (above + high + gap) + above - 0.5
         text = "<br>".join(map(safe, lines))

@@ -20,6 +20,9 @@ _SIDE = 5.0
 
 _MOST_ELONGATED = 8
 
+# Grey cannot be taken for a value near zero, which the diverging colours show as white.
+_BEHIND_SIGNED = "#bfbfbf"
+
 
 def size(view: TileGrid) -> tuple[float, float]:
     """Width and height in inches."""
@@ -50,6 +53,8 @@ def draw(place: Place, view: TileGrid) -> None:
         limits = (max(view.limits[0], 0.0), view.limits[1]) if shade else view.limits
         values = laid_out(tiles, grid, np.nan)
         add_cells(place, values, limits, view.value_label, hover, custom=custom, present=present, shade=shade)
+    if view.limits[0] < 0 and not view.is_rgb:
+        place.figure.update_layout(plot_bgcolor=_BEHIND_SIGNED)
     high, wide = present.shape
     place.x(visible=False, range=[-0.5, wide - 0.5])
     place.y(visible=False, range=[high - 0.5, -0.5])
