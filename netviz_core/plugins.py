@@ -388,15 +388,15 @@ def default_renderer() -> Renderer:
 
 
 def renderer_for(suffix: str) -> Renderer:
-    """What writes files of a suffix where no renderer is named: the default one, else the first that can.
+    """What writes files of a suffix where no renderer is named: the default one, else the first that loads and can.
 
-    Raises
-    ------
-    BackendLoadError
-        If only one can that does not load, such as for want of its library.
+    Where none can, it is the default one, which says so.
     """
     for name in dict.fromkeys((*_default_renderer, "matplotlib", *list_renderers())):
-        renderer = get_renderer(name)
+        try:
+            renderer = get_renderer(name)
+        except (BackendConflictError, BackendLoadError):
+            continue
         if suffix.lower() in renderer.suffixes:
             return renderer
     return default_renderer()
