@@ -128,10 +128,9 @@ class MatplotlibRenderer:
     def under_cursor(self, drawn: Any) -> Iterator[str]:
         """What the axes that `plot` returned tell under the cursor, asked at many places; each text once."""
         for ax in np.ravel(np.asarray(drawn, object)):
-            places = (
-                np.linspace(*sorted(ends), _ASKED + 1)[:-1] + abs(ends[1] - ends[0]) / _ASKED / 2
-                for ends in (ax.get_xlim(), ax.get_ylim())
-            )
+            (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
+            shares = (np.arange(_ASKED) + 0.5) / _ASKED
+            places = left + (right - left) * shares, low + (high - low) * shares
             yield from dict.fromkeys(ax.format_coord(x, y) for x, y in product(*places))
 
 

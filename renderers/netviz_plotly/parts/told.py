@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from html import unescape
 from typing import Any
 
@@ -35,7 +36,7 @@ def _filled(trace: Any, template: str) -> Iterator[str]:
             "text": trace.text[place[0]][place[-1]] if is_grid and trace.text is not None else None,
             "customdata": None if trace.customdata is None else trace.customdata[place],
         }
-        yield unescape(_FIELD.sub(lambda found, fields=fields: _field(found, fields), template))
+        yield unescape(_FIELD.sub(partial(_field, fields), template))
 
 
 def _at(trace: Any, axis: str, number: int) -> Any:
@@ -46,11 +47,11 @@ def _at(trace: Any, axis: str, number: int) -> Any:
     return number if first is None else first + number * (1 if step is None else step)
 
 
-def _field(found: re.Match[str], fields: dict[str, Any]) -> str:
+def _field(fields: dict[str, Any], found: re.Match[str]) -> str:
     name, index, form = found.groups()
     value = fields[name] if index is None else fields[name][int(index)]
     if not form:
         return (
             str(int(value)) if isinstance(value, float | np.floating) and value == int(value) else str(value)
         )
-    return format(float(value), form.replace("~g", "g").replace(",.0f", ",.0f"))
+    return format(float(value), form.replace("~g", "g"))
