@@ -80,15 +80,12 @@ def in_words(factors: Factors, words: Mapping[int, str]) -> str:
     said = ""
     for number, factor in sorted(factors.items(), key=lambda term: (term[1] < 0, term[0])):
         size = abs(factor) if said else factor
-        term = words[number] if size == 1 else f"{size:.4g} × {words[number]}"
+        term = words[number] if f"{size:.4g}" == "1" else f"{size:.4g} × {words[number]}"
         said += f"{' − ' if factor < 0 else ' + '}{term}" if said else term
     return said
 
 
 def is_written(factors: Factors) -> bool:
-    """Whether these are factors as people write them: of one value any, of several one that is odd at most.
-
-    As in ``x + y / 3`` or ``(x + y) / sqrt(2)``; several odd ones are those of values that depend on each other.
-    """
+    """Whether people write such a sum: with one size that is its own, the others near those that they write."""
     sizes = {abs(_plain(factor)) for factor in factors.values()}
-    return len(factors) < 2 or sum(float(f"{size:.2g}") != size for size in sizes) < 2
+    return sum(float(f"{size:.2g}") != size for size in sizes) < 2

@@ -180,7 +180,7 @@ def test_a_crop_is_no_partner_of_an_activation() -> None:
     found = nv.compare(a, b, torch.randn(3, 3, 8, 8))
     assert [fault.pair.is_between_layers for fault in found.faults] == [True, True], found
     assert [re.search("relu of what '.'", cause.text)[0] for cause in found.causes] == [
-        "relu of what '2'",
+        "relu of what '1'",  # as b calls it
         "relu of what '3'",
     ]
 
