@@ -8,6 +8,7 @@ named ``Supports…``, of which a backend has those whose methods it has. A back
 returned, as `Observation`; `netviz_core.testing.ReferenceBackend` is the smallest that there is.
 """
 
+from .attributions.losses import LOSSES
 from .captures import placing
 from .captures.capture import Capture
 from .captures.origins import Origins
@@ -16,6 +17,7 @@ from .measures.training import TrainingHistory
 from .measures.watching import TrainingWatch
 from .models.checkpoint import Checkpoint, torch_recurrent_rule
 from .models.hdf5_files import load_weights_h5
+from .models.ready_layer import ReadyLayer
 from .models.shown import ShownLayer
 from .models.weights import Layout, Weight, by_name, positional_layout, widened
 from .plugins import get_backend, register_backend
@@ -93,6 +95,7 @@ from .words.supports_passes import (
 
 __all__ = [
     "KINDS",
+    "LOSSES",
     "NOT_FOLLOWED",
     "OPERATIONS",
     "OUTPUT",
@@ -126,6 +129,7 @@ __all__ = [
     "Origins",
     "ParameterForm",
     "Ready",
+    "ReadyLayer",
     "Recorder",
     "RecorderLike",
     "Replacement",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -82,7 +83,8 @@ class _Source(NamedTuple):
     target: str
     distribution: str
     version: str
-    extras: tuple[str, ...]
+    extras: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
     value: Any = None
 
     @property
@@ -99,20 +101,24 @@ class _Source(NamedTuple):
         return loaded
 
     def install_command(self, missing: str) -> str:
-        """The command that brings `missing`; for the framework itself through an extra, where there is one."""
+        """The command that brings `missing`; for the framework itself through an extra, where there is one.
+
+        A module may come from a distribution of another name. That is known where the plugin requires it.
+        """
         root = missing.partition(".")[0]
         if root == self.name and self.name in self.extras:
             return f'pip install "{self.distribution}[{self.name}]"'
-        return f"pip install {root}"
+        return f"pip install {root if all(map(_has_distribution, self.requires)) else self.distribution}"
 
 
 def _source_of(entry_point: EntryPoint) -> _Source:
     distribution = entry_point.dist
     if distribution is None:
-        return _Source(entry_point.name, entry_point.value, "an unnamed distribution", "", ())
+        return _Source(entry_point.name, entry_point.value, "an unnamed distribution", "")
     extras = distribution.metadata.get_all("Provides-Extra") or []
     name, version = distribution.metadata["Name"], distribution.version
-    return _Source(entry_point.name, entry_point.value, name, version, tuple(extras))
+    requires = (re.split(r"[^\w.-]", given)[0] for given in distribution.requires or [] if ";" not in given)
+    return _Source(entry_point.name, entry_point.value, name, version, tuple(extras), tuple(requires))
 
 
 class Registry:
@@ -155,11 +161,11 @@ class Registry:
             module, separator, attribute = target.partition(":")
             if not (module and separator and attribute):
                 raise InputError(f"the target {target!r} is not of the form 'module:attribute'")
-            source = _Source(name, target, "registered by hand", "", ())
+            source = _Source(name, target, "registered by hand", "")
         else:
             described = target if isinstance(target, type) else type(target)
             label = f"{described.__module__}:{described.__qualname__}"
-            source = _Source(name, label, "registered by hand", "", (), value=target)
+            source = _Source(name, label, "registered by hand", "", value=target)
         self._registered[name] = source
         self._loaded.pop(name, None)
         self._failed.pop(name, None)
@@ -250,7 +256,7 @@ class Registry:
         if lacking:
             raise BackendLoadError(
                 f"{where} is no {self.noun}: it lacks {', '.join(lacking)}; "
-                f"see netviz_core.words.protocols.{self.noun.capitalize()}"
+                f"see netviz_core.{self.noun}_api.{self.noun.capitalize()}"
             )
         return plugin
 
@@ -293,6 +299,16 @@ def _is_installed(root_module: str) -> bool:
     except (ImportError, ValueError):
         # A module that was put into sys.modules by hand has no spec; it is there all the same.
         return True
+
+
+def _has_distribution(name: str) -> bool:
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    try:
+        distribution(name)
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 _backends = Registry("netviz.backends", "backend", ("name", "accepts", "layers", "run", "record"))

@@ -78,7 +78,7 @@ def squares(*shape: int) -> Any:
 SHOWN: dict[str, Callable[[str], Any]] = {
     "Network": network,
     "Layers": lambda name: network(name).layers,
-    "ReferenceLayer": lambda name: network(name)[name],
+    "ReadyLayer": lambda name: network(name)[name],
     "Weights": lambda name: network(name)[name].weights,
     "Weight": lambda name: network(name)[name].weights["kernel"],
     "DescribedLayer": lambda name: nv.capture(model(name), X, complete=True).layers[name],

@@ -1,4 +1,4 @@
-"""The Keras 3 backend of netviz, on TensorFlow, JAX and torch."""
+"""The Keras 3 backend of netviz, on TensorFlow, JAX and torch; on other engines without derivatives."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -116,7 +116,7 @@ def config_of(layer: Any, kind: str) -> Mapping[str, Any]:
         (found["axis"],) = found["axis"]
     if kind == "batch_norm":
         # Keras counts what is kept of the old statistics; netviz, as PyTorch, what is taken from the new ones.
-        found["momentum"] = round(1 - layer.momentum, 12)
+        found |= {"momentum": round(1 - layer.momentum, 12), "kept": layer.momentum}
     if kind == "pool":
         found |= _of_pool(layer)
     for name in ("activation", "recurrent_activation"):

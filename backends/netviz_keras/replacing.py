@@ -105,14 +105,14 @@ class Replacing(Listener):
 
     def _like(self, tensor: Any, values: Any) -> Any:
         """A tensor of these values, of the same dtype, mask and names of axes."""
-        new = keras.ops.cast(keras.ops.convert_to_tensor(values), dtype_name(tensor))
+        new = keras.ops.convert_to_tensor(values, dtype_name(tensor))
         axes = self._book.get(tensor)
         if axes is not None:
             self._book.note(new, axes)
         return _with_mask_of(tensor, new)
 
     def _made(self, stand_in: StandIn) -> Any:
-        new = keras.ops.cast(keras.ops.convert_to_tensor(stand_in.values), stand_in.dtype)
+        new = keras.ops.convert_to_tensor(stand_in.values, stand_in.dtype)
         self._book.note(new, stand_in.axes)
         return new
 

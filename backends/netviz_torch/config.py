@@ -24,6 +24,7 @@ _NAMES = {
     "num_groups": "groups",
     "out_channels": "out_channels",
     "out_features": "units",
+    "nf": "units",
     "hidden_size": "units",
     "eps": "epsilon",
     "momentum": "momentum",

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
-from .kinds import native_class
+from .kinds import has_inputs_first, native_class
 
 
 def is_what_it_is_called(module: nn.Module, native_name: str, tensor: torch.Tensor) -> bool:
@@ -31,6 +31,9 @@ def _declared(module: nn.Module) -> dict[str, tuple[int, ...]]:
     """The shapes of weights that follow from a layer's settings."""
     if isinstance(module, nn.Linear):
         return {"weight": (module.out_features, module.in_features), "bias": (module.out_features,)}
+    if has_inputs_first(module):
+        sizes = int(module.nx), int(module.nf)  # type: ignore[arg-type]
+        return {"weight": sizes, "bias": sizes[1:]}
     if isinstance(module, _ConvNd):
         sizes = module.out_channels, module.in_channels
         first, second = sizes[::-1] if isinstance(module, _ConvTransposeNd) else sizes

@@ -187,13 +187,22 @@ def explain(error: Exception, module: nn.Module, arguments: tuple[Any, ...]) -> 
     kernel = weights_of(layer, kind_of(layer)).get("kernel")
     shapes = ", ".join(_described(argument) for argument in arguments if isinstance(argument, torch.Tensor))
     where = f"layer {path!r} ({kind_of(layer)})"
-    if kernel is not None and received is not None and any(received is argument for argument in arguments):
-        expected, wanted = _expected(kernel.axes, kernel.shape, layer)
+    if received is not None and any(received is argument for argument in arguments):
+        reason = str(error).partition("\n")[0][:200].rstrip(" .:;")
+        if isinstance(layer, nn.Embedding):
+            return InputError(f"the input is {_described(received)}; {where} takes {_ids(received, layer)}")
+        expected, wanted = _expected(kernel.axes, kernel.shape, layer) if kernel is not None else ("", ())
         if expected:
-            reason = str(error).partition("\n")[0][:200].rstrip(" .:;")
             told = _remedy(received, wanted, layer.weight.dtype) or f": {reason}"
             return InputError(f"the input is {_described(received)}; {where} takes {expected}{told}")
+        if type(layer).__module__.startswith("torch.nn.modules."):
+            return InputError(f"the input is {_described(received)}, which {where} does not take: {reason}")
     is_no_tensor = received is None and any(first is argument for argument in arguments)
+    if is_no_tensor and isinstance(first, Mapping) and isinstance(error, (TypeError, AttributeError)):
+        return InputError(
+            f"the inputs given are named {', '.join(map(repr, first))}, or are one dict; the model's forward takes "
+            f"{inspect.signature(module.forward)}"
+        )
     if is_no_tensor and isinstance(error, (TypeError, AttributeError)):
         return InputError(
             f"the input is {_in_words(first)}, which {where} does not take; give one array or tensor, or, to a model "
@@ -202,6 +211,15 @@ def explain(error: Exception, module: nn.Module, arguments: tuple[Any, ...]) -> 
     given = f"received {_described(received)}; " if received is not None else ""
     error.add_note(f"netviz: raised in {where}, which {given}the model's input was {shapes or 'no tensor'}")
     return None
+
+
+def _ids(received: torch.Tensor, layer: nn.Embedding) -> str:
+    """What an embedding takes, and what else it was given."""
+    taken = f"whole numbers from 0 to {layer.num_embeddings - 1}"
+    if received.is_floating_point() or received.is_complex():
+        return f"{taken}; give x.astype('int64'), or x.long()"
+    outside = received[(received < 0) | (received >= layer.num_embeddings)]
+    return f"{taken}, and {int(outside[0])} is among them" if outside.numel() else taken
 
 
 def _innermost(traceback: TracebackType | None, module: nn.Module) -> tuple[str, nn.Module, Any, Any] | None:

@@ -46,6 +46,9 @@ _KIND_OF_HOME = {
 }
 """Whole families of modules, by the module that defines them."""
 
+_INPUTS_FIRST = frozenset(("transformers.pytorch_utils.Conv1D",))
+"""Dense layers of others, by their full names: their kernels have the inputs first."""
+
 _DEPTHWISE = {"conv1d": "depthwise_conv1d", "conv2d": "depthwise_conv2d"}
 
 
@@ -84,7 +87,17 @@ def _kind_of_class(cls: type[nn.Module]) -> str | None:
         kind = _KIND_OF_CLASS.get(base) or _KIND_OF_HOME.get(base.__module__)
         if kind is not None:
             return kind
-    return None
+    return "dense" if _has_inputs_first(cls) else None  # type: ignore[arg-type]
+
+
+def has_inputs_first(module: nn.Module) -> bool:
+    """Whether the kernel of a dense layer stands transposed, as in transformers' ``Conv1D``."""
+    return _has_inputs_first(native_class(module))  # type: ignore[arg-type]
+
+
+@lru_cache
+def _has_inputs_first(cls: type[nn.Module]) -> bool:
+    return any(f"{base.__module__}.{base.__qualname__}" in _INPUTS_FIRST for base in cls.__mro__)
 
 
 def is_quantized(module: nn.Module) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from netviz_core.backend_api import InputError, LossReading, entries_of, leaves, shown
+from netviz_core.backend_api import LOSSES, InputError, LossReading, entries_of, leaves, nearest, shown
 
 from .tensors import dtype_name, to_numpy
 
@@ -42,6 +42,11 @@ _ELEMENTWISE = frozenset(
 
 def take_losses(loss: Any, output: Any, targets: Any) -> LossReading:
     """See `netviz_core.backend_api.SupportsLosses`."""
+    if isinstance(loss, str):
+        raise InputError(
+            f"loss={loss!r} is the name of no loss; {nearest(loss, LOSSES)} Losses of PyTorch's are "
+            f"given themselves, such as torch.nn.CrossEntropyLoss()"
+        )
     if not callable(loss):
         raise InputError(
             f"{shown(loss)} was given as loss; a PyTorch model brings none of its own, so give one, such as "

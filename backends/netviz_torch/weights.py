@@ -14,7 +14,7 @@ from netviz_core.backend_api import Layout, Weight, by_name, positional_layout, 
 
 from .declared import is_what_it_is_called
 from .effective import Compute, computed_from, effective_tensors, is_trained
-from .kinds import kind_of
+from .kinds import has_inputs_first, kind_of
 from .tensors import as_it_lies, dtype_name, has_memory
 
 _SPATIAL = ("z", "y", "x")
@@ -104,9 +104,8 @@ def _rule(module: nn.Module, kind: str, native_name: str, rank: int) -> Rule:
             "bias": ("bias", Layout(("out",))),
         }.get(native_name)
     elif kind == "dense":
-        rule = {"weight": ("kernel", Layout(("out", "in"))), "bias": ("bias", Layout(("out",)))}.get(
-            native_name
-        )
+        kernel = Layout(("out", "in"), "i o -> o i" if has_inputs_first(module) else "")
+        rule = {"weight": ("kernel", kernel), "bias": ("bias", Layout(("out",)))}.get(native_name)
     elif kind == "embedding":
         rule = {"weight": ("kernel", Layout(("token", "out")))}.get(native_name)
     elif kind.endswith("_norm"):

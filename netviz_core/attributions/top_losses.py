@@ -21,7 +21,7 @@ from ..words.errors import InputError, NetvizError, as_integer
 from ..words.given import is_array
 from ..words.ranges import digits
 from ..words.structure import leaves
-from ..words.text_tables import counted
+from ..words.text_tables import counted, laid_out, printable
 from .cam import activation_map
 from .cam_methods import WITH_GRADIENTS, require_method
 from .following import input_images
@@ -58,6 +58,9 @@ class LossRow(Record):
     text: str = ""
 
 
+_MOST_CONFUSED = 8
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class TopLosses(Overlays):
     """The examples with the highest loss; made by `top_losses`.
@@ -77,6 +80,22 @@ class TopLosses(Overlays):
     rows: tuple[LossRow, ...]
     count: int
     confusions: tuple[tuple[str, str, int], ...]
+
+    def __str__(self) -> str:
+        rows = [
+            (str(row.index), f"{row.loss:.4g}", printable(row.prediction), printable(row.actual))
+            for row in self.rows
+        ]
+        lines = laid_out(("sample", "loss", "predicted", "actual"), (True, True, False, False), rows)
+        confused = [
+            f"{count:,} × {printable(actual)} taken for {printable(prediction)}"
+            for actual, prediction, count in self.confusions[:_MOST_CONFUSED]
+        ]
+        if (more := len(self.confusions) - _MOST_CONFUSED) > 0:
+            confused.append(f"and {more:,} more pairs of classes")
+        return "\n".join(
+            [f"the {len(rows)} highest losses of {counted(self.count, 'sample')}", *lines, *confused]
+        )
 
     def _told(self) -> Told:
         worst = f": {digits(self.rows[0].loss)} to {digits(self.rows[-1].loss)}" if self.rows else ""

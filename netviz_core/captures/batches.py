@@ -13,6 +13,7 @@ from ..words.arrays import AxisArray
 from ..words.errors import InputError
 from ..words.given import entries_of, is_array, is_model, is_own, shown
 from ..words.progress import console
+from ..words.structure import is_number
 
 DEFAULT_BATCH_SIZE = 64
 _TARGET_NAMES = ("labels", "label", "targets", "target", "y")
@@ -47,6 +48,9 @@ def batches_of(data: Any, *, progress: bool = False, what: str = "batches") -> I
 
 
 def _opened(data: Any) -> tuple[Iterator[Any], int | None]:
+    if isinstance(data, tuple) and any(map(is_array, data)):
+        # Targets as people write them down: no batch is a list of plain numbers.
+        data = tuple(np.asarray(value) if _is_of_numbers(value) else value for value in data)
     if _is_whole(data):
         return _cut(data)
     if is_array(data):
@@ -93,6 +97,10 @@ def _is_whole(data: Any) -> bool:
         and not (len(names) == len(data) and all(name == names[0] for name in names))
         and (any(map(is_array, data)) or len({size for value in data for size in _sizes(value)}) == 1)
     )
+
+
+def _is_of_numbers(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(map(is_number, value))
 
 
 def _is_of_arrays(value: Any) -> bool:

@@ -13,7 +13,7 @@ from ..models.described import DescribedLayer, described
 from ..models.network import wrap
 from ..models.shown import Layers
 from ..words.arguments import is_function, require_selection
-from ..words.arrays import Activation, canonical_axes, shape_text
+from ..words.arrays import Activation, AxisArray, canonical_axes, shape_text
 from ..words.cards import NAME, TEXT, Telling, Told, details, pairs, table
 from ..words.errors import AmbiguousKeyError, InputError, LayerNotFoundError, nearest
 from ..words.given import is_array, shown
@@ -270,9 +270,14 @@ def capture(
 
 
 def _sample_counts(x: Any) -> set[int] | None:
-    """How many samples an input may have: the lengths of the first two axes of its arrays, of which one is theirs."""
-    counts = {length for _, array in leaves(x, is_array) for length in array.shape[:2]}
+    """How many samples an input may have: where its axes have no names, one of the first two is theirs."""
+    counts = {length for _, array in leaves(x, is_array) for length in _lengths_of_samples(array)}
     return counts or None
+
+
+def _lengths_of_samples(array: Any) -> tuple[int, ...]:
+    named = isinstance(array, AxisArray) and "batch" in array.axes
+    return (array.sizes["batch"],) if named else tuple(array.shape[:2])
 
 
 def _samples_of(x: Any) -> int | None:

@@ -9,10 +9,9 @@ from typing import Any
 
 from ..captures.capture import Capture
 from ..measures.layer_statistics import LayerStatistics
+from ..measures.statistics import SHOWN_NUMBERS
 from ..words.cards import document
-from ..words.observations import CoverageByPath
 from ..words.plain import plain
-from ..words.text_tables import laid_out, printable
 from .messages import in_options
 
 Form = Callable[[Any], str]
@@ -59,42 +58,12 @@ def _layers(network: Any) -> Mapping[str, Any]:
     }
 
 
-_NUMBERS = ("mean", "std", "minimum", "maximum", "zero_fraction", "nonfinite_count")
-
-
 def _statistics(found: Any) -> Mapping[str, Any]:
     def numbers(layer: LayerStatistics) -> Mapping[str, Any]:
-        return {"count": layer.count, **_fields(*_NUMBERS)(layer), "quantiles": layer.quantiles}
+        return {"count": layer.count, **_fields(*SHOWN_NUMBERS)(layer), "quantiles": layer.quantiles}
 
     layers = {key: numbers(layer) for key, layer in found.items()}
     return {"batch_count": found.batch_count, "layers": layers, "coverage": found.coverage}
-
-
-def _statistics_text(found: Any) -> str:
-    titles = ("layer", *(name.replace("_", " ") for name in _NUMBERS))
-    rows = [
-        (printable(key or "output"), *(f"{getattr(layer, name):.4g}" for name in _NUMBERS))
-        for key, layer in found.items()
-    ]
-    return "\n".join([*laid_out(titles, [False] + [True] * len(_NUMBERS), rows), *_unseen(found.coverage)])
-
-
-_MOST_CONFUSED = 8
-
-
-def _top_losses_text(found: Any) -> str:
-    rows = [
-        (str(row.index), f"{row.loss:.4g}", printable(row.prediction), printable(row.actual))
-        for row in found.rows
-    ]
-    table = laid_out(("sample", "loss", "predicted", "actual"), (True, True, False, False), rows)
-    confused = [
-        f"{count:,} × {printable(actual)} taken for {printable(prediction)}"
-        for actual, prediction, count in found.confusions[:_MOST_CONFUSED]
-    ]
-    if (more := len(found.confusions) - _MOST_CONFUSED) > 0:
-        confused.append(f"and {more:,} more pairs of classes, all of which the JSON form has")
-    return "\n".join([f"the {len(rows)} highest losses of {found.count:,} samples", *table, *confused])
 
 
 def _capture(found: Capture) -> Mapping[str, Any]:
@@ -107,12 +76,9 @@ def _capture(found: Capture) -> Mapping[str, Any]:
 
 
 def _capture_text(found: Capture) -> str:
-    return "\n".join([f"{len(found):,} values of {len(found.coverage):,} layers", *_unseen(found.coverage)])
-
-
-def _unseen(coverage: CoverageByPath) -> list[str]:
-    """The layers that were not seen, those of one reason together."""
-    return [f"not seen: {', '.join(paths)}: {reason}" for reason, paths in coverage.missed.items()]
+    return "\n".join(
+        [f"{len(found):,} values of {len(found.coverage):,} layers", *found.coverage.lines_of_missed()]
+    )
 
 
 COMPARISON: Forms = {
@@ -144,7 +110,7 @@ HEALTH: Forms = {
         ),
     ),
 }  # fmt: skip
-STATISTICS: Forms = {".txt": _statistics_text, ".json": _json("statistics", _statistics)}
+STATISTICS: Forms = {".txt": str, ".json": _json("statistics", _statistics)}
 SIMILARITY: Forms = {
     ".txt": str,
     ".json": _json(
@@ -155,7 +121,7 @@ SIMILARITY: Forms = {
     ),
 }  # fmt: skip
 TOP_LOSSES: Forms = {
-    ".txt": _top_losses_text,
+    ".txt": str,
     ".json": _json("top-losses", _fields("count", "rows", "confusions")),
 }
 CAPTURE: Forms = {".txt": _capture_text, ".json": _json("capture", _capture)}

@@ -27,10 +27,13 @@ def compare_models(
     loss: options.Loss = None,
     axes: options.Axes = None,
     names: options.Names = None,
+    other_head: options.OtherHead = False,
     as_json: options.AsJson = False,
     trust: options.Trust = False,
 ) -> None:
     """Say where two models differ, and why; exit with 1 if they do, or cannot be said to agree.
+
+    So it does where one of the two alone ends in a softmax or sigmoid, unless --other-head accepts that.
 
     They may be of different frameworks, saved captures, or files of weights. With a loss and targets their
     gradients are compared, too.
@@ -63,6 +66,10 @@ def compare_models(
             progress=is_talkative(),
         )
     tell(found, forms.COMPARISON, outputs, as_json, found)
+    if found.agrees and found.heads and not other_head:
+        told = f"what the two return is not the same: {'; '.join(found.heads)}; --other-head accepts that"
+        note(told, err=True)
+        raise typer.Exit(1)
     if not found.agrees:
         raise typer.Exit(1)
 

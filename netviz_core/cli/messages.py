@@ -41,6 +41,8 @@ def in_options(text: str) -> str:
     'nothing ran: give --input for shapes'
     >>> in_options("rgb=True needs three channels; see netviz_core.feature_maps, or give loss='cross_entropy'")
     '--rgb needs three channels; see netviz feature-maps, or give --loss cross_entropy'
+    >>> in_options("its channels seem to stand last: give x.transpose(0, 3, 1, 2), or nv.images(x)")
+    'its channels seem to stand last: give --axes batch,y,x,channel'
     >>> in_options("leave loss= out, or say names=('original', 'port')")
     'leave --loss out, or say --names original port'
     """
@@ -51,6 +53,12 @@ def in_options(text: str) -> str:
 
 _IN_OPTIONS = (
     (r"trust=True \((?:on the command line, )?--trust(?: on the command line)?\)", "--trust"),
+    (r"last: give x\.transpose\([^)]*\), or nv\.images\(x\)", "last: give --axes batch,y,x,channel"),
+    (
+        r"second: give x\.transpose\([^)]*\), or nv\.images\(x, [^)]*\)\)",
+        "second: give --axes batch,channel,y,x",
+    ),
+    (r"\bgive x\.transpose\([^)]*\)", "name its axes with --axes"),
     (r",? or input_shape=(, such as \([^)]*\))?", ""),
     (r"\bgive x\[None\]", "give an array with a batch axis of one"),
     (r"\bgive x\b", "give --input"),

@@ -302,6 +302,13 @@ Names = Annotated[
     tuple[str, str] | None,
     _option("--names", metavar="A B", help="What reports call the two, such as: --names teacher port."),
 ]
+OtherHead = Annotated[
+    bool,
+    typer.Option(
+        "--other-head",
+        help="Accept that one of the two alone ends in a softmax or sigmoid, or the logarithm of one.",
+    ),
+]
 AsJson = Annotated[
     bool,
     typer.Option("--json", help="Print the JSON form alone, for programs; it names its schema."),

@@ -33,9 +33,9 @@ from .stations import Station
 from .telling.findings import Fault, LayerPair
 from .telling.places import (
     fault_at,
-    is_passed_on,
     metrics,
     pair_told,
+    standing,
     suspicion_at,
     weights_at,
     without_doubtful,
@@ -174,13 +174,12 @@ def _compared(
             f"no number that the two models return is finite, so that nothing can be told: "
             f"{'; '.join(cause.text for cause in remarks_on(judge))}; give another input"
         )
-    told = {}
+    told = []
     for number, place in enumerate(found.places):
         step("looking for causes", number, len(found.places))
-        told[id(place)] = fault_at(place, judge)
-    own = [place for place in found.places if not is_passed_on(told[id(place)])]
-    found.places = own or found.places  # something begins somewhere
-    faults = without_doubtful([told[id(place)] for place in found.places])
+        told.append(fault_at(place, judge))
+    own = standing(found.places, without_doubtful(told), judge)
+    found.places, faults = [place for place, _ in own], tuple(fault for _, fault in own)
     heads = (Cause("", "", f"compared as far as {told}", True, "head") for told in ends.as_far_as)
     remarks = (*not_followed(judge, mapping), *heads, *remarks_on(judge))
     ends = ends._replace(as_far_as=(*ends.as_far_as, *found.as_far_as, *seen_in_part(judge), *untrained))

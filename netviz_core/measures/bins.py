@@ -13,6 +13,10 @@ _SMALLEST, _LARGEST = -30, 16
 """Powers of two between which bins lie; what is closer to zero, or farther, goes into the next bin."""
 
 
+_BLOCK = 2**15
+"""How many values are counted at once: so few that all that is made of them stays near."""
+
+
 @cache
 def bin_edges(detail: int) -> Array:
     """Edges that need no range to be known beforehand, growing with the numbers from 1e-9 to 65,536.
@@ -48,18 +52,21 @@ def detail_of(counts: Array) -> int:
 def leading_bits_counts(finite: Array, detail: int) -> Array:
     """How many finite numbers lie in each bin of `bin_edges`.
 
-    The leading bits of a float are its bin: the exponent, and so many of the mantissa.
+    The leading bits of a float are its bin: the sign, the exponent, and so many of the mantissa.
     """
-    with np.errstate(over="ignore"):  # what float32 does not hold goes into the outermost bins
-        bits = finite.astype(np.float32, copy=False).view(np.int32)
+    found = np.zeros(2 << (8 + detail), np.int64)
+    for start in range(0, len(finite), _BLOCK):
+        with np.errstate(over="ignore"):  # what float32 does not hold goes into the outermost bins
+            bits = finite[start : start + _BLOCK].astype(np.float32, copy=False).view(np.uint32)
+        found += np.bincount(bits >> (23 - detail), minlength=len(found))
     first, last = 127 + _SMALLEST << detail, 127 + _LARGEST << detail
-    place = np.bitwise_and(bits, 0x7FFFFFFF)
-    place >>= 23 - detail
-    np.clip(place, first - 1, last - 1, out=place)
-    place -= first - 1
-    np.negative(place, out=place, where=bits < 0)
-    place += last - first
-    return np.bincount(place, minlength=2 * (last - first) + 1)
+    counts = np.zeros(2 * (last - first) + 1, np.int64)
+    middle = last - first
+    for signed, side in zip(found.reshape(2, -1), (counts[middle:], counts[middle::-1]), strict=True):
+        side[0] += signed[:first].sum()
+        side[1:] = signed[first:last]
+        side[-1] += signed[last:].sum()
+    return counts
 
 
 def quantiles_of(counts: Array, edges: Array, share: float) -> float:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -38,7 +40,8 @@ class ChannelStatistics(Telling):
     @property
     def columns(self) -> tuple[Array, ...]:
         """All of them, in the order of their names."""
-        return tuple(getattr(self, field.name) for field in fields(self))
+        columns: tuple[Array, ...] = _COLUMNS(self)
+        return columns
 
     def __repr__(self) -> str:
         return f"<ChannelStatistics of {counted(len(self.count), 'channel')}>"
@@ -76,7 +79,7 @@ class ChannelStatistics(Telling):
 
     def merge(self, other: ChannelStatistics) -> ChannelStatistics:
         """Those of both together, by the formulae of Chan, Golub and LeVeque (1979)."""
-        return ChannelStatistics(*map(np.stack, zip(self.columns, other.columns, strict=True)))._pooled()
+        return merged_channels([self], [other])[0]
 
     def over_all(self) -> ChannelStatistics:
         """All channels as one."""
@@ -100,3 +103,23 @@ class ChannelStatistics(Telling):
             self.nonfinite_count.sum(axis=0),
             self.nan_count.sum(axis=0),
         )
+
+
+_COLUMNS = attrgetter(*(field.name for field in fields(ChannelStatistics)))
+
+
+def merged_channels(
+    some: Sequence[ChannelStatistics], others: Sequence[ChannelStatistics]
+) -> list[ChannelStatistics]:
+    """Each together with its counterpart of as many channels, all in one go."""
+    if not some:
+        return []
+    ends = np.cumsum([len(one.count) for one in some]).tolist()
+    columns = zip(*(one.columns for one in (*some, *others)), strict=True)
+    pooled = (
+        ChannelStatistics(*(np.concatenate(column).reshape(2, -1) for column in columns))._pooled().columns
+    )
+    return [
+        ChannelStatistics(*(column[start:end] for column in pooled))
+        for start, end in zip((0, *ends), ends, strict=False)
+    ]

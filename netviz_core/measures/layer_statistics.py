@@ -17,7 +17,7 @@ from ..words.errors import InputError
 from ..words.ranges import digits, values_told
 from ..words.text_tables import counted
 from .bins import bin_edges, detail_of, leading_bits_counts, quantiles_of, rebinned
-from .channel_statistics import ChannelStatistics
+from .channel_statistics import ChannelStatistics, merged_channels
 from .reductions import by_channel, in_memory_order
 
 Array = np.ndarray[Any, Any]
@@ -58,12 +58,21 @@ class LayerStatistics(Telling):
 
     @classmethod
     def of(
-        cls, values: Array, axes: Sequence[str] = (), *, detail: int = DETAIL, most: int | None = None
+        cls,
+        values: Array,
+        axes: Sequence[str] = (),
+        *,
+        detail: int = DETAIL,
+        most: int | None = None,
+        precise: bool = False,
     ) -> LayerStatistics:
-        """Read an array once, into bins of a `detail`; of more than so many values, an even sample goes into them."""
+        """Read an array once, into bins of a `detail`; of more than so many values, an even sample goes into them.
+
+        What is small beside the values that it is the mean of needs sums that are precise, of float64.
+        """
         if np.iscomplexobj(values):
             values = np.abs(values)
-        channels = by_channel(values, axes)
+        channels = by_channel(values, axes, precise=precise)
         taken = (values if most is None or values.size <= most else _evenly(values, most)).reshape(-1)
         finite = taken[np.isfinite(taken)] if channels.nonfinite_count.any() else taken
         return cls(leading_bits_counts(finite, detail), channels)
@@ -210,11 +219,7 @@ class LayerStatistics(Telling):
 
     def merge(self, other: LayerStatistics) -> LayerStatistics:
         """Those of both together."""
-        if len(self.channels.count) != len(other.channels.count):
-            raise InputError(
-                f"statistics of {len(self.channels.count)} and of {len(other.channels.count)} channels cannot be merged"
-            )
-        return LayerStatistics(self.histogram + other.histogram, self.channels.merge(other.channels))
+        return merged([self], [other])[0]
 
     def pack(self) -> Array:
         """All of it in one float64 vector."""
@@ -230,6 +235,18 @@ class LayerStatistics(Telling):
             for field, column in zip(known, columns.reshape(len(known), -1), strict=True)
         ))  # fmt: skip
         return cls(histogram.astype(np.int64), channels)
+
+
+def merged(some: Sequence[LayerStatistics], others: Sequence[LayerStatistics]) -> list[LayerStatistics]:
+    """Each together with its counterpart, all in one go."""
+    for one, other in zip(some, others, strict=True):
+        if len(one.channels.count) != len(other.channels.count):
+            raise InputError(
+                f"statistics of {len(one.channels.count)} and of {len(other.channels.count)} channels cannot be merged"
+            )
+    channels = merged_channels([one.channels for one in some], [other.channels for other in others])
+    counts = (one.histogram + other.histogram for one, other in zip(some, others, strict=True))
+    return list(map(LayerStatistics, counts, channels))
 
 
 def _evenly(values: Array, most: int) -> Array:

@@ -25,9 +25,9 @@ from ..words.given import shown
 from ..words.observations import Coverage, CoverageByPath
 from ..words.protocols import LayerSelection
 from ..words.selection import Selection, selected
-from ..words.text_tables import counted, named
+from ..words.text_tables import counted, laid_out, named, printable
 from .files import loaded_arrays, save_arrays
-from .layer_statistics import MEASURES, LayerStatistics
+from .layer_statistics import MEASURES, LayerStatistics, merged
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
@@ -39,6 +39,9 @@ HISTOGRAM_SAMPLE = 2**15
 """How many values of a layer and batch go into a histogram, unless all are asked for."""
 
 _BATCHES_PER_SHARD = 8
+
+SHOWN_NUMBERS = ("mean", "std", "minimum", "maximum", "zero_fraction", "nonfinite_count")
+"""What is told of each layer as text."""
 
 
 class Statistics(Telling, Mapping[str, LayerStatistics]):
@@ -66,6 +69,15 @@ class Statistics(Telling, Mapping[str, LayerStatistics]):
 
     def __repr__(self) -> str:
         return f"<Statistics of {self._counts}>"
+
+    def __str__(self) -> str:
+        titles = ("layer", *(name.replace("_", " ") for name in SHOWN_NUMBERS))
+        rows = [
+            (printable(key or "output"), *(f"{getattr(layer, name):.4g}" for name in SHOWN_NUMBERS))
+            for key, layer in self.items()
+        ]
+        lines = laid_out(titles, [False] + [True] * len(SHOWN_NUMBERS), rows)
+        return "\n".join([*lines, *self.coverage.lines_of_missed()])
 
     @property
     def _counts(self) -> str:
@@ -106,8 +118,8 @@ class Statistics(Telling, Mapping[str, LayerStatistics]):
             raise InputError(
                 f"statistics of different layers cannot be merged: only one of them has {differing[0]!r}"
             )
-        merged = {key: self[key].merge(other[key]) for key in self}
-        return Statistics(merged, {**other.coverage, **self.coverage}, self.batch_count + other.batch_count)
+        layers = dict(zip(self, merged([*self.values()], [other[key] for key in self]), strict=True))
+        return Statistics(layers, {**other.coverage, **self.coverage}, self.batch_count + other.batch_count)
 
     def histogram(self, key: str, bins: int = 50) -> Histogram:
         """The histogram of one layer, in bins of equal width, as a view."""

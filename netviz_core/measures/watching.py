@@ -129,9 +129,8 @@ class TrainingWatch:
 
 
 def _looked_at(values: Array) -> LayerStatistics:
-    """Of all values as one channel; in float64, for a mean of gradients may be small beside what is averaged."""
-    precise = values.astype(np.float64) if values.dtype.kind == "f" else values
-    return LayerStatistics.of(precise, detail=HISTORY_DETAIL)
+    """Of all values as one channel; precisely, for a mean of gradients may be small beside what is averaged."""
+    return LayerStatistics.of(values, detail=HISTORY_DETAIL, precise=True)
 
 
 def _is_no_container(layer: Layer) -> bool:

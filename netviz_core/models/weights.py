@@ -186,6 +186,14 @@ class Weight(Telling):
     write: Callable[[np.ndarray[Any, Any]], None] | None = None
     identity: Hashable = field(default_factory=object)
 
+    @classmethod
+    def of(
+        cls, array: np.ndarray[Any, Any], name: str, native_name: str, layout: Layout, trainable: bool = True
+    ) -> Weight:
+        """Of a NumPy array in which the framework itself keeps the weight: it is read and written where it lies."""
+        form = (layout, array.shape, str(array.dtype), trainable)
+        return cls(name, native_name, *form, lambda: array, lambda new: np.copyto(array, new), id(array))
+
     @property
     def axes(self) -> tuple[str, ...]:
         """Canonical axis names."""

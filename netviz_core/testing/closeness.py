@@ -18,6 +18,7 @@ def assert_models_close(
     tolerance: float | None = None,
     loss: str | None = None,
     targets: Any = None,
+    other_head: bool = False,
 ) -> Comparison:
     """Raise unless two models agree; the message is the report: where they first differ, and why.
 
@@ -25,6 +26,9 @@ def assert_models_close(
     ----------
     a, b, x, mapping, tolerance, loss, targets
         As for `netviz_core.compare`.
+    other_head : bool
+        Accept that one of the two ends in a softmax or sigmoid, or the logarithm of one, and the other does not, so
+        that what they return is not the same.
 
     Returns
     -------
@@ -33,7 +37,7 @@ def assert_models_close(
     Raises
     ------
     AssertionError
-        If they differ.
+        If they differ, or, unless `other_head` accepts it, end in other heads.
     InputError, LayerNotFoundError
         As `netviz_core.compare`.
 
@@ -49,4 +53,9 @@ def assert_models_close(
     found = compare(a, b, x, mapping, tolerance=tolerance, loss=loss, targets=targets)
     if not found.agrees:
         raise AssertionError(str(found))
+    if found.heads and not other_head:
+        raise AssertionError(
+            f"what the two return is not the same: {'; '.join(found.heads)}; if that is meant, "
+            f"give other_head=True\n\n{found}"
+        )
     return found

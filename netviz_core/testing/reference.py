@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 
 from ..captures.recorder import Recorder
-from ..models.shown import ShownLayer
-from ..models.weights import Layout, Weight, Weights, by_name
+from ..models.ready_layer import ReadyLayer
+from ..models.weights import Layout, Weight, by_name
 from ..plugins import register_backend
 from ..words.arrays import AxisArray, positional_axes
 from ..words.errors import InputError, UnsupportedError
-from ..words.observations import Observation, Ready
+from ..words.observations import Observation
 from ..words.structure import leaves
 from ..words.supports_passes import Replacement, Seed, StandIn
 
@@ -69,6 +68,12 @@ class Conv2d(Op):
 
     def __call__(self, x: Array) -> Array:
         kernel, bias = self.parameters["kernel"], self.parameters["bias"]
+        channels, *least = kernel.shape[1:]
+        if x.ndim != 4 or x.shape[1] != channels or x.shape[2] < least[0] or x.shape[3] < least[1]:
+            raise InputError(
+                f"an input of shape {x.shape} was given to a convolution, which takes (batch, channel={channels}, "
+                f"y, x) of at least {least[0]} × {least[1]} pixels"
+            )
         windows = np.lib.stride_tricks.sliding_window_view(x, kernel.shape[2:], axis=(2, 3))
         output: Array = np.einsum("bcyxij,ocij->boyx", windows, kernel) + bias[:, None, None]
         return output
@@ -91,7 +96,14 @@ class Dense(Op):
     output_axes = ("batch", "channel")
 
     def __call__(self, x: Array) -> Array:
-        return x.reshape(len(x), -1) @ self.parameters["kernel"].T + self.parameters["bias"]
+        kernel = self.parameters["kernel"]
+        flat = x.reshape(len(x), -1)
+        if flat.shape[1] != kernel.shape[1]:
+            raise InputError(
+                f"an input of shape {x.shape} was given to a dense layer, which takes {kernel.shape[1]} numbers for "
+                f"each sample"
+            )
+        return flat @ kernel.T + self.parameters["bias"]
 
     def pull_back(self, gradient: Array, x: Array) -> Array:
         return (gradient @ self.parameters["kernel"]).reshape(x.shape)
@@ -139,22 +151,6 @@ def example_model(seed: int = 0) -> Model:
     )
 
 
-@dataclass(frozen=True, repr=False)
-class ReferenceLayer(ShownLayer):
-    """A `Layer` of a NumPy model."""
-
-    path: str
-    kind: str
-    native: Any
-    weights: Mapping[str, Weight] = field(default_factory=Weights)
-    config: Mapping[str, Any] = field(default_factory=dict)
-    trainable: bool = True
-
-    @property
-    def type_name(self) -> str:
-        return type(self.native).__name__
-
-
 class ReferenceBackend:
     """A `Backend` for `Model`."""
 
@@ -163,11 +159,13 @@ class ReferenceBackend:
     def accepts(self, model: object) -> bool:
         return isinstance(model, Model)
 
-    def layers(self, model: Model) -> Iterable[ReferenceLayer]:
-        yield ReferenceLayer("", "container", model)
+    def layers(self, model: Model) -> Iterable[ReadyLayer]:
+        yield ReadyLayer("", "container", type(model).__name__, model, True)
         for name, op in model.layers.items():
-            weights = by_name(_weight(key, op.layouts[key], array) for key, array in op.parameters.items())
-            yield ReferenceLayer(name, op.kind, op, weights, op.config, bool(weights))
+            weights = by_name(
+                Weight.of(array, key, key, op.layouts[key]) for key, array in op.parameters.items()
+            )
+            yield ReadyLayer(name, op.kind, type(op).__name__, op, bool(weights), weights, op.config)
 
     def run(self, model: Model, inputs: Any, recorder: Recorder | None = None) -> Any:
         if isinstance(inputs, AxisArray):
@@ -216,7 +214,8 @@ class ReferenceBackend:
             x = handed_on("", "0", True, x)
             for name, layer in model.layers.items():
                 if name in instead:
-                    x = instead[name][0].values
+                    (stand_in,) = instead[name]
+                    x = stand_in.values.astype(stand_in.dtype)
                     continue
                 model.give(name, x)
                 x = model.tell(name, layer(handed_on(name, "0", True, x)))
@@ -250,19 +249,6 @@ class ReferenceBackend:
         return AxisArray(inputs, Conv2d.output_axes) if np.ndim(inputs) == 4 else None
 
 
-def _weight(name: str, layout: Layout, array: Array) -> Weight:
-    return Weight(
-        name,
-        name,
-        layout,
-        array.shape,
-        str(array.dtype),
-        True,
-        lambda: array,
-        lambda new: np.copyto(array, new),
-    )
-
-
 def _is_array(value: object) -> bool:
     return isinstance(value, np.ndarray)
 
@@ -270,4 +256,4 @@ def _is_array(value: object) -> bool:
 def _observe(op: Op | None, leaf: str, output: Array) -> Observation:
     known = op.output_axes if op is not None else None
     axes = known if known and len(known) == output.ndim else positional_axes(output.ndim)
-    return Observation(leaf, Ready(output.copy()), axes, str(output.dtype), output.nbytes)
+    return Observation.of(output.copy(), axes, leaf)

@@ -13,7 +13,6 @@ import numpy as np
 from ..captures.capture import Capture
 from ..models.network import weight_of, wrap
 from ..words.arguments import require_path
-from ..words.arrays import count_nonfinite
 from ..words.cards import NAME, NUMBER, Told, details, listed, table
 from ..words.errors import InputError, UnsupportedError
 from ..words.given import shown
@@ -21,8 +20,9 @@ from ..words.protocols import LayerSelection
 from ..words.ranges import digits, extent, nonfinite_told, values_told
 from ..words.text_tables import counted
 from .base import View, layer_title, require_real
+from .bin_counts import counts_in, finite_of
 
-_FEW, _SAMPLE = 64, 2**20
+_FEW, _SAMPLE = 64, 2**16
 _TAIL, _SMALL_PART, _MARGIN = 0.05, 25.0, 2.0
 """Values are outliers where the middle nine tenths fill less than a part of the whole; so much is shown beside them."""
 
@@ -127,15 +127,14 @@ def histogram_of(
     require_real(values, title)
     found = extent(values)
     edges = edges_of(found and _limits(limits, values, found), bins)
-    nonfinite = count_nonfinite(values)
-    finite = values[np.isfinite(values)] if any(nonfinite) else values
-    # An exact sum needs float64; halving first keeps the extremes of float64 itself finite.
-    precise = finite.astype(np.float64).ravel()
-    counts = np.histogram(precise, edges)[0] if found else np.zeros(len(edges) - 1, np.int64)
-    mean, std = _moments(precise)
+    finite, nan_count, inf_count = finite_of(values)
+    counts = counts_in(finite, edges)
+    mean, std = _moments(finite.astype(np.float64))
     minimum, maximum = found or (float("nan"), float("nan"))
-    outside = precise.size - int(counts.sum())
-    return Histogram(title, counts, edges, mean, std, minimum, maximum, *nonfinite, value_label, outside)
+    outside = finite.size - int(counts.sum())
+    return Histogram(
+        title, counts, edges, mean, std, minimum, maximum, nan_count, inf_count, value_label, outside
+    )
 
 
 def _limits(limits: Any, values: np.ndarray[Any, Any], found: tuple[float, float]) -> tuple[float, float]:
@@ -161,9 +160,8 @@ def _without_outliers(values: np.ndarray[Any, Any], found: tuple[float, float]) 
     if flat.size < _FEW:
         return found
     sample = flat[:: max(1, flat.size // _SAMPLE)].astype(np.float64)
-    low, high = (
-        np.quantile(sample[np.isfinite(sample)], (_TAIL, 1 - _TAIL)) if np.isfinite(sample).any() else found
-    )
+    finite = sample[np.isfinite(sample)]
+    low, high = np.quantile(finite, (_TAIL, 1 - _TAIL)) if finite.size else found
     with np.errstate(over="ignore"):
         core, whole = high - low, found[1] - found[0]
     if not (core > 0 and np.isfinite(whole) and whole > _SMALL_PART * core):
@@ -310,18 +308,28 @@ def histograms(
     found = [limits for _, read in rows if (limits := _shown_of(read())) is not None]
     whole = (min(low for low, _ in found), max(high for _, high in found)) if found else None
     edges = edges_of(whole, bins)
-    counted = [histogram_of(read(), label, "", edges) for label, read in rows]
+    counted = [_row_of(read(), label, edges) for label, read in rows]
     return HistogramRows(
         title=_title(len(rows), label, others, unreadable),
         labels=tuple(label for label, _ in rows),
-        counts=np.stack([row.counts for row in counted]),
+        counts=np.stack([counts for counts, *_ in counted]),
         edges=edges,
-        nan_counts=np.array([row.nan_count for row in counted]),
-        inf_counts=np.array([row.inf_count for row in counted]),
-        outside_counts=np.array([row.outside_count for row in counted]),
+        nan_counts=np.array([nan_count for _, nan_count, _, _ in counted]),
+        inf_counts=np.array([inf_count for _, _, inf_count, _ in counted]),
+        outside_counts=np.array([outside for *_, outside in counted]),
         value_label=label,
         unreadable=tuple(unreadable),
     )
+
+
+def _row_of(
+    values: np.ndarray[Any, Any], label: str, edges: np.ndarray[Any, Any]
+) -> tuple[np.ndarray[Any, Any], int, int, int]:
+    """The counts in each bin; of NaN, of infinite values, and of what lies beyond the edges."""
+    require_real(values, label)
+    finite, nan_count, inf_count = finite_of(values)
+    counts = counts_in(finite, edges)
+    return counts, nan_count, inf_count, finite.size - int(counts.sum())
 
 
 def _shown_of(values: np.ndarray[Any, Any]) -> tuple[float, float] | None:

@@ -177,7 +177,11 @@ def told_of_flat(told: Sequence[str], named: Sequence[str] = ()) -> str:
     """The same of all maps in one phrase for a title; `named` is what each map would speak for."""
     count, nothing = sum(map(bool, told)), "the map is zero everywhere"
     if count < len(told):
-        return f"{count} of {len(told)} maps are the same everywhere" if count else ""
+        return (
+            f"{count} of {len(told)} maps {'is' if count == 1 else 'are'} the same everywhere"
+            if count
+            else ""
+        )
     names = sorted(set(named))
     if {*told} == {nothing} and 0 < len(names) < 4:
         return f"nothing speaks for {' or '.join(names)}: {nothing}"

@@ -98,7 +98,7 @@ def nearest(name: str, candidates: Iterable[str], limit: int = 3) -> str:
     if not names:
         return ""
     more = f", … ({len(names)} in all)" if len(names) > limit else ""
-    return f"there is {', '.join(map(repr, names[:limit]))}{more}"
+    return f"there {'is' if len(names) == 1 else 'are'} {', '.join(map(repr, names[:limit]))}{more}"
 
 
 def as_integer(value: object, name: str) -> int:

@@ -55,6 +55,10 @@ class CoverageByPath(Telling, dict[str, Coverage]):
             "doubtful" if self.missed else "fine",
         )
 
+    def lines_of_missed(self) -> list[str]:
+        """Which layers were not captured, and why, those of one reason in one line."""
+        return [f"not seen: {', '.join(paths)}: {reason}" for reason, paths in self.missed.items()]
+
     def table_of_missed(self) -> str:
         """Which layers were not captured, and why, as a part of a card."""
         return table(
@@ -112,6 +116,11 @@ class Observation(NamedTuple):
     dtype: str
     nbytes: int
     identity: Hashable = None
+
+    @classmethod
+    def of(cls, values: np.ndarray[Any, Any], axes: tuple[str, ...], leaf: str = "") -> Observation:
+        """Of an array that nothing else writes to, with the dtype that it had in the framework."""
+        return cls(leaf, Ready(values), axes, str(values.dtype), values.nbytes)
 
 
 def blank(shape: tuple[int, ...]) -> HeldValue:

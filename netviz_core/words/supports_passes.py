@@ -118,7 +118,7 @@ class StandIn(NamedTuple):
     axes : tuple of str
         In that order, ``axis0``, ``axis1``, … where they have no names.
     dtype : str
-        The native one.
+        The native one, to which a backend brings the values.
     """
 
     values: np.ndarray[Any, Any]

@@ -21,7 +21,9 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import netviz_core as nv
+from netviz_core.testing import reference
 
+BACKENDS = ("torch", "keras", "netviz_core")
 LONGEST = 400
 
 Array = np.ndarray[Any, Any]
@@ -35,6 +37,28 @@ class Subject(NamedTuple):
     x: Array
     moved: Array
     folder: Path
+
+
+class Unchanged(reference.Op):
+    """What it is given."""
+
+    kind = "dropout"
+
+    def __call__(self, x: Array) -> Array:
+        return x
+
+
+class Pool(reference.Op):
+    """The averages of maps."""
+
+    kind = "pool"
+    output_axes = ("batch", "channel")
+
+    def __call__(self, x: Array) -> Array:
+        return np.asarray(x.mean((2, 3)))
+
+    def pull_back(self, gradient: Array, x: Array) -> Array:
+        return np.broadcast_to(gradient[..., None, None] / x[0, 0].size, x.shape)
 
 
 class Mistake(NamedTuple):
@@ -55,6 +79,13 @@ def subject(backend: str, folder: Path) -> Subject:
         inside = [layers.Conv2D(4, 3, name="conv"), layers.Dropout(0.5, name="drop")]
         inside += [layers.GlobalAveragePooling2D(name="pool"), layers.Dense(2, name="fc")]
         return Subject(backend, keras.Sequential([keras.Input((8, 8, 3)), *inside]), last, first, folder)
+    if backend == "netviz_core":
+        nv.register_backend(backend, reference.ReferenceBackend)
+        random = np.random.default_rng(1)
+        conv = reference.Conv2d(kernel=random.normal(size=(4, 3, 3, 3)), bias=np.zeros(4))
+        fc = reference.Dense(kernel=random.normal(size=(2, 4)), bias=np.zeros(2))
+        model = reference.Model(conv=conv, drop=Unchanged(), pool=Pool(), fc=fc)
+        return Subject(backend, model, first, last, folder)
     modules = OrderedDict[str, nn.Module](conv=nn.Conv2d(3, 4, 3), drop=nn.Dropout())
     modules.update(pool=nn.AdaptiveAvgPool2d(1), flat=nn.Flatten(), fc=nn.Linear(4, 2))
     model = nn.Sequential(modules).train()
@@ -69,6 +100,11 @@ def state(asked: Subject) -> list[Any]:
         return [
             [w.tobytes() for w in asked.model.get_weights()],
             [(y.trainable, len(y.__dict__)) for y in layers],
+        ]
+    if asked.backend == "netviz_core":
+        return [
+            [w.tobytes() for op in asked.model.layers.values() for w in op.parameters.values()],
+            asked.model.listeners,
         ]
     modules = list(asked.model.modules())
     hooks = [len(m._forward_hooks) + len(m._forward_pre_hooks) + len(m._backward_hooks) for m in modules]
@@ -122,7 +158,7 @@ EACH: dict[str, Callable[[Subject], Any]] = {
     "a DataFrame": lambda m: pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]}),
     "the wrong names": lambda m: {"pixels": m.x},
     "inputs and labels": lambda m: [m.x, np.zeros(4)],
-    "twice the channels": lambda m: np.concatenate([m.x, m.x], 1 if m.backend == "torch" else -1),
+    "twice the channels": lambda m: np.concatenate([m.x, m.x], -1 if m.backend == "keras" else 1),
     "the model": lambda m: m.model,
     "a sparse tensor": lambda m: torch.from_numpy(m.x).to_sparse(),
     "a meta tensor": lambda m: torch.empty(m.x.shape, device="meta"),
@@ -214,6 +250,11 @@ ARGUMENTS: dict[str, Callable[[Subject], Any]] = {
     "top_losses(model, 1, x)": lambda m: nv.top_losses(m.model, 1, m.x),
     "top_losses(…, loss=class)": lambda m: nv.top_losses(m.model, 1, (m.x, np.zeros(4)), nn.CrossEntropyLoss),
     "top_losses(…, loss='hnige')": lambda m: nv.top_losses(m.model, 1, (m.x, np.zeros(4)), "hnige"),
+    "top_losses(…, loss='cross_entropi')": lambda m: nv.top_losses(
+        m.model, 1, (m.x, np.zeros(4)), "cross_entropi"
+    ),
+    "top_losses(model, 1, (y, x))": lambda m: nv.top_losses(m.model, 1, (np.zeros(4), m.x), "cross_entropy"),
+    "top_losses(model, 1, [x, y])": lambda m: nv.top_losses(m.model, 1, [m.x, np.zeros(4)], "cross_entropy"),
     "top_losses of class 9": lambda m: nv.top_losses(m.model, 1, (m.x, np.full(4, 9)), "cross_entropy"),
     "side_by_side()": lambda m: nv.side_by_side(),
     "side_by_side(model)": lambda m: nv.side_by_side(m.model),
@@ -240,6 +281,17 @@ ARGUMENTS: dict[str, Callable[[Subject], Any]] = {
 }
 
 
+NO_MISTAKES = {
+    "netviz_core": {
+        "complex numbers",
+        "summary(model, layers=model)",
+        "capture(model, x, reduce=model)",
+        "copy_weights(…, mapping=model)",
+    }
+}
+"""NumPy computes with complex numbers, and a model of it can be called like any function of a user's."""
+
+
 def _statistics(asked: Subject) -> nv.Statistics:
     return nv.statistics(asked.model, [asked.x], progress=False)
 
@@ -252,13 +304,15 @@ def _damaged(folder: Path, how: str, suffix: str) -> Path:
 
 
 def every_mistake() -> Iterator[Mistake]:
-    for backend in ("torch", "keras"):
+    for backend in BACKENDS:
+        allowed = NO_MISTAKES.get(backend, ())
         inputs = {**EVERYWHERE, **EACH, **(OF_TORCH if backend == "torch" else {})}
         for call, ask in CALLS.items():
-            for given, make in inputs.items():
+            for given in (name for name in inputs if name not in allowed):
+                make = inputs[given]
                 yield Mistake(backend, call, given, lambda m, ask=ask, make=make: ask(m, make(m)))
-        for call, refused in ARGUMENTS.items():
-            yield Mistake(backend, call, "", refused)
+        for call in (name for name in ARGUMENTS if name not in allowed):
+            yield Mistake(backend, call, "", ARGUMENTS[call])
 
 
 def said(mistake: Mistake, asked: Subject) -> str:
@@ -274,7 +328,7 @@ if __name__ == "__main__":
     import tempfile
 
     with tempfile.TemporaryDirectory() as name:
-        subjects = {backend: subject(backend, Path(name)) for backend in ("torch", "keras")}
+        subjects = {backend: subject(backend, Path(name)) for backend in BACKENDS}
         print("| | call | given | said |\n|---|---|---|---|")
         for one in every_mistake():
             text = said(one, subjects[one.backend]).replace("|", "\\|")

@@ -7,14 +7,25 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pytest
 
-from .mistakes import CALLS, EVERYWHERE, LONGEST, Mistake, Subject, every_mistake, said, state, subject
+from .mistakes import (
+    BACKENDS,
+    CALLS,
+    EVERYWHERE,
+    LONGEST,
+    Mistake,
+    Subject,
+    every_mistake,
+    said,
+    state,
+    subject,
+)
 
 MISTAKES = list(every_mistake())
 
 
 @pytest.fixture(scope="module")
 def subjects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Subject]:
-    return {backend: subject(backend, tmp_path_factory.mktemp(backend)) for backend in ("torch", "keras")}
+    return {backend: subject(backend, tmp_path_factory.mktemp(backend)) for backend in BACKENDS}
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ QUESTIONS = {
     "summary mine:model -o f.png": "cannot tell from 'f.png' what to write; use one of .txt, .json, .html",
     "layers mine:nothing": "None was given as a model; give a model, a state dict, or the path of a saved one",
     "graph mine:model -o f.docx": ".json, .dot, .gv, .mmd",
-    "graph mine:model --rankdir up": "--rankdir up is not known; there is 'TB', 'LR'",
+    "graph mine:model --rankdir up": "--rankdir up is not known; there are 'TB', 'LR'",
     "kernels mine:model conv1.kernel -o f.png": "it is a weight; give the layer, 'conv1', and where one",
     "histograms mine:model --weight nothing -o f.png": "has a weight 'nothing'; try --weight *",
     "cam mine:model -i x.npy --method gradcam -o f.png": "--method gradcam is not known; did you mean 'grad-cam'",

@@ -67,6 +67,12 @@ def test_a_plugin_whose_framework_is_missing_says_what_to_install(plugins):
     assert isinstance(caught.value.__cause__, ModuleNotFoundError)
 
 
+def test_a_framework_whose_distribution_has_another_name_is_brought_by_what_requires_it(plugins):
+    """Nobody can install scikit-learn as sklearn."""
+    plugins("elsewhere")
+    assert nv.list_backends()["elsewhereframe"].install == "pip install netviz-elsewhereframe"
+
+
 def test_two_claims_to_one_name_raise_and_name_both(plugins):
     plugins("healthy", "twice_two")
     import toyframe
@@ -107,7 +113,9 @@ def test_a_conflict_does_not_hurt_others(plugins):
 def test_a_plugin_without_the_required_parts_says_which(monkeypatch):
     monkeypatch.setattr(nv.plugins._backends, "_registered", {})
     nv.register_backend("half", types.SimpleNamespace(name="half", accepts=lambda model: True))
-    with pytest.raises(nv.BackendLoadError, match="lacks layers, run, record"):
+    with pytest.raises(
+        nv.BackendLoadError, match=r"lacks layers, run, record; see netviz_core\.backend_api\.Backend"
+    ):
         nv.get_backend("half")
 
 

@@ -66,7 +66,16 @@ def test_no_heat_leaves_a_picture_as_it_is_and_much_heat_colours_it():
     assert colours_at(overlays_view(images, cold), 1, 2, 3)[:3].tolist() == own
     yellow = colours_at(overlays_view(None, hot), 1, 2, 3)[:3]
     blended = colours_at(overlays_view(images, hot), 1, 2, 3)[:3]
-    np.testing.assert_allclose(blended, 0.3 * images[1, 2, 3] * 255 + 0.7 * yellow, atol=1)
+    grey = images[1, 2, 3] @ (0.299, 0.587, 0.114)
+    np.testing.assert_allclose(blended, 0.3 * grey * 255 + 0.7 * yellow, atol=1)
+
+
+def test_heat_looks_the_same_over_hues_of_one_luminance():
+    images, heat = np.zeros((1, 1, 2, 3), np.float32), np.ones((1, 1, 2), np.float32)
+    images[0, 0, 0, 0], images[0, 0, 1] = 1.0, 0.299  # red, and its grey
+    view = overlays_view(images, heat)
+    red, grey = (colours_at(view, 0, 0, place)[:3].astype(int) for place in (0, 1))
+    np.testing.assert_allclose(red, grey, atol=1)
 
 
 def test_the_colour_bar_shows_heat_as_it_looks_over_grey():

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from ..command_line import FIRST, LAST, CommandLine
+from ..command_line import FIRST, LAST, CommandLine, Netviz
 
 
 @pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")  # torch's own, about itself
@@ -59,6 +59,9 @@ class Attending(nn.Module):
 attending = Attending()
 
 
+with_softmax = nn.Sequential(fixed, nn.Softmax(-1))
+
+
 def faulty():
     return nn.Sequential(OrderedDict(conv1=nn.Conv2d(3, 4, 3), faulty=Faulty()))
 """
@@ -67,6 +70,13 @@ def faulty():
     suffixes = (".pt2",)
     weights = ".safetensors", ".pt", ".pth"
     code = "lets the file run code"
+
+    def test_another_head_is_accepted_only_if_that_is_said(self, netviz: Netviz) -> None:
+        arguments = ("compare", "mine:fixed", "mine:with_softmax", "-i", "own.npy")
+        ran = netviz(*arguments)
+        assert ran.status == 1
+        assert "b returns the softmax of what a returns; --other-head accepts that" in ran.err
+        assert netviz(*arguments, "--other-head").status == 0
 
     @staticmethod
     def read(path: Path) -> nn.Module:

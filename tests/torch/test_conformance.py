@@ -22,3 +22,7 @@ class TestTorchSequences(BackendConformance):
         torch.manual_seed(0)
         layer = torch.nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
         return torch.nn.TransformerEncoder(layer, 2), torch.randn(2, 5, 8).numpy()
+
+    @pytest.fixture
+    def axes(self):
+        return "batch", "time", "channel"

@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any
+from itertools import takewhile
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...models.counterparts import held_by
 from ...words.arrays import AxisArray
+from ...words.protocols import Layer
 from ..common import matched, sketch
 from ..judging.enclosing import innermost_containers
 from ..judging.frames import Frame
 from ..judging.judging import Judge, Judged, orders_before, returned_by
 from ..judging.places import Place, is_fed_directly
 from ..judging.recipes import named
+from ..judging.weights import differences_of
 from ..pairing.pairs import StationPair
+from ..permutations import order_along
 from ..sides import Side
 from ..stations import INPUT, Station
 from .causes import Cause, causes_at, odd_weights
-from .expressions import PASSED_ON, Earlier, explained
+from .expressions import PASSED_ON, Earlier, Explained, explained
 from .signatures import called, corrected, signature
-from .weight_changes import weight_changes
+from .weight_changes import WeightChange, changes_in, weight_changes
 
 Array = np.ndarray[Any, Any]
 
 _MOST_EARLIER = 16
+_PARTS = 3
+"""Queries, keys and values."""
 _SAME = 1e-3
 
 
@@ -46,6 +53,13 @@ def causes_between(place: Place, paths: tuple[str, str], judge: Judge) -> list[C
     own = _of_layers_alone(place, judge)
     if own:
         return own
+    untested = "not confirmed: what several layers do together is not recomputed"
+    several = [
+        Cause(one.path_a, one.path_b, f"{one.change.words}; {untested}", False, one.change.name)
+        for one in weights_alone(place, judge)
+    ]
+    if several:
+        return several
     for a, b in zip(ours, theirs, strict=False):
         apart = judge.difference(a, b)
         if apart.within:
@@ -53,8 +67,16 @@ def causes_between(place: Place, paths: tuple[str, str], judge: Judge) -> list[C
         earlier = _earlier(judge, place)
         why = explained(a, b, earlier, judge) or explained(a, b, [*earlier, *_alone(place, a, b)], judge)
         at_input = place.before is not None and is_fed_directly(place.before, judge)
+        lone = _the_one_that_is_odd(why, a, judge) if why is not None else None
+        if why is not None and lone is not None:
+            text = f"{why.words}, for which the order of features makes up; what differs has come with {lone[0]!r}"
+            return [Cause(*lone, text, False, PASSED_ON, why.reads)]
         if why is not None and not (at_input and why.name == "scale"):  # which is told as preprocessing
-            return [Cause(*paths, why.words, why.name != PASSED_ON, why.name, why.reads)]
+            told = (
+                "" if why.is_written else "; not confirmed: the numbers fit, and nobody writes such factors"
+            )
+            is_sure = why.name != PASSED_ON and why.is_written
+            return [Cause(*paths, f"{why.words}{told}", is_sure, why.name, why.reads)]
         found = signature(a, b, judge, _orders(a, place, judge))
         if found is not None:
             return [Cause(*paths, corrected(found, apart), True, called(found, at_input))]
@@ -64,11 +86,7 @@ def causes_between(place: Place, paths: tuple[str, str], judge: Judge) -> list[C
         and judge.inputs is not None
         and not judge.inputs.within
     ):
-        text = (
-            "a and b were given different inputs: of a pair (x, y) each is given one; to give each of them both, "
-            "give ((x, y), (x, y))"
-        )
-        return [Cause(*paths, text, True, "inputs")]
+        return [Cause(*paths, _other_inputs(judge), True, "inputs")]
     return [
         Cause(
             *paths,
@@ -77,6 +95,55 @@ def causes_between(place: Place, paths: tuple[str, str], judge: Judge) -> list[C
             "unknown",
         )
     ]
+
+
+def _the_one_that_is_odd(why: Explained, value: AxisArray, judge: Judge) -> tuple[str, str] | None:
+    """Of queries and keys the ones that alone are wrong: in the order of the others b's attention makes a's value."""
+    pairs = [next((f.pair for f in judge.judged if f.pair.a[-1].path == path), None) for path in why.reads]
+    ends = [(returned_by(pair.a[-1]), returned_by(pair.b[-1])) for pair in pairs if pair is not None]
+    if why.attention is None or len(ends) != _PARTS or not all(ours and theirs for ours, theirs in ends):
+        return None
+    ours, theirs = ([side[place][0].canonical().values for side in ends] for place in (0, 1))
+    for wrong, right in ((0, 1), (1, 0)):
+        is_one_form = ours[right].shape == theirs[right].shape
+        order = order_along(ours[right], theirs[right], -1) if is_one_form else None
+        order = _as_in_each_head(order, ours[0].shape[-1] // why.attention.heads, ours[wrong].shape[-1])
+        if order is None:
+            continue
+        given = {wrong: ours[wrong].take(order, -1), right: theirs[right], 2: ours[2]}
+        made = why.attention(*(given[place] for place in range(_PARTS)))
+        pair = pairs[wrong]
+        if pair is not None and judge.difference(AxisArray(made, value.axes), value).within:
+            return pair.a[-1].path, pair.b[-1].path
+    return None
+
+
+def _as_in_each_head(order: Array | None, size: int, width: int) -> Array | None:
+    """An order of features for another number of heads of this size; None if it is not the same in each head."""
+    if order is None or len(order) == width:
+        return order
+    within = order.reshape(-1, size) - size * np.arange(len(order) // size)[:, np.newaxis]
+    every: Array = size * np.arange(width // size)[:, np.newaxis] + within[0]
+    return every.ravel() if (within == within[0]).all() else None
+
+
+def _other_inputs(judge: Judge) -> str:
+    """What to do where both have seen other inputs: of models, or of captures, which keep what they were made of."""
+    assert judge.inputs is not None
+    apart = f"they differ by {judge.inputs.max_abs:.1e} at most"
+    captured = [side.name for side in (judge.a, judge.b) if side.inputs is None]
+    if len(captured) == 2:
+        return f"the two captures were made of different inputs ({apart}); capture both with the same samples"
+    if captured:
+        other = "b" if captured == ["a"] else "a"
+        own = captured[0]
+        return (
+            f"the capture {own} was made of another input than {other} was given ({apart}); give {other} that"
+        )
+    return (
+        f"a and b were given different inputs ({apart}): of a pair (x, y) each is given one; "
+        f"to give each of them both, give ((x, y), (x, y))"
+    )
 
 
 def _of_layers_alone(place: Place, judge: Judge) -> list[Cause]:
@@ -94,6 +161,49 @@ def _of_layers_alone(place: Place, judge: Judge) -> list[Cause]:
         if all(cause.name != "unknown" for cause in causes):
             return causes
     return []
+
+
+class Alone(NamedTuple):
+    """How the weights of layers differ that have no partners: of one that is several on the other side."""
+
+    path_a: str
+    path_b: str
+    change: WeightChange
+
+
+def weights_alone(place: Place, judge: Judge) -> list[Alone]:
+    """Hold the weights of the layers without partners that run last before a place against each other, step by step.
+
+    None where not each of them has a counterpart.
+    """
+    ours, theirs = _run_alone_before(place, judge)
+    if not ours or not theirs or len(ours) == len(theirs):
+        return []
+    held = list(held_by(ours, theirs))
+    if any(weight.expected is None or weight.held is None for weight in held):
+        return []
+    odd = odd_weights(differences_of(held))
+    return [Alone(_holder(ours, change), _holder(theirs, change), change) for change in changes_in(held, odd)]
+
+
+def _run_alone_before(place: Place, judge: Judge) -> list[list[Layer]]:
+    """The layers with weights, on both sides, that have run since the last one with a partner."""
+    paired = {id(station) for found in judge.judged for station in found.pair.stations}
+    heads: Sequence[Station | None] = (None, None)
+    if place.before is not None:
+        heads = place.before.pair.head_a, place.before.pair.head_b
+    found = []
+    for side, head in zip((judge.a, judge.b), heads, strict=True):
+        before = reversed(side.stations[: head.number] if head is not None else side.stations)
+        alone = takewhile(lambda station: id(station) not in paired, before)
+        found.append([station.layer for station in alone if station.layer.weights][::-1])
+    return found
+
+
+def _holder(layers: Sequence[Layer], change: WeightChange) -> str:
+    """Which of several layers holds weights that are called by it; the first if they are called by the other side's."""
+    named = (one.path for one in layers if any(name.endswith(f" of {one.path!r}") for name in change.weights))
+    return next(named, layers[0].path)
 
 
 def _orders(value: AxisArray, place: Place, judge: Judge) -> Iterator[tuple[str, Array]]:
@@ -163,12 +273,13 @@ def _earlier(judge: Judge, place: Place) -> list[Earlier]:
     for judged in sorted(_all_before(place, judge), key=lambda found: -found.pair.a[-1].number):
         values = _went_on_with(judged, judge)
         if values is not None:
-            path = judged.pair.a[-1].path
-            returned.append(Earlier(f"what {path!r} returned", *values, path))
+            paths = judged.pair.a[-1].path, judged.pair.b[-1].path
+            words = [f"what {path!r} returned" for path in paths]
+            returned.append(Earlier(words[0], *values, paths[0], words[1]))
         heads = judged.pair.head_a, judged.pair.head_b
         if _is_before(heads, place) and all(len(head.given) == 1 for head in heads):
-            words = f"what {heads[0].path!r} was given"
-            given.append(Earlier(words, heads[0].given[0], heads[1].given[0]))
+            words = [f"what {head.path!r} was given" for head in heads]
+            given.append(Earlier(words[0], heads[0].given[0], heads[1].given[0], words_b=words[1]))
     return _each_once([*returned[:_MOST_EARLIER], *given[:_MOST_EARLIER]])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from ...models.counterparts import held_by
@@ -12,13 +12,15 @@ from ...recomputing.activation import activated
 from ...words.arrays import AxisArray
 from ...words.cards import Record
 from ...words.text_tables import printable
+from ..common import form_of
 from ..judging.difference import Difference
 from ..judging.judging import Judge, Judged, like, orders_before, outputs_of
 from ..judging.places import is_fed_directly
 from ..judging.recipes import Course, courses_of, named_by_users
-from ..judging.regions import applied_behind
+from ..judging.regions import apart_without_padding, applied_behind, extents_of
 from ..judging.weights import weight_differences
 from ..judging.weights_alone import Weighed
+from .expressions import PASSED_ON
 from .proposals import Proposal, changes_of_weights, differing, layer_of, of_weights
 from .recognising import recognised
 from .signatures import called, corrected, signature
@@ -91,13 +93,60 @@ def causes_at(found: Judged, judge: Judge) -> list[Cause]:
     ours, theirs = courses_of(pair)
     if target_a is None or target_b is None or not ours.inputs or not theirs.inputs:
         return [_unknown(paths, "what the layers were given is not known")]
-    case = _Case(found, judge, (ours, theirs), (target_a, target_b))
+    courses, targets = (ours, theirs), (target_a, target_b)
+    if _is_given_other_numbers(courses, judge):
+        is_padded = any(_is_padded(course.inputs[0]) for course in courses)
+        seen = None if is_padded else _given_as_b(courses, targets, judge)
+        if seen is None:
+            told = " against ".join(form_of(course.inputs[0]) for course in courses)
+            return _untold(found, courses, judge, f"what they are given cannot be made the same: {told}")
+        courses, targets = (replace(ours, inputs=theirs.inputs), theirs), seen
+        found = replace(found, output=judge.difference(*targets))
+        if found.output.within:
+            text = f"given what {paths[1]!r} is, {paths[0]!r} returns what that does; what differs has come with it"
+            return [Cause(*paths, text, False, PASSED_ON)]
+    case = _Case(found, judge, courses, targets)
     return [
         *(
             [Cause(*paths, text, True, name) for name, text in case.confirmed()]
             or [Cause(*paths, text, False, name) for name, text in case.suspected()]
         ),
         *(Cause(*paths, text, False, "head") for text in case.heads),
+    ]
+
+
+def _is_given_other_numbers(courses: tuple[Course, Course], judge: Judge) -> bool:
+    """Whether what both sides are given is not even of one size, nor so for zeros around it."""
+    ours, theirs = (course.inputs for course in courses)
+    if len(ours) != 1 or len(theirs) != 1 or ours[0].values.size == theirs[0].values.size:
+        return False
+    return not any(apart.within for apart in apart_without_padding(ours, theirs, judge))
+
+
+def _is_padded(value: AxisArray) -> bool:
+    """Whether there are zeros around a map: it was padded before, so that the padding of the layer tells little."""
+    extents = zip(value.axes, extents_of(value.values), value.shape, strict=True)
+    return any(ends != (0, size - 1) for axis, ends, size in extents if axis not in ("batch", "channel"))
+
+
+def _given_as_b(
+    courses: tuple[Course, Course], targets: tuple[AxisArray, AxisArray], judge: Judge
+) -> tuple[AxisArray, AxisArray] | None:
+    """What both would return if a's layer were given what b's is; None if it is not known what that does."""
+    ours, theirs = courses
+    known = ours.result()
+    if known is None or not judge.difference(known, targets[0]).within:
+        return None
+    result = replace(ours, inputs=theirs.inputs).result()
+    return None if result is None else (result, targets[1])
+
+
+def _untold(found: Judged, courses: tuple[Course, Course], judge: Judge, why: str) -> list[Cause]:
+    """What the two say of themselves that is not the same, where it cannot be put to the test."""
+    paths = found.pair.a[0].path, found.pair.b[0].path
+    told: list[Proposal | WeightChange] = [*differing(*courses), *_changes(found, judge)]
+    return [Cause(*paths, f"{one.words}; not confirmed: {why}", False, one.name) for one in told] or [
+        _unknown(paths, why)
     ]
 
 

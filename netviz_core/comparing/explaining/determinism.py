@@ -10,35 +10,43 @@ import numpy as np
 
 from ...words.arrays import AxisArray
 from ...words.progress import step
+from ..judging.difference import Difference, tolerance_for
 from ..judging.judging import Judge
+from ..judging.noise import coarsest_of
 from ..sides import Side, side_of
 from .causes import Cause
 
 
 def nondeterministic(judge: Judge) -> list[Cause]:
-    """Run each model that is here once more, and name the first layer that returned something else."""
+    """Run each model that is here once more, and name the first layer that returned something else.
+
+    Numbers that are another's neighbours come of sums in another order, and of nothing random.
+    """
     found = []
     for side in (judge.a, judge.b):
-        path = _first_change(side, judge)
-        if path is not None:
-            where = f"layer {path!r}" if path else "an operation between its layers"
+        change = _first_change(side, judge)
+        if change is None:
+            continue
+        path, apart = change
+        where = f"layer {path!r}" if path else "an operation between its layers"
+        name = "not deterministic"
+        text = (
+            f"{side.name} is not deterministic: given the same input again, {where} returned something else; "
+            f"switch off what is random in it, then compare again"
+        )
+        if apart.relative <= tolerance_for(coarsest_of(side.stations)):
+            name = "rounding"
             text = (
-                f"{side.name} is not deterministic: given the same input again, {where} returned something else; "
-                f"switch off what is random in it, then compare again"
+                f"{side.name} does not return the same to the last digit: given the same input again, {where} returned "
+                f"what differs by {apart.max_abs:.1e} at most, as it may where sums are added up in another order by "
+                f"several threads; nothing random was seen"
             )
-            found.append(
-                Cause(
-                    path if side is judge.a else "",
-                    path if side is judge.b else "",
-                    text,
-                    True,
-                    "not deterministic",
-                )
-            )
+        paths = [path if side is own else "" for own in (judge.a, judge.b)]
+        found.append(Cause(paths[0], paths[1], text, True, name))
     return found
 
 
-def _first_change(side: Side, judge: Judge) -> str | None:
+def _first_change(side: Side, judge: Judge) -> tuple[str, Difference] | None:
     if side.network is None or side.inputs is None:
         return None
     step(f"running {side.name} once more")
@@ -48,16 +56,20 @@ def _first_change(side: Side, judge: Judge) -> str | None:
         again = side_of(side.name, side.network, side.inputs, sys.maxsize, side.entire)
     for before, after in zip(side.stations, again.stations, strict=False):
         after.show(before.layer, *before.orders)
-        if not _agree(before.returned, after.returned, judge):
-            return before.path if _agree(before.given, after.given, judge) else ""
+        apart = _apart(before.returned, after.returned, judge)
+        if apart is not None:
+            return (before.path if _apart(before.given, after.given, judge) is None else ""), apart
     if side.whole is None or again.whole is None:
         return None
-    return None if _agree(side.whole.returned, again.whole.returned, judge) else ""
+    apart = _apart(side.whole.returned, again.whole.returned, judge)
+    return None if apart is None else ("", apart)
 
 
-def _agree(before: Sequence[AxisArray], after: Sequence[AxisArray], judge: Judge) -> bool:
-    """Whether all numbers are the same, most of them to the last bit."""
-    return all(
-        np.array_equal(x.values, y.values) or judge.difference(x, y).within
+def _apart(before: Sequence[AxisArray], after: Sequence[AxisArray], judge: Judge) -> Difference | None:
+    """How far the first numbers are apart that are not the same; None if all are, most of them to the last bit."""
+    odd = (
+        judge.difference(x, y)
         for x, y in zip(before, after, strict=False)
+        if not np.array_equal(x.values, y.values)
     )
+    return next((apart for apart in odd if not apart.within), None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain, combinations, islice
+from itertools import chain, combinations, islice, product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,16 +13,16 @@ from ..common import Matched, matched, sketch
 from ..judging.difference import Difference
 from ..judging.judging import Judge, like
 from .functions import Function, activation_cause, functions_of
+from .of_maps import made_of
 from .operations import (
+    Attention,
     Operation,
     attention_cause,
     attentions_apart,
     attentions_of,
     may_be_made_up_for,
-    operations_of,
-    reductions_of,
 )
-from .sums import Factors, in_words, sums_of, total
+from .sums import Factors, in_words, is_written, sums_of, total
 
 Array = np.ndarray[Any, Any]
 
@@ -44,6 +44,8 @@ class Earlier(NamedTuple):
     b: AxisArray
     path: str = ""
     """The layer of a that returned it."""
+    words_b: str = ""
+    """The same in words of b, if those are others."""
 
 
 class Expression(NamedTuple):
@@ -59,6 +61,11 @@ class Expression(NamedTuple):
         """The earlier values that it is made of."""
         return (*self.factors, *(() if self.times is None else (self.times,)))
 
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """The activations before and after a pool; none for anything else."""
+        return self.function.functions if isinstance(self.function, Operation) else ()
+
 
 class Explained(NamedTuple):
     """Why two values differ; `left` is what the two expressions leave of the values themselves.
@@ -70,6 +77,10 @@ class Explained(NamedTuple):
     words: str
     left: Difference
     reads: tuple[str, ...] = ()
+    attention: Attention | None = None
+    """What b does with what these return, where they may make up for it."""
+    is_written: bool = True
+    """Whether people write such sums; any few values can be fitted to another one more or less."""
 
 
 def explained(a: AxisArray, b: AxisArray, earlier: Sequence[Earlier], judge: Judge) -> Explained | None:
@@ -87,20 +98,42 @@ def explained(a: AxisArray, b: AxisArray, earlier: Sequence[Earlier], judge: Jud
     made.append(_expression(b, [value.b for value in earlier], judge))
     if made[0] is None or made[1] is None:
         return None
-    (one, left), (other, left_b) = made[0], made[1]
-    said = _said(one, earlier), _said(other, earlier)
+    (one, left), (other, left_b) = _alike(made[0], made[1], (a, b), earlier, judge)
+    words_b = [value.words_b or value.words for value in earlier]
+    said = _said(one, [value.words for value in earlier]), _said(other, words_b)
     values = [value.a for value in earlier], [value.b for value in earlier]
     for found, own in ((one, said[0]), (other, said[1])):
         if _holds(found, a, values[0], judge) and _holds(found, b, values[1], judge):
             return Explained(PASSED_ON, f"both compute {own}; what differs has come with it", left)
-    if said[0] == said[1]:
+    if said[1] == _said(one, words_b):
         return None
     words = _apart(one, other, earlier) or f"a computes {said[0]}, b {said[1]}"
     ours, theirs = (getattr(found.function, "attention", None) for found in (one, other))
     reads = [earlier[number].path for number in one.parts]
     is_sure = ours is None or theirs is None or not may_be_made_up_for(ours, theirs)
     left = max(left, left_b, key=lambda found: found.error)
-    return Explained(_name(one, other), words, left, () if is_sure else tuple(filter(None, reads)))
+    return Explained(
+        _name(one, other),
+        words,
+        left,
+        () if is_sure else tuple(filter(None, reads)),
+        None if is_sure else theirs,
+        is_written(one.factors) and is_written(other.factors),
+    )
+
+
+def _alike(
+    one: Found, other: Found, both: tuple[AxisArray, AxisArray], earlier: Sequence[Earlier], judge: Judge
+) -> tuple[Found, Found]:
+    """Two expressions; where one of two pools may as well follow the activation that the other does, they do both."""
+    if not (one[0].functions and other[0].functions) or one[0].functions == other[0].functions:
+        return one, other
+    sides = [value.a for value in earlier], [value.b for value in earlier]
+    ways = (_made(value, side, judge) for value, side in zip(both, sides, strict=True))
+    for of_a, of_b in product(*ways):
+        if of_a[0].parts == of_b[0].parts and of_a[0].functions == of_b[0].functions:
+            return of_a, of_b
+    return one, other
 
 
 def _apart(one: Expression, other: Expression, earlier: Sequence[Earlier]) -> str:
@@ -135,17 +168,23 @@ def _name(one: Expression, other: Expression) -> str:
     attention, theirs = (getattr(found.function, "attention", None) for found in (one, other))
     if attention is not None and theirs is not None:
         return attention_cause(attention, theirs)
+    for left, right in zip(one.functions, other.functions, strict=False):
+        if left != right:
+            return activation_cause(left, right)
     names = {found.function.name for found in (one, other) if isinstance(found.function, Operation)}
     return names.pop() if len(names) == 1 else "pooling" if "pooling" in names else "operation"
 
 
-def _said(found: Expression, earlier: Sequence[Earlier]) -> str:
+def _said(found: Expression, earlier: Sequence[str]) -> str:
+    """An expression in words, of the words for earlier values."""
     if isinstance(found.function, Operation) and len(found.parts) > 1:
-        return f"{found.function} of {', '.join(earlier[number].words for number in found.parts)}"
-    said = in_words(found.factors, {number: earlier[number].words for number in found.factors})
+        return f"{found.function} of {', '.join(earlier[number] for number in found.parts)}"
+    said = in_words(found.factors, {number: earlier[number] for number in found.factors})
     plain = isinstance(found.function, Function) and found.function.name == "linear"
-    times = "" if found.times is None else f", times {earlier[found.times].words}"
-    return f"{said if plain else f'{found.function} of {said}'}{times}"
+    times = "" if found.times is None else f", times {earlier[found.times]}"
+    if not plain:
+        said = f"{found.function} of {said if len(found.factors) == 1 else f'({said})'}"
+    return f"{said}{times}"
 
 
 Found = tuple[Expression, Difference]
@@ -232,10 +271,7 @@ def _operations(
 ) -> Iterator[tuple[Operation, tuple[int, ...]]]:
     value = value.canonical()
     for number, other in enumerate(earlier[:_MOST_MAPS]):
-        for operation in chain(
-            operations_of(other.canonical(), value), reductions_of(other.canonical(), value)
-        ):
-            yield operation, (number,)
+        yield from ((operation, (number,)) for operation in made_of(other.canonical(), value))
     if len(value.shape) != 3:
         return
     for numbers, parts in _three(value, earlier):

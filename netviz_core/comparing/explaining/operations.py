@@ -27,6 +27,8 @@ class Operation(NamedTuple):
     words: str
     result: AxisArray
     attention: Attention | None = None
+    functions: tuple[str, ...] = ()
+    """The activations that are applied before and after it."""
 
     def __str__(self) -> str:
         return self.words
@@ -46,7 +48,8 @@ def operations_of(x: AxisArray, y: AxisArray) -> Iterator[Operation]:
 
 
 def _pools(before: Sequence[int], after: Sequence[int]) -> Iterator[tuple[str, str, str, Mapping[str, Any]]]:
-    for size, stride in product(_SIZES, (1, 2, 3)):
+    whole = max(before[0] // after[0], 1)
+    for size, stride in dict.fromkeys((*product(_SIZES, (1, 2, 3)), (whole, whole))):
         for pad in range(size // 2 + 1):
             counts = [(old + 2 * pad - size) / stride + 1 for old in before]
             if any(

@@ -226,7 +226,11 @@ def _remark(name: str, left: Any, right: Any, layers: list[Judged]) -> Cause:
         if len(layers) > 1
         else f"in {first.a[0].path!r}"
     )
-    words = f"{name} is {left} in a and {right} in b, {where}"
+    told = [
+        _as_written(name, value, station.layer.config)
+        for value, station in ((left, first.a[0]), (right, first.b[0]))
+    ]
+    words = f"{name} is {told[0]} in a and {told[1]} in b, {where}"
     if name == "epsilon":
         text = f"{words}: its effect is within the tolerance on this input"
         return Cause(first.a[0].path, first.b[0].path, text, False, name)
@@ -237,6 +241,13 @@ def _remark(name: str, left: Any, right: Any, layers: list[Judged]) -> Cause:
             f": after one step on this input the running mean by {effect:.1e}, with the same momentum by 0"
         )
     return Cause(first.a[0].path, first.b[0].path, text, effect is not None, name)
+
+
+def _as_written(name: str, value: Any, config: Mapping[str, Any]) -> str:
+    """A setting as its user wrote it: as momentum some count what is kept of the old statistics."""
+    if name != "momentum" or "kept" not in config:
+        return str(value)
+    return f"{config['kept']:g} (what is kept of the old statistics: {value:g} is taken of the new ones)"
 
 
 def _after_one_step(found: Judged, left: float, right: float) -> float | None:

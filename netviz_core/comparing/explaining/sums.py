@@ -77,8 +77,16 @@ def total(values: Mapping[int, Array], factors: Factors) -> Array:
 
 def in_words(factors: Factors, words: Mapping[int, str]) -> str:
     """A sum in words."""
-    said = [
-        words[number] if factor == 1 else f"{factor:.4g} × {words[number]}"
-        for number, factor in sorted(factors.items())
-    ]
-    return " + ".join(said)
+    said = ""
+    for number, factor in sorted(factors.items(), key=lambda term: (term[1] < 0, term[0])):
+        size = abs(factor) if said else factor
+        term = words[number] if size == 1 else f"{size:.4g} × {words[number]}"
+        said += f"{' − ' if factor < 0 else ' + '}{term}" if said else term
+    return said
+
+
+def is_written(factors: Factors) -> bool:
+    """Whether these are factors as people write them: of one value any, of several those of which one is near."""
+    return len(factors) < 2 or all(
+        float(f"{_plain(factor):.2g}") == _plain(factor) for factor in factors.values()
+    )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
+from ..stations import INPUT
 from .difference import Difference
 from .judging import Judge
 from .noise import SUSPICION, Noise, coarsest, coarsest_of, noise_of
@@ -35,6 +36,7 @@ class Apart:
         self.measured: Mapping[Point, Difference] = {}
         """What rounding alone was seen to make of what stands there."""
         stations = [found.pair.a[0] if of_a else found.pair.b[0] for found in free.judged]
+        self._of_a = of_a
         self.order = sorted(range(len(stations)), key=lambda number: stations[number].number)
         self.points = [Point(n, is_given) for n in self.order for is_given in (True, False)] + [END]
         self.places = {point: place for place, point in enumerate(self.points)}
@@ -45,6 +47,22 @@ class Apart:
             return judge.whole
         found = judge.judged[point.pair]
         return found.given if point.is_given else found.output
+
+    def sources(self, number: int) -> Iterator[int]:
+        """The pairs that returned what a pair is given, on the side whose order counts."""
+        pairs = [
+            (found.pair.a, found.pair.head_a) if self._of_a else (found.pair.b, found.pair.head_b)
+            for found in self.free.judged
+        ]
+        by_tail = {own[-1].number: place for place, (own, _) in enumerate(pairs)}
+        side = self.free.a if self._of_a else self.free.b
+        waiting = list(pairs[number][1].sources)
+        while waiting:
+            source = waiting.pop()
+            if source in by_tail:
+                yield by_tail[source]
+            elif source is not None and source != INPUT:
+                waiting += side.stations[source].sources
 
     def is_known(self, point: Point, judge: Judge) -> bool:
         """Whether it is known what would stand there; where nothing can be run again, not all is."""

@@ -136,10 +136,16 @@ def _head(a: AxisArray, b: AxisArray, judge: Judge) -> tuple[Difference, str] | 
         ours, theirs = (own, other) if name == "a" else (other, own)
         return judge.difference(like(a, ours, together.axes), like(b, theirs, together.axes))
 
-    for own, other, (scores, made) in (
-        ("a", "b", (together.a, together.b)),
-        ("b", "a", (together.b, together.a)),
-    ):
+    ways = (("a", "b", (together.a, together.b)), ("b", "a", (together.b, together.a)))
+    # First, since the softmax of the logarithm of probabilities is these, too.
+    for own, other, (shares, made) in ways:
+        if _are_probabilities(shares, together):
+            logs = np.log(np.maximum(shares, smallest))
+            apart = held(logs, np.maximum(made, np.log(smallest)), own)
+            if apart.within:
+                told = f"the probabilities: {other} returns the logarithm of what {own} returns"
+                return replace(apart, note=told), told
+    for own, other, (scores, made) in ways:
         for name, squashed in _squashed(scores, together):
             ends = squashed, made
             is_log = name.startswith("log")
@@ -155,12 +161,6 @@ def _head(a: AxisArray, b: AxisArray, judge: Judge) -> tuple[Difference, str] | 
             if is_close:
                 lost = _lost(made, -math.inf, 0.0) if is_log else _lost(made, smallest, 1.0)
                 told = f"the {HEADS[name]}: {other} returns the {name} of what {own} returns{lost}"
-                return replace(apart, note=told), told
-        if _are_probabilities(scores, together):
-            logs = np.log(np.maximum(scores, smallest))
-            apart = held(logs, np.maximum(made, np.log(smallest)), own)
-            if apart.within:
-                told = f"the probabilities: {other} returns the logarithm of what {own} returns"
                 return replace(apart, note=told), told
     return None
 

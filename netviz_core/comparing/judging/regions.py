@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import product
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from ..common import matched
 from ..pairing.pairs import StationPair
 from ..sides import Side
 from ..stations import INPUT, Station
-from .difference import Difference
+from .difference import Array, Difference
 from .ends import HEADS
 from .judging import Judge, Judged, like, returned_by
 from .recipes import Course, course_of, courses_of
@@ -130,12 +131,21 @@ def apart_without_padding(
     room = np.subtract(large.shape, small.shape)
     if (room < 0).any() or not room.any():
         return
-    for start in np.ndindex(*(room + 1)):
+    starts = (
+        range(max(last + 1 - size, 0), min(first, more) + 1)
+        for (first, last), size, more in zip(extents_of(large.values), small.shape, room, strict=True)
+    )
+    for start in product(*starts):
         place = tuple(slice(at, at + size) for at, size in zip(start, small.shape, strict=True))
-        rest = large.values.copy()
-        rest[place] = 0
-        if not rest.any():
-            yield judge.difference(like(large, large.values[place], large.axes), small)
+        yield judge.difference(like(large, large.values[place], large.axes), small)
+
+
+def extents_of(values: Array) -> Iterator[tuple[int, int]]:
+    """Along each axis, from where to where there is anything but zeros."""
+    there = values != 0
+    for axis, size in enumerate(values.shape):
+        places = np.flatnonzero(there.any(tuple(other for other in range(values.ndim) if other != axis)))
+        yield (int(places[0]), int(places[-1])) if len(places) else (size, -1)
 
 
 def side_with_function(found: Judged, judge: Judge) -> str:

@@ -17,7 +17,7 @@ from ..common import matched
 from ..pairing.pairs import StationPair
 from ..reading import axes_as_read, axes_as_returned
 from ..sides import Side
-from ..stations import Station
+from ..stations import INPUT, Station
 from .ends import ends_of
 from .judging import Judge, partners
 
@@ -127,7 +127,8 @@ class Rerun:
         own, other = (judge.a.name, judge.b.name) if self.is_turned else (judge.b.name, judge.a.name)
         step(f"running {own} with values of {other} in place")
         calls = {} if needed is None else self._calls_beside(needed)
-        instead = self._instead(free, changed, calls)
+        read = self._read(needed or (), free) if changed is not None else ()
+        instead = self._instead(free, changed, calls, read)
         passed_over = () if before is None else self._passed_over(free, calls)
         side = self._run(free, changed, instead, known.a if self.is_turned else known.b, passed_over)
         pairs = [self._again(found.pair, side) for found in judge.judged]
@@ -149,14 +150,41 @@ class Rerun:
         return calls
 
     def _instead(
-        self, free: Collection[Point], changed: Change | None, calls: Mapping[str, Sequence[Station]]
+        self,
+        free: Collection[Point],
+        changed: Change | None,
+        calls: Mapping[str, Sequence[Station]],
+        read: Collection[int] | None,
     ) -> dict[str, list[StandIn]]:
-        """What these layers hand on, so that they need not run: all calls of them, or none."""
+        """What these layers hand on, so that they need not run: all calls of them, or none.
+
+        What nobody reads is not changed; None if it is not known who does.
+        """
         found = {}
         for path, stations in calls.items():
-            stand_ins = [self._stand_in(station, free, changed) for station in stations]
+            stand_ins = [
+                self._stand_in(station, free, changed if read is None or station.number in read else None)
+                for station in stations
+            ]
             if all(stand_ins):
                 found[path] = [stand_in for stand_in in stand_ins if stand_in is not None]
+        return found
+
+    def _read(self, needed: Collection[int], free: Collection[Point]) -> set[int] | None:
+        """The stations whose values reach the pairs asked for, or the model's end; None if not all is known."""
+        pairs = [self._judge.judged[number].pair for number in needed]
+        waiting = [pair.head_a if self.is_turned else pair.head_b for pair in pairs]
+        waiting += [self._side.whole] if self._side.whole is not None else []
+        found: set[int] = set()
+        while waiting:
+            for source in waiting.pop().sources:
+                if source is None:
+                    return None
+                if source != INPUT and source not in found:
+                    found.add(source)
+                    station = self._side.stations[source]
+                    laid = self._laid.get((station.path, station.call, "", False))
+                    waiting += [station] if laid is None or laid.point in free else []
         return found
 
     def _passed_over(self, free: Collection[Point], calls: Mapping[str, Sequence[Station]]) -> set[str]:

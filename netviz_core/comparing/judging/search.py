@@ -273,7 +273,10 @@ class Search:
         before: Point | None = None
         is_cut = False
         for point in faults:
-            if is_cut and point != END and not self._rerun.puts(point):
+            is_put = self._rerun.puts(point) or (
+                not point.is_given and self._rerun.puts(Point(point.pair, True))
+            )
+            if is_cut and point != END and not is_put:
                 continue  # of another form than on the other side, since what it was made of is
             is_cut = is_cut or not self._rerun.puts(point)
             is_one = (

@@ -16,8 +16,8 @@ _MOST_PASSES = 5
 _NEAR, _FAR = 8, 10
 """How many points on something may lie that puts a difference right at once; how many that differ are looked at."""
 
-_GAP = 16
-"""How far on the next point that differs may lie, to put right what does not look as if anything did."""
+_GAP_OF_LIKELY, _GAP = 64, 16
+"""How far on the next point that differs may lie, to put right what looks, or not, as if something did."""
 
 _ON_THE_WAY = 4.0
 """How many times the noise of one place may be what comes out of a stretch of several."""
@@ -53,10 +53,16 @@ class Structure:
         if known and self._is_first(known[0]):
             closed = self._put_right(odd[odd.index(known[0]) :][: _FAR + 1], self._apart.free, self._points)
             known = [point for point in known[1:] if point not in closed]
-        likely = [point for point in known if self._may_be_put_right(point, odd)]
-        others = [point for point in known if not point.is_given and point not in likely]
+        led_to = self._led_to(known)
+        starts = [point for point in known if point not in led_to]
+        likely = [point for point in starts if self._may_be_put_right(point, odd)]
+        others = [
+            point
+            for point in starts
+            if not point.is_given and point not in likely and not self._is_of_activations(point)
+        ]
         number = 0
-        for waiting, gap in ((likely, len(self._points)), (others, _GAP)):
+        for waiting, gap in ((likely, _GAP_OF_LIKELY), (others, _GAP)):
             while number < _MOST_PASSES:
                 left = [point for point in odd if point not in closed]
                 stretches = list(self._scheduled([p for p in waiting if p in left], left, gap))
@@ -66,7 +72,30 @@ class Structure:
                 closed |= found
                 waiting = [point for point in waiting if point not in tried]
                 number += 1
-        return closed
+        return closed | {point for point, start in led_to.items() if start in closed}
+
+    def _led_to(self, odd: Sequence[Point]) -> dict[Point, Point]:
+        """Points at which nothing could be put in place, and what a layer returned in which this has come out.
+
+        A stretch from the one or from the other on is the same: what lies between was left as it is in any case.
+        """
+        left = {point for point in odd if not self._rerun.puts(point)}
+        found: dict[Point, Point] = {}
+        for point in odd:
+            if point not in left and not point.is_given:
+                found |= dict.fromkeys(self._leading_to(point.pair, left), point)
+        return found
+
+    def _leading_to(self, pair: int, left: Collection[Point]) -> Iterator[Point]:
+        """Of these points those at which stands what a pair was given, or what that was made of."""
+        waiting = [pair] if Point(pair, True) in left else []
+        while waiting:
+            number = waiting.pop()
+            yield Point(number, True)
+            for source in self._apart.sources(number):
+                if Point(source, False) in left:
+                    yield Point(source, False)
+                    waiting += [source] if Point(source, True) in left else []
 
     def _tried(
         self, stretches: Sequence[tuple[Point, Point]], odd: Sequence[Point]
@@ -130,6 +159,11 @@ class Structure:
         place = self._apart.places[point]
         is_near = any(self._apart.places[other] - place <= _NEAR for other in following if other.is_given)
         return is_near or is_laid_out_otherwise(self._same.judged[point.pair])
+
+    def _is_of_activations(self, point: Point) -> bool:
+        """Whether another function is applied: unless that is the same but for a scale, nothing puts it right."""
+        pair = self._same.judged[point.pair].pair
+        return all(own[-1].layer.kind == "activation" for own in (pair.a, pair.b))
 
     def _scheduled(
         self, waiting: Sequence[Point], odd: Sequence[Point], gap: int

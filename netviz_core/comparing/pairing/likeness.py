@@ -230,7 +230,7 @@ class _Features:
             or self._largest_weight[1].size > _MANY
         ):
             return 0
-        numbers: Array = np.ascontiguousarray(self._largest_weight[1], np.float32).reshape(-1).view(np.uint32)
+        numbers: Array = np.asarray(self._largest_weight[1], np.float32).ravel("K").view(np.uint32)
         if (numbers == numbers[0]).all():
             return 0  # all zeros, say, tell nothing
         return hash((numbers.size, int(numbers.sum(dtype=np.uint64)), int(np.bitwise_xor.reduce(numbers))))

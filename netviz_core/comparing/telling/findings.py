@@ -156,8 +156,18 @@ class Findings(View):
 
     @property
     def agrees(self) -> bool:
-        """Whether no difference was found, and all that the models returned was compared."""
+        """Whether no difference was found, and all that the models returned was compared.
+
+        One that ends in a softmax or sigmoid where the other does not agrees as far as what comes before:
+        then `heads` says so.
+        """
         return self.first_divergence is None and not self.not_compared
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """What one makes of what the other returns, such as its softmax: they do not return the same then."""
+        told = (cause.text for cause in self.remarks if cause.name == "head")
+        return tuple(text.removeprefix("compared as far as ") for text in told)
 
     @property
     def remarks(self) -> tuple[Cause, ...]:

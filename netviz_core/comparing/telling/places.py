@@ -12,7 +12,7 @@ import numpy as np
 
 from ...words.arrays import AxisArray
 from ..common import matched
-from ..explaining.between import between_words, causes_between, causes_in_frame, given_at
+from ..explaining.between import between_words, causes_between, causes_in_frame, given_at, weights_alone
 from ..explaining.causes import cause_backward, causes_at
 from ..explaining.expressions import PASSED_ON
 from ..judging.difference import Difference
@@ -61,6 +61,23 @@ def fault_at(place: Place, free: Judge) -> Fault:
 def is_passed_on(fault: Fault) -> bool:
     """Whether nothing is done there but to hand on what an earlier fault has made."""
     return bool(fault.causes) and all(cause.name == PASSED_ON for cause in fault.causes)
+
+
+def standing(places: Sequence[Place], told: Sequence[Fault], free: Judge) -> list[tuple[Place, Fault]]:
+    """Places that hand nothing on alone, and that nothing behind them puts right; all if there were none."""
+    right = {
+        path
+        for fault in filter(is_passed_on, told)
+        for cause in fault.causes
+        for path in cause.reads
+        if path != cause.path_a
+    }
+    both = list(zip(places, told, strict=True))
+    own = [(place, fault) for place, fault in both if not is_passed_on(fault) and fault.path_a not in right]
+    for place, fault in both if own else ():
+        if place.judged is not None and fault.path_a in right:
+            free.judged[(place.judge or free).judged.index(place.judged)].status = "compensated"
+    return own or both
 
 
 def without_doubtful(faults: Sequence[Fault]) -> tuple[Fault, ...]:
@@ -133,6 +150,9 @@ def _with_function_before(place: Place, judge: Judge) -> Judged | None:
 
 def _paths_between(place: Place, judge: Judge) -> tuple[str, str]:
     """What stands where a difference arises between layers: a layer without a partner, or the container of all."""
+    alone = weights_alone(place, judge)
+    if alone:
+        return alone[0].path_a, alone[0].path_b
     around = innermost_containers(place.before, judge)
     a, b = (
         _likeliest(stations).path if stations else container

@@ -53,6 +53,7 @@ def as_dict(found: Findings) -> dict[str, Any]:
         "suspicions": plain(found.suspicions),
         "not_compared": list(found.not_compared),
         "as_far_as": list(found.as_far_as),
+        "heads": list(found.heads),
         "remarks": [_plain_cause(cause) for cause in found.remarks],
         "first_divergence": plain(found.first_divergence),
         "first_number": found.first_number,

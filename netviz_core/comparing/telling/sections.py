@@ -72,9 +72,11 @@ def _faults(found: Findings) -> Iterator[Entry]:
         pairs = [fault.pair for fault in group]
         first = group[0]
         if len(group) == 1:
-            yield Entry(
-                _where(first.pair, found), first.causes, (_size(pairs), *_circumstances(first, found))
-            )
+            is_of_inputs = any(
+                cause.name == "inputs" for cause in first.causes
+            )  # which are not the same themselves
+            lines = () if is_of_inputs else (_size(pairs), *_circumstances(first, found))
+            yield Entry(_where(first.pair, found), first.causes, lines)
         else:
             yield Entry(_all_of(pairs), first.causes, (_size(pairs),))
 
@@ -135,6 +137,8 @@ def _gradient(gradient: Difference) -> str:
 
 
 def _given(pair: LayerPair) -> str:
+    if math.isinf(pair.given_error):
+        return "Given what could not be made the same"
     if not math.isnan(pair.ratio) or not pair.given_error:
         return "Given the same"
     if math.isnan(pair.given_error):

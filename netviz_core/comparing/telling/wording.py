@@ -218,6 +218,8 @@ def _agreement(found: Findings) -> Iterator[str]:
     else:
         yield f"{_both(found)} agree{''.join(f', as far as {part}' for part in found.as_far_as[:1])}."
     yield from (f"Only as far as {part}." for part in found.as_far_as[0 if found.not_compared else 1 :])
+    if found.heads:
+        yield "What they return is not the same."
     yield f"{consequences(found)}."
     worst = max((pair for pair in found.pairs if pair.within_tolerance), key=_closeness, default=None)
     if worst is not None and worst.error:
@@ -239,8 +241,7 @@ def _agreement(found: Findings) -> Iterator[str]:
 
 def _in_the_end(found: Findings) -> Iterator[str]:
     if found.output is not None:
-        is_seen_alike = any(remark.name == "head" for remark in found.remarks)
-        yield f"{'Seen so, the' if is_seen_alike else 'The'} final output {apart(found.output)}."
+        yield f"{'Seen so, the' if found.heads else 'The'} final output {apart(found.output)}."
 
 
 def _divergence(found: Findings) -> Iterator[str]:

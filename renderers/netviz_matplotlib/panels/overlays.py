@@ -34,6 +34,7 @@ _NARROWEST, _ROOMY = 0.45, 1.05
 _SMALLEST, _LARGEST = 5.0, 8.5
 # Where heat is lowest the picture is as it was; where it is highest some of it still shows.
 _MOST_HEAT = 0.7
+_LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
 
 @dataclass(frozen=True)
@@ -197,9 +198,16 @@ def _painted(view: Overlays, colours: ColourScale, numbers: Array) -> Array:
 
 
 def _laid_over(picture: Array, heat: Array, colours: ColourScale) -> Array:
-    """The picture where there is little heat, mostly the heat where there is much."""
-    share = np.where(np.isfinite(heat), _MOST_HEAT * np.clip(heat, 0, 1), 1)[..., np.newaxis]
-    blended: Array = (1 - share) * picture + share * (colours.rgba(heat)[..., :3] / 255)
+    """The picture where there is little heat, mostly the heat where there is much.
+
+    As the hues of the heat come those of the picture go, so that heat is read off its colour bar over any picture.
+    """
+    level = np.where(np.isfinite(heat), np.clip(heat, 0, 1), 1)[..., np.newaxis]
+    share = np.where(np.isfinite(heat)[..., np.newaxis], _MOST_HEAT * level, 1)
+    grey = (picture @ _LUMINANCE)[..., np.newaxis] if picture.shape[-1] == 3 else picture
+    blended: Array = (1 - share) * (picture + level * (grey - picture)) + share * (
+        colours.rgba(heat)[..., :3] / 255
+    )
     return blended
 
 

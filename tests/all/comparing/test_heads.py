@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 import netviz_core as nv
+from netviz_core.testing import assert_models_close
 
 L = keras.layers
 X = np.random.default_rng(0).normal(size=(5, 6)).astype("float32")
@@ -57,9 +58,21 @@ def test_a_head_that_one_side_has_is_told_and_is_no_fault(kind: str, turned: boo
     words = f"{who} returns the {name} of what {other} returns"
     verdict = " ".join(str(found).split("\n\n")[0].split())
     assert words in verdict
+    assert "What they return is not the same. " in verdict
     assert "Seen so, the final output" in verdict  # which differs from what the two return
     assert any(words in cause.text for cause in found.causes)
     assert any(words in part for part in found.to_dict()["as_far_as"])
+
+
+@pytest.mark.parametrize("kind", HEADS)
+def test_a_test_accepts_another_head_only_if_it_is_meant(kind: str) -> None:
+    name, made = HEADS[kind]
+    with pytest.raises(
+        AssertionError, match=f"b returns the {name} of what a returns; if that is meant, give other_head"
+    ):
+        assert_models_close(scores(), made(), X)
+    assert assert_models_close(scores(), made(), X, other_head=True).agrees
+    assert not nv.compare(scores(), scores(), X).heads
 
 
 @pytest.mark.parametrize("kind", HEADS)
@@ -108,11 +121,14 @@ def test_what_may_be_a_head_of_very_large_scores_tells_little() -> None:
     assert "100.0% of that is as good as 0 or 1, and tells little of the scores" in found.as_far_as[0]
 
 
-def test_probabilities_and_their_logarithm() -> None:
+@pytest.mark.parametrize("turned", [False, True])
+def test_probabilities_and_their_logarithm(turned: bool) -> None:
     a, b = (nn.Sequential(*scores(), end) for end in (nn.Softmax(-1), nn.LogSoftmax(-1)))
-    found = nv.compare(a, b, X)
+    found = nv.compare(*((b, a) if turned else (a, b)), X)
     assert found.agrees
-    assert "b returns the logarithm of what a returns" in found.as_far_as[0]
+    who, other = "ab" if turned else "ba"
+    (head,) = found.heads
+    assert head == f"the probabilities: {who} returns the logarithm of what {other} returns"
 
 
 class Parts(nn.Module):

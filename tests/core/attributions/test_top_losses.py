@@ -255,3 +255,17 @@ def test_names_of_another_number_than_the_classes_are_refused(names):
     x, y = np.random.default_rng(0).normal(size=(20, 1, 8, 8)), np.arange(20) % 10
     with pytest.raises(nv.InputError, match=f"{len(names)} names were given for 10 classes"):
         nv.top_losses(nv.testing.example_model(), 3, (x, y), "cross_entropy", names=names)
+
+
+def test_the_worst_are_printed_as_a_table():
+    found = nv.top_losses(example_model(), 2, (X, np.arange(len(X)) % 10), "cross_entropy", progress=False)
+    said, titles, _, first, *_ = str(found).splitlines()
+    assert said == "the 2 highest losses of 150 samples"
+    assert titles.split() == ["sample", "loss", "predicted", "actual"]
+    assert first.split() == [
+        str(found.rows[0].index),
+        f"{found.rows[0].loss:.4g}",
+        found.rows[0].prediction,
+        found.rows[0].actual,
+    ]
+    assert "\n" not in repr(found)

@@ -39,6 +39,13 @@ def test_a_single_output_is_found_under_its_path():
     assert captured["conv1"].dtype == "float64"
 
 
+def test_samples_are_counted_along_the_axis_that_is_called_so():
+    """And not along the first two: an input may name its axes in any order."""
+    turned = nv.AxisArray(np.ones((8, 8, 1, 2)), ("x", "y", "channel", "batch"))
+    captured = nv.capture(example_model(), turned, "conv1")
+    assert captured["conv1"].sizes == {"batch": 2, "channel": 4, "y": 6, "x": 6}
+
+
 def test_a_structure_is_found_part_by_part():
     captured = nv.capture(model(), X, "split")
     assert list(captured) == ["split#0", "split#1.sum.0"]

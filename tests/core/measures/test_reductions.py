@@ -12,6 +12,8 @@ RNG = np.random.default_rng(0)
 LAID_OUT = {
     "long rows": ((3, 5, 4), (70, 60)),
     "rows longer than a block": ((1, 2), (70_001,)),
+    "one row that is cut": ((1, 1), (70, 701)),
+    "one row of whole pieces": ((1, 1), (3, 4096)),
     "short rows": ((70, 5), (7, 3)),
     "channels last": ((9, 50, 24), ()),
     "few channels last, of an odd number of places": ((4097, 3), ()),
@@ -85,3 +87,11 @@ def test_constant_channels_have_no_variance_and_views_are_read_as_they_are():
     assert found.variance.tolist() == [0.0] * 4
     assert found.mean.tolist() == [float(np.float32(0.1))] * 4
     assert_right(RNG.normal(size=(500, 4, 6))[:, :, ::2], ("batch", "channel", "x"), 1)
+
+
+def test_a_mean_that_is_small_beside_the_values_is_precise_where_it_has_to_be():
+    values = RNG.normal(size=300_000).astype("float32")
+    values -= np.float32(values.mean(dtype="float64"))
+    found = by_channel(values, (), precise=True)
+    np.testing.assert_allclose(found.mean, values.mean(dtype="float64"), rtol=1e-5)
+    np.testing.assert_allclose(found.variance, values.var(dtype="float64"), rtol=1e-12)

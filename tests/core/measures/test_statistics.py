@@ -245,3 +245,21 @@ def test_an_input_must_say_how_it_is_laid_out() -> None:
         nv.statistics(example_model(), [batch], progress=False)
     with pytest.raises(nv.AxisError, match="'rows' does not say how an input is laid out"):
         nv.compare(example_model(), example_model(), batch)
+
+
+def test_statistics_are_printed_as_a_table():
+    found = statistics(example_model(), [X], progress=False)
+    titles, _, first, *_ = str(found).splitlines()
+    assert titles.split() == [
+        "layer",
+        "mean",
+        "std",
+        "minimum",
+        "maximum",
+        "zero",
+        "fraction",
+        "nonfinite",
+        "count",
+    ]
+    assert first.split()[:3] == ["conv1", f"{found['conv1'].mean:.4g}", f"{found['conv1'].std:.4g}"]
+    assert "\n" not in repr(found)

@@ -128,7 +128,7 @@ def test_a_mapping_decides():
     np.testing.assert_array_equal(weights(target)["b2.kernel"], weights(source)["a2.kernel"])
     with pytest.raises(nv.LayerNotFoundError, match="no layer 'c1'"):
         nv.copy_weights(source, target, mapping={"c1": "b1"})
-    with pytest.raises(nv.LayerNotFoundError, match="to map to; there is 'b1', 'b2'"):
+    with pytest.raises(nv.LayerNotFoundError, match="to map to; there are 'b1', 'b2'"):
         nv.copy_weights(source, target, mapping={"a1": "b9"})
 
 

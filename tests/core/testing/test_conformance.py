@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -85,6 +87,66 @@ class Guessing(ReferenceBackend):
             yield layer
 
 
+class Sideways(ReferenceBackend):
+    """Takes one axis of kernels for the other."""
+
+    def layers(self, model):
+        for layer in super().layers(model):
+            if layer.kind == "conv2d":
+                sideways = Layout(("out", "in", "y", "x"), "o i x y -> o i y x")
+                object.__setattr__(layer.weights["kernel"], "layout", sideways)
+            yield layer
+
+
+class Deaf(ReferenceBackend):
+    """Does not hear a layer, which therefore seems not to run."""
+
+    def run(self, model, inputs, recorder=None):
+        if recorder is not None:
+            recorder.paths = recorder.paths - {"conv1"}
+        return super().run(model, inputs, recorder)
+
+
+class Lying(ReferenceBackend):
+    """Takes the inputs of a dense layer for its outputs."""
+
+    def layers(self, model):
+        for layer in super().layers(model):
+            if layer.kind == "dense":
+                object.__setattr__(layer.weights["kernel"], "layout", Layout(("out", "in"), "o i -> i o"))
+            yield layer
+
+
+class Literal(ReferenceBackend):
+    """Lays an input that names its axes out by its size."""
+
+    def run(self, model, inputs, recorder=None):
+        return super().run(model, getattr(inputs, "values", inputs).reshape(-1, 1, 8, 8), recorder)
+
+
+class Twice(ReferenceBackend):
+    """Lists a layer at each of its places."""
+
+    def layers(self, model):
+        for layer in super().layers(model):
+            yield layer
+        yield replace(layer, path=f"{layer.path}_again")
+
+
+class Half(ReferenceBackend):
+    """Offers a part of what belongs together."""
+
+    def example(self, model):
+        return np.ones((2, 1, 8, 8))
+
+
+class Narrow(ReferenceBackend):
+    """Takes fewer arguments than it is given."""
+
+    def gradients(self, model, inputs):
+        return None
+
+
 @pytest.mark.parametrize(
     ("backend", "caught_by"),
     [
@@ -93,6 +155,13 @@ class Guessing(ReferenceBackend):
         (Forgetful, "test_nothing_listens_after_an_error"),
         (Reusing, "test_values_do_not_change_afterwards"),
         (Silent, "test_every_layer_is_accounted_for"),
+        (Sideways, "test_a_layer_returns_what_its_kind_config_and_weights_say"),
+        (Twice, "test_what_stands_in_several_places_is_one_layer"),
+        (Deaf, "test_what_is_said_not_to_run_has_no_part_in_the_output"),
+        (Lying, "test_weights_are_as_long_as_what_comes_of_them"),
+        (Literal, "test_an_input_that_names_its_axes_is_laid_out_for_the_model"),
+        (Half, "test_what_is_opt_in_is_offered_whole"),
+        (Narrow, "test_what_is_opt_in_is_offered_whole"),
         (Guessing, "test_weights_say_what_they_are_before_they_are_read"),
     ],
 )
@@ -100,7 +169,8 @@ def test_a_faulty_backend_is_caught(backend, caught_by):
     model = example_model()
     nv.register_backend("netviz_core", backend)
     try:
-        arguments = {"network": nv.wrap(model), "x": np.random.default_rng(0).normal(size=(2, 1, 8, 8))}
+        x, axes = np.random.default_rng(0).normal(size=(2, 1, 8, 8)), ("batch", "channel", "y", "x")
+        arguments = {"network": nv.wrap(model), "x": x, "axes": axes}
         test = getattr(BackendConformance(), caught_by)
         wanted = test.__func__.__code__.co_varnames[1 : test.__func__.__code__.co_argcount]
         with pytest.raises(AssertionError):

@@ -49,7 +49,7 @@ CASES = [
     (lambda: L.Normalization(), {}),
     (lambda: built(L.LayerNormalization()), {"axis": -1}),
     (lambda: built(L.LayerNormalization(axis=[0, 1])), {"axis": (0, 1)}),
-    (L.BatchNormalization, {"epsilon": 1e-3, "momentum": 0.01, "axis": -1}),
+    (L.BatchNormalization, {"epsilon": 1e-3, "momentum": 0.01, "kept": 0.99, "axis": -1}),
     (lambda: L.GroupNormalization(2), {"groups": 2, "epsilon": 1e-3}),
     (lambda: L.LeakyReLU(0.2), {"negative_slope": 0.2, "activation": "leaky_relu"}),
     (lambda: L.Activation("gelu"), {"activation": "gelu", "approximate": False}),

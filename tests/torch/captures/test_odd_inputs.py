@@ -189,3 +189,47 @@ def test_a_packed_sequence_has_no_axis_of_samples():
     packed = nn.utils.rnn.pack_sequence([torch.ones(3, 4), torch.ones(2, 4)])
     with pytest.raises(nv.InputError, match="PackedSequence"):
         nv.health(nn.LSTM(4, 5), packed)
+
+
+@pytest.mark.parametrize(
+    ("ids", "told"),
+    [
+        (torch.tensor([[1.0, 2.0]]), r"whole numbers from 0 to 4; give x\.astype\('int64'\), or x\.long\(\)"),
+        (np.array([[1, 7]]), "whole numbers from 0 to 4, and 7 is among them"),
+        (np.array([[1, -2]]), "whole numbers from 0 to 4, and -2 is among them"),
+    ],
+)
+def test_an_embedding_says_which_ids_it_takes(ids, told):
+    model = nn.Sequential(nn.Embedding(5, 3), nn.Linear(3, 2))
+    with pytest.raises(nv.InputError, match=rf"layer '0' \(embedding\) takes {told}"):
+        nv.capture(model, ids)
+
+
+def test_inputs_under_wrong_names_are_told_which_there_are():
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(4, 2)
+
+        def forward(self, a, b=None):
+            return self.fc(a) if b is None else self.fc(a) + self.fc(b)
+
+    x = torch.randn(2, 4)
+    with pytest.raises(nv.InputError, match=r"named 'a', 'c', or are one dict; .* takes \(a, b=None\)"):
+        nv.capture(Two(), {"a": x, "c": x})
+
+
+def test_what_a_layer_of_pytorchs_own_does_not_take_is_the_input():
+    with pytest.raises(
+        nv.InputError, match=r"\(6,\) float32, which layer '0' \(reshape\) does not take: Dim"
+    ):
+        nv.capture(nn.Sequential(nn.Flatten(), nn.Linear(4, 2)), torch.zeros(6))
+
+
+def test_targets_may_be_a_list_of_numbers():
+    model, x = nn.Sequential(nn.Flatten(), nn.Linear(4, 3)), torch.randn(5, 1, 2, 2)
+    by_list, by_array = (
+        nv.top_losses(model, 2, (x, targets), "cross_entropy", heatmap=False)
+        for targets in ([0, 1, 2, 0, 1], np.array([0, 1, 2, 0, 1]))
+    )
+    assert [row.loss for row in by_list.rows] == [row.loss for row in by_array.rows]

@@ -253,3 +253,30 @@ def test_weights_that_were_changed_and_rounded(
         b[0].weight.copy_(change(a[0].weight))
     cause = only_fault(a, b.to(dtype), 2, 3, 10, 10)
     assert (cause.name, cause.confirmed) == (name, True), cause.text
+
+
+@pytest.mark.parametrize("wrong", ["q", "k"])
+@pytest.mark.parametrize("kept", [2, 4])
+def test_queries_alone_in_a_wrong_order_for_another_rotary_embedding(wrong: str, kept: int) -> None:
+    a = settled(Attends(Mix(pairs="half", kept=kept)))
+    b = copied(a)
+    b.mix = Mix(pairs="interleaved", kept=kept)
+    size = FEATURES // b.mix.heads
+    within = torch.arange(size).reshape(2, -1).T.flatten()
+    with torch.no_grad():
+        for layer in (b.q, b.k):
+            order = torch.cat([within + start for start in range(0, layer.out_features, size)])
+            layer.weight.copy_(layer.weight[order])
+            layer.bias.copy_(layer.bias[order])
+    x = numbers(4, STEPS, FEATURES)
+    assert nv.compare(a, b, x).agrees
+    layer = getattr(b, wrong)
+    with torch.no_grad():
+        order = torch.randperm(layer.out_features, generator=torch.Generator().manual_seed(0))
+        layer.weight.copy_(layer.weight[order])
+        layer.bias.copy_(layer.bias[order])
+    found = nv.compare(a, b, x)
+    assert [fault.path_b for fault in found.faults] == [wrong], found
+    right = next(pair for pair in found.pairs if pair.path_b == "qk".replace(wrong, ""))
+    assert right.status == "compensated"
+    assert found.faults[0].causes[0].name == "row order"

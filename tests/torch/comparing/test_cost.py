@@ -73,6 +73,29 @@ def test_three_faults_take_no_more_than_ten_passes() -> None:
     assert passes(a, b) < 7
 
 
+def strided(first: int, second: int) -> nn.Sequential:
+    """Three blocks in which one of two convolutions takes every second place."""
+    torch.manual_seed(0)
+    blocks: list[nn.Module] = []
+    for _ in range(3):
+        for stride in (first, second):
+            conv = nn.Conv2d(8, 8, 3, stride=stride, padding=1)
+            blocks += [conv, nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 8, 1), nn.BatchNorm2d(8), nn.ReLU()]
+    return nn.Sequential(nn.Conv2d(3, 8, 1), *blocks).eval()
+
+
+def test_strides_that_stand_elsewhere_are_all_confirmed_in_few_passes() -> None:
+    a, b = strided(1, 2), strided(2, 1)
+    x = torch.randn(2, 3, 64, 64)
+    found = nv.compare(a, b, x)
+    assert [fault.path_b for fault in found.faults] == ["1", "7", "13", "19", "25", "31"], found
+    assert all(fault.causes[0].name == "stride" and fault.causes[0].confirmed for fault in found.faults)
+    assert "Given what could not be made the same" in str(found)
+    with torch.no_grad():
+        both = computed(lambda: (a(x), b(x)))
+    assert computed(lambda: nv.compare(a, b, x)) < 2 * both
+
+
 def test_what_stands_in_for_a_layer_of_ones_own_is_handed_on_though_it_runs() -> None:
     a = network()
     a.insert(4, Counting())
