@@ -13,8 +13,8 @@ from netviz_core.backend_api import AxisArray, ParameterForm, RecorderLike, Repl
 
 from .gradients import gradients
 from .layers import FlaxLayer, layers
-from .listening import Listener, is_array
-from .passes import Replacing, call, recording
+from .listening import is_array
+from .passes import Replacing, call, heard_by, recording
 from .weights import variables_of
 
 
@@ -39,7 +39,7 @@ class FlaxBackend:
         """Make one pass over a copy of the model, see `netviz_flax.passes`."""
         told = [heard for native, heard in self._recorded if native is model]
         told += [recorder] if recorder is not None else []
-        return call(model, inputs, [lambda path, book, to=to: Listener(path, to, book) for to in told])
+        return call(model, inputs, map(heard_by, told))
 
     @contextmanager
     def record(self, model: nnx.Module, recorder: RecorderLike) -> Iterator[None]:

@@ -33,7 +33,9 @@ def config_of(module: Any, kind: str) -> Mapping[str, Any]:
     cell = cell_of(module)
     found = {ours: getattr(cell, theirs) for theirs, ours in _NAMES.items() if hasattr(cell, theirs)}
     if "conv" in kind:
-        found |= {"out_channels": module.out_features, "data_format": "channels_last"} | _windows(module, kind)
+        found |= {"out_channels": module.out_features, "data_format": "channels_last"} | _windows(
+            module, kind
+        )
     elif kind in ("dense", "einsum_dense") and hasattr(module, "out_features"):
         found["units"] = module.out_features
     elif kind == "instance_norm":

@@ -12,13 +12,24 @@ import numpy as np
 from flax import nnx
 
 from netviz_core.backend_api import (
-    AxisArray, Ready, Recorder, RecorderLike, Scores, Seed, Slot, UnsupportedError, leaves, may_be_squashed, replaced,
-    squashed_by, widened,
+    AxisArray,
+    Ready,
+    Recorder,
+    RecorderLike,
+    Scores,
+    Seed,
+    Slot,
+    UnsupportedError,
+    leaves,
+    may_be_squashed,
+    replaced,
+    squashed_by,
+    widened,
 )  # fmt: skip
 
 from .layers import layers
 from .listening import Listener, is_array
-from .passes import call
+from .passes import call, heard_by
 
 Name = tuple[str, int, str]
 
@@ -49,13 +60,15 @@ def gradients(
 ) -> None:
     """See `netviz_core.backend_api.SupportsGradients`."""
     heard = Recorder(list(layers(model)), max_bytes=sys.maxsize)
-    call(model, inputs, [lambda path, book, to=to: Listener(path, to, book) for to in (heard, activations)])
+    call(model, inputs, map(heard_by, (heard, activations)))
     slots = {(slot.path, slot.call, slot.observation.leaf): slot for slot in heard.slots}
     ends = {name[2]: _scores_of(name, slots) for name in slots if not name[0] and _is_float(slots[name])}
     if not ends:
         raise UnsupportedError("nothing that the model returned can be differentiated: it holds no floats")
     wanted = [name for name in slots if name[0] in activations.paths and _is_float(slots[name])]
-    zeros = {name: jnp.zeros(slots[name].observation.value.shape, slots[name].observation.dtype) for name in wanted}
+    zeros = {
+        name: jnp.zeros(slots[name].observation.value.shape, slots[name].observation.dtype) for name in wanted
+    }
 
     def made(added: dict[Name, Any]) -> dict[str, Any]:
         adding: list[Adding] = []
@@ -99,7 +112,7 @@ def _scores_of(end: Name, slots: dict[Name, Slot]) -> tuple[Name, str]:
         return end, ""
     for name, slot in reversed(slots.items()):
         scores = slot.observation.value
-        if name[0] and _is_float(slot) and scores.shape == returned.shape:
-            if by := squashed_by(scores.numpy(), returned, seen.dtype):
-                return name, by
+        is_like_it = name[0] and _is_float(slot) and scores.shape == returned.shape
+        if is_like_it and (by := squashed_by(scores.numpy(), returned, seen.dtype)):
+            return name, by
     return end, ""

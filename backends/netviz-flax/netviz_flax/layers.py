@@ -47,7 +47,9 @@ class FlaxLayer(ShownLayer):
 
     @property
     def trainable(self) -> bool:
-        return any(weight.trainable for _, module in walk(self.native) for weight in weights_of(module).values())
+        return any(
+            weight.trainable for _, module in walk(self.native) for weight in weights_of(module).values()
+        )
 
 
 def layers(model: nnx.Module) -> Iterator[FlaxLayer]:

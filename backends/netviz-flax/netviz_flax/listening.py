@@ -23,7 +23,9 @@ NOT_CALLED = (
     "it was not called: only `__call__` is heard, and not what runs under nnx.jit or another transformation, which "
     "calls copies of the modules; record under jax.disable_jit(), or let netviz.capture make the pass"
 )
-TRACED = "it ran within a transformation that traces (nnx.jit, nnx.vmap, nnx.remat), where there are no values yet"
+TRACED = (
+    "it ran within a transformation that traces (nnx.jit, nnx.vmap, nnx.remat), where there are no values yet"
+)
 STEPS = "its cell works step by step within the recurrent layer, whose output has what each step returned"
 
 
@@ -79,7 +81,9 @@ class Listener:
 
 
 def _observed(leaf: str, array: Any, axes: tuple[str, ...] | None) -> Observation:
-    size = array.size * (max(array.dtype.itemsize, 4) if "float" in str(array.dtype) else array.dtype.itemsize)
+    size = array.size * (
+        max(array.dtype.itemsize, 4) if "float" in str(array.dtype) else array.dtype.itemsize
+    )
     return Observation(leaf, Held(array), axes or positional_axes(array.ndim), str(array.dtype), size)
 
 
@@ -94,6 +98,7 @@ def explain(layers: Iterable[FlaxLayer], recorder: RecorderLike) -> None:
 
 
 _listeners: ContextVar[tuple[Listener, ...]] = ContextVar("netviz_flax_listeners", default=())
+_CALL = "__call__"
 _open: Counter[type] = Counter()
 _own: dict[type, Any] = {}
 _lock = Lock()
@@ -103,12 +108,12 @@ _lock = Lock()
 def listening(listeners: Iterable[Listener], classes: Iterable[type]) -> Iterator[None]:
     """Let listeners hear the modules of these classes that run in this context."""
     came = tuple(listeners)
-    classes = {cls for cls in classes if callable(getattr(cls, "__call__", None))}
+    classes = {cls for cls in classes if any(_CALL in vars(base) for base in cls.__mro__)}
     with _lock:
         for cls in classes:
             if not _open[cls]:
-                _own[cls] = vars(cls).get("__call__")
-                cls.__call__ = _told(cls.__call__, cls)  # type: ignore[operator]
+                _own[cls] = vars(cls).get(_CALL)
+                setattr(cls, _CALL, _told(getattr(cls, _CALL), cls))
             _open[cls] += 1
     _listeners.set((*_listeners.get(), *came))
     try:
@@ -122,9 +127,9 @@ def listening(listeners: Iterable[Listener], classes: Iterable[type]) -> Iterato
                 if not _open[cls]:
                     before = _own.pop(cls)
                     if before is None:
-                        del cls.__call__  # type: ignore[operator]
+                        delattr(cls, _CALL)
                     else:
-                        cls.__call__ = before  # type: ignore[operator]
+                        setattr(cls, _CALL, before)
 
 
 def _told(original: Any, cls: type) -> Any:

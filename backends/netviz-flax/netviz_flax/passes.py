@@ -18,7 +18,15 @@ import numpy as np
 from flax import nnx
 
 from netviz_core.backend_api import (
-    AxisArray, InputError, RecorderLike, Replacement, StandIn, UnsupportedError, leaves, replaced, require_input,
+    AxisArray,
+    InputError,
+    RecorderLike,
+    Replacement,
+    StandIn,
+    UnsupportedError,
+    leaves,
+    replaced,
+    require_input,
 )  # fmt: skip
 
 from .axes import AxisBook, laid_out
@@ -29,6 +37,11 @@ TAG = "_netviz_path"
 """On the modules of a copy: unlike an identity, it comes with them through ``nnx.jit`` and ``nnx.scan``."""
 
 Make = Callable[[Callable[[Any], "str | None"], AxisBook], Listener]
+
+
+def heard_by(recorder: RecorderLike) -> Make:
+    """Makes one who tells a recorder."""
+    return lambda path_of, book: Listener(path_of, recorder, book)
 
 
 def call(model: nnx.Module, inputs: Any, makers: Iterable[Make]) -> Any:
@@ -42,7 +55,7 @@ def call(model: nnx.Module, inputs: Any, makers: Iterable[Make]) -> Any:
             setattr(at(copy, layer.keys), TAG, layer.path)
     ears = [make(lambda module: getattr(module, TAG, None), book) for make in makers]
     with jax.disable_jit(), listening(ears, {type(layer.native) for layer in found}):
-        output = copy(*args, **kwargs)  # type: ignore[operator]
+        output = copy(*args, **kwargs)
     for ear in ears:
         explain(found, ear.recorder)
     return output

@@ -57,7 +57,13 @@ def weights_of(module: Any, kind: str | None = None) -> Mapping[str, Weight]:
 def variables_of(module: Any) -> Iterator[tuple[str, nnx.Variable[Any]]]:
     """A module's own variables but the state of random generators, those in collections included."""
     for name, held in vars(module).items():
-        keyed = held.items() if isinstance(held, dict) else enumerate(held) if isinstance(held, (list, tuple)) else ()
+        keyed = (
+            held.items()
+            if isinstance(held, dict)
+            else enumerate(held)
+            if isinstance(held, (list, tuple))
+            else ()
+        )
         for label, variable in ((name, held), *((f"{name}.{key}", below) for key, below in keyed)):
             if isinstance(variable, nnx.Variable) and not isinstance(variable, nnx.RngState):
                 yield label, variable

@@ -15,4 +15,6 @@ from netviz_core.testing import BackendConformance
 class TestFlax(BackendConformance):
     @pytest.fixture
     def case(self) -> tuple[Any, Any]:
-        return Convolutional(nnx.Rngs(0)), np.random.default_rng(1).normal(size=(2, 8, 8, 3)).astype("float32")
+        return Convolutional(nnx.Rngs(0)), np.random.default_rng(1).normal(size=(2, 8, 8, 3)).astype(
+            "float32"
+        )

@@ -59,14 +59,20 @@ def test_a_transposed_convolution_is_that_of_pytorch(stride: int, padding: Any, 
     expected = np.broadcast_to(other.bias.detach().numpy()[:, None, None], (2, 4, 40, 40)).copy()
     expected[:, :, 10 : 10 + whole.shape[2], 10 : 10 + whole.shape[3]] = whole
     (top, bottom), (left, right) = layer.config["padding"]
-    expected = expected[:, :, 10 + top : 10 + whole.shape[2] - bottom, 10 + left : 10 + whole.shape[3] - right]
+    expected = expected[
+        :, :, 10 + top : 10 + whole.shape[2] - bottom, 10 + left : 10 + whole.shape[3] - right
+    ]
     np.testing.assert_allclose(np.moveaxis(module(x), -1, 1), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(
     ("module", "kind", "config"),
     [
-        (nnx.BatchNorm(4, momentum=0.9, epsilon=1e-3, rngs=R), "batch_norm", {"momentum": 0.1, "epsilon": 1e-3}),
+        (
+            nnx.BatchNorm(4, momentum=0.9, epsilon=1e-3, rngs=R),
+            "batch_norm",
+            {"momentum": 0.1, "epsilon": 1e-3},
+        ),
         (nnx.LayerNorm(4, rngs=R), "layer_norm", {"axis": -1, "epsilon": 1e-6}),
         (nnx.RMSNorm(4, rngs=R), "rms_norm", {"axis": -1}),
         (nnx.GroupNorm(4, num_groups=2, rngs=R), "group_norm", {"groups": 2}),
@@ -80,7 +86,9 @@ def test_a_transposed_convolution_is_that_of_pytorch(stride: int, padding: Any, 
         (nnx.RNN(nnx.SimpleCell(3, 4, rngs=R)), "rnn", {"activation": "tanh"}),
     ],
 )
-def test_kinds_and_hyperparameters_are_in_our_words(module: nnx.Module, kind: str, config: dict[str, Any]) -> None:
+def test_kinds_and_hyperparameters_are_in_our_words(
+    module: nnx.Module, kind: str, config: dict[str, Any]
+) -> None:
     layer = alone(module)
     assert layer.kind == kind
     assert {name: layer.config[name] for name in config} == config

@@ -20,8 +20,15 @@ ROWS = jnp.asarray(np.random.default_rng(4).normal(size=(5, 6)).astype("float32"
 def everything(model: nnx.Module) -> Any:
     """What a model is: its structure with all modes, and its state, the keys of random streams as numbers."""
     graph, state = nnx.split(model)
-    numbers = [jax.random.key_data(v) if jnp.issubdtype(v.dtype, jax.dtypes.prng_key) else v for v in jax.tree.leaves(state)]
-    return graph, [np.asarray(value) for value in numbers], [sorted(vars(m)) for _, m in nnx.iter_modules(model)]
+    numbers = [
+        jax.random.key_data(v) if jnp.issubdtype(v.dtype, jax.dtypes.prng_key) else v
+        for v in jax.tree.leaves(state)
+    ]
+    return (
+        graph,
+        [np.asarray(value) for value in numbers],
+        [sorted(vars(m)) for _, m in nnx.iter_modules(model)],
+    )
 
 
 def assert_same(before: Any, after: Any) -> None:
@@ -49,7 +56,9 @@ def test_values_are_those_that_the_model_gives_in_evaluation_mode() -> None:
     view = nnx.view(model, deterministic=True, use_running_average=True)
     np.testing.assert_allclose(captured[""].values, view(X), rtol=1e-5, atol=1e-6)
     assert captured["conv1"].axes == ("batch", "channel", "y", "x")
-    np.testing.assert_allclose(captured["conv1"].values, np.moveaxis(model.conv1(X), -1, 1), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        captured["conv1"].values, np.moveaxis(model.conv1(X), -1, 1), rtol=1e-5, atol=1e-6
+    )
     assert {entry.status for entry in captured.coverage.values()} == {"captured"}
 
 
@@ -81,7 +90,9 @@ def test_what_runs_under_jit_within_a_model_is_seen() -> None:
     model = Compiled(nnx.Rngs(0))
     captured = nv.capture(model, X)
     assert {entry.status for entry in captured.coverage.values()} == {"captured"}
-    np.testing.assert_allclose(captured[""].values, nv.capture(Convolutional(nnx.Rngs(0)), X)[""].values, rtol=1e-5)
+    np.testing.assert_allclose(
+        captured[""].values, nv.capture(Convolutional(nnx.Rngs(0)), X)[""].values, rtol=1e-5
+    )
 
 
 def test_recording_says_what_a_compiled_step_hides_and_sees_it_without_compilation() -> None:
@@ -102,7 +113,9 @@ def test_calls_of_a_shared_module_are_numbered() -> None:
 
 
 def test_cells_of_a_recurrent_layer_have_a_reason() -> None:
-    model = nnx.Sequential(nnx.RNN(nnx.OptimizedLSTMCell(3, 4, rngs=nnx.Rngs(0))), nnx.Linear(4, 2, rngs=nnx.Rngs(0)))
+    model = nnx.Sequential(
+        nnx.RNN(nnx.OptimizedLSTMCell(3, 4, rngs=nnx.Rngs(0))), nnx.Linear(4, 2, rngs=nnx.Rngs(0))
+    )
     captured = nv.capture(model, np.ones((2, 5, 3), "float32"))
     assert captured["layers.0"].axes == ("batch", "time", "channel")
     assert "step by step" in captured.coverage["layers.0.cell.dense_i"].reason
