@@ -4,17 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from netviz_core.backend_api import AxisArray, ParameterForm, RecorderLike, Replacement, Seed, StandIn, leaves
+from netviz_core.backend_api import (
+    AxisArray,
+    ParameterForm,
+    RecorderLike,
+    Replacement,
+    ReplacingListener,
+    Seed,
+    StandIn,
+    leaves,
+    pull_back,
+    telling,
+)  # fmt: skip
 
-from .gradients import gradients
 from .layers import FlaxLayer, layers
-from .listening import is_array
-from .passes import Replacing, call, heard_by, recording
+from .passes import READER, call, recording
 from .weights import variables_of
 
 
@@ -39,7 +51,7 @@ class FlaxBackend:
         """Make one pass over a copy of the model, see `netviz_flax.passes`."""
         told = [heard for native, heard in self._recorded if native is model]
         told += [recorder] if recorder is not None else []
-        return call(model, inputs, map(heard_by, told))
+        return call(model, inputs, map(telling, told))
 
     @contextmanager
     def record(self, model: nnx.Module, recorder: RecorderLike) -> Iterator[None]:
@@ -61,13 +73,26 @@ class FlaxBackend:
         instead: Mapping[str, Sequence[StandIn]],
     ) -> Any:
         """See `netviz_core.backend_api.SupportsReplacement`."""
-        return call(model, inputs, [lambda path, book: Replacing(path, recorder, book, replacement, instead)])
+
+        def make(reader: Any, path_of: Any, book: Any) -> ReplacingListener:
+            return ReplacingListener(reader, path_of, recorder, book, replacement, instead)
+
+        return call(model, inputs, [make])
 
     def gradients(
-        self, model: nnx.Module, inputs: Any, seed: Seed, activations: RecorderLike, gradients_: RecorderLike
+        self, model: nnx.Module, inputs: Any, seed: Seed, activations: RecorderLike, gradients: RecorderLike
     ) -> None:
         """See `netviz_core.backend_api.SupportsGradients`."""
-        gradients(model, inputs, seed, activations, gradients_)
+
+        def derive(function: Any, forms: Any) -> Any:
+            made, pulls = jax.vjp(function, {name: jnp.zeros(*form) for name, form in forms.items()})
+
+            def pull(given: Any) -> Any:
+                return pulls({leaf: jnp.asarray(v, made[leaf].dtype) for leaf, v in given.items()})[0]
+
+            return {leaf: np.array(array) for leaf, array in made.items()}, pull
+
+        pull_back(layers(model), partial(call, model, inputs), derive, seed, activations, gradients)
 
     def perturbed(self, model: nnx.Module) -> AbstractContextManager[None]:
         """See `netviz_core.backend_api.SupportsRandomness`."""
@@ -82,7 +107,7 @@ class FlaxBackend:
 
     def images(self, model: nnx.Module, inputs: Any) -> AxisArray | None:
         """See `netviz_core.backend_api.SupportsImages`."""
-        for _, value in leaves(inputs, lambda part: isinstance(part, AxisArray) or is_array(part)):
+        for _, value in leaves(inputs, lambda part: isinstance(part, AxisArray) or READER.is_tensor(part)):
             if isinstance(value, AxisArray):
                 if {"y", "x"} <= set(value.axes):
                     return value

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from netviz_core.backend_api import cut_by_xla, padded
+
 from .kinds import cell_of, flax_class
 
 _NAMES = {
@@ -75,39 +77,10 @@ def _windows(module: Any, kind: str) -> dict[str, Any]:
     reaches = [(length - 1) * step for length, step in zip(size, dilations, strict=True)]
     found: dict[str, Any] = {"kernel_size": size, "stride": strides, "dilation": dilations}
     if kind.endswith("_transpose"):
-        return found | {"padding": _cut(module.padding, reaches, strides)}
+        cut = module.padding == "CIRCULAR" or cut_by_xla(module.padding, reaches, strides)
+        return found | {"padding": "circular" if cut is True else cut}
     if kind.startswith("depthwise_"):
         found["depth_multiplier"] = module.out_features // module.feature_group_count
-    word = module.padding.lower() if isinstance(module.padding, str) else ""
-    if word in ("circular", "reflect"):
-        found["padding_mode"] = word
-    if word == "same" and set(strides) != {1}:
-        return found | {"padding": word}
-    return found | {"padding": _padded(module.padding, reaches)}
-
-
-def _padded(padding: Any, reaches: list[int]) -> tuple[tuple[int, int], ...]:
-    """What is added before and after each spatial axis; as much as fits one window where a word says how."""
-    if padding == "VALID":
-        return ((0, 0),) * len(reaches)
-    if padding == "CAUSAL":
-        return tuple((reach, 0) for reach in reaches)
-    if isinstance(padding, str):
-        return tuple((reach // 2, reach - reach // 2) for reach in reaches)
-    each = (padding,) * len(reaches) if isinstance(padding, int) else padding
-    return tuple((side, side) if isinstance(side, int) else tuple(side) for side in each)
-
-
-def _cut(padding: Any, reaches: list[int], strides: tuple[int, ...]) -> Any:
-    """What a transposed convolution cuts from both ends of all that it computes; less than nothing is added."""
-    if padding == "CIRCULAR":
-        return "circular"
-    if not isinstance(padding, str):
-        sides = _padded(padding, reaches)
-        return tuple((r - before, r - after) for (before, after), r in zip(sides, reaches, strict=True))
-    cuts = []
-    for reach, stride in zip(reaches, strides, strict=True):
-        whole = reach + stride - 1 + (max(reach + 1 - stride, 0) if padding == "VALID" else 0)
-        before = reach if padding == "VALID" or stride > reach else (whole + 1) // 2
-        cuts.append((reach - before, reach - (whole - before)))
-    return tuple(cuts)
+    if module.padding in ("CIRCULAR", "REFLECT"):
+        found["padding_mode"] = module.padding.lower()
+    return found | {"padding": padded(module.padding, reaches, strides)}
