@@ -298,7 +298,11 @@ def _count_faults(makes: Mapping[str, Make], each: int) -> None:
 
 
 def _is_at(place: Any, before: onnx.ModelProto, fault: Any) -> bool:
-    """Whether a fault is told of where it was planted: at the layer, the scope right around it, or what reads it."""
+    """Whether a fault is told of where it was planted: at the layer, the scope right around it, or what reads it.
+
+    A removed activation does not exist in b: there what it read stands in its place, if the cause names an activation.
+    Of steps between layers, a cause has the step.
+    """
     from netviz_onnx.held import held
     from netviz_onnx.layers import layers
 
@@ -308,7 +312,16 @@ def _is_at(place: Any, before: onnx.ModelProto, fault: Any) -> bool:
     readers = {layer.path for layer in known if layer.kind != "container" for call in layer.calls
                if {*call.given} & {*fault.tensors}}  # fmt: skip
     around = {path.rpartition(mark)[0] for path in own for mark in "./" if mark in path}
-    return bool({place.pair.path_a, place.pair.path_b} & (own | readers | (around - {""})))
+    paths = {place.pair.path_a, place.pair.path_b}
+    paths |= {path for cause in place.causes for path in (cause.path_a, cause.path_b)}
+    is_gone = fault.tensors[0] not in {name for node in fault.model.graph.node for name in node.output}
+    if is_gone and any(cause.name in ("activation", "slope") for cause in place.causes):
+        read = {
+            name for node in before.graph.node if {*node.output} & {*fault.tensors} for name in node.input
+        }
+        around |= {layer.path for layer in known if layer.kind != "container" for call in layer.calls
+                   if {*call.returned} & read}  # fmt: skip
+    return bool(paths & (own | readers | (around - {""})))
 
 
 def main() -> None:

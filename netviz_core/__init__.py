@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         refresh_renderers,
         register_backend,
         register_renderer,
+        set_default_renderer,
     )
     from .summaries.summary import Summary, summary
     from .views.heatmap import Heatmap, heatmap
@@ -115,6 +116,7 @@ __all__ = [
     "refresh_renderers",
     "register_backend",
     "register_renderer",
+    "set_default_renderer",
     "side_by_side",
     "similarity",
     "statistics",
@@ -141,7 +143,7 @@ _HOMES = {
     "models.network": "Network wrap",
     "models.transfer": "WeightTransfer copy_weights",
     "plugins": "get_backend get_renderer list_backends list_renderers refresh_backends refresh_renderers "
-    "register_backend register_renderer",
+    "register_backend register_renderer set_default_renderer",
     "summaries.summary": "Summary summary",
     "views.heatmap": "Heatmap heatmap",
     "views.histogram": "Histogram HistogramRows histogram histograms",

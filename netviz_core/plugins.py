@@ -365,6 +365,43 @@ def get_renderer(name: str) -> Renderer:
     return cast("Renderer", _renderers.get(name))
 
 
+_default_renderer = ["matplotlib"]
+
+
+def set_default_renderer(name: str) -> None:
+    """Draw with the renderer `name` for the rest of this process, wherever no other is named.
+
+    Files that it does not write are still written by one that does, and pictures in notebooks are matplotlib's.
+
+    Raises
+    ------
+    InputError, BackendLoadError
+        As of `get_renderer`.
+    """
+    get_renderer(name)
+    _default_renderer[:] = [name]
+
+
+def default_renderer() -> Renderer:
+    """What draws where no renderer is named."""
+    return get_renderer(_default_renderer[0])
+
+
+def renderer_for(suffix: str) -> Renderer:
+    """What writes files of a suffix where no renderer is named: the default one, else the first that loads and can.
+
+    Where none can, it is the default one, which says so.
+    """
+    for name in dict.fromkeys((*_default_renderer, "matplotlib", *list_renderers())):
+        try:
+            renderer = get_renderer(name)
+        except (BackendConflictError, BackendLoadError):
+            continue
+        if suffix.lower() in renderer.suffixes:
+            return renderer
+    return default_renderer()
+
+
 def register_renderer(name: str, target: Any) -> None:
     """Add a renderer for this process; arguments as for `register_backend`."""
     _renderers.register(name, target)

@@ -16,26 +16,36 @@ from .comparing.telling.view_details import HistogramPair
 from .comparing.telling.wording import meaning_of, side_words
 from .graphs.export import are_named, sizes
 from .graphs.folding import foldings
+from .graphs.layout import BETWEEN_LANES, Layout, lay_out, rows_of
 from .graphs.parts import GraphEdge, GraphGroup, GraphNode
 from .graphs.view import Graph
 from .measures.similarity_view import SimilarityMatrix
 from .views.base import View
 from .views.heatmap import Heatmap
 from .views.histogram import Histogram, HistogramRows
-from .views.history import HistoryHeatmap, HistoryHistogram
+from .views.history import HistoryHeatmap, HistoryHistogram, column_edges
+from .views.looks import check_look, within
 from .views.measures import LayerMeasures, MeasureLine
+from .views.mosaic import MosaicLayout, mosaic
 from .views.overlays import Overlays
-from .views.scales import Limits
+from .views.scales import NAN_COLOUR, NEGATIVE_INFINITY_COLOUR, POSITIVE_INFINITY_COLOUR, Limits
 from .views.side_by_side import SideBySide
+from .views.tile_plan import PER_INCH, TilePlan, layout_of, pixels_of, shared_strengths
 from .views.tiles import FeatureMapGrid, KernelGrid, TileGrid, squarest_grid
 from .words.arrays import SPATIAL_AXES, AxisArray
 from .words.errors import FileFormatError, InputError, NetvizError, UnsupportedError, nearest
 from .words.given import shown
 from .words.protocols import Renderer, ViewLike
+from .words.short_names import short_names
 from .words.text_tables import printable
 from .words.whole_files import as_path, replace_file
 
 __all__ = [
+    "BETWEEN_LANES",
+    "NAN_COLOUR",
+    "NEGATIVE_INFINITY_COLOUR",
+    "PER_INCH",
+    "POSITIVE_INFINITY_COLOUR",
     "SPATIAL_AXES",
     "AttentionMaps",
     "AxisArray",
@@ -57,28 +67,41 @@ __all__ = [
     "KernelGrid",
     "LayerMeasures",
     "LayerPair",
+    "Layout",
     "Limits",
     "LossRow",
     "MeasureLine",
+    "MosaicLayout",
     "NetvizError",
     "Overlays",
     "Renderer",
     "SideBySide",
     "SimilarityMatrix",
     "TileGrid",
+    "TilePlan",
     "TopLosses",
     "UnsupportedError",
     "View",
     "ViewLike",
     "are_named",
     "as_path",
+    "check_look",
+    "column_edges",
     "foldings",
+    "lay_out",
+    "layout_of",
     "meaning_of",
+    "mosaic",
     "nearest",
+    "pixels_of",
     "printable",
     "replace_file",
+    "rows_of",
+    "shared_strengths",
+    "short_names",
     "shown",
     "side_words",
     "sizes",
     "squarest_grid",
+    "within",
 ]

@@ -8,12 +8,19 @@ from .reference import ReferenceBackend, example_model
 
 if TYPE_CHECKING:
     from .conformance import BackendConformance
+    from .renderer_conformance import RendererConformance
 
-__all__ = ["BackendConformance", "ReferenceBackend", "assert_models_close", "example_model"]
+__all__ = [
+    "BackendConformance",
+    "ReferenceBackend",
+    "RendererConformance",
+    "assert_models_close",
+    "example_model",
+]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "BackendConformance":
+    if name in ("BackendConformance", "RendererConformance"):
         try:
             import pytest
         except ModuleNotFoundError as error:
@@ -21,9 +28,13 @@ def __getattr__(name: str) -> Any:
                 "the conformance suite needs pytest; to install it: pip install pytest"
             ) from error
 
-        modules = f"{__name__}.conformance", f"{__name__}.looking"
+        modules = f"{__name__}.conformance", f"{__name__}.looking", f"{__name__}.renderer_conformance"
         if not sys.modules.keys() & set(modules):
             pytest.register_assert_rewrite(*modules)  # so that a check that fails says what it saw
+        if name == "RendererConformance":
+            from .renderer_conformance import RendererConformance
+
+            return RendererConformance
         from .conformance import BackendConformance
 
         return BackendConformance

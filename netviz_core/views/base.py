@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from ..plugins import get_renderer
+from ..plugins import default_renderer, get_renderer, renderer_for
 from ..words.cards import Telling, Told, card, details, fields_of, image, soft
 from ..words.errors import BackendLoadError, InputError
 
@@ -36,9 +37,9 @@ class View(Telling):
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
-            Where to draw; by default a new figure that ``plt.show()`` will show.
+            Where matplotlib is to draw; by default a new figure that ``plt.show()`` will show.
         renderer : str, optional
-            The name of another renderer.
+            The name of another renderer, such as ``plotly``; see `netviz_core.set_default_renderer`.
         **style
             Passed to the renderer: for matplotlib ``title``, ``cmap``, ``limits``, ``colorbar``, ``fontsize``,
             ``figsize`` and ``dpi``, which `netviz_matplotlib.parts.style.Style` describes. One without an effect on
@@ -54,10 +55,11 @@ class View(Telling):
         InputError
             If the renderer or an option of style is unknown, or has no effect on this kind of view.
         """
-        return get_renderer(DEFAULT_RENDERER if renderer is None else renderer).plot(self, ax, **style)
+        drawing = default_renderer() if renderer is None else get_renderer(renderer)
+        return drawing.plot(self, ax, **style)
 
     def save(self, path: str | Path | BinaryIO, *, renderer: str | None = None, **style: Any) -> None:
-        """Write the view to exactly `path`, in the format its suffix names (png, svg, pdf, …).
+        """Write the view to exactly `path`, in the format its suffix names (png, svg, pdf, …; html by Plotly).
 
         Parameters
         ----------
@@ -74,7 +76,8 @@ class View(Telling):
         OSError
             If the file cannot be written.
         """
-        get_renderer(DEFAULT_RENDERER if renderer is None else renderer).save(self, path, **style)
+        writing = renderer_for(_suffix(path, style)) if renderer is None else get_renderer(renderer)
+        writing.save(self, path, **style)
 
     def _told(self) -> Told:
         return Told(self.title)
@@ -99,6 +102,14 @@ class View(Telling):
     def _card(self, figure: str) -> str:
         told = self._told()
         return card(told.verdict, figure, *told.parts, details("data", fields_of(self)), state=told.state)
+
+
+def _suffix(path: Any, style: dict[str, Any]) -> str:
+    """What the format of a file is called by: the suffix of its path, or ``format=``."""
+    told = style.get("format")
+    if isinstance(told, str):
+        return f".{told}"
+    return PurePath(path).suffix if isinstance(path, str | PurePath) else ""
 
 
 def picture(view: View, caption: str = "") -> str:

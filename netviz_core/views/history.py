@@ -78,3 +78,21 @@ def _looks(steps: np.ndarray[Any, Any]) -> str:
     if not steps.size:
         return "without a look"
     return f"{counted(steps.size, 'look')}, steps {steps[0]:,} to {steps[-1]:,}"
+
+
+def column_edges(steps: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Half the way between steps, and as far beyond the first and last; before the first step there is none.
+
+    Examples
+    --------
+    >>> column_edges(np.array([0, 10, 30])).tolist(), column_edges(np.array([7])).tolist()
+    ([-0.5, 5.0, 20.0, 40.0], [6.5, 7.5])
+    """
+    places = np.asarray(steps, np.float64)
+    if len(places) == 1:
+        return np.array([places[0] - 0.5, places[0] + 0.5])
+    middles = (places[:-1] + places[1:]) / 2
+    first = 2 * places[0] - middles[0]
+    return np.concatenate(
+        [[max(first, -0.5) if places[0] >= 0 else first], middles, [2 * places[-1] - middles[-1]]]
+    )

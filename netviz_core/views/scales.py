@@ -11,6 +11,9 @@ from ..words.ranges import extent
 
 Limits = tuple[float, float]
 
+# None of them is near a colour of the two default maps, nor is it to who cannot tell red from green; a test says so.
+NAN_COLOUR, POSITIVE_INFINITY_COLOUR, NEGATIVE_INFINITY_COLOUR = "#cc00ff", "#ff8c00", "#0000ff"
+
 
 def signed_limits(values: np.ndarray[Any, Any]) -> Limits:
     """Limits centred on zero, for values whose sign means something.

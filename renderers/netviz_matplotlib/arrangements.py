@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Protocol
 
 from matplotlib.figure import Figure
 
-from netviz_core.renderer_api import SideBySide, View
+from netviz_core.renderer_api import SideBySide, View, within
 
 from .catalogue import panel_for, panels_for, require_effect
 from .parts.style import Style
 from .row import Row
 from .single import Single
-
-
-def _within(view: Any, style: Style) -> Any:
-    """The view with the limits asked for."""
-    if style.limits is None:
-        return view
-    if isinstance(view, SideBySide):
-        return replace(view, views=tuple(_within(part, style) for part in view.views))
-    low, high = style.limits
-    return replace(view, limits=(float(low), float(high)))
 
 
 class Arrangement(Protocol):
@@ -52,7 +41,7 @@ def arrange(view: View, style: Style) -> Arrangement:
         If it is of none.
     """
     require_effect(view, style.given)
-    view = _within(view, style)
+    view = within(view, style.limits)
     if isinstance(view, SideBySide):
         return Row(view, style, panels_for(view.views))
     return Single(view, style, panel_for(view))

@@ -26,6 +26,7 @@ from netviz_core.renderer_api import (
     TopLosses,
     UnsupportedError,
     View,
+    shared_strengths,
 )
 
 from .panels import (
@@ -46,7 +47,6 @@ from .panels import (
 )
 from .parts.colours import ColourScale
 from .parts.histogram_axes import Frame
-from .parts.tile_plan import shared_strengths
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from .parts.style import Style
 
 NOTEBOOK_DPI = 110
 FILE_DPI = 200
+_ASKED = 120
 
 
 class MatplotlibRenderer:
@@ -121,6 +124,14 @@ class MatplotlibRenderer:
         """Draw `view` as a PNG for a notebook."""
         look = Style()
         return encode(_unmanaged_figure(arrange(view, look), look), "png", NOTEBOOK_DPI, trim=True)
+
+    def under_cursor(self, drawn: Any) -> Iterator[str]:
+        """What the axes that `plot` returned tell under the cursor, asked at many places; each text once."""
+        for ax in np.ravel(np.asarray(drawn, object)):
+            (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
+            shares = (np.arange(_ASKED) + 0.5) / _ASKED
+            places = left + (right - left) * shares, low + (high - low) * shares
+            yield from dict.fromkeys(ax.format_coord(x, y) for x, y in product(*places))
 
 
 def _letters(arrangement: Arrangement, look: Style) -> float | None:

@@ -17,8 +17,8 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 
 from netviz_core import side_by_side
+from netviz_core.words.short_names import short_names
 from netviz_matplotlib.parts.colour_bar import ColourBar
-from netviz_matplotlib.parts.short_names import short_names
 from netviz_matplotlib.parts.text import number, text_width, wrapped
 from netviz_matplotlib.parts.ticks import fit_ticks
 

@@ -17,10 +17,10 @@ from matplotlib.path import Path
 from matplotlib.transforms import Bbox
 
 from netviz_core import Graph, InputError
+from netviz_core.graphs.layout import lay_out, rows_of
 from netviz_core.graphs.parts import GraphEdge, GraphNode
 from netviz_matplotlib import MatplotlibRenderer
 from netviz_matplotlib.panels.graph import ScaledText
-from netviz_matplotlib.parts.graph_layout import lay_out, rows_of
 
 from .handmade import graph_view
 

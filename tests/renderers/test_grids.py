@@ -10,14 +10,12 @@ from hypothesis.extra.numpy import arrays
 from matplotlib.colors import to_rgba_array
 from matplotlib.figure import Figure
 
+from netviz_core.renderer_api import NAN_COLOUR, NEGATIVE_INFINITY_COLOUR, POSITIVE_INFINITY_COLOUR
+from netviz_core.views.mosaic import MosaicLayout, mosaic
 from netviz_matplotlib.parts.colours import (
-    NAN_COLOUR,
-    NEGATIVE_INFINITY_COLOUR,
-    POSITIVE_INFINITY_COLOUR,
     ColourScale,
     scale_for,
 )
-from netviz_matplotlib.parts.mosaic import MosaicLayout, mosaic
 from netviz_matplotlib.parts.style import Style
 
 from .handmade import feature_map_grid, kernel_grid, normal

@@ -9,7 +9,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from netviz_core import side_by_side
-from netviz_matplotlib.parts.colours import NAN_COLOUR, ColourScale, scale_for
+from netviz_core.renderer_api import NAN_COLOUR
+from netviz_matplotlib.parts.colours import ColourScale, scale_for
 from netviz_matplotlib.parts.row_labels import short_names
 from netviz_matplotlib.parts.steps import column_edges
 from netviz_matplotlib.parts.style import Style

@@ -7,12 +7,20 @@ import subprocess
 import sys
 from pathlib import PurePosixPath
 
-PACKAGES = {"netviz_core", "netviz_torch", "netviz_keras", "netviz_fastai", "netviz_matplotlib"}
+PACKAGES = {
+    "netviz_core",
+    "netviz_torch",
+    "netviz_keras",
+    "netviz_fastai",
+    "netviz_matplotlib",
+    "netviz_plotly",
+}
 ENTRY_POINTS = {
     ("netviz.backends", "torch", "netviz_torch:TorchBackend"),
     ("netviz.backends", "keras", "netviz_keras:KerasBackend"),
     ("netviz.backends", "fastai", "netviz_fastai:FastaiBackend"),
     ("netviz.renderers", "matplotlib", "netviz_matplotlib:MatplotlibRenderer"),
+    ("netviz.renderers", "plotly", "netviz_plotly:PlotlyRenderer"),
     ("netviz.loaders", ".keras", "netviz_keras.files:load_model"),
     ("netviz.loaders", ".h5", "netviz_keras.files:load_model"),
     ("netviz.loaders", ".pt2", "netviz_torch.files:load_exported"),

@@ -11,6 +11,7 @@ import pytest
 import torch
 from networks import NETWORKS, network
 from onnx import helper, numpy_helper
+from torch import nn
 
 import netviz_core as nv
 
@@ -107,6 +108,45 @@ def test_a_planted_fault_is_found_at_its_node_with_its_cause(fault: str, export:
     first = nv.compare(module, model, (x, x.numpy())).faults[0]
     assert place in (first.pair.path_a, first.pair.path_b)
     assert word in " ".join(f"{cause.name} {cause.text}" for cause in first.causes)
+
+
+def test_a_step_of_attention_is_told(export: Any) -> None:
+    module, x = network("transformer")
+    model = onnx.ModelProto()
+    model.CopyFrom(export(module, x))
+    softmax = next(one for one in model.graph.node if one.op_type == "Softmax")
+    reader = next(one for one in model.graph.node if softmax.output[0] in one.input)
+    bypass(model, softmax.name)
+    (cause,) = nv.compare(module, model, (x, x.numpy())).faults[0].causes
+    assert cause.confirmed
+    assert cause.name == "activation"
+    assert cause.path_b == reader.name.strip("/").replace("/", ".")
+    assert "a applies softmax before" in cause.text
+
+
+class _Turned(nn.Module):
+    """Halves that are turned into each other between two layers, as rotary positions do it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(8, 8), nn.Linear(8, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        whole = self.first(x)
+        one, other = whole.chunk(2, -1)
+        return self.last(torch.tanh(whole.cos() + torch.cat([-other, one], -1) * whole.sin()))
+
+
+def test_the_order_in_which_values_are_joined_is_told(export: Any) -> None:
+    torch.manual_seed(0)
+    module, x = _Turned().eval(), torch.randn(3, 8)
+    model = onnx.ModelProto()
+    model.CopyFrom(export(module, x))
+    joined = next(one for one in model.graph.node if one.op_type == "Concat")
+    joined.input[:] = [joined.input[1], joined.input[0]]
+    (cause,) = nv.compare(module, model, (x, x.numpy())).faults[0].causes
+    assert (cause.name, cause.path_b) == ("order of concatenation", joined.name.strip("/"))
+    assert cause.confirmed
 
 
 def _folded(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -25,6 +25,7 @@ from ..stations import INPUT, Station
 from .causes import Cause, causes_at, odd_weights
 from .expressions import PASSED_ON, Earlier, Explained, explained
 from .signatures import called, corrected, signature
+from .steps import step_apart
 from .weight_changes import WeightChange, changes_in, weight_changes
 
 Array = np.ndarray[Any, Any]
@@ -73,13 +74,19 @@ def causes_between(place: Place, paths: tuple[str, str], judge: Judge) -> list[C
             return [Cause(*lone, text, False, PASSED_ON, why.reads)]
         if why is not None and not (at_input and why.name == "scale"):  # which is told as preprocessing
             told = (
-                "" if why.is_written else "; not confirmed: the numbers fit, and nobody writes such factors"
+                ""
+                if why.is_written
+                else "; not confirmed: the numbers fit, and such factors are hardly ever written"
             )
             is_sure = why.name != PASSED_ON and why.is_written
             return [Cause(*paths, f"{why.words}{told}", is_sure, why.name, why.reads)]
         found = signature(a, b, judge, _orders(a, place, judge))
         if found is not None:
             return [Cause(*paths, corrected(found, apart), True, called(found, at_input))]
+    step = step_apart(place, judge) if place.judged is None else None
+    if step is not None:
+        at = (step.path, paths[1]) if step.is_of_a else (paths[0], step.path)
+        return [Cause(*at, step.words, True, step.name)]
     if (
         before is not None
         and is_fed_directly(before, judge)

@@ -86,7 +86,9 @@ def in_words(factors: Factors, words: Mapping[int, str]) -> str:
 
 
 def is_written(factors: Factors) -> bool:
-    """Whether these are factors as people write them: of one value any, of several those of which one is near."""
-    return len(factors) < 2 or all(
-        float(f"{_plain(factor):.2g}") == _plain(factor) for factor in factors.values()
-    )
+    """Whether these are factors as people write them: of one value any, of several one that is odd at most.
+
+    As in ``x + y / 3`` or ``(x + y) / sqrt(2)``; several odd ones are those of values that depend on each other.
+    """
+    sizes = {abs(_plain(factor)) for factor in factors.values()}
+    return len(factors) < 2 or sum(float(f"{size:.2g}") != size for size in sizes) < 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 
-from netviz_core.renderer_api import AttentionMaps
+from netviz_core.renderer_api import AttentionMaps, layout_of
 
 from ..parts.colours import ColourScale
 from ..parts.inches import height_of, width_of
@@ -13,7 +13,6 @@ from ..parts.mosaic_axes import some
 from ..parts.style import Style
 from ..parts.text import PLAIN
 from ..parts.ticks import label_axis
-from ..parts.tile_plan import layout_of
 from . import tiles
 
 size = tiles.size

@@ -17,12 +17,11 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from netviz_core.renderer_api import Comparison, LayerPair, meaning_of, printable, side_words
+from netviz_core.renderer_api import Comparison, LayerPair, meaning_of, printable, short_names, side_words
 
 from ..parts.cursor import tell_under_cursor
 from ..parts.inches import height_of, is_laid_out, room_for, width_of
 from ..parts.row_labels import label_columns, labels_width
-from ..parts.short_names import short_names
 from ..parts.style import Style
 from ..parts.text import (
     HINTED,

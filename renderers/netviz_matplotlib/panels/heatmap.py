@@ -7,9 +7,9 @@ from functools import partial
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 
-from netviz_core.renderer_api import Heatmap
+from netviz_core.renderer_api import NAN_COLOUR, POSITIVE_INFINITY_COLOUR, Heatmap
 
-from ..parts.colours import NAN_COLOUR, POSITIVE_INFINITY_COLOUR, ColourScale, nonfinite_entries, scale_for
+from ..parts.colours import ColourScale, nonfinite_entries, scale_for
 from ..parts.cursor import tell_under_cursor
 from ..parts.inches import width_below
 from ..parts.style import Style

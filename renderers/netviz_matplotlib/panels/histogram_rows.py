@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 
-from netviz_core.renderer_api import HistogramRows
+from netviz_core.renderer_api import NAN_COLOUR, POSITIVE_INFINITY_COLOUR, HistogramRows
 
-from ..parts.colours import NAN_COLOUR, POSITIVE_INFINITY_COLOUR, ColourScale
+from ..parts.colours import ColourScale
 from ..parts.inches import width_below
 from ..parts.row_labels import label_rows, labels_width
 from ..parts.style import Style

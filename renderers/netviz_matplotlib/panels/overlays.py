@@ -13,12 +13,11 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.font_manager import FontProperties
 
-from netviz_core.renderer_api import CamOverlay, Overlays, squarest_grid
+from netviz_core.renderer_api import CamOverlay, MosaicLayout, Overlays, mosaic, squarest_grid
 
 from ..parts.captions import PARTS, Captions
 from ..parts.colours import ColourScale, nonfinite_entries
 from ..parts.inches import height_of, width_below, width_of
-from ..parts.mosaic import MosaicLayout, mosaic
 from ..parts.mosaic_axes import label_tiles, show_mosaic
 from ..parts.style import Style
 from ..parts.text import LINE, POINTS, add_footer, say_empty, text_width

@@ -10,15 +10,13 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 
-from netviz_core.renderer_api import TileGrid
+from netviz_core.renderer_api import PER_INCH, MosaicLayout, TileGrid, TilePlan, mosaic, pixels_of
 
 from ..parts.colours import ColourScale, nonfinite_entries, scale_for
 from ..parts.inches import height_of, width_below, width_of
-from ..parts.mosaic import MosaicLayout, mosaic
 from ..parts.mosaic_axes import label_axes, label_tiles, show_mosaic
 from ..parts.style import Style
 from ..parts.text import add_footer, say_empty
-from ..parts.tile_plan import PER_INCH, TilePlan, pixels_of
 
 Array = np.ndarray[Any, Any]
 

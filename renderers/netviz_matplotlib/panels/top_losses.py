@@ -7,11 +7,10 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from netviz_core.renderer_api import LossRow, TopLosses, printable
+from netviz_core.renderer_api import LossRow, TopLosses, printable, short_names
 
 from ..parts.colours import ColourScale
 from ..parts.inches import height_of, is_laid_out, room_for, width_of
-from ..parts.short_names import short_names
 from ..parts.style import Style
 from ..parts.table import Column, Table, draw_table
 from ..parts.text import add_footer, footer_height, say_empty

@@ -11,10 +11,8 @@ from matplotlib.artist import Artist
 from matplotlib.font_manager import FontProperties
 from matplotlib.text import Text
 
-from netviz_core.renderer_api import printable
+from netviz_core.renderer_api import MosaicLayout, printable, short_names
 
-from .mosaic import MosaicLayout
-from .short_names import short_names
 from .text import LINE, PLAIN, POINTS, cut, longest_that_fits, ruler
 
 PARTS = " / "

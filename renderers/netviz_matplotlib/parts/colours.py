@@ -11,14 +11,12 @@ from typing import Any
 import numpy as np
 from matplotlib.colors import Colormap, to_rgb, to_rgba_array
 
-from netviz_core.renderer_api import Limits
+from netviz_core.renderer_api import NAN_COLOUR, NEGATIVE_INFINITY_COLOUR, POSITIVE_INFINITY_COLOUR, Limits
 
 from .style import Style
 
 Array = np.ndarray[Any, Any]
 
-# None of them is near a colour of the two default maps, nor is it to who cannot tell red from green; a test says so.
-NAN_COLOUR, POSITIVE_INFINITY_COLOUR, NEGATIVE_INFINITY_COLOUR = "#cc00ff", "#ff8c00", "#0000ff"
 _BLOCK = 2**18
 
 

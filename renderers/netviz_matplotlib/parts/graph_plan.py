@@ -9,9 +9,18 @@ from itertools import accumulate, pairwise
 
 from matplotlib.font_manager import FontProperties
 
-from netviz_core.renderer_api import Graph, GraphNode, are_named, foldings, sizes
+from netviz_core.renderer_api import (
+    BETWEEN_LANES,
+    Graph,
+    GraphNode,
+    Layout,
+    are_named,
+    foldings,
+    lay_out,
+    rows_of,
+    sizes,
+)
 
-from .graph_layout import BETWEEN_LANES, Layout, lay_out, rows_of
 from .text import text_width
 
 Point = tuple[float, float]

@@ -9,14 +9,14 @@ from typing import Any
 import matplotlib
 from matplotlib.axes import Axes
 
+from netviz_core.renderer_api import MosaicLayout, TilePlan
+
 from .colours import ink_on
 from .cursor import tell_under_cursor
 from .inches import height_of, width_of
-from .mosaic import MosaicLayout
 from .mosaic_image import MosaicImage
 from .text import PLAIN
 from .ticks import label_axis
-from .tile_plan import TilePlan
 
 
 def show_mosaic(

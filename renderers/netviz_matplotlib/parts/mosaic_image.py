@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.image import AxesImage
 from matplotlib.transforms import Affine2D, Bbox, TransformedBbox
 
-from .mosaic import MosaicLayout
+from netviz_core.renderer_api import MosaicLayout
 
 Array = np.ndarray[Any, Any]
 

@@ -9,10 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.font_manager import FontProperties
 
-from netviz_core.renderer_api import printable
+from netviz_core.renderer_api import printable, short_names
 
 from .inches import height_of, width_of
-from .short_names import short_names
 from .text import PLAIN, ruler
 from .ticks import label_axis
 

@@ -8,6 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator
 
+from netviz_core.renderer_api import column_edges
+
 from .text import PLAIN
 from .ticks import fit_ticks
 
@@ -41,24 +43,6 @@ def draw_columns(ax: Axes, steps: Array, row_edges: Array, colours: Array) -> No
     ax.set_xlabel("step", **PLAIN)
     ax.grid(False)
     ax.tick_params(labelsize="small")
-
-
-def column_edges(steps: Array) -> Array:
-    """Half the way between steps, and as far beyond the first and last; before the first step there is none.
-
-    Examples
-    --------
-    >>> column_edges(np.array([0, 10, 30])).tolist(), column_edges(np.array([7])).tolist()
-    ([-0.5, 5.0, 20.0, 40.0], [6.5, 7.5])
-    """
-    places = np.asarray(steps, np.float64)
-    if len(places) == 1:
-        return np.array([places[0] - 0.5, places[0] + 0.5])
-    middles = (places[:-1] + places[1:]) / 2
-    first = 2 * places[0] - middles[0]
-    return np.concatenate(
-        [[max(first, -0.5) if places[0] >= 0 else first], middles, [2 * places[-1] - middles[-1]]]
-    )
 
 
 def nearest_column(steps: Array, x: float) -> int | None:

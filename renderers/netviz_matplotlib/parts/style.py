@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from numbers import Real
 from typing import Any
 
 import matplotlib
 from matplotlib.colors import Colormap
 
-from netviz_core.renderer_api import InputError, nearest, shown
+from netviz_core.renderer_api import InputError, check_look, nearest, shown
 
 
 @dataclass(frozen=True)
@@ -82,37 +80,4 @@ class Style:
                 raise InputError(f"matplotlib has no colormap {self.cmap!r}; {hint}")
         elif not isinstance(self.cmap, Colormap | None):
             raise InputError(f"cmap={shown(self.cmap)} is neither a colormap nor the name of one")
-        if self.title is not None and not isinstance(self.title, str):
-            raise InputError(f"title={shown(self.title)} is not a string")
-        if not isinstance(self.colorbar, bool):
-            raise InputError(f"colorbar={shown(self.colorbar)} is neither True nor False")
-        if self.limits is not None and not _are_limits(self.limits):
-            raise InputError(
-                f"limits={shown(self.limits)} are not a lower and a higher number such as (-1, 1)"
-            )
-        if self.dpi is not None and not _is_positive(self.dpi):
-            raise InputError(f"dpi={shown(self.dpi)} is not a positive number")
-        if self.fontsize is not None and not _is_positive(self.fontsize):
-            raise InputError(f"fontsize={shown(self.fontsize)} is not a positive number of points")
-        if self.figsize is not None and not _is_size(self.figsize):
-            raise InputError(
-                f"figsize={shown(self.figsize)} is not a width and height in inches such as (6, 4)"
-            )
-
-
-def _is_positive(number: Any) -> bool:
-    is_number = isinstance(number, Real) and not isinstance(number, bool)
-    return is_number and math.isfinite(number) and float(number) > 0
-
-
-def _are_limits(limits: Any) -> bool:
-    is_pair = isinstance(limits, tuple | list) and len(limits) == 2
-    return (
-        is_pair
-        and all(isinstance(end, Real) and math.isfinite(end) for end in limits)
-        and limits[0] < limits[1]
-    )
-
-
-def _is_size(size: object) -> bool:
-    return isinstance(size, tuple | list) and len(size) == 2 and all(map(_is_positive, size))
+        check_look(self)

@@ -12,8 +12,9 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
+from netviz_core.renderer_api import short_names
+
 from .inches import figure_of
-from .short_names import short_names
 from .text import HINTED, LINE, PLAIN, POINTS, cut, longest_that_fits, ruler, text_width, wrapped
 
 _POINTS = 8.0

@@ -19,10 +19,9 @@ from matplotlib.ft2font import LoadFlags
 from matplotlib.offsetbox import AnnotationBbox, DrawingArea, HPacker, OffsetBox, TextArea, VPacker
 from matplotlib.patches import Rectangle
 
-from netviz_core.renderer_api import printable
+from netviz_core.renderer_api import printable, short_names
 
 from .inches import is_laid_out, room_for
-from .short_names import short_names
 
 POINTS = 72.0
 """In an inch."""

@@ -47,8 +47,9 @@ class Residual(nn.Module):
 
 JOINS: dict[str, tuple[Callable[..., torch.Tensor], str, str]] = {
     "scaled": (lambda x, y, normed: x + 0.5 * y, "scale", "0.5 × what 'layers.0' returned"),
-    "subtracted": (lambda x, y, normed: x - y, "scale", "-1 × what 'layers.0' returned"),
+    "subtracted": (lambda x, y, normed: x - y, "scale", "b what 'start' returned − what 'layers.0' returned"),
     "odd factor": (lambda x, y, normed: x + 0.3333 * y, "scale", "0.333"),
+    "halved in power": (lambda x, y, normed: (x + y) / 2**0.5, "scale", "0.7071 × what 'layers.0' returned"),
     "missing": (lambda x, y, normed: y, "addition", "b what 'layers.0' returned"),
     "missing branch": (lambda x, y, normed: x, "addition", "b what 'start' returned"),
     "of another place": (lambda x, y, normed: normed + y, "order of layers", "'norms.0' returned"),

@@ -11,7 +11,7 @@ from itertools import pairwise
 from math import ceil, inf
 from statistics import fmean, median
 
-from netviz_core.renderer_api import Graph
+from .view import Graph
 
 Ends = tuple[str, str]
 Place = tuple[float, int]

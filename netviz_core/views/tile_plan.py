@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from netviz_core.renderer_api import TileGrid
-
 from .mosaic import MosaicLayout, gap_of
+from .tiles import TileGrid
 
 Array = np.ndarray[Any, Any]
 

@@ -1,0 +1,1 @@
+"""What several panels use: cells of a heat map, places on a figure, texts, options."""

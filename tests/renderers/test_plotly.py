@@ -1,0 +1,78 @@
+"""The renderer for Plotly, and what it shares with that for matplotlib."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import netviz_core as nv
+from netviz_core import plugins
+from netviz_core.testing import RendererConformance
+from netviz_matplotlib import MatplotlibRenderer
+
+pytest.importorskip("plotly", reason="pip install plotly")
+
+from netviz_plotly import PlotlyRenderer
+
+from .handmade import feature_map_grid, heatmap_view, normal
+
+
+class TestMatplotlib(RendererConformance):
+    @pytest.fixture
+    def renderer(self) -> MatplotlibRenderer:
+        return MatplotlibRenderer()
+
+
+class TestPlotly(RendererConformance):
+    @pytest.fixture
+    def renderer(self) -> PlotlyRenderer:
+        return PlotlyRenderer()
+
+
+@pytest.fixture
+def default_is_kept() -> Iterator[None]:
+    yield
+    nv.set_default_renderer("matplotlib")
+
+
+def test_many_maps_are_one_image() -> None:
+    figure = PlotlyRenderer().plot(feature_map_grid(normal(2048, 4, 4)))
+    assert [trace.type for trace in figure.data] == ["heatmap"]
+
+
+def test_what_is_not_finite_is_told() -> None:
+    values = normal(2, 3)
+    values[0, 1], values[1, 2] = np.nan, -np.inf
+    renderer = PlotlyRenderer()
+    told = set(renderer.under_cursor(renderer.plot(heatmap_view(values))))
+    assert {"out 0, in 1: NaN", "out 1, in 2: -inf"} <= told
+    assert len(told) == 6
+
+
+def test_a_page_needs_no_network_and_names_are_no_markup(tmp_path: Path) -> None:
+    PlotlyRenderer().save(heatmap_view(normal(2, 2), "<script>alert(1)</script>"), tmp_path / "x.html")
+    page = (tmp_path / "x.html").read_text(encoding="utf-8")
+    assert "<script>alert" not in page
+    assert "<script src" not in page
+
+
+def test_static_pictures_are_matplotlibs(tmp_path: Path) -> None:
+    with pytest.raises(nv.FileFormatError, match=r"writes \.html alone, not \.png; .* matplotlib's"):
+        PlotlyRenderer().save(heatmap_view(normal(2, 2)), tmp_path / "x.png")
+
+
+@pytest.mark.usefixtures("default_is_kept")
+def test_a_session_chooses_and_files_choose_by_their_suffix(tmp_path: Path) -> None:
+    for name in ("matplotlib", "plotly"):
+        plugins.register_renderer(name, f"netviz_{name}:{name.capitalize()}Renderer")
+    view = heatmap_view(normal(2, 2))
+    nv.set_default_renderer("plotly")
+    assert type(view.plot()).__name__ == "Figure"
+    for name, start in (("x.html", b"<!doctype"), ("x.png", b"\x89PNG")):
+        view.save(tmp_path / name)
+        assert (tmp_path / name).read_bytes()[:9].lower().startswith(start.lower())
+    with pytest.raises(nv.InputError, match="nowhere"):
+        nv.set_default_renderer("nowhere")
