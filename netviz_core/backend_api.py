@@ -10,8 +10,10 @@ returned, as `Observation`; `netviz_core.testing.ReferenceBackend` is the smalle
 
 from .attributions.losses import LOSSES
 from .captures import placing
+from .captures.calls import AxisBook, CallListener, CallReader, ReplacingListener, listening
 from .captures.capture import Capture
 from .captures.origins import Origins
+from .captures.pulled import MakeListener, pull_back, telling
 from .captures.recorder import Recorder, Slot
 from .measures.training import TrainingHistory
 from .measures.watching import TrainingWatch
@@ -92,6 +94,7 @@ from .words.supports_passes import (
     SupportsReplacement,
     SupportsWeightGradients,
 )
+from .words.windows import cut_by_xla, padded
 
 __all__ = [
     "KINDS",
@@ -103,10 +106,13 @@ __all__ = [
     "Activation",
     "AmbiguousKeyError",
     "AxisArray",
+    "AxisBook",
     "AxisError",
     "Backend",
     "BackendConflictError",
     "BackendLoadError",
+    "CallListener",
+    "CallReader",
     "Capture",
     "CaptureError",
     "CaptureTooLargeError",
@@ -122,6 +128,7 @@ __all__ = [
     "LayerSelection",
     "Layout",
     "LossReading",
+    "MakeListener",
     "NetvizError",
     "Observation",
     "Origin",
@@ -133,6 +140,7 @@ __all__ = [
     "Recorder",
     "RecorderLike",
     "Replacement",
+    "ReplacingListener",
     "Scores",
     "Seed",
     "ShownLayer",
@@ -177,19 +185,23 @@ __all__ = [
     "blank",
     "by_name",
     "canonical_axes",
+    "cut_by_xla",
     "decoding",
     "entries_of",
     "fits",
     "get_backend",
     "is_array",
     "leaves",
+    "listening",
     "load_weights_h5",
     "may_be_squashed",
     "nearest",
     "others",
+    "padded",
     "placing",
     "positional_axes",
     "positional_layout",
+    "pull_back",
     "reason_of",
     "register_backend",
     "remedy",
@@ -197,6 +209,7 @@ __all__ = [
     "require_input",
     "shown",
     "squashed_by",
+    "telling",
     "torch_recurrent_rule",
     "widened",
     "word_for",
