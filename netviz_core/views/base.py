@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
+import os
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -109,7 +109,9 @@ def _suffix(path: Any, style: dict[str, Any]) -> str:
     told = style.get("format")
     if isinstance(told, str):
         return f".{told}"
-    return PurePath(path).suffix if isinstance(path, str | PurePath) else ""
+    return (
+        os.path.splitext(path)[1] if isinstance(path, str | os.PathLike) else ""
+    )  # pathlib is slow to import
 
 
 def picture(view: View, caption: str = "") -> str:
