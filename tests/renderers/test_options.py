@@ -9,6 +9,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 import netviz_core as nv
 from netviz_core.comparing.telling.view_details import HistogramPair
@@ -30,6 +31,7 @@ from .handmade import (
     overlays_view,
     similarity_view,
 )
+from .test_grids import footer_of
 
 PICTURES = np.abs(normal(3, 8, 8)) / 4
 EDGES = np.linspace(-1, 1, 5)
@@ -158,3 +160,15 @@ def test_a_format_is_asked_for_where_nothing_names_one(tmp_path):
 def test_a_size_of_letters_is_a_number_of_points(value):
     with pytest.raises(nv.InputError, match="fontsize="):
         VIEWS["Heatmap"].plot(fontsize=value)
+
+
+@pytest.mark.parametrize("kind", ["TileGrid", "Heatmap", "HistoryHeatmap", "AttentionMaps"])
+def test_what_limits_leave_out_is_said(kind):
+    view = VIEWS[kind]
+    values = np.asarray(view.tiles if hasattr(view, "tiles") else view.values)
+    low, high = np.quantile(values, [0.25, 0.75])
+    share = 100 * ((values < low) | (values > high)).mean()
+    told = [f"{share:.2g} % of the values are beyond the limits"]
+    for limits, expected in (((float(low), float(high)), told), ((-1e9, 1e9), []), (None, [])):
+        ax = view.plot(Figure().add_subplot(), limits=limits)
+        assert [note for note in footer_of(ax) if "beyond" in note] == expected

@@ -9,7 +9,7 @@ from matplotlib.axis import Axis
 
 from netviz_core.renderer_api import NAN_COLOUR, POSITIVE_INFINITY_COLOUR, Heatmap
 
-from ..parts.colours import ColourScale, nonfinite_entries, scale_for
+from ..parts.colours import ColourScale, clipped_entries, nonfinite_entries, scale_for
 from ..parts.cursor import tell_under_cursor
 from ..parts.inches import width_below
 from ..parts.style import Style
@@ -68,7 +68,7 @@ def draw(ax: Axes, view: Heatmap, style: Style) -> None:
         ax.axhline(edge, color=_BOUNDARY, linewidth=0.8)
     for edge in _boundaries(columns, view.column_groups):
         ax.axvline(edge, color=_BOUNDARY, linewidth=0.8)
-    add_footer(ax, _nonfinite(view), width_below(ax))
+    add_footer(ax, [*clipped_entries(view.values, style.limits), *_nonfinite(view)], width_below(ax))
 
 
 def _nonfinite(view: Heatmap) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from netviz_core.renderer_api import HistoryHeatmap
 
-from ..parts.colours import ColourScale, nonfinite_entries, scale_for
+from ..parts.colours import ColourScale, clipped_entries, nonfinite_entries, scale_for
 from ..parts.cursor import tell_under_cursor
 from ..parts.inches import width_below
 from ..parts.row_labels import label_rows, labels_width
@@ -49,7 +49,8 @@ def draw(ax: Axes, view: HistoryHeatmap, style: Style) -> None:
     ax.set_ylim(rows - 0.5, -0.5)
     label_rows(ax, [path or "output" for path in view.layers])
     tell_under_cursor(ax, partial(_describe, view))
-    add_footer(ax, nonfinite_entries(view.values), width_below(ax))
+    odd = [*clipped_entries(view.values, style.limits), *nonfinite_entries(view.values)]
+    add_footer(ax, odd, width_below(ax))
 
 
 def _describe(view: HistoryHeatmap, x: float, y: float) -> str:

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 
 from netviz_core.renderer_api import PER_INCH, MosaicLayout, TileGrid, TilePlan, mosaic, pixels_of
 
-from ..parts.colours import ColourScale, nonfinite_entries, scale_for
+from ..parts.colours import ColourScale, clipped_entries, nonfinite_entries, scale_for
 from ..parts.inches import height_of, width_below, width_of
 from ..parts.mosaic_axes import label_axes, label_tiles, show_mosaic
 from ..parts.style import Style
@@ -101,7 +101,8 @@ def draw(
     else:
         ax.set(xticks=[], yticks=[])
     told = [(None, note) for note in (plan.note, _shrunk(layout)) if note]
-    add_footer(ax, [*notes, *told, *nonfinite_entries(view.tiles)], width_below(ax))
+    odd = [*clipped_entries(view.tiles, style.limits), *nonfinite_entries(view.tiles)]
+    add_footer(ax, [*notes, *told, *odd], width_below(ax))
 
 
 def _shrunk(layout: MosaicLayout) -> str:

@@ -134,6 +134,15 @@ def nonfinite_entries(values: Array) -> list[tuple[str, str]]:
     return [(colour, f"{count:,} {name}") for colour, name, count in counted if count]
 
 
+def clipped_entries(values: Array, limits: Limits | None) -> list[tuple[None, str]]:
+    """What limits that somebody asked for leave out: it is drawn in the colours of the ends."""
+    if limits is None or not values.size:
+        return []
+    beyond = np.isfinite(values) & ((values < limits[0]) | (values > limits[1]))
+    share = 100 * beyond.mean()
+    return [(None, f"{share:.2g} % of the values are beyond the limits")] if share else []
+
+
 def _mark_nonfinite(colours: Array, values: Array, channel_axis: int | None = None) -> None:
     if not np.issubdtype(values.dtype, np.inexact) or np.isfinite(values).all():
         return
