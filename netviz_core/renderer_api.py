@@ -32,7 +32,7 @@ from .views.scales import NAN_COLOUR, NEGATIVE_INFINITY_COLOUR, POSITIVE_INFINIT
 from .views.side_by_side import SideBySide
 from .views.tile_plan import PER_INCH, TilePlan, layout_of, pixels_of, shared_strengths
 from .views.tiles import FeatureMapGrid, KernelGrid, TileGrid, squarest_grid
-from .words.arrays import SPATIAL_AXES, AxisArray
+from .words.arrays import SPATIAL_AXES, AxisArray, as_float64
 from .words.errors import FileFormatError, InputError, NetvizError, UnsupportedError, nearest
 from .words.given import shown
 from .words.protocols import Renderer, ViewLike
@@ -84,6 +84,7 @@ __all__ = [
     "View",
     "ViewLike",
     "are_named",
+    "as_float64",
     "as_path",
     "check_look",
     "column_edges",

@@ -13,7 +13,7 @@ from ..captures.capture import Capture, capture
 from ..captures.recorder import Recorder, Slot
 from ..models.network import Network
 from ..models.weights import read_each
-from ..words.arrays import AxisArray
+from ..words.arrays import AxisArray, as_float64
 from ..words.errors import AxisError, InputError, NetvizError, UnsupportedError
 from .cam_methods import eigen_cam
 from .following import Followed, Placed
@@ -204,7 +204,7 @@ def _value(captured: Capture, placed: Placed) -> Array:
         raise InputError(
             f"layer {placed.path!r} cannot be looked at: {captured.coverage[placed.path].reason}"
         )
-    return placed.places.folded(slot.get()).astype(np.float64)
+    return as_float64(placed.places.folded(slot.get()))
 
 
 def without_gradients(

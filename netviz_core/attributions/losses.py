@@ -14,6 +14,7 @@ import numpy as np
 from ..captures.batches import as_numbers
 from ..models.network import Network
 from ..views.overlays import named_class
+from ..words.arrays import as_float64
 from ..words.errors import InputError, require_known
 from ..words.given import shown
 from ..words.supports_data import LossReading
@@ -97,7 +98,7 @@ def losses_of(network: Network, loss: Any, native_output: Any, targets: Any) -> 
         If there is no such loss, or the targets do not fit.
     """
     if isinstance(loss, str) and loss in _BY_NAME:
-        output = as_numbers(native_output).astype(np.float64)
+        output = as_float64(as_numbers(native_output))
         return _BY_NAME[loss](output, as_numbers(targets))
     if isinstance(loss, type):
         raise InputError(f"loss={shown(loss)} is a class; give an instance of it: {loss.__name__}()")
@@ -119,7 +120,7 @@ def gradient_of(loss: str, scores: Array, targets: Array) -> Array:
         If there is no such loss, or the targets do not fit.
     """
     require_known(loss, _BY_NAME, "loss")
-    scores = scores.astype(np.float64)
+    scores = as_float64(scores)
     if loss == "cross_entropy":
         if targets.shape == scores.shape:
             wanted = targets

@@ -16,6 +16,7 @@ from ..captures.batches import as_numbers, batches_of, kept, labelled, part, siz
 from ..models.network import Network, wrap
 from ..views.overlays import Overlays, padded, told_of_flat, without_contrast
 from ..words.arguments import require_fitting
+from ..words.arrays import as_float64
 from ..words.cards import MOST_ROWS, NUMBER, TEXT, Record, Told, details, listed, table
 from ..words.errors import InputError, NetvizError, as_integer
 from ..words.given import is_array
@@ -273,7 +274,7 @@ def _judged(
         )
     if not is_array(returned) or isinstance(targets, Mapping):
         return reading.reads, [(value, Verdict("", "", None)) for value in losses.tolist()]
-    scores, wanted = as_numbers(returned).astype(np.float64), as_numbers(targets)
+    scores, wanted = as_float64(as_numbers(returned)), as_numbers(targets)
     if names is not None and are_given:
         require_names_fit(names, reading.reads, scores)
     return reading.reads, list(

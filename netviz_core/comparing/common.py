@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..words.arrays import AxisArray, canonical_axes
+from ..words.arrays import AxisArray, as_float64, canonical_axes
 
 Array = np.ndarray[Any, Any]
 
@@ -141,7 +141,7 @@ def sketch(values: Array) -> Array:
     places = np.arange(_SKETCH, dtype=np.int64) * step % values.size
     values = np.atleast_1d(values)
     taken = values[np.unravel_index(places, values.shape)]
-    return taken.astype(np.complex128).view(np.float64)[::2] if taken.dtype.kind != "c" else np.abs(taken)
+    return as_float64(taken) if taken.dtype.kind != "c" else np.abs(taken)
 
 
 def sketch_error(a: Array, b: Array) -> float:

@@ -126,7 +126,8 @@ def compare(
         raise InputError(f"loss={shown(loss)} needs to know what the models should return; give targets=")
     if targets is not None and loss is None:
         raise InputError("targets are given, and no loss; say which with loss=, such as 'cross_entropy'")
-    with steps("compare", progress):
+    # Numbers that are not finite are told; arithmetic with them is no reason for a warning.
+    with steps("compare", progress), np.errstate(all="ignore"):
         return _compared(a, b, x, mapping, tolerance, loss, targets, names, max_bytes)
 
 

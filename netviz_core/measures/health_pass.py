@@ -13,7 +13,7 @@ from ..attributions.questions import score_of
 from ..captures.batches import as_numbers
 from ..captures.recorder import Recorder
 from ..models.network import Network
-from ..words.arrays import Activation, AxisArray, count_nonfinite
+from ..words.arrays import Activation, AxisArray, as_float64, count_nonfinite
 from ..words.observations import Coverage
 from ..words.protocols import Layer
 from .channel_statistics import ChannelStatistics
@@ -203,7 +203,7 @@ def look_back(
         return {leaf: gradient_of(loss, scores.values, as_numbers(targets)).astype(np.float32)}
 
     def note(activation: Activation) -> float:
-        values = np.abs(activation.values.astype(np.float64))
+        values = np.abs(as_float64(activation.values))
         mean_square = float(np.mean(values**2)) if values.size else 0.0
         mean_square = mean_square if np.isfinite(mean_square) else float("inf")
         if activation.path == "":

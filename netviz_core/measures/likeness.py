@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..words.arrays import Activation, count_nonfinite
+from ..words.arrays import Activation, as_float64, count_nonfinite
 
 Array = np.ndarray[Any, Any]
 
@@ -66,7 +66,7 @@ def _gram(features: Array) -> tuple[Array, bool]:
     step = max(_BLOCK // max(samples, 1), 1)
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         for start in range(0, count, step):
-            block = features[:, start : start + step].astype(np.float64)
+            block = as_float64(features[:, start : start + step])
             first = block[:1].copy()
             block -= first  # centring undoes it; large means would else cost digits
             varies = varies or not (np.abs(block) <= rounding * np.abs(first)).all()

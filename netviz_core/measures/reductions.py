@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..words.arrays import as_float64
 from .channel_statistics import ChannelStatistics
 
 Array = np.ndarray[Any, Any]
@@ -215,7 +216,7 @@ def _few_at_a_time(channels: Array, values_each: int) -> Iterator[Array]:
 
 def _carefully(parts: Array) -> ChannelStatistics:
     """Of any numbers, in float64 and in two steps: first the mean, then the distances from it."""
-    numbers = parts.astype(np.float64)
+    numbers = as_float64(parts)
     finite = np.isfinite(numbers)
     over = (0, 2)
     count = finite.sum(axis=over)

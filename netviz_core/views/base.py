@@ -109,9 +109,8 @@ def _suffix(path: Any, style: dict[str, Any]) -> str:
     told = style.get("format")
     if isinstance(told, str):
         return f".{told}"
-    return (
-        os.path.splitext(path)[1] if isinstance(path, str | os.PathLike) else ""
-    )  # pathlib is slow to import
+    is_path = isinstance(path, str | os.PathLike)
+    return os.path.splitext(path)[1] if is_path else ""  # pathlib would take longer to import than this file
 
 
 def picture(view: View, caption: str = "") -> str:

@@ -13,6 +13,7 @@ import numpy as np
 from ..captures.capture import Capture
 from ..models.network import weight_of, wrap
 from ..words.arguments import require_path
+from ..words.arrays import as_float64
 from ..words.cards import NAME, NUMBER, Told, details, listed, table
 from ..words.errors import InputError, UnsupportedError
 from ..words.given import shown
@@ -159,7 +160,7 @@ def _without_outliers(values: np.ndarray[Any, Any], found: tuple[float, float]) 
     flat = values.reshape(-1)
     if flat.size < _FEW:
         return found
-    sample = flat[:: max(1, flat.size // _SAMPLE)].astype(np.float64)
+    sample = as_float64(flat[:: max(1, flat.size // _SAMPLE)])
     finite = sample[np.isfinite(sample)]
     low, high = np.quantile(finite, (_TAIL, 1 - _TAIL)) if finite.size else found
     with np.errstate(over="ignore"):

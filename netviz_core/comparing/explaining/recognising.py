@@ -140,10 +140,9 @@ def epsilon_of(course: Course, target: AxisArray) -> float:
         return 0.0
     none, one, full = (np.asarray(form.a, np.float64) for form in forms if form is not None)
     returned = np.asarray(forms[0].b if forms[0] is not None else 0.0, np.float64) - (full - one)
-    with np.errstate(all="ignore"):
-        variance = 1 / (np.square(none / one) - 1)
-        found = (np.square(none / returned) - 1) * variance
-        clear = np.isfinite(found) & (variance > 0) & (np.abs(returned) > 0.1 * np.std(returned))
+    variance = 1 / (np.square(none / one) - 1)
+    found = (np.square(none / returned) - 1) * variance
+    clear = np.isfinite(found) & (variance > 0) & (np.abs(returned) > 0.1 * np.std(returned))
     if not clear.any():
         return 0.0
     least = variance[clear] <= np.quantile(variance[clear], 0.1)

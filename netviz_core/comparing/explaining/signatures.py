@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...words.arrays import AxisArray
+from ...words.arrays import AxisArray, as_float64
 from ..common import Matched, matched
 from ..judging.difference import Difference
 from ..judging.judging import Judge, like
@@ -174,10 +174,9 @@ def _affine(a: Array, b: Array, axes: Sequence[str]) -> Iterator[Candidate]:
 
 def _fit(x: Array, y: Array) -> tuple[float, float]:
     """The straight line through a cloud of points."""
-    with np.errstate(all="ignore"):
-        mean_x, mean_y = x.mean(), y.mean()
-        spread = np.dot(x - mean_x, x - mean_x)
-        scale = float(np.dot(x - mean_x, y - mean_y) / spread) if spread else 0.0
+    mean_x, mean_y = x.mean(), y.mean()
+    spread = np.dot(x - mean_x, x - mean_x)
+    scale = float(np.dot(x - mean_x, y - mean_y) / spread) if spread else 0.0
     return scale, float(mean_y - scale * mean_x)
 
 
@@ -210,7 +209,7 @@ def _precision(both: Matched, judge: Judge) -> Signature | None:
         for who, own, other in (("b", both.b, both.a), ("a", both.a, both.b)):
             if not np.array_equal(round_to(own, dtype), own) or np.array_equal(round_to(other, dtype), other):
                 continue
-            apart = np.abs(own.astype(np.float64) - other)
+            apart = np.abs(as_float64(own) - other)
             scale = float(np.sqrt(np.mean(np.square(own, dtype=np.float64))))
             if (apart <= 8 * digit * (np.abs(own) + scale)).all():
                 rounded = AxisArray(round_to(other, dtype), both.axes)

@@ -116,8 +116,7 @@ def _with_function(name: str, station: Station) -> Iterator[_Otherwise]:
         if values.dtype.kind != "f" or not values.ndim:
             continue
         config = {"slope": 1 / 6} if name == "hard_sigmoid" else {}
-        with np.errstate(all="ignore"):
-            made = activated(name, values, config)
+        made = activated(name, values, config)
         if made is not None:
             words = f"{{other}} applies {name} before what is {{path!r}} in {{own}}, {{own}} does not"
             yield _Otherwise("activation", words, station, slot, True, made)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...words.arrays import AxisArray
+from ...words.arrays import AxisArray, as_float64
 from ..common import matched
 from ..judging.recipes import Course
 from ..narrow import ROUNDINGS
@@ -75,7 +75,7 @@ def _of_norm(course: Course, target: AxisArray) -> Iterator[Variant]:
         x = course.inputs[0]
         others = tuple(place for place, axis in enumerate(x.axes) if axis != "channel")
         if "channel" in x.axes and {"running_mean", "running_variance"} <= first.weights.keys():
-            values = x.values.astype(np.float64)
+            values = as_float64(x.values)
             moments = {"running_mean": values.mean(others), "running_variance": values.var(others)}
             words = "{other} normalises with the statistics of the batch, as in training, {own} with the running ones"
             yield Variant("training mode", words, lambda course: course.with_weights(**moments))

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...models.counterparts import Held, held_by
-from ...words.arrays import count_nonfinite
+from ...words.arrays import as_float64, count_nonfinite
 from ...words.protocols import Layer
 from ..narrow import round_to
 from ..permutations import in_words, permutations_of, transposed
@@ -170,8 +170,7 @@ def _changed(expected: Array, held: Array, axes: Sequence[str]) -> tuple[str, st
     for cause, words, arranged in _arrangements(expected, axes):
         if _same(arranged, held):
             return cause, f"{{}} of b is {words}"
-    with np.errstate(all="ignore"):
-        apart = np.abs(expected.astype(np.float64) - held) > _CLOSE * (np.abs(held) + np.std(held))
+    apart = np.abs(as_float64(expected) - held) > _CLOSE * (np.abs(held) + np.std(held))
     count = int((apart | ~np.isfinite(held) & np.isfinite(expected)).sum())
     if 0 < count <= max(_FEW * held.size, 1):
         place = np.unravel_index(int(np.argmax(apart)), apart.shape)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ...words.arrays import as_float64
 from ...words.cards import Record
 
 Array = np.ndarray[Any, Any]
@@ -136,7 +137,7 @@ def _products(a: Array, b: Array) -> tuple[float, float, float]:
             left, right = a[start : start + _CHUNK], b[start : start + _CHUNK]
             sums += (np.dot(left, left), np.dot(right, right), np.dot(left, right))
         if not np.isfinite(sums).all() and a.dtype != np.float64:
-            return _products(a.astype(np.float64), b.astype(np.float64))
+            return _products(as_float64(a), as_float64(b))
     return float(sums[0]), float(sums[1]), float(sums[2])
 
 
@@ -186,7 +187,7 @@ def _rescaled_difference(a: Array, b: Array, tolerance: float, note: str) -> Dif
 def _with_nonfinite(a: Array, b: Array, tolerance: float, note: str) -> Difference:
     same = (np.isnan(a) & np.isnan(b)) | (np.isinf(a) & (a == b))
     odd = ~same & ~(np.isfinite(a) & np.isfinite(b))
-    left, right = (np.where(same | odd, 0, values).astype(np.float64) for values in (a, b))
+    left, right = (as_float64(np.where(same | odd, 0, values)) for values in (a, b))
     found = difference(left, right, tolerance, note)
     if not odd.any():
         return replace(found, not_finite=float(same.mean()))

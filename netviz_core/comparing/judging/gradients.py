@@ -14,7 +14,7 @@ from ...attributions.questions import score_of
 from ...captures.batches import as_numbers
 from ...captures.recorder import Recorder
 from ...models.flattening import reordered
-from ...words.arrays import AxisArray
+from ...words.arrays import AxisArray, as_float64
 from ...words.errors import InputError, UnsupportedError
 from ...words.protocols import Layer
 from ..sides import Side
@@ -140,7 +140,7 @@ def _held(ours: Array, theirs: Array, size: float, limit: float, note: str) -> D
     apart = difference(ours, theirs, limit, note)
     if not size or not np.isfinite(apart.max_abs):
         return apart
-    share = _rms(ours.astype(np.float64) - theirs) / size
+    share = _rms(as_float64(ours) - theirs) / size
     return replace(apart, error=share, beyond=0.0 if share <= limit else apart.beyond)
 
 

@@ -137,7 +137,7 @@ class Course:
 
         None where it cannot be known, or no such layer can be.
         """
-        with np.errstate(all="ignore"), suppress(ValueError, IndexError, TypeError, ZeroDivisionError):
+        with suppress(ValueError, IndexError, TypeError, ZeroDivisionError):
             return self._result(inputs)
         return None
 

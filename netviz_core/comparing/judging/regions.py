@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 
 from ...recomputing.activation import activated
-from ...words.arrays import AxisArray
+from ...words.arrays import AxisArray, as_float64
 from ...words.protocols import Layer
 from ..common import matched
 from ..pairing.pairs import StationPair
@@ -109,7 +109,7 @@ def is_laid_out_otherwise(found: Judged) -> bool:
         return False
     place = together.axes.index("channel") if "channel" in together.axes else -1
     a, b = (
-        np.moveaxis(values, place, 0).reshape(values.shape[place], -1).astype(np.float64)
+        as_float64(np.moveaxis(values, place, 0).reshape(values.shape[place], -1))
         for values in (together.a, together.b)
     )
     if a.shape[1] < 2 or not (np.isfinite(a).all() and np.isfinite(b).all()):

@@ -15,6 +15,7 @@ import numpy as np
 from ...models.counterparts import held_by
 from ...models.described import DescribedLayer
 from ...models.weights import Layout, Weight
+from ...words.arrays import as_float64
 from ...words.protocols import Layer, WeightTensor
 from ..narrow import as_narrow
 from ..permutations import are_the_same, permutations_of
@@ -241,7 +242,7 @@ def _are_in_order(found: Judged, given: Sequence[int] | None, returned: Sequence
 def _sizes(values: Array, axes: Sequence[str]) -> Array:
     """How large each slice for one input and one output is."""
     windows = tuple(place for place, axis in enumerate(axes) if axis not in ("in", "out", "channel"))
-    sizes: Array = np.sqrt(np.square(values.astype(np.float64)).sum(windows))
+    sizes: Array = np.sqrt(np.square(as_float64(values)).sum(windows))
     return sizes
 
 

@@ -94,8 +94,7 @@ class Likeness:
         for form, (numbers, values) in _by_form(map(of, self.ours)).items():
             if form in forms:
                 columns, others = forms[form]
-                with np.errstate(all="ignore"):
-                    squares = np.mean(others * others, axis=-1)
+                squares = np.mean(others * others, axis=-1)
                 for i, one in zip(numbers, values, strict=True):
                     table[i, columns] = _agree(one, others, squares)
         return table
@@ -277,9 +276,8 @@ def _agree(one: Array, others: Array, squares: Array) -> Array:
     """Whether most numbers of a sketch are those of others, of which the mean squares are known."""
     if (one == one[0]).all():
         return np.zeros(len(others), bool)  # all zeros, say, tell nothing
-    with np.errstate(all="ignore"):
-        scales = np.sqrt((np.mean(one * one) + squares) / 2)
-        same = np.abs(others - one) <= _CLOSE * scales[:, None]
+    scales = np.sqrt((np.mean(one * one) + squares) / 2)
+    same = np.abs(others - one) <= _CLOSE * scales[:, None]
     if not np.isfinite(scales).all():
         same |= (np.isnan(one) & np.isnan(others)) | (one == others)
     result: Array = same.mean(axis=-1) > _MOSTLY

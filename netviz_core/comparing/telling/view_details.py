@@ -12,7 +12,7 @@ from ...views.histogram import Histogram, histogram_of
 from ...views.scales import shared_limits, signed_limits
 from ...views.side_by_side import SideBySide
 from ...views.tiles import FeatureMapGrid, feature_map_grid, pictures_of
-from ...words.arrays import AxisArray
+from ...words.arrays import AxisArray, as_float64
 from ...words.cards import Told, details, soft
 from ...words.errors import AxisError, InputError, UnsupportedError, as_integer
 from ...words.ranges import digits, extent
@@ -146,7 +146,7 @@ def _channel(pictures: AxisArray, channel: int | None) -> AxisArray:
 
 def _difference(a: Array, b: Array) -> Array:
     with np.errstate(invalid="ignore", over="ignore"):
-        apart: Array = a.astype(np.float64) - b.astype(np.float64)
+        apart: Array = as_float64(a) - as_float64(b)
     return apart
 
 

@@ -11,7 +11,13 @@ from typing import Any
 import numpy as np
 from matplotlib.colors import Colormap, to_rgb, to_rgba_array
 
-from netviz_core.renderer_api import NAN_COLOUR, NEGATIVE_INFINITY_COLOUR, POSITIVE_INFINITY_COLOUR, Limits
+from netviz_core.renderer_api import (
+    NAN_COLOUR,
+    NEGATIVE_INFINITY_COLOUR,
+    POSITIVE_INFINITY_COLOUR,
+    Limits,
+    as_float64,
+)
 
 from .style import Style
 
@@ -82,7 +88,7 @@ class ColourScale:
 
     def levels(self, values: Array) -> Array:
         """Where values lie on the scale, from 0 to 255; NaN as 0. Overflows nowhere."""
-        places = values.astype(np.float64)
+        places = as_float64(values)
         np.clip(places, self.low, self.high, out=places)
         places[np.isnan(places)] = self.low
         low, high = self.low, self.high

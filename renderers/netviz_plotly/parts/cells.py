@@ -8,7 +8,13 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from netviz_core.renderer_api import NAN_COLOUR, NEGATIVE_INFINITY_COLOUR, POSITIVE_INFINITY_COLOUR, Limits
+from netviz_core.renderer_api import (
+    NAN_COLOUR,
+    NEGATIVE_INFINITY_COLOUR,
+    POSITIVE_INFINITY_COLOUR,
+    Limits,
+    as_float64,
+)
 
 from .place import Place
 from .texts import safe
@@ -58,7 +64,7 @@ def add_cells(
     told : str
         The template of the value, where that is not what is shown.
     """
-    values = values if values.dtype in (np.float32, np.float64) else values.astype(np.float64)
+    values = values if values.dtype in (np.float32, np.float64) else as_float64(values)
     low, high = limits
     kinds = np.select([np.isnan(values), np.isposinf(values), np.isneginf(values)], [0, 1, 2], -1)
     if present is not None:
