@@ -83,7 +83,7 @@ def shape_text(shape: Sequence[int], axes: Sequence[str]) -> str:
     return ", ".join(f"{axis}={size}" for axis, size in zip(axes, shape, strict=True))
 
 
-def as_float64(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def as_float64(values: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
     """A copy in float64, also of memory that nobody wrote: of a signalling NaN in it, NumPy alone would warn."""
     with np.errstate(invalid="ignore"):
         return values.astype(np.float64)

@@ -88,7 +88,7 @@ class ColourScale:
 
     def levels(self, values: Array) -> Array:
         """Where values lie on the scale, from 0 to 255; NaN as 0. Overflows nowhere."""
-        places = as_float64(values)
+        places: Array = as_float64(values)
         np.clip(places, self.low, self.high, out=places)
         places[np.isnan(places)] = self.low
         low, high = self.low, self.high
