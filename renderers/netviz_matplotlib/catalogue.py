@@ -47,6 +47,7 @@ from .panels import (
 )
 from .parts.colours import ColourScale
 from .parts.histogram_axes import Frame
+from .parts.inches import BARE, LEFT, RIGHT
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,8 @@ class Panel:
     frame : callable, optional
         Gives what several views share when they are drawn side by side, such as their axes;
         `scale` and `draw` then take it as ``frame=``.
+    beside : float
+        Inches on both sides of the Axes; the figure's layout then finds what is really needed.
     """
 
     size: Callable[[Any], tuple[float, float]]
@@ -82,6 +85,7 @@ class Panel:
     options: tuple[str, ...] = ()
     without_colours: Callable[[Any], str] = lambda view: ""
     frame: Callable[[Sequence[Any]], Any] | None = None
+    beside: float = LEFT + RIGHT
 
 
 def _panel(module: Any, around: float, options: str = "", **special: Any) -> Panel:
@@ -101,7 +105,7 @@ _PANELS: Mapping[type[View], Panel] = {
     Histogram: _panel(histogram, 1.2, frame=Frame.around),
     HistogramPair: _panel(histogram_pair, 1.2),
     Comparison: _panel(comparison, 1.2),
-    Graph: _panel(graph, 0.85, "colorbar"),
+    Graph: _panel(graph, 0.55, "colorbar", beside=BARE),
     TopLosses: _panel(top_losses, 0.65, "cmap colorbar", without_colours=overlays.without_colours),
     Overlays: _panel(overlays, 0.65, "cmap colorbar", without_colours=overlays.without_colours),
     LayerMeasures: _panel(measures, 0.85, "cmap"),

@@ -18,10 +18,9 @@ from netviz_core.renderer_api import InputError, SideBySide
 from .catalogue import Panel
 from .parts.colour_bar import WIDTH, ColourBar, add_colour_bar, fill_colour_bar
 from .parts.colours import ColourScale
-from .parts.inches import height_of, width_of
+from .parts.inches import LEFT, RIGHT, height_of, width_of
 from .parts.style import Style
 from .parts.text import set_figure_title, set_title, title_extra
-from .single import LEFT, RIGHT
 
 _PAGE = 7.0
 _LEAST_PANEL, _MOST_PANEL = 2.0, 3.0

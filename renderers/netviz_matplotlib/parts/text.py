@@ -111,7 +111,13 @@ def footer_height(entries: Sequence[tuple[Any, str]], width: float) -> float:
     entries = _wrapped_entries(entries, font, width)
     lines = _even_lines([_entry_width(colour, text, font) for colour, text in entries], width)
     written = sum(1 + max(entries[number][1].count("\n") for number in line) for line in lines if line)
-    return (written * 1.35 * font.get_size_in_points() + 3 * len(lines) + 4) / POINTS
+    return lines_height(len(lines)) + 1.35 * (written - len(lines)) * font.get_size_in_points() / POINTS
+
+
+def lines_height(count: int) -> float:
+    """The inches below an Axes that so many lines of notes take, each shorter than the figure is wide."""
+    size = FontProperties(size="small").get_size_in_points()
+    return (count * (1.35 * size + 3) + 4) / POINTS if count else 0.0
 
 
 def _first_notes(
