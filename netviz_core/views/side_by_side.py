@@ -14,8 +14,9 @@ from ..words.given import shown
 from ..words.ranges import extent
 from ..words.text_tables import counted, named
 from .base import View
+from .bin_edges import even_edges
 from .heatmap import Heatmap
-from .histogram import Histogram, even_edges
+from .histogram import Histogram
 from .history import HistoryHeatmap
 from .scales import shared_limits
 from .tiles import TileGrid
