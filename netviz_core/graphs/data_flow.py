@@ -8,6 +8,7 @@ from itertools import count
 from typing import Any
 
 from ..models.network import Network, wrap
+from ..views.base import of_source
 from ..words.errors import UnsupportedError, require_known
 from ..words.operations import OPERATIONS, word_for
 from ..words.protocols import Layer
@@ -59,7 +60,7 @@ def graph(model: Any, x: Any = None, *, rankdir: str = "TB") -> Graph:
     if x is None and hasattr(network.adapter, "example"):
         x = network.input_or_example(None)
     calls = list(network.adapter.trace(network.native, x))
-    return replace(graph_of(calls, network), rankdir=rankdir)
+    return of_source(network.backend, replace(graph_of(calls, network), rankdir=rankdir))
 
 
 def graph_of(calls: Iterable[TracedCall], network: Network) -> Graph:

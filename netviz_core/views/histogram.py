@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..captures.capture import Capture
-from ..models.network import weight_of, wrap
+from ..models.network import Network, weight_of, wrap
 from ..words.arguments import require_path
 from ..words.arrays import as_float64
 from ..words.cards import NAME, NUMBER, Told, details, listed, table
@@ -20,7 +20,7 @@ from ..words.given import shown
 from ..words.protocols import LayerSelection
 from ..words.ranges import digits, extent, nonfinite_told, values_told
 from ..words.text_tables import counted
-from .base import View, layer_title, require_real
+from .base import View, layer_title, of_source, require_real
 from .bin_counts import counts_in, finite_of
 from .bin_edges import edges_of, edges_with_zero
 
@@ -114,10 +114,13 @@ def histogram(
     if isinstance(model, Capture):
         activation = model[layer]
         label, size = "activation", " × ".join(map(str, activation.shape))
-        return histogram_of(activation.values, f"{layer or 'output'} · {size}", label, bins, limits)
-    found, tensor = weight_of(wrap(model), layer, weight)
+        made = histogram_of(activation.values, f"{layer or 'output'} · {size}", label, bins, limits)
+        return of_source(model.backend, made)
+    network = wrap(model)
+    found, tensor = weight_of(network, layer, weight)
     size = " × ".join(map(str, tensor.shape))
-    return histogram_of(tensor.peek(), layer_title(found, f"{tensor.name} {size}"), weight, bins, limits)
+    made = histogram_of(tensor.peek(), layer_title(found, f"{tensor.name} {size}"), weight, bins, limits)
+    return of_source(network.backend, made)
 
 
 def histogram_of(
@@ -268,17 +271,18 @@ def histograms(
     >>> histograms(example_model(), weight="*").labels
     ('conv1 kernel', 'conv1 bias', 'dense1 kernel', 'dense1 bias')
     """
-    if isinstance(model, Capture):
-        rows, others, label = _rows_of_capture(model, layers), 0, "activation"
+    given = model if isinstance(model, Capture) else wrap(model)
+    if isinstance(given, Capture):
+        rows, others, label = _rows_of_capture(given, layers), 0, "activation"
     else:
-        rows, others = _rows_of(model, layers, weight)
+        rows, others = _rows_of(given, layers, weight)
         label = "weight" if _is_glob(weight) else weight
     rows, unreadable = _readable(rows)
     found = [limits for _, read in rows if (limits := _shown_of(read())) is not None]
     whole = (min(low for low, _ in found), max(high for _, high in found)) if found else None
     edges = edges_with_zero(whole, bins)
     counted = [_row_of(read(), label, edges) for label, read in rows]
-    return HistogramRows(
+    made = HistogramRows(
         title=_title(len(rows), label, others, unreadable),
         labels=tuple(label for label, _ in rows),
         counts=np.stack([counts for counts, *_ in counted]),
@@ -289,6 +293,7 @@ def histograms(
         value_label=label,
         unreadable=tuple(unreadable),
     )
+    return of_source(given.backend, made)
 
 
 def _row_of(
@@ -333,9 +338,9 @@ def _readable(rows: Sequence[_Row]) -> tuple[list[_Row], list[str]]:
     return found, unreadable
 
 
-def _rows_of(model: Any, layers: LayerSelection, weight: str) -> tuple[list[_Row], int]:
+def _rows_of(network: Network, layers: LayerSelection, weight: str) -> tuple[list[_Row], int]:
     """The rows of the weights that are asked for, and how many others the layers have."""
-    chosen = wrap(model).select(layers)
+    chosen = network.select(layers)
     rows: list[_Row] = []
     others = 0
     for layer in chosen:
