@@ -96,7 +96,9 @@ def test_every_line_of_the_plane_is_explained():
     broken = drawn(comparison(*(pair(f"l{n}", error=error) for n, error in enumerate(errors))))
     for plane, breaks in ((drawn(with_faults(12, 5)), 0), (broken, 2)):
         connected = [line for line in plane.lines if line.get_linestyle() != "None"]
-        assert all(len(set(line.get_xdata())) == 1 for line in connected), "lines lead up to names, none across"
+        assert all(len(set(line.get_xdata())) == 1 for line in connected), (
+            "lines lead up to names, none across"
+        )
         assert len([line for line in plane.lines if line.get_transform() != plane.transData]) == breaks
 
 
