@@ -284,6 +284,10 @@ def statistics(
     """
     network = wrap(model)
     network.select(layers)
+    if executor is not None and not hasattr(executor, "submit"):
+        raise InputError(
+            f"executor={shown(executor)} has no submit(); give one such as concurrent.futures.ThreadPoolExecutor()"
+        )
     if data is None:
         data = network.own_examples()
     gathered = Statistics({}, {}, 0)
