@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 import html.parser
 import json
+import sys
 from dataclasses import replace
 from io import StringIO
 from typing import Any
