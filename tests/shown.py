@@ -95,6 +95,8 @@ SHOWN: dict[str, Callable[[str], Any]] = {
     "LayerStatistics": lambda name: nv.statistics(model(name), X, progress=False)[name],
     "ChannelStatistics": lambda name: nv.statistics(model(name), X, progress=False)[name].channels,
     "TrainingHistory": history,
+    "Report": lambda name: nv.report(model(name), X, progress=False),
+    "ReportSection": lambda name: nv.report(model(name), X, progress=False).sections[1],
     "Summary": lambda name: nv.summary(model(name), X),
     "SummaryRow": lambda name: nv.summary(model(name), X)[name],
     "WeightTransfer": lambda name: nv.copy_weights(model(name, 1), model(name, 2), progress=False),

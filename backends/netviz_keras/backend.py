@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -192,7 +192,7 @@ class KerasBackend:
         """Inputs of these shapes, or of those that the model declares, see `SupportsInputForms`."""
         return example_of(model, shapes)
 
-    def trace(self, model: Any, inputs: Any) -> list[TracedCall]:
+    def trace(self, model: Any, inputs: Any) -> Iterable[TracedCall]:
         """Tell what ran, in order, see `SupportsGraph`."""
         from .trace import trace
 

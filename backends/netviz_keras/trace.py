@@ -6,7 +6,7 @@ layers. A model that needs values, or calls functions of its engine, is listened
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from itertools import count
 from typing import Any, NamedTuple
 
@@ -37,18 +37,22 @@ from .without_values import Computing, following, nodes_kept, symbols, tensors
 from .words import moves_only, only_looks, word_of
 
 
-def trace(model: Any, inputs: Any) -> list[TracedCall]:
+def trace(model: Any, inputs: Any) -> Iterator[TracedCall]:
     """See `netviz_core.backend_api.SupportsGraph`."""
     book = AxisBook()
     arguments = prepare(model, example_of(model, None) if inputs is None else inputs, book)
     build(model, arguments)
     layers = list(walk(model))
+    failed = None
     with keras.StatelessScope(), ENGINE.no_gradients():
         try:
-            return _without_values(model, symbols(arguments, book), layers, book)
+            calls = _without_values(model, symbols(arguments, book), layers, book)
         except Exception:
             # What is the model's own fault, it raises again.
-            return _with_values(model, tensors(arguments, book), layers, book)
+            calls, failed = _with_values(model, tensors(arguments, book), layers, book)
+    yield from calls
+    if failed is not None:  # as far as the pass came is known
+        raise failed
 
 
 def _without_values(
@@ -63,12 +67,15 @@ def _without_values(
 
 def _with_values(
     model: Any, arguments: Arguments, layers: Sequence[KerasLayer], book: AxisBook
-) -> list[TracedCall]:
+) -> tuple[list[TracedCall], Exception | None]:
     tracer = _GuessingTracer(layers, book)
     args, kwargs = arguments
-    with unchanged(model, arguments), listening(tracer):
-        model(*args, **kwargs, training=False)
-    return tracer.calls
+    try:
+        with unchanged(model, arguments), listening(tracer):
+            model(*args, **kwargs, training=False)
+    except Exception as error:
+        return tracer.calls, error
+    return tracer.calls, None
 
 
 class _Call(NamedTuple):

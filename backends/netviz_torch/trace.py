@@ -26,15 +26,21 @@ from .watch import Watch
 from .words import moves_only, only_looks, word_of
 
 
-def trace(model: Any, inputs: Any) -> list[TracedCall]:
+def trace(model: Any, inputs: Any) -> Iterator[TracedCall]:
     """See `netviz_core.backend_api.SupportsGraph`."""
     _refuse_scripts(unwrapped(model))
     watch = Watch(AxisFollower())
-    with evaluation(model, inputs, watch) as (module, forward):
-        tracer = Tracer(watch, Excursions(module))
-        with tracer.following(module), watching(watch), Functions(tracer), torch.no_grad():
-            forward()
-        return tracer.calls
+    calls: list[TracedCall] = []
+    try:
+        with evaluation(model, inputs, watch) as (module, forward):
+            tracer = Tracer(watch, Excursions(module))
+            calls = tracer.calls
+            with tracer.following(module), watching(watch), Functions(tracer), torch.no_grad():
+                forward()
+    except Exception:
+        yield from calls  # a pass that failed is seen as far as it came
+        raise
+    yield from calls
 
 
 def _refuse_scripts(module: nn.Module) -> None:

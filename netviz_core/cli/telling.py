@@ -17,7 +17,7 @@ from .inputs import read_targets
 from .models import open_model
 from .outputs import check_output, tell
 from .running import running
-from .saying import busy
+from .saying import busy, is_talkative, note
 
 
 def list_layers(model: options.Model, as_json: options.AsJson = False, trust: options.Trust = False) -> None:
@@ -92,6 +92,28 @@ def tell_health(
     tell(found, forms.HEALTH, outputs, as_json, found)
     if not found.is_healthy:
         raise typer.Exit(1)
+
+
+def write_report(
+    model: options.Model,
+    output: options.Page,
+    data: options.InputOrDeclared = None,
+    targets: options.Targets = None,
+    loss: options.Loss = None,
+    axes: options.Axes = None,
+    trust: options.Trust = False,
+) -> None:
+    """Write one page of HTML for a model: health, layers, graph, kernels, maps, statistics."""
+    from ..reports.report import report  # here, as few ask for it, and it has a use for most rooms
+
+    check_output(output, (".html",), is_drawn=False)
+    wanted = read_targets(targets)
+    with running(model, data, axes, trust) as (network, x):
+        found = report(network, x, targets=wanted, loss=loss, progress=is_talkative())
+    found.save(output)
+    for heading, why in found.failures.items():
+        note(f"{heading} is not shown: {why}")
+    note(f"wrote {output}")
 
 
 def list_plugins(load: options.Load = True, as_json: options.AsJson = False) -> None:
