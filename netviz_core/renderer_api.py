@@ -24,7 +24,7 @@ from .views.base import View
 from .views.heatmap import Heatmap
 from .views.histogram import Histogram, HistogramRows
 from .views.history import HistoryHeatmap, HistoryHistogram, column_edges
-from .views.looks import check_look, within
+from .views.looks import Look, within
 from .views.measures import LayerMeasures, MeasureLine
 from .views.mosaic import MosaicLayout, mosaic
 from .views.overlays import Overlays
@@ -69,6 +69,7 @@ __all__ = [
     "LayerPair",
     "Layout",
     "Limits",
+    "Look",
     "LossRow",
     "MeasureLine",
     "MosaicLayout",
@@ -86,7 +87,6 @@ __all__ = [
     "are_named",
     "as_float64",
     "as_path",
-    "check_look",
     "column_edges",
     "foldings",
     "lay_out",
