@@ -21,6 +21,7 @@ from .graphs.parts import GraphEdge, GraphGroup, GraphNode
 from .graphs.view import Graph
 from .measures.similarity_view import SimilarityMatrix
 from .views.base import View
+from .views.catalogue import Catalogue, Panel
 from .views.heatmap import Heatmap
 from .views.histogram import Histogram, HistogramRows
 from .views.history import HistoryHeatmap, HistoryHistogram, column_edges
@@ -50,6 +51,7 @@ __all__ = [
     "AttentionMaps",
     "AxisArray",
     "CamOverlay",
+    "Catalogue",
     "Comparison",
     "FeatureMapGrid",
     "FileFormatError",
@@ -75,6 +77,7 @@ __all__ = [
     "MosaicLayout",
     "NetvizError",
     "Overlays",
+    "Panel",
     "Renderer",
     "SideBySide",
     "SimilarityMatrix",

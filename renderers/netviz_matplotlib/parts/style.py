@@ -15,7 +15,7 @@ from netviz_core.renderer_api import InputError, Look, nearest, shown
 class Style(Look):
     """How a view is to look: every option there is, and what each does.
 
-    Which kinds of views have them is `netviz_matplotlib.catalogue.OPTIONS`, from which what has no effect is refused.
+    Which kinds of views have them is `netviz_matplotlib.catalogue.CATALOGUE.options`; what has no effect is refused.
 
     Parameters
     ----------
