@@ -17,9 +17,17 @@ import keras
 from keras.src.backend.common.symbolic_scope import in_symbolic_scope
 from keras.src.models.functional import Functional
 
-from netviz_core.backend_api import NetvizError, Observation, RecorderLike, leaves, others, positional_axes
+from netviz_core.backend_api import (
+    AxisBook,
+    NetvizError,
+    Observation,
+    RecorderLike,
+    leaves,
+    others,
+    positional_axes,
+)
 
-from .axes import AxisBook
+from .axes import axes_after
 from .engines import ENGINE
 from .engines.ears import Ears
 from .graph import nodes_in_order
@@ -103,7 +111,9 @@ class Listener:
         if any(is_symbolic(tensor) for _, tensor in tensors):
             self._recorder.miss(path, TRACED)
             return output
-        parts = [(leaf, tensor, self._book.after(layer, (args, kwargs), tensor)) for leaf, tensor in tensors]
+        parts = [
+            (leaf, tensor, axes_after(self._book, layer, (args, kwargs), tensor)) for leaf, tensor in tensors
+        ]
         if path in self._recorder.paths:
             report(self._recorder, path, parts)
             if not is_tensor(output):

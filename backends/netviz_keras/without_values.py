@@ -14,9 +14,8 @@ from typing import Any
 import keras
 from keras.src.backend.common.symbolic_scope import in_symbolic_scope
 
-from netviz_core.backend_api import replaced
+from netviz_core.backend_api import AxisBook, replaced
 
-from .axes import AxisBook
 from .engines.ears import Ears
 from .inputs import Arguments
 from .layers import KerasLayer
@@ -40,11 +39,7 @@ def _dtype(value: Any) -> str:
 
 def _mapped(arguments: Arguments, book: AxisBook, make: Callable[[Any], Any]) -> Arguments:
     def other(value: Any) -> Any:
-        made = make(value)
-        axes = book.get(value)
-        if axes is not None:
-            book.note(made, axes)
-        return made
+        return book.note(make(value), book.get(value))
 
     args, kwargs = arguments
     return (

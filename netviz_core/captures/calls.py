@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import functools
 import threading
-import weakref
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Protocol
 
+from ..words.alive import Book
 from ..words.arrays import positional_axes
 from ..words.observations import Observation
 from ..words.protocols import RecorderLike
@@ -43,23 +43,8 @@ class CallReader(Protocol):
         """Whether what runs within a layer is not heard, such as what it does for each step of a sequence."""
 
 
-class AxisBook:
+class AxisBook(Book[Axes]):
     """Knows the axes of the tensors that are alive."""
-
-    def __init__(self) -> None:
-        self._known: dict[int, tuple[weakref.ref[Any], Axes]] = {}
-
-    def note(self, tensor: Any, axes: Axes | None) -> Any:
-        """Say what a tensor's axes are, where they are known; returns the tensor."""
-        if axes is not None:
-            key = id(tensor)
-            self._known[key] = weakref.ref(tensor, lambda _: self._known.pop(key, None)), axes
-        return tensor
-
-    def get(self, tensor: Any) -> Axes | None:
-        """The axes of a tensor, if they are known."""
-        reference, axes = self._known.get(id(tensor), (None, None))
-        return axes if reference is not None and reference() is tensor else None
 
 
 class CallListener:
