@@ -24,6 +24,7 @@ from .models.shown import ShownLayer
 from .models.weights import Layout, Weight, by_name, positional_layout, widened
 from .plugins import get_backend, register_backend
 from .recomputing.activation import activated
+from .words.alive import Book
 from .words.arrays import SPATIAL_AXES, Activation, AxisArray, Scores, canonical_axes, positional_axes
 from .words.decoding import decoding, reason_of
 from .words.errors import (
@@ -111,6 +112,7 @@ __all__ = [
     "Backend",
     "BackendConflictError",
     "BackendLoadError",
+    "Book",
     "CallListener",
     "CallReader",
     "Capture",

@@ -7,7 +7,6 @@ tensor, its names are forgotten rather than guessed.
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from netviz_core.backend_api import SPATIAL_AXES, InputError
+from netviz_core.backend_api import SPATIAL_AXES, Book, InputError
 
 from .tensors import is_same_view
 
@@ -25,22 +24,17 @@ Names = tuple[str | None, ...]
 aten = torch.ops.aten
 
 
-class AxisFollower:
+class AxisFollower(Book[Names]):
     """Knows the names of the axes of the tensors that are alive."""
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[weakref.ref[torch.Tensor], Names]] = {}
+        super().__init__()
         self._inputs: set[tuple[int, ...]] = set()
         self._is_time_first = False
 
     def note_layers(self, module: nn.Module) -> None:
         """Remember whether a model has layers that say of themselves that samples are not along the first axis."""
         self._is_time_first = any(getattr(child, "batch_first", True) is False for child in module.modules())
-
-    def name(self, tensor: torch.Tensor, names: Names) -> None:
-        """Say what a tensor's axes are."""
-        key = id(tensor)
-        self._known[key] = weakref.ref(tensor, lambda _: self._known.pop(key, None)), names
 
     def note_input(self, tensor: torch.Tensor) -> None:
         """Remember the shape of one of the model's own inputs; of tokens also that they are the samples'.
@@ -49,7 +43,7 @@ class AxisFollower:
         """
         self._inputs.add(tuple(tensor.shape))
         if tensor.ndim and not tensor.is_floating_point() and self.get(tensor) is None:
-            self.name(tensor, self.assumed(tensor))
+            self.note(tensor, self.assumed(tensor))
 
     def require_batch(self, tensor: torch.Tensor, rank_of_sample: int, remedy: str = "x[None]") -> None:
         """Refuse a model's input, as it was given or changed in its values alone, that has no batch axis.
@@ -70,12 +64,14 @@ class AxisFollower:
 
     def get(self, tensor: Any) -> Names | None:
         """The names of a tensor's axes, as far as they are known."""
-        reference, names = self._known.get(id(tensor), (None, None))
-        if reference is not None and reference() is tensor:
-            return names
-        if isinstance(tensor, torch.Tensor) and type(tensor) not in (torch.Tensor, nn.Parameter):
+        names = super().get(tensor)
+        if (
+            names is None
+            and isinstance(tensor, torch.Tensor)
+            and type(tensor) not in (torch.Tensor, nn.Parameter)
+        ):
             return self._of_other_type(tensor)
-        return None
+        return names
 
     def _of_other_type(self, tensor: torch.Tensor) -> Names | None:
         """The names of a tensor that was given a class of its own, which torch does without an operation."""
@@ -113,7 +109,7 @@ class AxisFollower:
         if isinstance(output, torch.Tensor):
             names = rule(self, args, output)
             if names is not None and len(names) == output.ndim:
-                self.name(output, names)
+                self.note(output, names)
 
     def flattened(self, tensor: Any, result: Any, start: int = 0, end: int = -1) -> None:
         """Name the result of ``flatten``, of which the operations below tell no more than the lengths of axes."""
@@ -121,7 +117,7 @@ class AxisFollower:
         if names and isinstance(result, torch.Tensor) and result is not tensor:
             merged = _flattened(names, start, end)
             if len(merged) == result.ndim:
-                self.name(result, merged)
+                self.note(result, merged)
 
 
 Rule = Callable[[AxisFollower, tuple[Any, ...], torch.Tensor], Names | None]

@@ -62,7 +62,7 @@ def prepare(module: nn.Module, inputs: Any, follower: AxisFollower) -> tuple[tup
         if isinstance(value, AxisArray):
             array = value.canonical()
             tensor = _tensor(array.values, reference)
-            follower.name(tensor, array.axes)
+            follower.note(tensor, array.axes)
             return tensor
         if isinstance(value, np.ndarray) or _is_foreign(value):
             return _tensor(np.asarray(value), reference)

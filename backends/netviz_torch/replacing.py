@@ -175,7 +175,7 @@ class _Put:
 
     def _named(self, tensor: torch.Tensor, names: Names | None) -> torch.Tensor:
         if names is not None:
-            self._watch.follower.name(tensor, names)
+            self._watch.follower.note(tensor, names)
         return tensor
 
 
