@@ -12,6 +12,7 @@ from .attributions.losses import LOSSES
 from .captures import placing
 from .captures.calls import AxisBook, CallListener, CallReader, ReplacingListener, listening
 from .captures.capture import Capture
+from .captures.ears import Ears
 from .captures.origins import Origins
 from .captures.pulled import MakeListener, pull_back, telling
 from .captures.recorder import Recorder, Slot
@@ -121,6 +122,7 @@ __all__ = [
     "Checkpoint",
     "Coordinate",
     "Coverage",
+    "Ears",
     "FileFormatError",
     "HeldValue",
     "InputError",
