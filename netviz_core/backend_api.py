@@ -49,6 +49,7 @@ from .words.inputs import fits, remedy, require_input
 from .words.observations import Coverage, HeldValue, Observation, Ready, blank
 from .words.operations import NOT_FOLLOWED, OPERATIONS, OUTPUT, word_for
 from .words.protocols import KINDS, Backend, Layer, LayerSelection, RecorderLike, WeightTensor
+from .words.reshaping import Names, reshaped
 from .words.restoring import Keeper
 from .words.squashing import may_be_squashed, squashed_by
 from .words.structure import leaves, others, replaced
@@ -133,6 +134,7 @@ __all__ = [
     "Layout",
     "LossReading",
     "MakeListener",
+    "Names",
     "NetvizError",
     "Observation",
     "Origin",
@@ -211,6 +213,7 @@ __all__ = [
     "remedy",
     "replaced",
     "require_input",
+    "reshaped",
     "shown",
     "squashed_by",
     "telling",

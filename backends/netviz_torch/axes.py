@@ -7,19 +7,16 @@ tensor, its names are forgotten rather than guessed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import torch
 from torch import nn
 
-from netviz_core.backend_api import SPATIAL_AXES, Book, InputError
+from netviz_core.backend_api import SPATIAL_AXES, Book, InputError, Names, reshaped
 
 from .tensors import is_same_view
-
-Names = tuple[str | None, ...]
-"""One name for each axis; None where it is not known."""
 
 aten = torch.ops.aten
 
@@ -173,55 +170,7 @@ def _t(follower: AxisFollower, args: tuple[Any, ...], output: torch.Tensor) -> N
 
 def _view(follower: AxisFollower, args: tuple[Any, ...], output: torch.Tensor) -> Names | None:
     names = follower.get(args[0])
-    return _reshaped(tuple(args[0].shape), names, tuple(output.shape)) if names is not None else None
-
-
-def _reshaped(before: tuple[int, ...], names: Names, after: tuple[int, ...]) -> Names:
-    """Keep the names of axes that a reshape leaves alone; flattening all but the batch gives channels.
-
-    Axes are matched from the front and from the back. Where an axis of the same length stands at
-    the same place, and all before it (or behind it) are matched too, the same numbers lie along it. An axis of
-    length one that is gone became one with its neighbour, as it would have if it were longer.
-    """
-    front = 0
-    while front < min(len(before), len(after)) and before[front] == after[front]:
-        front += 1
-    if front == len(before) == len(after):
-        return names
-    if names[0] == "batch" and front and len(after) == 2 and None not in names:
-        return ("batch", "channel")
-    old, new = len(before), len(after)
-    kept: list[tuple[int, str | None]] = []
-    while old > front and new > front:
-        if before[old - 1] == after[new - 1]:
-            kept.insert(0, (old - 1, names[old - 1]))
-            old, new = old - 1, new - 1
-        elif before[old - 1] == 1 and old - front > new - front:
-            old -= 1
-        else:
-            break
-    found = {place: names[place] for place in range(front)} | dict(kept)
-    if new == front:
-        for gone in range(len(before)):
-            if gone not in found and (taker := _neighbour(gone, found, names)) is not None:
-                found[taker] = None
-    named = [name for place, name in found.items() if place < front] + [None] * (new - front)
-    return (*named, *(found[place] for place, _ in kept))
-
-
-def _neighbour(gone: int, found: Mapping[int, str | None], names: Names) -> int | None:
-    """Which of the axes beside one that is gone it became one with: a spatial one, else not the batch."""
-    beside = [
-        place
-        for place in (
-            max((p for p in found if p < gone), default=None),
-            min((p for p in found if p > gone), default=None),
-        )
-        if place is not None
-    ]
-    by_place = [place for place in beside if names[place] in SPATIAL_AXES and names[gone] in SPATIAL_AXES]
-    others = [place for place in beside if names[place] != "batch"]
-    return next(iter(by_place or others or beside), None)
+    return reshaped(tuple(args[0].shape), names, tuple(output.shape)) if names is not None else None
 
 
 def _flattened(names: Names, start: int, end: int) -> Names:

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from netviz_core.backend_api import RecorderLike, Replacement, StandIn, leaves, replaced
+from netviz_core.backend_api import Names, RecorderLike, Replacement, StandIn, leaves, replaced
 
-from .axes import AxisFollower, Names
+from .axes import AxisFollower
 from .listening import observed
 from .passes import evaluation
 from .tensors import has_memory, is_tensor, is_transformed
