@@ -202,9 +202,8 @@ def explain(error: Exception, module: nn.Module, arguments: tuple[Any, ...]) -> 
 
 def _is_of_the_machine(error: Exception) -> bool:
     """Whether memory ran out or a device failed, of which what a layer was given tells nothing."""
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or bool(
-        _OF_THE_MACHINE.search(str(error))
-    )
+    ran_out = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+    return ran_out or _OF_THE_MACHINE.search(str(error)) is not None
 
 
 _OF_THE_MACHINE = re.compile(r"allocate memory|out of memory|(CUDA|HIP|XPU|cuDNN|MIOpen) error|CUBLAS_STATUS")
