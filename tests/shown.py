@@ -81,7 +81,6 @@ SHOWN: dict[str, Callable[[str], Any]] = {
     "ReadyLayer": lambda name: network(name)[name],
     "Weights": lambda name: network(name)[name].weights,
     "Weight": lambda name: network(name)[name].weights["kernel"],
-    "DescribedLayer": lambda name: nv.capture(model(name), X, complete=True).layers[name],
     "RememberedLayer": lambda name: RememberedLayer(network(name)[name]),
     "StoredLayer": lambda name: list(nv.wrap({f"{name}.weight": squares(4, 1, 3, 3)}).layers.values())[-1],
     "Part": lambda name: parts_of(network(name)[name])[0],

@@ -11,6 +11,7 @@ import numpy as np
 
 from netviz_core.backend_api import (
     AxisArray,
+    AxisBook,
     LossReading,
     OriginOf,
     ParameterForm,
@@ -22,7 +23,6 @@ from netviz_core.backend_api import (
     TracedCall,
 )
 
-from .axes import AxisBook
 from .counting import example_of, parameter_count, parameters_of
 from .engines import ENGINE
 from .inputs import images_among, prepare

@@ -16,6 +16,7 @@ from keras.src.backend import get_keras_mask, set_keras_mask
 from netviz_core.backend_api import (
     NOT_FOLLOWED,
     OUTPUT,
+    AxisBook,
     Recorder,
     TensorForm,
     TracedCall,
@@ -24,7 +25,7 @@ from netviz_core.backend_api import (
     replaced,
 )
 
-from .axes import AxisBook
+from .axes import axes_after
 from .counting import example_of
 from .engines import ENGINE
 from .inputs import Arguments, prepare
@@ -173,7 +174,7 @@ class _Tracer(Computing):
             return
         for tensor in returned:
             self._give(tensor)
-            self._book.after(maker, call.given, tensor)
+            axes_after(self._book, maker, call.given, tensor)
         is_layer = isinstance(maker, keras.Layer) and id(maker) in self._paths
         word = "" if is_layer else word_of(maker, len(call.inputs[0].shape))
         key = "" if is_layer else self._paths.get(id(maker), "")

@@ -9,8 +9,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .._version import __version__
-from ..models.described import DescribedLayer, described
+from ..models.described import described
 from ..models.network import wrap
+from ..models.ready_layer import ReadyLayer
 from ..models.shown import Layers
 from ..words.arguments import is_function, require_selection
 from ..words.arrays import Activation, AxisArray, canonical_axes, shape_text
@@ -55,7 +56,7 @@ class Capture(Telling, Mapping[str, Activation]):
         backend: str,
         source: CaptureSource,
         versions: Mapping[str, str] | None = None,
-        layers: Mapping[str, DescribedLayer] | None = None,
+        layers: Mapping[str, ReadyLayer] | None = None,
         given: CaptureSource | None = None,
         samples: int | None = None,
     ) -> None:

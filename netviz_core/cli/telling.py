@@ -10,6 +10,7 @@ import typer
 from .. import plugins
 from ..graphs.data_flow import graph
 from ..measures.health import health
+from ..registry import PluginStatus
 from ..summaries.summary import summary
 from ..words.errors import BackendLoadError
 from . import forms, options
@@ -135,7 +136,7 @@ def list_plugins(load: options.Load = True, as_json: options.AsJson = False) -> 
     show([plugins_table("backend", backends), plugins_table("renderer", renderers)])
 
 
-def _try_to_load(states: Mapping[str, plugins.PluginStatus], get: Callable[[str], object]) -> None:
+def _try_to_load(states: Mapping[str, PluginStatus], get: Callable[[str], object]) -> None:
     for name, state in states.items():
         if state.status == "available":
             with suppress(BackendLoadError):
