@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from .registry import Registry, Statuses
-from .words.errors import BackendConflictError, BackendLoadError, UnknownModelError
+from .words.errors import BackendConflictError, BackendLoadError, FileFormatError, UnknownModelError
 from .words.given import is_array
 
 if TYPE_CHECKING:
@@ -92,16 +92,24 @@ def default_renderer() -> Renderer:
 def renderer_for(suffix: str) -> Renderer:
     """What writes files of a suffix where no renderer is named: the default one, else the first that loads and can.
 
-    Where none can, it is the default one, which says so.
+    Where none can, it is the default one, which says so; those that did not load are named.
     """
+    not_asked = []
     for name in dict.fromkeys((*_default_renderer, "matplotlib", *list_renderers())):
         try:
             renderer = get_renderer(name)
-        except (BackendConflictError, BackendLoadError):
+        except (BackendConflictError, BackendLoadError) as error:
+            not_asked.append(str(error))
             continue
         if suffix.lower() in renderer.suffixes:
             return renderer
-    return default_renderer()
+    default = default_renderer()
+    if suffix and not_asked:
+        raise FileFormatError(
+            f"the renderer {_default_renderer[0]!r} writes {', '.join(default.suffixes)} and not {suffix}; what others "
+            f"write is not known, for {'; '.join(not_asked)}"
+        )
+    return default
 
 
 def register_renderer(name: str, target: Any) -> None:
