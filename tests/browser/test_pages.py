@@ -101,6 +101,7 @@ def test_a_fault_leads_to_its_place_in_both_graphs_and_tells_why(pages: Any) -> 
             assert item.bounding_box()["y"] < 900
         told = page.locator(".graphs .told").inner_text()
         assert "epsilon is 1e-05 in a and 0.1 in b" in told
+        assert page.locator(".graphs .told .tag").inner_text() == "confirmed"
         assert page.locator(".graphs .told tr.odd td").first.inner_text() == "epsilon"
         assert page.locator(".graphs .told img").count() == 1
         links.nth(1).click()

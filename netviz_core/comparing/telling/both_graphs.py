@@ -16,6 +16,7 @@ from ...words.cards import NAME, PROSE, in_short, prose, soft, table
 from ...words.errors import NetvizError
 from ..judging.noise import FAULT
 from . import wording
+from .cause_told import cause_told
 from .findings import Fault, Findings, LayerPair
 from .view_details import maps_at
 
@@ -109,7 +110,7 @@ def _sheet(pair: LayerPair, fault: Fault | None, settings: str, found: Findings)
     """What is told of a pair: how far it is apart, how both are set, and where it is a fault, why."""
     parts = [_numbers(pair), settings]
     if fault is not None:
-        parts = [*(f"<p>{prose(wording.cause_words(cause))}</p>" for cause in fault.causes), *parts]
+        parts = [*map(cause_told, fault.causes), *parts]
         if fault in found.faults[:_MOST_PICTURED]:
             parts.append(_maps(fault, found))
     return "".join(parts)
@@ -175,7 +176,7 @@ def _links(
     entries = []
     for fault, ends in sorted(places, key=lambda each: order[_place(each[0].pair)])[:_MOST_LINKED]:
         side = next((side for side in (1, 0) if ends[side] in numbers[side]), None)
-        text = fault.pair.place
+        text = fault.pair.place + (f" (call {fault.pair.call})" if fault.pair.call else "")
         entries.append(prose(text) if side is None else link(text, numbers[side][str(ends[side])], side))
     if entries:
         more = len(places) - len(entries)

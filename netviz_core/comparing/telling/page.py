@@ -8,9 +8,9 @@ from ...pages.document import document, section
 from ...views.base import picture
 from ...words.cards import MOST_ROWS, Told, details, in_frame, name, prose, soft, words
 from ...words.errors import NetvizError
-from ..explaining.causes import Cause
 from . import wording
 from .both_graphs import both_graphs
+from .cause_told import cause_told
 from .findings import Findings
 from .sections import MOST_TOLD, Entry, Section, sections
 from .view_details import histograms_at, maps_at
@@ -85,17 +85,8 @@ def _entries(section: Section) -> Iterator[str]:
 
 def _entry(entry: Entry) -> str:
     head = f"<strong>{prose(entry.head)}</strong>" if entry.causes or entry.lines else prose(entry.head)
-    lines = (*map(_cause, entry.causes), *(f"<p>{prose(line)}</p>" for line in entry.lines))
+    lines = (*map(cause_told, entry.causes), *(f"<p>{prose(line)}</p>" for line in entry.lines))
     return f"<li>{head if entry.head else ''}{''.join(lines)}</li>"
-
-
-def _cause(cause: Cause) -> str:
-    return f"<p>{prose(wording.cause_words(cause))} {_tag(cause)}</p>"
-
-
-def _tag(cause: Cause) -> str:
-    kind, state = ("confirmed", "confirmed") if cause.confirmed else ("open", "not confirmed")
-    return f'<span class="tag {kind}">{state}</span>'
 
 
 def _tables(found: Findings, most: int | None = None) -> Iterator[str]:

@@ -31,7 +31,9 @@ def both() -> tuple[Any, Any]:
             layers.Dense(4, name="out"),
         ]
     )
-    named = OrderedDict(conv=nn.Conv2d(3, 8, 3), act=nn.ReLU(), flat=nn.Flatten(), out=nn.Linear(8 * 14 * 14, 4))
+    named = OrderedDict(
+        conv=nn.Conv2d(3, 8, 3), act=nn.ReLU(), flat=nn.Flatten(), out=nn.Linear(8 * 14 * 14, 4)
+    )
     other = nn.Sequential(named).eval()
     nv.copy_weights(mine, other, progress=False)
     return mine, other
@@ -46,7 +48,9 @@ def test_reports_of_the_same_weights_have_the_same_bytes(both: tuple[Any, Any]) 
         assert sections[0][heading] == sections[1][heading], heading
 
 
-def test_pages_by_plotly_of_the_same_weights_have_the_same_bytes(both: tuple[Any, Any], tmp_path: Path) -> None:
+def test_pages_by_plotly_of_the_same_weights_have_the_same_bytes(
+    both: tuple[Any, Any], tmp_path: Path
+) -> None:
     views = {
         "kernels": lambda model: nv.kernels(model, "conv"),
         "histogram": lambda model: nv.histogram(model, "out"),
