@@ -43,12 +43,14 @@ class Asked:
         self.loss = loss
         self._health: Health | None = None
         self._failure = ""
+        self.failed_at = ""
+        """The layer in which a pass failed, as far as that is known."""
 
     def why(self, error: Exception) -> str:
         """What an error says: one of the model's own, in which layer."""
         if isinstance(error, NetvizError):
             return flattened(str(error))
-        path = layer_at_fault([self.network], error)
+        path = self.failed_at = layer_at_fault([self.network], error)
         self._failure = f"the model failed{f' in layer {path!r}' if path else ''}: {described(error)}"
         return self._failure
 
@@ -125,6 +127,9 @@ def _graph(asked: Asked) -> Iterator[str]:
     if error is not None:
         yield soft(f"The pass failed; it is drawn as far as it came: {asked.why(error)}")
         marks[found.nodes[-1].id] = Mark("broken", "it failed here")
+    elif asked.failed_at:  # the graph is known without a pass
+        marks[asked.failed_at] = Mark("broken", "it failed here")
+    if asked.failed_at:
         legend = {"broken": "where the pass failed"}
     sheets = {}
     for node in found.nodes:
