@@ -87,7 +87,7 @@ class Capture(Telling, Mapping[str, Activation]):
         candidates = fitting(key, slots)
         if len(candidates) > 1:
             raise AmbiguousKeyError(
-                f"{key!r} fits several captured values: {', '.join(map(repr, candidates))}"
+                f"{key!r} fits several captured values: {', '.join(map(repr, candidates))}", candidates
             )
         if not candidates:
             raise LayerNotFoundError(self._absent(key, slots))

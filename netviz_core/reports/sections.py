@@ -36,9 +36,8 @@ class Asked:
 
     def __init__(self, network: Network, x: Any, targets: Any, loss: str | None) -> None:
         self.network = network
-        self.x = (
-            x if x is not None or not hasattr(network.adapter, "example") else network.input_or_example(None)
-        )
+        has_own = hasattr(network.adapter, "example")
+        self.x = network.input_or_example(x) if x is not None or has_own else None
         self.targets = targets
         self.loss = loss
         self._health: Health | None = None
@@ -200,9 +199,9 @@ def _attention(asked: Asked) -> Iterator[str]:
         yield picture(attention(asked.network, None, asked.x), "Of the first sample.")
     except LayerNotFoundError:
         return  # it has none
-    except AmbiguousKeyError:
-        for path in asked.layers(lambda layer: layer.kind == "attention"):
-            yield picture(attention(asked.network, path, asked.x), f"{path}, of the first sample")
+    except AmbiguousKeyError as error:
+        for key in _spread(error.keys):
+            yield picture(attention(asked.network, key, asked.x), f"{key}, of the first sample")
 
 
 def _activations(asked: Asked) -> Iterator[str]:
