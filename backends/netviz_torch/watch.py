@@ -100,6 +100,9 @@ class Watch(TorchDispatchMode):
 
     supports_higher_order_operators = True
 
+    sees_all = False
+    """Whether it must see operations within layers of which it is known what they do."""
+
     def __init__(self, follower: AxisFollower) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.follower = follower
@@ -144,16 +147,19 @@ class Watch(TorchDispatchMode):
         if not isinstance(func, OpOverload):
             return func(*args, **kwargs)
         for tensor in _written(func, args, kwargs):
-            self._before_write(tensor)
+            self.before_write(tensor)
             if tensor.is_inference():
                 self._writes[memory_of(tensor)] = self._writes.get(memory_of(tensor), 0) + 1
-        if self.weights:
-            for argument in args:
-                if id(argument) in self.weights:
-                    self.used.add(id(argument))
+        for argument in args:
+            self.note_use(argument)
         result = func(*args, **kwargs)
         self.follower.after(func, args, result)
         return result
+
+    def note_use(self, argument: Any) -> None:
+        """Remember that something takes part in an operation, if it is a weight that somebody asks for."""
+        if id(argument) in self.weights:
+            self.used.add(id(argument))
 
     def hold(self, tensor: torch.Tensor, is_given: bool = False) -> HeldValue:
         """Keep a tensor's present value; what a layer is given may be held already as what another returned."""
@@ -214,7 +220,7 @@ class Watch(TorchDispatchMode):
     def expose(self, tensor: torch.Tensor) -> None:
         """Expect a tensor's memory to be written to unseen from now on."""
         for part in with_memory(tensor):
-            self._before_write(part)
+            self.before_write(part)
             self._exposed.add(own_memory(part))
 
     def version(self, tensor: torch.Tensor) -> int:
@@ -251,10 +257,11 @@ class Watch(TorchDispatchMode):
         self._held.clear()
         return lost
 
-    def _before_write(self, tensor: torch.Tensor) -> None:
+    def before_write(self, tensor: torch.Tensor) -> None:
+        """Keep what is held in a tensor's memory, which is about to be written to."""
         if not has_memory(tensor):
             for part in with_memory(tensor):
-                self._before_write(part)
+                self.before_write(part)
             return
         key = own_memory(tensor)
         latest = self._latest() if self._latest is not None else None
