@@ -44,7 +44,17 @@ from .words.errors import (
 )
 from .words.given import entries_of, is_array, shown
 from .words.inputs import fits, remedy, require_input
-from .words.observations import Coverage, HeldValue, Observation, Ready, blank
+from .words.observations import (
+    Binning,
+    Coverage,
+    HeldValue,
+    Observation,
+    Ready,
+    Reduced,
+    ReducedLater,
+    SupportsReductions,
+    blank,
+)
 from .words.operations import NOT_FOLLOWED, OPERATIONS, OUTPUT, word_for
 from .words.protocols import KINDS, Backend, Layer, LayerSelection, RecorderLike, WeightTensor
 from .words.restoring import Keeper
@@ -111,6 +121,7 @@ __all__ = [
     "Backend",
     "BackendConflictError",
     "BackendLoadError",
+    "Binning",
     "CallListener",
     "CallReader",
     "Capture",
@@ -139,6 +150,8 @@ __all__ = [
     "ReadyLayer",
     "Recorder",
     "RecorderLike",
+    "Reduced",
+    "ReducedLater",
     "Replacement",
     "ReplacingListener",
     "Scores",
@@ -167,6 +180,7 @@ __all__ = [
     "SupportsParameterCount",
     "SupportsParameterForms",
     "SupportsRandomness",
+    "SupportsReductions",
     "SupportsReplacement",
     "SupportsSaving",
     "SupportsTensors",

@@ -21,6 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode, _pop_mode, _push_mod
 from netviz_core.backend_api import CaptureError, HeldValue, Ready, blank
 
 from .axes import AxisFollower
+from .reductions import Reductions, Shown, is_better_there
 from .tensors import (
     NATIVE_TO_NUMPY,
     as_it_lies,
@@ -106,6 +107,7 @@ class Watch(TorchDispatchMode):
     def __init__(self, follower: AxisFollower) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.follower = follower
+        self.reductions = Reductions()
         self.weights: set[int] = set()
         """The ids of the parameters of layers that somebody asks for."""
         self.used: set[int] = set()
@@ -192,6 +194,8 @@ class Watch(TorchDispatchMode):
         """A tensor's present value, to be read before anything else runs."""
         if not has_memory(tensor):
             return self.hold(tensor)
+        if is_better_there(tensor):
+            return Shown(tensor, self.reductions)
         with torch._C._DisableTorchDispatch():
             return Ready(as_it_lies(tensor))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -258,13 +259,22 @@ class SummaryRecorder(Recorder):
     summarise : callable
         Given each `Activation` while its layer returns. Its values are the layer's own: they must not be written
         to, nor kept.
+    begin : callable, optional
+        Given each value before, and its axes, in the framework's own order. If it has begun to make the summary where
+        the value lies, it returns what will give it when the pass is over; else None.
     """
 
     looks_only = True
 
-    def __init__(self, layers: Iterable[Layer], summarise: Callable[[Activation], Any]) -> None:
+    def __init__(
+        self,
+        layers: Iterable[Layer],
+        summarise: Callable[[Activation], Any],
+        begin: Callable[[HeldValue, tuple[str, ...]], Callable[[], Any] | None] | None = None,
+    ) -> None:
         super().__init__(layers)
         self._summarise = summarise
+        self._begin = begin
         self._summaries: dict[int, Any] = {}
         self._latest: tuple[Hashable, Any] = None, None
 
@@ -274,18 +284,25 @@ class SummaryRecorder(Recorder):
 
     def summary_of(self, slot: Slot) -> Any:
         """What was made of a value; that of the one before, where the two are the same."""
-        return self._summaries[id(slot)]
+        return self._summaries[id(slot)]()
 
     def _slot(self, path: str, call: int, observed: Observation) -> Slot:
         axes = self._axes_of(path, observed)
         identity = None if observed.identity is None else (observed.identity, axes)
         summary = self._latest[1]
         if identity is None or identity != self._latest[0]:
-            summary = self._summarise(Slot(path, call, observed, axes).get())
+            summary = self._summary(Slot(path, call, observed, axes))
         self._latest = identity, summary
         slot = Slot(path, call, observed._replace(value=Ready(np.zeros(0)), nbytes=0), axes)
         self._summaries[id(slot)] = summary
         return slot
+
+    def _summary(self, slot: Slot) -> Callable[[], Any]:
+        begun = self._begin(slot.observation.value, slot.axes) if self._begin is not None else None
+        if begun is not None:
+            return cache(begun)
+        made = self._summarise(slot.get())
+        return lambda: made
 
 
 def _positional(values: np.ndarray[Any, Any]) -> AxisArray:
