@@ -52,7 +52,7 @@ from .words.observations import (
     Ready,
     Reduced,
     ReducedLater,
-    SupportsReductions,
+    ReducibleValue,
     blank,
 )
 from .words.operations import NOT_FOLLOWED, OPERATIONS, OUTPUT, word_for
@@ -152,6 +152,7 @@ __all__ = [
     "RecorderLike",
     "Reduced",
     "ReducedLater",
+    "ReducibleValue",
     "Replacement",
     "ReplacingListener",
     "Scores",
@@ -180,7 +181,6 @@ __all__ = [
     "SupportsParameterCount",
     "SupportsParameterForms",
     "SupportsRandomness",
-    "SupportsReductions",
     "SupportsReplacement",
     "SupportsSaving",
     "SupportsTensors",

@@ -81,7 +81,7 @@ class Shown:
             return as_it_lies(self._tensor)
 
     def reduce(self, channel: int | None, binning: Binning) -> _OfOne:
-        """See `netviz_core.backend_api.SupportsReductions`."""
+        """See `netviz_core.backend_api.ReducibleValue`."""
         return self._reductions.add(self._tensor, channel, binning)
 
 

@@ -101,6 +101,8 @@ class Recorder:
         self._max_bytes = as_integer(max_bytes, "max_bytes")
         self._bytes = 0
         self._slots: list[Slot] = []
+        self.changes = 0
+        """A number that grows whenever values come, go, or are put into another order."""
         self._calls: dict[str, int] = {}
         self._misses: dict[str, Coverage] = {}
         self.others: dict[str, list[tuple[str, Any]]] = {}
@@ -123,6 +125,7 @@ class Recorder:
         self._bytes += needed
         self._calls[path] = call + 1
         self._slots.extend(slots)
+        self.changes += 1
         if not observations:
             self.miss(path, "it returned no tensor", "unsupported")
 
@@ -163,6 +166,7 @@ class Recorder:
             The positions that they have now, in the order in which they shall stand.
         """
         self._slots[start : start + len(order)] = [self._slots[position] for position in order]
+        self.changes += 1
         numbers: dict[str, dict[int, int]] = {}
         for slot in self._slots:
             calls = numbers.setdefault(slot.path, {})
@@ -170,9 +174,11 @@ class Recorder:
 
     def withdraw(self, values: Container[HeldValue], reason: str) -> None:
         """Take back values that have turned out not to be trusted."""
-        for slot in [slot for slot in self._slots if slot.observation.value in values]:
-            self._slots.remove(slot)
-            self.miss(slot.path, reason, "unsupported")
+        for slot in self._slots:
+            if slot.observation.value in values:
+                self.miss(slot.path, reason, "unsupported")
+        self._slots[:] = [slot for slot in self._slots if slot.observation.value not in values]
+        self.changes += 1
 
     @property
     def slots(self) -> Sequence[Slot]:

@@ -128,7 +128,7 @@ class ReducedLater(Protocol):
         """Wait for it."""
 
 
-class SupportsReductions(Protocol):
+class ReducibleValue(Protocol):
     """Opt-in: a `HeldValue` that reduces itself by channel where it lies, so that little has to be brought over."""
 
     def reduce(self, channel: int | None, binning: Binning) -> ReducedLater | None:
