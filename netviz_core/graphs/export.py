@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ..words.optional import needed
+from ..words.plain import plain
 from .parts import GraphEdge, GraphGroup, GraphNode, GraphParts
 
 
@@ -65,7 +66,7 @@ def to_mermaid(graph: GraphParts) -> str:
 def to_json(graph: GraphParts) -> str:
     """See `netviz_core.graphs.view.Graph.to_json`."""
     parts = {"title": graph.title} | {
-        name: [asdict(part) for part in getattr(graph, name)] for name in ("nodes", "edges", "groups")
+        name: [plain(part) for part in getattr(graph, name)] for name in ("nodes", "edges", "groups")
     }
     return json.dumps(parts, indent=1, ensure_ascii=False)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import reduce
+from functools import partial, reduce
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -323,7 +323,12 @@ def _checked(batches: Iterable[Any]) -> Iterator[Any]:
 
 def _of_batch(network: Network, inputs: Any, layers: LayerSelection, every_value: bool) -> Statistics:
     network.prepare(inputs)
-    recorder = SummaryRecorder(network.select(layers), lambda activation: summarised(activation, every_value))
+    most = None if every_value else HISTOGRAM_SAMPLE
+    recorder = SummaryRecorder(
+        network.select(layers),
+        lambda activation: summarised(activation, every_value),
+        partial(LayerStatistics.begun, most=most),
+    )
     network.adapter.run(network.native, inputs, recorder)
     captured = Capture(network.backend, recorder)
     found = {key: recorder.summary_of(slot) for key, slot in captured.slots().items()}
