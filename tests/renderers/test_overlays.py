@@ -11,6 +11,7 @@ from matplotlib.text import Text
 from netviz_core import side_by_side
 from netviz_matplotlib.parts.captions import Captions
 
+from .gallery import LOOKS, NAMES, losses_of
 from .handmade import in_colour, losses_view, normal, overlays_view
 from .test_charts import colour_bars
 from .test_grids import footer_of
@@ -240,3 +241,13 @@ def test_views_with_heat_stand_side_by_side_with_one_colour_bar():
     views = [overlays_view(pictures(4), heat(4)) for _ in range(2)]
     axes = side_by_side(*views, titles=["before", "after"]).plot()
     assert len(colour_bars(axes[0].figure)) == 1
+
+
+@pytest.mark.parametrize("look", ["panel", "column"])
+def test_a_narrow_table_of_losses_leaves_columns_out_before_its_letters_are_too_small(look):
+    ax = losses_of(12, NAMES["long"]).plot(**LOOKS[look])
+    assert min(text.get_fontsize() for text in ax.texts) >= 5
+    told = " ".join(footer_of(ax))
+    assert "text" in told.partition("no room for ")[2]
+    assert {"loss", "prediction", "actual"} <= {text.get_text() for text in ax.texts}
+    assert "no room" not in " ".join(footer_of(losses_of(12, NAMES["long"]).plot()))

@@ -54,13 +54,17 @@ def draw(ax: Axes, view: TopLosses, style: Style) -> None:
     ax.set_facecolor("none")
     ax.grid(False)
     width, height = width_of(ax), height_of(ax)
-    confusions, more = _confusions(view), _more(len(view.rows))
     if is_laid_out(ax):
-        width, whole = room_for(ax)[0] - _BESIDE, room_for(ax)[1] - _TITLE
+        width = room_for(ax)[0] - _BESIDE
+    table, more = _table(view, width), _more(len(view.rows))
+    told = f"no room for {', '.join(table.left_out)}"
+    confusions = [*[(None, told)] * bool(table.left_out), *_confusions(view)]
+    if is_laid_out(ax):
+        whole = room_for(ax)[1] - _TITLE
         height = whole - footer_height(confusions, width)
-        if _table(view, width).size[1] > height:
+        if table.size[1] > height:
             height = whole - footer_height([more, *confusions], width)
-    left_out = len(view.rows) - draw_table(ax, _table(view, width), height)
+    left_out = len(view.rows) - draw_table(ax, table, height)
     add_footer(ax, [*[_more(left_out)] * bool(left_out), *confusions], width)
 
 

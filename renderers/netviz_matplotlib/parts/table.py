@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,6 +23,7 @@ _BETWEEN = 0.18
 _AIR = 0.5
 _NARROWEST, _NAME_SHARE, _LEAST_TEXT = 5.0, 0.16, 1.4
 _MOST_LINES, _LONGEST_TEXT = 3, 300
+_LEAST_ZOOM, _LEAST_COLUMNS = 0.65, 2
 
 
 @dataclass(frozen=True)
@@ -57,10 +59,13 @@ class Table:
     columns : tuple of Column
     zoom : float
         How large it is drawn; 1 at full size.
+    left_out : tuple of str
+        The names of columns for which there is no room.
     """
 
     columns: tuple[Column, ...]
     zoom: float
+    left_out: tuple[str, ...] = ()
 
     @property
     def points(self) -> float:
@@ -69,11 +74,22 @@ class Table:
 
     @classmethod
     def of(cls, columns: Sequence[Column], width: float) -> Table:
-        """Fit columns into so many inches, all of it made smaller if they are few."""
+        """Fit columns into so many inches, all of it made smaller if they are few, the last left out if very few."""
+        for count in range(len(columns), _LEAST_COLUMNS, -1):
+            table = cls._of(columns[:count], width)
+            if table.zoom >= _LEAST_ZOOM:
+                break
+        else:
+            count, table = _LEAST_COLUMNS, cls._of(columns[:_LEAST_COLUMNS], width)
+        return replace(table, left_out=tuple(column.name for column in columns[count:]))
+
+    @classmethod
+    def _of(cls, columns: Sequence[Column], width: float) -> Table:
         font = FontProperties(size=_POINTS)
         natural = [_natural(column, font) for column in columns]
         between = _BETWEEN * (len(columns) - 1)
-        room = max(width, min(sum(natural) + between, _NARROWEST))
+        least = [min(own, _most(column, 0.0)) for column, own in zip(columns, natural, strict=True)]
+        room = max(width, min(sum(natural) + between, _NARROWEST, sum(least) + between))
         widths = [min(own, _most(column, room)) for column, own in zip(columns, natural, strict=True)]
         room = max(room, sum(widths) + between)
         left = room - sum(widths) - between
@@ -145,7 +161,7 @@ def _natural(column: Column, font: FontProperties) -> float:
 def _most(column: Column, width: float) -> float:
     """The inches that a column is given at most, before those of long texts get what is left."""
     if column.is_number:
-        return width
+        return math.inf
     return _LEAST_TEXT if column.is_long else max(_NAME_SHARE * width, 0.8)
 
 
