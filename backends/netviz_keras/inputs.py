@@ -9,9 +9,18 @@ import keras
 import numpy as np
 from keras.src.models.functional import Functional
 
-from netviz_core.backend_api import AxisArray, InputError, entries_of, fits, leaves, remedy, require_input
+from netviz_core.backend_api import (
+    AxisArray,
+    AxisBook,
+    InputError,
+    entries_of,
+    fits,
+    leaves,
+    remedy,
+    require_input,
+)
 
-from .axes import AxisBook, laid_out
+from .axes import laid_out
 from .engines import ENGINE
 from .graph import graph_of
 from .kinds import keras_class
@@ -44,8 +53,7 @@ def prepare(model: Any, inputs: Any, book: AxisBook) -> Arguments:
         axes = laid_out(value.axes, data_format)
         array = value.transpose(*axes) if set(axes) == set(value.axes) else value
         tensor = keras.ops.convert_to_tensor(array.values.copy(), dtype=_dtype(graph, array))
-        book.note(tensor, array.axes)
-        return tensor
+        return book.note(tensor, array.axes)
 
     converted = private(keras.tree.map_structure(convert, inputs))
     if graph is not None:

@@ -208,7 +208,7 @@ def name_defined_axes(
             assumed = follower.assumed(tensor) if is_tensor(tensor) else ()
             names = defined_axes(module, kind, follower.get(first), leaf, tensor, assumed)
             if names is not None and len(names) == tensor.ndim and is_tensor(tensor):
-                follower.name(tensor, names)
+                follower.note(tensor, names)
     return found
 
 
@@ -248,7 +248,7 @@ def unfold(part: Any, follower: AxisFollower) -> Any:
     else:
         return part
     for tensor in ragged:
-        follower.name(tensor, (None,) * tensor.ndim)
+        follower.note(tensor, (None,) * tensor.ndim)
     return part
 
 

@@ -193,7 +193,8 @@ def attention(
     if not rollout and len(keys) > 1:
         raise AmbiguousKeyError(
             f"{len(keys)} attention layers ran{f' in {layer!r}' if layer else ''}; choose one of "
-            f"{', '.join(map(repr, keys))}, or rollout=True for all"
+            f"{', '.join(map(repr, keys))}, or rollout=True for all",
+            keys,
         )
     left_out = _unread(captured, network, layer) if rollout else {}
     by_layer = [by_sample(captured[key], window, rollout) for key in keys]

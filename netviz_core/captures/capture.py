@@ -10,8 +10,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .._version import __version__
-from ..models.described import DescribedLayer, described
+from ..models.described import described
 from ..models.network import wrap
+from ..models.ready_layer import ReadyLayer
 from ..models.shown import Layers
 from ..words.arguments import is_function, require_selection
 from ..words.arrays import Activation, AxisArray, canonical_axes, shape_text
@@ -60,7 +61,7 @@ class Capture(Telling, Mapping[str, Activation]):
         backend: str,
         source: CaptureSource,
         versions: Mapping[str, str] | None = None,
-        layers: Mapping[str, DescribedLayer] | None = None,
+        layers: Mapping[str, ReadyLayer] | None = None,
         given: CaptureSource | None = None,
         samples: int | None = None,
     ) -> None:
@@ -92,7 +93,7 @@ class Capture(Telling, Mapping[str, Activation]):
         candidates = fitting(key, slots)
         if len(candidates) > 1:
             raise AmbiguousKeyError(
-                f"{key!r} fits several captured values: {', '.join(map(repr, candidates))}"
+                f"{key!r} fits several captured values: {', '.join(map(repr, candidates))}", candidates
             )
         if not candidates:
             raise LayerNotFoundError(self._absent(key, slots))

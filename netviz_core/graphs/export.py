@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any
 
+from ..words.plain import plain
 from .parts import GraphEdge, GraphGroup, GraphNode, GraphParts
 
 
@@ -64,7 +65,7 @@ def to_mermaid(graph: GraphParts) -> str:
 def to_json(graph: GraphParts) -> str:
     """See `netviz_core.graphs.view.Graph.to_json`."""
     parts = {"title": graph.title} | {
-        name: [asdict(part) for part in getattr(graph, name)] for name in ("nodes", "edges", "groups")
+        name: [plain(part) for part in getattr(graph, name)] for name in ("nodes", "edges", "groups")
     }
     return json.dumps(parts, indent=1, ensure_ascii=False)
 

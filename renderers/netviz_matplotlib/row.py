@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from netviz_core.renderer_api import InputError, SideBySide
 
-from .catalogue import Panel
+from .catalogue import AxesPanel
 from .parts.colour_bar import WIDTH, ColourBar, add_colour_bar, fill_colour_bar
 from .parts.colours import ColourScale
 from .parts.inches import height_of, width_of
@@ -37,7 +37,7 @@ class Row:
 
     view: SideBySide
     style: Style
-    panels: Sequence[Panel]
+    panels: Sequence[AxesPanel]
 
     def figure_size(self) -> tuple[float, float]:
         rows, columns = self._grid()

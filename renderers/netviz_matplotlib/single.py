@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from netviz_core.renderer_api import InputError, View
 
-from .catalogue import Panel
+from .catalogue import AxesPanel
 from .parts.colour_bar import add_colour_bar
 from .parts.inches import width_of
 from .parts.style import Style
@@ -27,7 +27,7 @@ class Single:
 
     view: View
     style: Style
-    panel: Panel
+    panel: AxesPanel
 
     def figure_size(self) -> tuple[float, float]:
         width, height = self.panel.size(self.view)
