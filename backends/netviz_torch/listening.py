@@ -116,7 +116,7 @@ def _hook(
             if unwatched.has_failed:
                 return
             if went_past and unwatched.axes:
-                follower.name(output, unwatched.axes)
+                follower.note(output, unwatched.axes)
         with torch._C.DisableTorchFunction():
             report(module, args, output)
 

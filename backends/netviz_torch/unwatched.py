@@ -10,9 +10,8 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.module import _has_any_global_hook
 
-from netviz_core.backend_api import SPATIAL_AXES
+from netviz_core.backend_api import SPATIAL_AXES, Names
 
-from .axes import Names
 from .tensors import has_memory
 from .watch import Watch
 
