@@ -11,6 +11,7 @@ import numpy as np
 from ..captures.capture import Capture
 from ..captures.recorder import Recorder
 from ..models.network import Network, wrap
+from ..views.base import of_source
 from ..views.overlays import Overlays, resized, told_of_flat, without_contrast
 from ..views.scales import value_limits
 from ..views.tiles import TileGrid, told_sample
@@ -73,7 +74,8 @@ class AttentionMaps(TileGrid):
     def mean(self) -> AttentionMaps:
         """The average over heads, as one head."""
         mean = self.weights.mean(axis=1, keepdims=True)
-        return _shown(replace(self, weights=mean, title=f"{self.title} · mean of heads"), "mean of heads")
+        title = f"{self.title} · mean of heads"
+        return of_source(self.source, _shown(replace(self, weights=mean, title=title), "mean of heads"))
 
     def over_image(self, query: int | None = None) -> Overlays:
         """What each head looks at, over the image.
@@ -217,7 +219,7 @@ def attention(
         left_out=left_out,
         without_image=without_image,
     )
-    return _shown(made, "rollout" if rollout else "head")
+    return of_source(network.backend, _shown(made, "rollout" if rollout else "head"))
 
 
 class _AttentionRecorder(Recorder):

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from ..views.base import picture
-from ..views.histogram import Histogram, edges_of
+from ..views.bin_edges import edges_of
+from ..views.histogram import Histogram
 from ..words.cards import Telling, Told, details, pairs
 from ..words.errors import InputError
 from ..words.observations import Binning, HeldValue, Reduced, ReducedLater
@@ -175,8 +176,13 @@ class LayerStatistics(Telling):
         return np.clip(edges, self.minimum, self.maximum) if self.count else edges
 
     def counts_between(self, edges: Array) -> Array:
-        """How many values of the histogram lie in other bins; within a bin they count as evenly spread."""
-        return rebinned(self.histogram, self._edges, edges)
+        """How many values of the histogram lie in other bins; within a bin they count as evenly spread.
+
+        Those of the bin around zero count as zero, or just above.
+        """
+        own, middle = self._edges.copy(), len(self.histogram) // 2
+        own[middle] = np.clip(0.0, own[middle], own[middle + 1])
+        return rebinned(self.histogram, own, edges)
 
     @property
     def quantiles(self) -> dict[float, float]:
