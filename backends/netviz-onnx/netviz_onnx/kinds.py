@@ -9,7 +9,7 @@ import numpy as np
 
 from netviz_core.backend_api import OPERATIONS, Layout
 
-from .held import Node
+from .held import Node, read_or_none
 from .recurrent import recurrent
 from .sources import Rule, native_rule
 from .windows import convolution, pool, transposed_convolution
@@ -33,7 +33,7 @@ class Described(NamedTuple):
 
 def described(node: Node) -> Described:
     """What a node is in netviz' words."""
-    found = _READERS[node.op](node) if node.op in _READERS else None
+    found = read_or_none(_READERS[node.op], node) if node.op in _READERS else None
     if found is None:
         found = Described(OPERATIONS.get(word_of(node), "other"), _axis(node))
     if found.kind == "merge" and sum(map(node.held.varies, node.inputs)) < 2:

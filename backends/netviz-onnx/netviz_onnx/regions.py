@@ -12,7 +12,7 @@ from onnx.reference import ReferenceEvaluator
 
 from netviz_core.backend_api import Layout, activated
 
-from .held import Held, Node
+from .held import Held, Node, read_or_none
 from .kinds import Described, described
 from .sources import Rule
 
@@ -67,7 +67,8 @@ def regions(held: Held) -> dict[int, Region]:
     for node in reversed(computing):
         if node.index in taken:
             continue
-        region = _biased(node) or _recognised(node, taken) or Region([node], described(node), node.op)
+        told = read_or_none(_biased, node) or read_or_none(_recognised, node, taken)
+        region = told or Region([node], described(node), node.op)
         taken.update(part.index for part in region.nodes)
         found[node.index] = region
     return found

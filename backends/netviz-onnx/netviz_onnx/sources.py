@@ -59,7 +59,7 @@ def _weight(held: Held, rule: Rule) -> Weight:
         whole[rule.part or ...] = values
         stored.CopyFrom(numpy_helper.from_array(whole, stored.name))
 
-    is_stored = stored is not None and rule.factor == 1 and held.model is held.native
+    is_stored = stored is not None and rule.factor == 1
     return Weight(
         rule.name,
         origin,
