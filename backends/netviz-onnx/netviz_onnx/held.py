@@ -83,7 +83,7 @@ class Node:
 
     def input(self, place: int) -> str:
         """The name of an input; empty where it is left out."""
-        return self.inputs[place] if place < len(self.inputs) else ""
+        return self.inputs[place] if 0 <= place < len(self.inputs) else ""
 
     def is_constant(self, place: int) -> bool:
         """Whether an input is there, and the same in each pass."""

@@ -151,6 +151,50 @@ def test_quantised_weights_are_shown_as_they_are_used() -> None:
         layer.weights["kernel"].assign(np.ones((3, 4)))
 
 
+SCALES, ZEROS = np.array([0.5, 0.25, 2], "float32"), np.array([1, -2, 0], "int8")
+BYTE = {"s": np.float32(0.1), "z": np.uint8(3)}
+KINDS_OF_INTEGERS = {
+    "QLinearConv": (["x", "s", "z", "w", "ws", "wz", "s", "z", "b"], (3, 2, 1), ["n", 2, 5], "conv1d"),
+    "QLinearMatMul": (["x", "s", "z", "w", "ws", "wz", "s", "z"], (4, 3), ["n", 4], "dense"),
+    "QGemm": (["x", "s", "z", "w", "ws", "wz", "b", "s", "z"], (4, 3), ["n", 4], "dense"),
+    "MatMulInteger": (["x", "w", "z", "wz"], (4, 3), ["n", 4], "dense"),
+}
+"""By operator: its inputs, the shapes of its kernel and of what it is given, and what it is."""
+
+
+@pytest.mark.parametrize("op", KINDS_OF_INTEGERS)
+def test_weights_of_operators_on_integers_are_shown_as_they_take_effect(op: str) -> None:
+    reads, form, shape, kind = KINDS_OF_INTEGERS[op]
+    stored = np.random.default_rng(0).integers(-100, 100, form).astype("int8")
+    constants = {"w": stored, "ws": SCALES, "wz": ZEROS, "b": np.array([10, -20, 30], "int32"), **BYTE}
+    domain = "com.microsoft" if op == "QGemm" else ""
+    nodes = [helper.make_node(op, reads, ["q"], "product", domain=domain)]
+    if op == "MatMulInteger":  # as it is written where a network is quantised on the way
+        nodes += [
+            helper.make_node("Cast", ["q"], ["f"], to=TensorProto.FLOAT),
+            helper.make_node("ReduceMax", ["f"], ["given_scale"], keepdims=0),
+            helper.make_node("Mul", ["given_scale", "ws"], ["both"]),
+            helper.make_node("Mul", ["f", "both"], ["y"]),
+        ]
+        nodes[2].input[0] = "x32"
+        nodes.insert(0, helper.make_node("Cast", ["x"], ["x32"], to=TensorProto.FLOAT))
+    imports = [helper.make_opsetid("", 20), helper.make_opsetid("com.microsoft", 1)]
+    native = model(
+        nodes, {"x": shape}, [nodes[-1].output[0]], constants, dtype=TensorProto.UINT8, opset_imports=imports
+    )
+    (layer,) = nv.wrap(native).select(kind=kind)
+    along = (-1, *(1,) * (len(form) - 1)) if kind == "conv1d" else (1, -1)
+    effective = (stored - ZEROS.reshape(along).astype("float32")) * SCALES.reshape(along)
+    np.testing.assert_allclose(
+        layer.weights["kernel"].numpy(), effective if kind == "conv1d" else effective.T, rtol=1e-6
+    )
+    assert layer.weights["kernel"].dtype == "float32"
+    if "b" in reads:
+        np.testing.assert_allclose(
+            layer.weights["bias"].numpy(), [10 * 0.05, -20 * 0.025, 30 * 0.2], rtol=1e-6
+        )
+
+
 def test_functions_are_resolved() -> None:
     body = helper.make_function(
         "own", "Twice", ["a"], ["b"],
