@@ -43,9 +43,9 @@ def quantised(node: Node) -> Read | None:
     is_of_rows = bool(node.option("transB", default=0))
     layout = Layout(("out", "in")) if is_of_rows else Layout(("out", "in"), "i o -> o i")
     tensor = node.input(places.kernel)
-    rules = [Rule("kernel", tensor, layout, factor=node.option("alpha", default=1.0))]
+    rules = (Rule("kernel", tensor, layout, factor=node.option("alpha", default=1.0)),)
     if node.is_constant(places.bias):
-        rules.append(Rule("bias", node.input(places.bias), Layout(("out",))))
+        rules = (*rules, Rule("bias", node.input(places.bias), Layout(("out",))))
     units = node.form(places.kernel)[not is_of_rows]
     return "dense", {"units": units}, _effective(node, places, rules, int(not is_of_rows))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import permutations
 from typing import Any, NamedTuple
 
@@ -67,8 +68,8 @@ def regions(held: Held) -> dict[int, Region]:
     for node in reversed(computing):
         if node.index in taken:
             continue
-        told = read_or_none(_biased, node) or read_or_none(_recognised, node, taken)
-        region = told or Region([node], described(node), node.op)
+        told = (read_or_none(read, node) for read in (_biased, _grouped, partial(_recognised, taken=taken)))
+        region = next(filter(None, told), None) or Region([node], described(node), node.op)
         taken.update(part.index for part in region.nodes)
         found[node.index] = region
     return found
@@ -98,6 +99,53 @@ def _biased(node: Node) -> Region | None:
             bias = Rule("bias", node.inputs[place], Layout(("out",), f"{ones} o -> o" if ones else ""))
             return Region([before, node], read._replace(rules=(*read.rules, bias)), before.op)
     return None
+
+
+def _grouped(tail: Node) -> Region | None:
+    """A norm over groups of channels: one over each group, laid out as a channel, and what has a number for each."""
+    nodes = [tail]
+    rules: list[Rule] = []
+    for op, role in (("Add", "bias"), ("Mul", "scale")):
+        place = next((place for place in (0, 1) if nodes[0].is_constant(place)), None)
+        if nodes[0].op == op and place is not None:
+            form = nodes[0].form(place)
+            layout = Layout(("channel",), f"c {' '.join('1' * (len(form) - 1))} -> c")
+            rules.insert(0, Rule(role, nodes[0].inputs[place], layout))
+            nodes.insert(0, nodes[0].held.maker[nodes[0].inputs[1 - place]])
+    nodes[:1] = _norm_of_groups(nodes[0])
+    held, first = tail.held, nodes[0]
+    forms = {held.constants[rule.tensor][0] for rule in rules}
+    if len(forms) != 1 or not _comes_back(nodes[2], first.inputs[0], next(iter(forms))):
+        return None
+    own = {node.index for node in nodes}
+    if not all(is_read_by(node.outputs[0], own, held) for node in nodes[:-1]):
+        return None
+    config = {"epsilon": nodes[1].option("epsilon", default=1e-5), "groups": nodes[1].form(1)[0]}
+    return Region(nodes, Described("group_norm", config, tuple(rules)), "GroupNormalization")
+
+
+def _norm_of_groups(last: Node) -> list[Node]:
+    """The three nodes that make a norm of each group, the last of which is given; a `LookupError` if they do not."""
+    core = last.held.maker[last.inputs[0]]
+    first = last.held.maker[core.inputs[0]]
+    if [node.op for node in (first, core, last)] != ["Reshape", "InstanceNormalization", "Reshape"]:
+        raise LookupError
+    form, scale, bias = first.constant(1), core.constant(1), core.constant(2)
+    if form is None or scale is None or bias is None or (scale != 1).any() or bias.any():
+        raise LookupError
+    if form.shape != (3,) or form.tolist()[1:] != [scale.size, -1]:
+        raise LookupError
+    return [first, core, last]
+
+
+def _comes_back(last: Node, source: str, form: tuple[int, ...]) -> bool:
+    """Whether a reshape gives the form back that a tensor had, in which channels stand where a weight has them."""
+    target, maker = last.constant(1), last.held.maker.get(last.inputs[1])
+    if any(length != 1 for length in form[1:]):
+        return False
+    if target is not None:
+        return len(target) == len(form) + 1 and target[1] == form[0]
+    return maker is not None and maker.op == "Shape" and maker.inputs[0] == source
 
 
 def _recognised(tail: Node, taken: set[int]) -> Region | None:

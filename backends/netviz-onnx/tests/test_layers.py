@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from networks import NETWORKS, network
+from networks import NETWORKS, lively, network
 from onnx import TensorProto, helper
 from small import convolutional, model
 
@@ -116,6 +116,30 @@ def test_a_norm_or_activation_taken_apart_is_known_by_its_numbers(opset: int, ex
     assert found["0"].config["epsilon"] == pytest.approx(1e-3)
     np.testing.assert_array_equal(found["0"].weights["scale"].numpy(), module[0].weight.detach().numpy())
     np.testing.assert_array_equal(found["0"].weights["bias"].numpy(), module[0].bias.detach().numpy())
+
+
+@pytest.mark.parametrize(
+    "kept", [{}, {"training": torch.onnx.TrainingMode.EVAL, "do_constant_folding": True}]
+)
+def test_a_norm_over_groups_is_one_layer(kept: dict[str, Any], export: Any) -> None:
+    torch.manual_seed(0)
+    module, x = (
+        lively(torch.nn.Sequential(torch.nn.Conv2d(3, 6, 3), torch.nn.GroupNorm(2, 6, 1e-3))),
+        torch.randn(2, 3, 5, 5),
+    )
+    exported = export(module, x, **kept)
+    norm, source = nv.wrap(exported)["1"], nv.wrap(module)["1"]
+    assert norm.kind == "group_norm"
+    assert (norm.config["groups"], norm.config["epsilon"]) == (2, pytest.approx(1e-3))
+    for name in ("scale", "bias"):
+        np.testing.assert_array_equal(norm.weights[name].numpy(), source.weights[name].numpy())
+    compared = nv.compare(module, exported, (x, x.numpy()))
+    assert compared.agrees
+    for node in exported.graph.node:
+        for setting in (one for one in node.attribute if one.name == "epsilon"):
+            setting.f = 0.05
+    (fault,) = nv.compare(module, exported, (x, x.numpy())).faults
+    assert [(cause.name, cause.confirmed) for cause in fault.causes] == [("epsilon", True)]
 
 
 def test_constants_of_an_activation_may_have_axes() -> None:
