@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import permutations
 from typing import Any, NamedTuple
@@ -14,7 +15,8 @@ from onnx.reference import ReferenceEvaluator
 from netviz_core.backend_api import Layout, activated
 
 from .held import Held, Node, read_or_none
-from .kinds import Described, described
+from .kinds import LAYOUT, Described, described
+from .scopes import Place, places
 from .sources import Rule
 
 Array = np.ndarray[Any, Any]
@@ -63,16 +65,35 @@ class Region(NamedTuple):
 def regions(held: Held) -> dict[int, Region]:
     """What is one layer, by the place of its last node; each node that computes is in one."""
     computing = list(held.computing())
+    is_one = _in_one_scope(computing, places(held.nodes))
     taken: set[int] = set()
     found: dict[int, Region] = {}
     for node in reversed(computing):
         if node.index in taken:
             continue
-        told = (read_or_none(read, node) for read in (_biased, _grouped, partial(_recognised, taken=taken)))
+        told = (
+            read_or_none(read, node)
+            for read in (_biased, _grouped, partial(_recognised, taken=taken, is_one=is_one))
+        )
         region = next(filter(None, told), None) or Region([node], described(node), node.op)
         taken.update(part.index for part in region.nodes)
         found[node.index] = region
     return found
+
+
+def _in_one_scope(computing: Sequence[Node], where: Mapping[int, Place]) -> Callable[[Sequence[Node]], bool]:
+    """Who says whether nodes may be one layer: they stand in one scope, or are all that computes in the one around."""
+
+    crowds = Counter(scope for n in computing if n.op not in LAYOUT for scope in where[n.index].scopes)
+
+    def is_one(nodes: Sequence[Node]) -> bool:
+        found = [where[node.index].scopes for node in nodes]
+        if len(set(found)) < 2:
+            return True
+        shared = [scopes[0] for scopes in zip(*found, strict=False) if len(set(scopes)) == 1]
+        return bool(shared) and crowds[shared[-1]] == len(found)
+
+    return is_one
 
 
 def is_read_by(name: str, readers: set[int], held: Held) -> bool:
@@ -148,13 +169,13 @@ def _comes_back(last: Node, source: str, form: tuple[int, ...]) -> bool:
     return maker is not None and maker.op == "Shape" and maker.inputs[0] == source
 
 
-def _recognised(tail: Node, taken: set[int]) -> Region | None:
+def _recognised(tail: Node, taken: set[int], is_one: Callable[[Sequence[Node]], bool]) -> Region | None:
     """An activation or a norm that ends with a node, told by the numbers that it makes of others."""
     if tail.op not in _ELEMENTWISE:
         return None
     found = None
     for nodes, source in _grown(tail, taken):
-        if len(nodes) < 2:
+        if len(nodes) < 2 or not is_one(nodes):
             continue
         read = _norm(nodes, source) if any(n.op in _REDUCING for n in nodes) else _activation(nodes, source)
         if read is not None:

@@ -155,6 +155,23 @@ def test_constants_of_an_activation_may_have_axes() -> None:
     assert layer.config["activation"] == "hard_silu"
 
 
+@pytest.mark.parametrize(
+    "names", [("act/Add", "act/Clip", "act/Mul"), ("Add", "Clip", "Mul"), ("Add", "relu/Clip", "Mul")]
+)
+def test_nodes_of_several_layers_are_no_activation_together(names: tuple[str, ...]) -> None:
+    nodes = [
+        helper.make_node("Add", ["x", "three"], ["a"], names[0]),
+        helper.make_node("Clip", ["a", "zero", "six"], ["c"], names[1]),
+        helper.make_node("Mul", ["c", "sixth"], ["y"], names[2]),
+    ]
+    numbers = {"three": 3, "zero": 0, "six": 6, "sixth": 1 / 6}
+    native = model(
+        nodes, {"x": ["n", 4]}, ["y"], {name: np.float32(value) for name, value in numbers.items()}
+    )
+    found = [layer.config.get("activation") for layer in nv.wrap(native).select()]
+    assert ("hard_sigmoid" in found) == (not names[1].startswith("relu"))
+
+
 def test_what_is_nearly_an_activation_is_none() -> None:
     nodes = [helper.make_node("Sigmoid", ["s"], ["g"]), helper.make_node("Mul", ["x", "g"], ["y"])]
     nodes.insert(0, helper.make_node("Mul", ["x", "k"], ["s"]))
