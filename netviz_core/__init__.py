@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         register_renderer,
         set_default_renderer,
     )
+    from .reports.report import Report, report
     from .summaries.summary import Summary, summary
     from .views.heatmap import Heatmap, heatmap
     from .views.histogram import Histogram, HistogramRows, histogram, histograms
@@ -84,6 +85,7 @@ __all__ = [
     "LayerNotFoundError",
     "NetvizError",
     "Network",
+    "Report",
     "SideBySide",
     "SimilarityMatrix",
     "Statistics",
@@ -116,6 +118,7 @@ __all__ = [
     "refresh_renderers",
     "register_backend",
     "register_renderer",
+    "report",
     "set_default_renderer",
     "side_by_side",
     "similarity",
@@ -144,6 +147,7 @@ _HOMES = {
     "models.transfer": "WeightTransfer copy_weights",
     "plugins": "get_backend get_renderer list_backends list_renderers refresh_backends refresh_renderers "
     "register_backend register_renderer set_default_renderer",
+    "reports.report": "Report report",
     "summaries.summary": "Summary summary",
     "views.heatmap": "Heatmap heatmap",
     "views.histogram": "Histogram HistogramRows histogram histograms",

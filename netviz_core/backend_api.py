@@ -12,6 +12,7 @@ from .attributions.losses import LOSSES
 from .captures import placing
 from .captures.calls import AxisBook, CallListener, CallReader, ReplacingListener, listening
 from .captures.capture import Capture
+from .captures.ears import Ears
 from .captures.origins import Origins
 from .captures.pulled import MakeListener, pull_back, telling
 from .captures.recorder import Recorder, Slot
@@ -24,6 +25,7 @@ from .models.shown import ShownLayer
 from .models.weights import Layout, Weight, by_name, positional_layout, widened
 from .plugins import get_backend, register_backend
 from .recomputing.activation import activated
+from .words.alive import Book
 from .words.arrays import SPATIAL_AXES, Activation, AxisArray, Scores, canonical_axes, positional_axes
 from .words.decoding import decoding, reason_of
 from .words.errors import (
@@ -44,9 +46,20 @@ from .words.errors import (
 )
 from .words.given import entries_of, is_array, shown
 from .words.inputs import fits, remedy, require_input
-from .words.observations import Coverage, HeldValue, Observation, Ready, blank
+from .words.observations import (
+    Binning,
+    Coverage,
+    HeldValue,
+    Observation,
+    Ready,
+    Reduced,
+    ReducedLater,
+    ReducibleValue,
+    blank,
+)
 from .words.operations import NOT_FOLLOWED, OPERATIONS, OUTPUT, word_for
 from .words.protocols import KINDS, Backend, Layer, LayerSelection, RecorderLike, WeightTensor
+from .words.reshaping import Names, reshaped
 from .words.restoring import Keeper
 from .words.squashing import may_be_squashed, squashed_by
 from .words.structure import leaves, others, replaced
@@ -111,6 +124,8 @@ __all__ = [
     "Backend",
     "BackendConflictError",
     "BackendLoadError",
+    "Binning",
+    "Book",
     "CallListener",
     "CallReader",
     "Capture",
@@ -119,6 +134,7 @@ __all__ = [
     "Checkpoint",
     "Coordinate",
     "Coverage",
+    "Ears",
     "FileFormatError",
     "HeldValue",
     "InputError",
@@ -129,6 +145,7 @@ __all__ = [
     "Layout",
     "LossReading",
     "MakeListener",
+    "Names",
     "NetvizError",
     "Observation",
     "Origin",
@@ -139,6 +156,9 @@ __all__ = [
     "ReadyLayer",
     "Recorder",
     "RecorderLike",
+    "Reduced",
+    "ReducedLater",
+    "ReducibleValue",
     "Replacement",
     "ReplacingListener",
     "Scores",
@@ -207,6 +227,7 @@ __all__ = [
     "remedy",
     "replaced",
     "require_input",
+    "reshaped",
     "shown",
     "squashed_by",
     "telling",

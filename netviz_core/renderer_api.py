@@ -21,10 +21,11 @@ from .graphs.parts import GraphEdge, GraphGroup, GraphNode
 from .graphs.view import Graph
 from .measures.similarity_view import SimilarityMatrix
 from .views.base import View
+from .views.catalogue import Catalogue, Panel
 from .views.heatmap import Heatmap
 from .views.histogram import Histogram, HistogramRows
 from .views.history import HistoryHeatmap, HistoryHistogram, column_edges
-from .views.looks import check_look, within
+from .views.looks import Look, within
 from .views.measures import LayerMeasures, MeasureLine
 from .views.mosaic import MosaicLayout, mosaic
 from .views.overlays import Overlays
@@ -50,6 +51,7 @@ __all__ = [
     "AttentionMaps",
     "AxisArray",
     "CamOverlay",
+    "Catalogue",
     "Comparison",
     "FeatureMapGrid",
     "FileFormatError",
@@ -69,11 +71,13 @@ __all__ = [
     "LayerPair",
     "Layout",
     "Limits",
+    "Look",
     "LossRow",
     "MeasureLine",
     "MosaicLayout",
     "NetvizError",
     "Overlays",
+    "Panel",
     "Renderer",
     "SideBySide",
     "SimilarityMatrix",
@@ -86,7 +90,6 @@ __all__ = [
     "are_named",
     "as_float64",
     "as_path",
-    "check_look",
     "column_edges",
     "foldings",
     "lay_out",

@@ -10,10 +10,9 @@ from typing import Any
 
 import keras
 
-from netviz_core.backend_api import RecorderLike
+from netviz_core.backend_api import AxisBook, RecorderLike
 
 from .attention_made import MadeByCall, made_by_hand
-from .axes import AxisBook
 from .engines import ENGINE
 from .inputs import Arguments, prepare
 from .kinds import keras_class

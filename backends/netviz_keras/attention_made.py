@@ -14,9 +14,8 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from netviz_core.backend_api import Origin, RecorderLike, leaves, replaced
+from netviz_core.backend_api import AxisBook, Origin, RecorderLike, leaves, replaced
 
-from .axes import AxisBook
 from .engines import ENGINE
 from .inputs import Arguments
 from .kinds import keras_class

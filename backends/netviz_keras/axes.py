@@ -8,13 +8,12 @@ leaves positional names: nothing is guessed from sizes.
 from __future__ import annotations
 
 import re
-import weakref
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import keras
 
-from netviz_core.backend_api import SPATIAL_AXES, positional_axes
+from netviz_core.backend_api import SPATIAL_AXES, AxisBook, positional_axes
 
 from .graph import graph_of, nodes_in_order
 from .kinds import keras_class, kind_of
@@ -32,32 +31,16 @@ _KEPT_BY_CLASS = frozenset(
 _MIXED_BY = ("Dot", "Einsum", "Glu", "Matmul", "Stack")
 
 
-class AxisBook:
-    """Knows the axes of the tensors that are alive."""
-
-    def __init__(self) -> None:
-        self._known: dict[int, tuple[weakref.ref[Any], Axes]] = {}
-
-    def note(self, tensor: Any, axes: Axes) -> None:
-        """Say what a tensor's axes are."""
-        key = id(tensor)
-        self._known[key] = weakref.ref(tensor, lambda _: self._known.pop(key, None)), axes
-
-    def get(self, tensor: Any) -> Axes | None:
-        """The axes of a tensor, if they are known."""
-        reference, axes = self._known.get(id(tensor), (None, None))
-        return axes if reference is not None and reference() is tensor else None
-
-    def after(self, layer: Any, inputs: Any, output: Any) -> Axes:
-        """Name the axes of one tensor that `layer` made of `inputs`, and remember them."""
-        tensors = [tensor for tensor in keras.tree.flatten(inputs) if is_tensor(tensor)]
-        rank = len(output.shape)
-        known = self.get(output)
-        axes = output_axes(layer, [self.get(tensor) for tensor in tensors], rank) or known
-        if axes is None or len(axes) != rank or len(set(axes)) != rank:
-            return positional_axes(rank)
-        self.note(output, axes)
-        return axes
+def axes_after(book: AxisBook, layer: Any, inputs: Any, output: Any) -> Axes:
+    """Name the axes of one tensor that `layer` made of `inputs`, and note them."""
+    tensors = [tensor for tensor in keras.tree.flatten(inputs) if is_tensor(tensor)]
+    rank = len(output.shape)
+    known = book.get(output)
+    axes = output_axes(layer, [book.get(tensor) for tensor in tensors], rank) or known
+    if axes is None or len(axes) != rank or len(set(axes)) != rank:
+        return positional_axes(rank)
+    book.note(output, axes)
+    return axes
 
 
 def laid_out(names: Iterable[str], data_format: str) -> Axes:
@@ -146,5 +129,5 @@ def _of_graph(model: Any, given: Axes | None) -> Axes | None:
         book.note(graph.inputs[0], given)
     for node in nodes_in_order(graph):
         for tensor in node.outputs:
-            book.after(node.operation, node.input_tensors, tensor)
+            axes_after(book, node.operation, node.input_tensors, tensor)
     return book.get(graph.outputs[0])

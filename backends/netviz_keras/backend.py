@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from netviz_core.backend_api import (
     AxisArray,
+    AxisBook,
     LossReading,
     OriginOf,
     ParameterForm,
@@ -22,7 +23,6 @@ from netviz_core.backend_api import (
     TracedCall,
 )
 
-from .axes import AxisBook
 from .counting import example_of, parameter_count, parameters_of
 from .engines import ENGINE
 from .inputs import images_among, prepare
@@ -192,7 +192,7 @@ class KerasBackend:
         """Inputs of these shapes, or of those that the model declares, see `SupportsInputForms`."""
         return example_of(model, shapes)
 
-    def trace(self, model: Any, inputs: Any) -> list[TracedCall]:
+    def trace(self, model: Any, inputs: Any) -> Iterable[TracedCall]:
         """Tell what ran, in order, see `SupportsGraph`."""
         from .trace import trace
 

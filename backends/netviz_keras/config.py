@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import keras
 import numpy as np
+
+from netviz_core.backend_api import cut_by_xla, padded
 
 from .engines import ENGINE
 from .kinds import cells_of, keras_class
@@ -104,10 +106,8 @@ def config_of(layer: Any, kind: str) -> Mapping[str, Any]:
         found["built"] = False
     if kind in ("lstm", "gru", "rnn"):
         found |= _of_cells(cells_of(layer))
-    if kind.endswith("_transpose"):
-        found["padding"] = _cut(found, found.pop("output_padding", None))
-    elif "padding" in found and "kernel_size" in found:
-        found["padding"] = _resolved(found)
+    if "padding" in found and "kernel_size" in found:
+        found["padding"] = _padding(found, kind)
     if kind.startswith("depthwise_") and layer.built:
         found |= _of_depthwise(layer)
     if kind == "instance_norm":
@@ -221,32 +221,29 @@ def _of_function(function: Any, role: str) -> dict[str, Any]:
     return found
 
 
-def _resolved(config: Mapping[str, Any]) -> Any:
-    """Padding as (before, after) along each axis, where that does not depend on the input's size."""
-    padding, sizes = config["padding"], config["kernel_size"]
-    if padding == "valid":
-        return ((0, 0),) * len(sizes)
+def _padding(config: dict[str, Any], kind: str) -> Any:
+    """What is added before and after each axis or, where a layer is transposed, cut from both ends."""
+    sizes, strides = config["kernel_size"], config["stride"]
     dilations = config.get("dilation", (1,) * len(sizes))
-    lost = [(size - 1) * dilation for size, dilation in zip(sizes, dilations, strict=True)]
-    if padding == "causal":
-        return tuple((total, 0) for total in lost)
-    if set(config["stride"]) == {1}:
-        return tuple((total // 2, total - total // 2) for total in lost)
-    return padding
+    reaches = [(size - 1) * dilation for size, dilation in zip(sizes, dilations, strict=True)]
+    if kind.endswith("_transpose"):
+        return _cut(config["padding"], reaches, strides, config.pop("output_padding", None))
+    return padded(config["padding"], reaches, strides)
 
 
-def _cut(config: Mapping[str, Any], output_padding: Any) -> tuple[tuple[int, int], ...]:
-    """What a transposed convolution cuts from both ends of all that it computes; less than nothing is added."""
-    sizes, strides, dilations = (config[name] for name in ("kernel_size", "stride", "dilation"))
-    added = output_padding if isinstance(output_padding, tuple) else (output_padding,) * len(sizes)
+def _cut(
+    padding: str, reaches: Sequence[int], strides: Sequence[int], output_padding: Any
+) -> tuple[tuple[int, int], ...]:
+    """What a transposed convolution cuts; ``output_padding`` is Keras' own way to say it."""
+    if output_padding is None:
+        return cut_by_xla(padding.upper(), reaches, strides)
+    added = output_padding if isinstance(output_padding, tuple) else (output_padding,) * len(reaches)
+    if padding == "valid":
+        return tuple((0, -more) for more in added)
     cuts = []
-    for size, stride, dilation, more in zip(sizes, strides, dilations, added, strict=True):
-        reach = (size - 1) * dilation
-        if config["padding"] == "valid":
-            cuts.append((0, -(max(stride - 1 - reach, 0) if more is None else more)))
-            continue
-        kept = reach + stride - 1 if more is None else reach + (reach + 1) % 2 - 1 + more
-        before = min(kept // 2 + kept % 2, reach)
+    for reach, more in zip(reaches, added, strict=True):
+        kept = reach - reach % 2 + more
+        before = min((kept + 1) // 2, reach)
         cuts.append((reach - before, reach - (kept - before)))
     return tuple(cuts)
 

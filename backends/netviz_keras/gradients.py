@@ -13,6 +13,7 @@ import numpy as np
 
 from netviz_core.backend_api import (
     AxisArray,
+    AxisBook,
     RecorderLike,
     Scores,
     Seed,
@@ -22,7 +23,6 @@ from netviz_core.backend_api import (
     widened,
 )
 
-from .axes import AxisBook
 from .engines import ENGINE, KNOWN
 from .inputs import Arguments, prepare
 from .layers import KerasLayer, walk

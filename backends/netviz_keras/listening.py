@@ -9,19 +9,26 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
-from contextvars import ContextVar
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import keras
 from keras.src.backend.common.symbolic_scope import in_symbolic_scope
 from keras.src.models.functional import Functional
 
-from netviz_core.backend_api import NetvizError, Observation, RecorderLike, leaves, others, positional_axes
+from netviz_core.backend_api import (
+    AxisBook,
+    Ears,
+    NetvizError,
+    Observation,
+    RecorderLike,
+    leaves,
+    others,
+    positional_axes,
+)
 
-from .axes import AxisBook
+from .axes import axes_after
 from .engines import ENGINE
-from .engines.ears import Ears
 from .graph import nodes_in_order
 from .inputs import Arguments
 from .kinds import keras_class
@@ -41,8 +48,8 @@ _HIDDEN_BY = {
 }
 """Why a layer within a layer of this class may not be seen."""
 
-_listeners: ContextVar[tuple[Listener, ...]] = ContextVar("netviz_keras_listeners", default=())
-
+CALLED = (keras.Operation, keras.Layer)
+"""The classes that every layer and operation stem from."""
 
 Call = tuple[Any, Sequence[range]]
 """A layer or operation, and the positions in each recorder of what was kept while it ran."""
@@ -103,7 +110,9 @@ class Listener:
         if any(is_symbolic(tensor) for _, tensor in tensors):
             self._recorder.miss(path, TRACED)
             return output
-        parts = [(leaf, tensor, self._book.after(layer, (args, kwargs), tensor)) for leaf, tensor in tensors]
+        parts = [
+            (leaf, tensor, axes_after(self._book, layer, (args, kwargs), tensor)) for leaf, tensor in tensors
+        ]
         if path in self._recorder.paths:
             report(self._recorder, path, parts)
             if not is_tensor(output):
@@ -195,22 +204,15 @@ def explain(layers: Iterable[KerasLayer], recorder: RecorderLike, ran: Container
             recorder.miss(layer.path, next((_HIDDEN_BY[name] for name in above if name), NOT_CALLED))
 
 
-@contextmanager
-def listening(listener: Listener) -> Iterator[None]:
+def listening(listener: Listener) -> AbstractContextManager[None]:
     """Let `listener` hear the layers that run in this context."""
-    with _ears:
-        _listeners.set((*_listeners.get(), listener))
-        try:
-            yield
-        finally:
-            # Others may have come or gone meanwhile: recordings need not be nested.
-            _listeners.set(tuple(other for other in _listeners.get() if other is not listener))
+    return _ears.listening([listener], CALLED)
 
 
 def _told(original: Callable[..., Any], cls: type) -> Callable[..., Any]:
     @functools.wraps(original)
     def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
-        listeners = _listeners.get()
+        listeners = _ears.listeners
         # A layer's call comes by here a second time, as the operation that it also is.
         again = cls is keras.Operation and isinstance(self, keras.Layer)
         if not listeners or again or in_symbolic_scope():
@@ -239,17 +241,9 @@ def _told(original: Callable[..., Any], cls: type) -> Callable[..., Any]:
     return __call__
 
 
-_ears = Ears("__call__", _told, (keras.Operation, keras.Layer))
-
-
-@contextmanager
-def unheard() -> Iterator[None]:
-    """Let no listener hear what runs here, such as the cells that a recurrent layer calls for each time step."""
-    token = _listeners.set(())
-    try:
-        yield
-    finally:
-        _listeners.reset(token)
+_ears = Ears[Listener]("__call__", _told)
+unheard = _ears.unheard
+"""Let no listener hear what runs here, such as the cells that a recurrent layer calls for each time step."""
 
 
 @contextmanager

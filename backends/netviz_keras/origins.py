@@ -10,6 +10,7 @@ import numpy as np
 
 from netviz_core.backend_api import (
     AxisArray,
+    AxisBook,
     Observation,
     Origin,
     OriginOf,
@@ -22,7 +23,7 @@ from netviz_core.backend_api import (
     positional_axes,
 )
 
-from .axes import AxisBook
+from .axes import axes_after
 from .engines import ENGINE
 from .inputs import prepare
 from .layers import KerasLayer, walk
@@ -109,7 +110,7 @@ class Follower(Computing):
     def returned(self, layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
         path = self._paths.get(id(layer))
         parts = list(leaves(output, is_tensor))
-        axes = [self._book.after(layer, (args, kwargs), tensor) for _, tensor in parts]
+        axes = [axes_after(self._book, layer, (args, kwargs), tensor) for _, tensor in parts]
         if path is not None:
             self._note(
                 self._returned,

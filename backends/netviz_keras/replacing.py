@@ -9,9 +9,8 @@ from typing import Any
 import keras
 from keras.src.backend import get_keras_mask, set_keras_mask
 
-from netviz_core.backend_api import RecorderLike, Replacement, StandIn, leaves, replaced
+from netviz_core.backend_api import AxisBook, RecorderLike, Replacement, StandIn, leaves, replaced
 
-from .axes import AxisBook
 from .engines import ENGINE
 from .inputs import Arguments, prepare
 from .layers import KerasLayer, walk
@@ -106,15 +105,12 @@ class Replacing(Listener):
     def _like(self, tensor: Any, values: Any) -> Any:
         """A tensor of these values, of the same dtype, mask and names of axes."""
         new = keras.ops.convert_to_tensor(values, dtype_name(tensor))
-        axes = self._book.get(tensor)
-        if axes is not None:
-            self._book.note(new, axes)
+        self._book.note(new, self._book.get(tensor))
         return _with_mask_of(tensor, new)
 
     def _made(self, stand_in: StandIn) -> Any:
         new = keras.ops.convert_to_tensor(stand_in.values, stand_in.dtype)
-        self._book.note(new, stand_in.axes)
-        return new
+        return self._book.note(new, stand_in.axes)
 
 
 def _with_mask_of(tensor: Any, new: Any) -> Any:

@@ -11,9 +11,9 @@ from typing import Any
 import keras
 from keras.src.models.functional import Functional
 
-from netviz_core.backend_api import RecorderLike, leaves
+from netviz_core.backend_api import AxisBook, RecorderLike, leaves
 
-from .axes import AxisBook
+from .axes import axes_after
 from .compiled import Runner
 from .engines import ENGINE
 from .graph import graph_of, nodes_in_order
@@ -38,14 +38,12 @@ class SubModel:
         assert graph is not None, "the model that is run holds it"
         flat = graph._standardize_inputs(inputs)
         for declared, tensor in zip(graph.inputs, flat, strict=True):
-            axes = book.get(tensor)
-            if axes is not None:
-                book.note(declared, axes)
+            book.note(declared, book.get(tensor))
         output, values = self.runner(flat)
         if isinstance(output, (list, tuple)) and len(output) == 1:
             output = output[0]
         names = {
-            id(node): book.after(node.operation, node.input_tensors, node.outputs[0])
+            id(node): axes_after(book, node.operation, node.input_tensors, node.outputs[0])
             for node in nodes_in_order(graph)
         }
         for (path, node), value in zip(self.nodes, values, strict=True):
@@ -55,7 +53,7 @@ class SubModel:
             report(
                 recorder,
                 "",
-                [(leaf, tensor, book.after(graph, (), symbol)) for (leaf, tensor), symbol in parts],
+                [(leaf, tensor, axes_after(book, graph, (), symbol)) for (leaf, tensor), symbol in parts],
             )
         return output
 

@@ -13,9 +13,8 @@ from typing import Any
 import keras
 from keras.src.backend import get_keras_mask, set_keras_mask
 
-from netviz_core.backend_api import Recorder, Slot, replaced
+from netviz_core.backend_api import AxisBook, Recorder, Slot, replaced
 
-from .axes import AxisBook
 from .layers import KerasLayer
 from .listening import Listener
 from .tensors import is_differentiable, is_tensor
@@ -62,9 +61,7 @@ class Tapping(Listener):
         kept, passed_on = self._tap(keras.ops.convert_to_tensor(tensor))
         self._numbers[id(slot)] = len(self.taps)
         self.taps.append(kept)
-        axes = self._book.get(tensor)
-        if axes is not None:
-            self._book.note(passed_on, axes)
+        self._book.note(passed_on, self._book.get(tensor))
         return _masked_like(tensor, passed_on)
 
 

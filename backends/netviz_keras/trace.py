@@ -6,7 +6,7 @@ layers. A model that needs values, or calls functions of its engine, is listened
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from itertools import count
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ from keras.src.backend import get_keras_mask, set_keras_mask
 from netviz_core.backend_api import (
     NOT_FOLLOWED,
     OUTPUT,
+    AxisBook,
     Recorder,
     TensorForm,
     TracedCall,
@@ -24,7 +25,7 @@ from netviz_core.backend_api import (
     replaced,
 )
 
-from .axes import AxisBook
+from .axes import axes_after
 from .counting import example_of
 from .engines import ENGINE
 from .inputs import Arguments, prepare
@@ -37,18 +38,22 @@ from .without_values import Computing, following, nodes_kept, symbols, tensors
 from .words import moves_only, only_looks, word_of
 
 
-def trace(model: Any, inputs: Any) -> list[TracedCall]:
+def trace(model: Any, inputs: Any) -> Iterator[TracedCall]:
     """See `netviz_core.backend_api.SupportsGraph`."""
     book = AxisBook()
     arguments = prepare(model, example_of(model, None) if inputs is None else inputs, book)
     build(model, arguments)
     layers = list(walk(model))
+    failed = None
     with keras.StatelessScope(), ENGINE.no_gradients():
         try:
-            return _without_values(model, symbols(arguments, book), layers, book)
+            calls = _without_values(model, symbols(arguments, book), layers, book)
         except Exception:
             # What is the model's own fault, it raises again.
-            return _with_values(model, tensors(arguments, book), layers, book)
+            calls, failed = _with_values(model, tensors(arguments, book), layers, book)
+    yield from calls
+    if failed is not None:  # as far as the pass came is known
+        raise failed
 
 
 def _without_values(
@@ -63,12 +68,15 @@ def _without_values(
 
 def _with_values(
     model: Any, arguments: Arguments, layers: Sequence[KerasLayer], book: AxisBook
-) -> list[TracedCall]:
+) -> tuple[list[TracedCall], Exception | None]:
     tracer = _GuessingTracer(layers, book)
     args, kwargs = arguments
-    with unchanged(model, arguments), listening(tracer):
-        model(*args, **kwargs, training=False)
-    return tracer.calls
+    try:
+        with unchanged(model, arguments), listening(tracer):
+            model(*args, **kwargs, training=False)
+    except Exception as error:
+        return tracer.calls, error
+    return tracer.calls, None
 
 
 class _Call(NamedTuple):
@@ -166,7 +174,7 @@ class _Tracer(Computing):
             return
         for tensor in returned:
             self._give(tensor)
-            self._book.after(maker, call.given, tensor)
+            axes_after(self._book, maker, call.given, tensor)
         is_layer = isinstance(maker, keras.Layer) and id(maker) in self._paths
         word = "" if is_layer else word_of(maker, len(call.inputs[0].shape))
         key = "" if is_layer else self._paths.get(id(maker), "")

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from netviz_core.backend_api import (
+    AxisBook,
     Capture,
     LayerSelection,
     Recorder,
@@ -19,7 +20,6 @@ from netviz_core.backend_api import (
     widened,
 )
 
-from .axes import AxisBook
 from .engines import ENGINE
 from .inputs import prepare
 from .layers import walk

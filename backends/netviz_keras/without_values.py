@@ -8,19 +8,16 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Any
 
 import keras
 from keras.src.backend.common.symbolic_scope import in_symbolic_scope
 
-from netviz_core.backend_api import replaced
+from netviz_core.backend_api import AxisBook, Ears, replaced
 
-from .axes import AxisBook
-from .engines.ears import Ears
 from .inputs import Arguments
 from .layers import KerasLayer
-from .listening import Listener, listening
+from .listening import CALLED, Listener, listening
 from .tensors import is_tensor
 
 
@@ -40,11 +37,7 @@ def _dtype(value: Any) -> str:
 
 def _mapped(arguments: Arguments, book: AxisBook, make: Callable[[Any], Any]) -> Arguments:
     def other(value: Any) -> Any:
-        made = make(value)
-        axes = book.get(value)
-        if axes is not None:
-            book.note(made, axes)
-        return made
+        return book.note(make(value), book.get(value))
 
     args, kwargs = arguments
     return (
@@ -63,32 +56,25 @@ class Computing(Listener):
         return compute(operation, *args, **kwargs)
 
 
-_tracer: ContextVar[Computing | None] = ContextVar("netviz_keras_tracer", default=None)
-
-
 def _computed(original: Callable[..., Any], _: type) -> Callable[..., Any]:
     @functools.wraps(original)
     def symbolic_call(self: Any, *args: Any, **kwargs: Any) -> Any:
-        tracer = _tracer.get()
-        if tracer is None or in_symbolic_scope():
+        tracers = _symbolic_ears.listeners
+        if not tracers or in_symbolic_scope():
             return original(self, *args, **kwargs)
-        return tracer.computed(self, args, kwargs, original)
+        return tracers[-1].computed(self, args, kwargs, original)
 
     return symbolic_call
 
 
-_symbolic_ears = Ears("symbolic_call", _computed, (keras.Operation, keras.Layer))
+_symbolic_ears = Ears[Computing]("symbolic_call", _computed)
 
 
 @contextmanager
 def following(tracer: Computing) -> Iterator[None]:
     """Let `tracer` hear what is called and computed in this context."""
-    token = _tracer.set(tracer)
-    try:
-        with _symbolic_ears, listening(tracer):
-            yield
-    finally:
-        _tracer.reset(token)
+    with _symbolic_ears.listening([tracer], CALLED), listening(tracer):
+        yield
 
 
 @contextmanager

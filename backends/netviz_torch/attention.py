@@ -107,7 +107,7 @@ class AttentionWatch(Watch):
             ]
             if batch is not None and samples is not None and 1 < tensor.shape[batch] == samples.length:
                 axes[batch] = (Part(samples, 1, samples.length),)
-            self._lineages.set(tensor, Lineage(tuple(axes)))
+            self._lineages.note(tensor, Lineage(tuple(axes)))
 
     def explain_unread(self) -> None:
         """Say which layers attend without a product with values from which their weights could be read."""
@@ -164,7 +164,9 @@ class AttentionWatch(Watch):
             for position, parts in enumerate(lineage.axes)
         )
         curves = lineage.curves | {root}
-        self._lineages.set(result, Lineage(axes, is_scores=lineage.is_scores, is_weights=True, curves=curves))
+        self._lineages.note(
+            result, Lineage(axes, is_scores=lineage.is_scores, is_weights=True, curves=curves)
+        )
 
     def _expect(self, curve: str) -> int:
         root = next(self._roots)
@@ -190,7 +192,7 @@ class AttentionWatch(Watch):
                 self._attended[root].is_used = True
             if other is None or not other.is_weights:
                 self._report(attended, factor, own, kept, summed)
-                self._lineages.set(result, Lineage(tuple(map(_rootless, made.axes))))
+                self._lineages.note(result, Lineage(tuple(map(_rootless, made.axes))))
                 return
         if of_left is not None and of_right is not None:
             is_chain = of_left.is_weights and of_right.is_weights
@@ -198,7 +200,7 @@ class AttentionWatch(Watch):
             *batch, rows, columns = made.axes
             axes = (*map(_rootless, batch), _rooted(rows, root), _rooted(columns, root))
             curves = frozenset({root}) if is_chain else frozenset()
-            self._lineages.set(result, Lineage(axes, is_scores=True, is_weights=is_chain, curves=curves))
+            self._lineages.note(result, Lineage(axes, is_scores=True, is_weights=is_chain, curves=curves))
 
     def _attended_along(self, lineage: Lineage | None, axis: int) -> Attended | None:
         if lineage is None or not lineage.is_weights:

@@ -7,40 +7,36 @@ tensor, its names are forgotten rather than guessed.
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import torch
 from torch import nn
 
-from netviz_core.backend_api import SPATIAL_AXES, InputError
+from netviz_core.backend_api import SPATIAL_AXES, Book, InputError, Names, reshaped
 
 from .tensors import is_same_view
-
-Names = tuple[str | None, ...]
-"""One name for each axis; None where it is not known."""
 
 aten = torch.ops.aten
 
 
-class AxisFollower:
+class AxisFollower(Book[Names]):
     """Knows the names of the axes of the tensors that are alive."""
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[weakref.ref[torch.Tensor], Names]] = {}
+        super().__init__()
         self._inputs: set[tuple[int, ...]] = set()
         self._is_time_first = False
 
     def note_layers(self, module: nn.Module) -> None:
         """Remember whether a model has layers that say of themselves that samples are not along the first axis."""
-        self._is_time_first = any(getattr(child, "batch_first", True) is False for child in module.modules())
-
-    def name(self, tensor: torch.Tensor, names: Names) -> None:
-        """Say what a tensor's axes are."""
-        key = id(tensor)
-        self._known[key] = weakref.ref(tensor, lambda _: self._known.pop(key, None)), names
+        self._is_time_first = any(
+            getattr(child, "batch_first", True) is False
+            for child in module.modules()
+            # Asked in vain, a module takes its time.
+            if "batch_first" in vars(child) or hasattr(type(child), "batch_first")
+        )
 
     def note_input(self, tensor: torch.Tensor) -> None:
         """Remember the shape of one of the model's own inputs; of tokens also that they are the samples'.
@@ -49,7 +45,7 @@ class AxisFollower:
         """
         self._inputs.add(tuple(tensor.shape))
         if tensor.ndim and not tensor.is_floating_point() and self.get(tensor) is None:
-            self.name(tensor, self.assumed(tensor))
+            self.note(tensor, self.assumed(tensor))
 
     def require_batch(self, tensor: torch.Tensor, rank_of_sample: int, remedy: str = "x[None]") -> None:
         """Refuse a model's input, as it was given or changed in its values alone, that has no batch axis.
@@ -70,12 +66,14 @@ class AxisFollower:
 
     def get(self, tensor: Any) -> Names | None:
         """The names of a tensor's axes, as far as they are known."""
-        reference, names = self._known.get(id(tensor), (None, None))
-        if reference is not None and reference() is tensor:
-            return names
-        if isinstance(tensor, torch.Tensor) and type(tensor) not in (torch.Tensor, nn.Parameter):
+        names = super().get(tensor)
+        if (
+            names is None
+            and isinstance(tensor, torch.Tensor)
+            and type(tensor) not in (torch.Tensor, nn.Parameter)
+        ):
             return self._of_other_type(tensor)
-        return None
+        return names
 
     def _of_other_type(self, tensor: torch.Tensor) -> Names | None:
         """The names of a tensor that was given a class of its own, which torch does without an operation."""
@@ -113,7 +111,7 @@ class AxisFollower:
         if isinstance(output, torch.Tensor):
             names = rule(self, args, output)
             if names is not None and len(names) == output.ndim:
-                self.name(output, names)
+                self.note(output, names)
 
     def flattened(self, tensor: Any, result: Any, start: int = 0, end: int = -1) -> None:
         """Name the result of ``flatten``, of which the operations below tell no more than the lengths of axes."""
@@ -121,7 +119,7 @@ class AxisFollower:
         if names and isinstance(result, torch.Tensor) and result is not tensor:
             merged = _flattened(names, start, end)
             if len(merged) == result.ndim:
-                self.name(result, merged)
+                self.note(result, merged)
 
 
 Rule = Callable[[AxisFollower, tuple[Any, ...], torch.Tensor], Names | None]
@@ -177,55 +175,7 @@ def _t(follower: AxisFollower, args: tuple[Any, ...], output: torch.Tensor) -> N
 
 def _view(follower: AxisFollower, args: tuple[Any, ...], output: torch.Tensor) -> Names | None:
     names = follower.get(args[0])
-    return _reshaped(tuple(args[0].shape), names, tuple(output.shape)) if names is not None else None
-
-
-def _reshaped(before: tuple[int, ...], names: Names, after: tuple[int, ...]) -> Names:
-    """Keep the names of axes that a reshape leaves alone; flattening all but the batch gives channels.
-
-    Axes are matched from the front and from the back. Where an axis of the same length stands at
-    the same place, and all before it (or behind it) are matched too, the same numbers lie along it. An axis of
-    length one that is gone became one with its neighbour, as it would have if it were longer.
-    """
-    front = 0
-    while front < min(len(before), len(after)) and before[front] == after[front]:
-        front += 1
-    if front == len(before) == len(after):
-        return names
-    if names[0] == "batch" and front and len(after) == 2 and None not in names:
-        return ("batch", "channel")
-    old, new = len(before), len(after)
-    kept: list[tuple[int, str | None]] = []
-    while old > front and new > front:
-        if before[old - 1] == after[new - 1]:
-            kept.insert(0, (old - 1, names[old - 1]))
-            old, new = old - 1, new - 1
-        elif before[old - 1] == 1 and old - front > new - front:
-            old -= 1
-        else:
-            break
-    found = {place: names[place] for place in range(front)} | dict(kept)
-    if new == front:
-        for gone in range(len(before)):
-            if gone not in found and (taker := _neighbour(gone, found, names)) is not None:
-                found[taker] = None
-    named = [name for place, name in found.items() if place < front] + [None] * (new - front)
-    return (*named, *(found[place] for place, _ in kept))
-
-
-def _neighbour(gone: int, found: Mapping[int, str | None], names: Names) -> int | None:
-    """Which of the axes beside one that is gone it became one with: a spatial one, else not the batch."""
-    beside = [
-        place
-        for place in (
-            max((p for p in found if p < gone), default=None),
-            min((p for p in found if p > gone), default=None),
-        )
-        if place is not None
-    ]
-    by_place = [place for place in beside if names[place] in SPATIAL_AXES and names[gone] in SPATIAL_AXES]
-    others = [place for place in beside if names[place] != "batch"]
-    return next(iter(by_place or others or beside), None)
+    return reshaped(tuple(args[0].shape), names, tuple(output.shape)) if names is not None else None
 
 
 def _flattened(names: Names, start: int, end: int) -> Names:

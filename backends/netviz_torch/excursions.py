@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Hashable, Iterable
 from itertools import chain
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from netviz_core.backend_api import TensorForm
+from netviz_core.backend_api import Book, TensorForm
 
 from .words import name_of
 
@@ -28,7 +27,7 @@ class Excursions:
     def __init__(self, module: nn.Module) -> None:
         self._taken: dict[Hashable, TensorForm] = {}
         self._put_in: set[Hashable] = set()
-        self._constants: dict[int, weakref.ref[torch.Tensor]] = {}
+        self._constants = Book[bool]()
         held = (part for child in module.modules() for part in vars(child).values())
         tensors = (part for part in held if isinstance(part, torch.Tensor))
         self._remember(chain(module.parameters(), module.buffers(), tensors))
@@ -65,8 +64,8 @@ class Excursions:
 
     def is_constant(self, tensor: torch.Tensor) -> bool:
         """Whether a tensor is known not to stem from the model's input."""
-        reference = self._constants.get(id(tensor))
-        return reference is not None and reference() is tensor
+        return self._constants.get(tensor) is not None
 
     def _remember(self, tensors: Iterable[torch.Tensor]) -> None:
-        self._constants.update((id(tensor), weakref.ref(tensor)) for tensor in tensors)
+        for tensor in tensors:
+            self._constants.note(tensor, True)

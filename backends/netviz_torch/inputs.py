@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterator, Mapping
 from itertools import chain
-from types import TracebackType
-from typing import Any
+from types import FrameType, TracebackType
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -26,7 +27,7 @@ from netviz_core.backend_api import (
 )
 
 from .axes import AxisFollower
-from .kinds import kind_of
+from .kinds import kind_of, own_tensors
 from .tensors import dtype_name, to_numpy
 from .weights import weights_of
 
@@ -38,6 +39,8 @@ def check_runnable(module: nn.Module) -> None:
     ------
     UnsupportedError
     """
+    if not any(map(is_lazy, chain.from_iterable(map(own_tensors, module.modules())))):
+        return
     for name, tensor in chain(module.named_parameters(), module.named_buffers()):
         if is_lazy(tensor):
             raise UnsupportedError(
@@ -62,7 +65,7 @@ def prepare(module: nn.Module, inputs: Any, follower: AxisFollower) -> tuple[tup
         if isinstance(value, AxisArray):
             array = value.canonical()
             tensor = _tensor(array.values, reference)
-            follower.name(tensor, array.axes)
+            follower.note(tensor, array.axes)
             return tensor
         if isinstance(value, np.ndarray) or _is_foreign(value):
             return _tensor(np.asarray(value), reference)
@@ -142,22 +145,42 @@ def _is_one(module: nn.Module, inputs: Any) -> bool:
 
 
 def _require_places(module: nn.Module, count: int) -> None:
+    signature = _signature(module)
     try:
-        signature = inspect.signature(module.forward)
-        signature.bind(*range(count))
+        if signature is not None:
+            signature.bind(*range(count))
     except TypeError:
         given = "one input was" if count == 1 else f"{count} inputs were"
         raise InputError(f"{given} given; the model's forward takes {signature}") from None
-    except ValueError:
-        return  # a forward without a signature, as that of a scripted module
 
 
 def _takes(module: nn.Module, *args: Any, **kwargs: Any) -> bool:
+    signature = _signature(module)
     try:
-        inspect.signature(module.forward).bind(*args, **kwargs)
-    except (TypeError, ValueError):
+        return signature is not None and signature.bind(*args, **kwargs) is not None
+    except TypeError:
         return False
-    return True
+
+
+def _signature(module: nn.Module) -> inspect.Signature | None:
+    """What a model's forward takes; None of one that does not tell, as that of some scripted modules."""
+    try:
+        return inspect.signature(module.forward)
+    except (TypeError, ValueError):
+        return None
+
+
+class _Place(NamedTuple):
+    """Where a pass failed: in a layer's forward, with its first tensor and its first argument, or in a user's hook."""
+
+    path: str
+    layer: nn.Module
+    is_hook: bool
+    received: torch.Tensor | None = None
+    first: Any = None
+
+    def __str__(self) -> str:
+        return f"{'a hook of ' * self.is_hook}layer {self.path!r} ({kind_of(self.layer)})"
 
 
 def explain(error: Exception, module: nn.Module, arguments: tuple[Any, ...]) -> NetvizError | None:
@@ -165,67 +188,108 @@ def explain(error: Exception, module: nn.Module, arguments: tuple[Any, ...]) -> 
 
     Otherwise the error is given a note that names the layer, and is left as it is.
     """
+    place = _innermost(error.__traceback__, module)
+    if not _is_of_the_machine(error) and not (place is not None and place.is_hook):
+        told = _without_values(module) or _elsewhere(module, arguments)
+        if told is None and place is not None:
+            told = _not_taken(error, module, place, arguments)
+        if told is not None:
+            return told
+    if place is not None:
+        given = f", which received {_described(place.received)}" if place.received is not None else ""
+        shapes = ", ".join(_described(one) for one in arguments if isinstance(one, torch.Tensor))
+        error.add_note(f"netviz: raised in {place}{given}; the model's input was {shapes or 'no tensor'}")
+    return None
+
+
+def _is_of_the_machine(error: Exception) -> bool:
+    """Whether memory ran out or a device failed, of which what a layer was given tells nothing."""
+    ran_out = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+    return ran_out or _OF_THE_MACHINE.search(str(error)) is not None
+
+
+_OF_THE_MACHINE = re.compile(r"allocate memory|out of memory|(CUDA|HIP|XPU|cuDNN|MIOpen) error|CUBLAS_STATUS")
+
+
+def _without_values(module: nn.Module) -> UnsupportedError | None:
     for name, tensor in chain(module.named_parameters(), module.named_buffers()):
         if tensor.is_meta:
             return UnsupportedError(
                 f"{name!r} is on the meta device and has no values; move the model with to_empty() and load its "
                 f"weights, or give inputs on that device, of which shapes alone are known"
             )
+    return None
+
+
+def _elsewhere(module: nn.Module, arguments: tuple[Any, ...]) -> InputError | None:
     places = {tensor.device.type for tensor in chain(module.parameters(), module.buffers())}
-    elsewhere = [
-        value for value in arguments if isinstance(value, torch.Tensor) and value.device.type not in places
-    ]
-    if places and elsewhere:
-        return InputError(
-            f"the input is on the device {str(elsewhere[0].device)!r}, the model on {' and '.join(sorted(places))}; "
-            f"bring one to the other with .to(device)"
-        )
-    failed = _innermost(error.__traceback__, module)
-    if failed is None:
-        return None
-    path, layer, received, first = failed
-    kernel = weights_of(layer, kind_of(layer)).get("kernel")
-    shapes = ", ".join(_described(argument) for argument in arguments if isinstance(argument, torch.Tensor))
-    where = f"layer {path!r} ({kind_of(layer)})"
+    for value in arguments:
+        if places and isinstance(value, torch.Tensor) and value.device.type not in places:
+            return InputError(
+                f"the input is on the device {str(value.device)!r}, the model on {' and '.join(sorted(places))}; "
+                f"bring one to the other with .to(device)"
+            )
+    return None
+
+
+def _not_taken(
+    error: Exception, module: nn.Module, place: _Place, arguments: tuple[Any, ...]
+) -> InputError | None:
+    """What is wrong with an input of the model, if that is what the layer was given."""
+    received, first = place.received, place.first
     if received is not None and any(received is argument for argument in arguments):
-        reason = str(error).partition("\n")[0][:200].rstrip(" .:;")
-        if isinstance(layer, nn.Embedding):
-            return InputError(f"the input is {_described(received)}; {where} takes {_ids(received, layer)}")
-        expected, wanted = _expected(kernel.axes, kernel.shape, layer) if kernel is not None else ("", ())
-        if expected:
-            told = _remedy(received, wanted, layer.weight.dtype) or f": {reason}"
-            return InputError(f"the input is {_described(received)}; {where} takes {expected}{told}")
-        if type(layer).__module__.startswith("torch.nn.modules."):
-            return InputError(f"the input is {_described(received)}, which {where} does not take: {reason}")
-    is_no_tensor = received is None and any(first is argument for argument in arguments)
-    if is_no_tensor and isinstance(first, Mapping) and isinstance(error, (TypeError, AttributeError)):
+        told = _not_taken_tensor(str(error).partition("\n")[0][:200].rstrip(" .:;"), place, received)
+        return None if told is None else InputError(f"the input is {_described(received)}{told}")
+    if (
+        received is not None
+        or not isinstance(error, (TypeError, AttributeError))
+        or not any(first is argument for argument in arguments)
+    ):
+        return None
+    if isinstance(first, Mapping):
+        signature = _signature(module)
         return InputError(
-            f"the inputs given are named {', '.join(map(repr, first))}, or are one dict; the model's forward takes "
-            f"{inspect.signature(module.forward)}"
+            f"the inputs given are named {', '.join(map(repr, first))}, or are one dict; the model's forward "
+            f"{'does not say what it takes' if signature is None else f'takes {signature}'}"
         )
-    if is_no_tensor and isinstance(error, (TypeError, AttributeError)):
-        return InputError(
-            f"the input is {_in_words(first)}, which {where} does not take; give one array or tensor, or, to a model "
-            f"of several inputs, a tuple of them"
-        )
-    given = f"received {_described(received)}; " if received is not None else ""
-    error.add_note(f"netviz: raised in {where}, which {given}the model's input was {shapes or 'no tensor'}")
+    return InputError(
+        f"the input is {_in_words(first)}, which {place} does not take; give one array or tensor, or, to a model "
+        f"of several inputs, a tuple of them"
+    )
+
+
+def _not_taken_tensor(reason: str, place: _Place, received: torch.Tensor) -> str | None:
+    """What a layer takes in the place of a tensor; None if that is not known."""
+    layer = place.layer
+    if isinstance(layer, nn.Embedding) and (ids := _ids(received, layer)):
+        return f"; {place} takes {ids}"
+    kernel = weights_of(layer, kind_of(layer)).get("kernel")
+    expected, wanted = _expected(kernel.axes, kernel.shape, layer) if kernel is not None else ("", ())
+    if expected:
+        told = _remedy(received, wanted, layer.weight.dtype) or f": {reason}"
+        return f"; {place} takes {expected}{told}"
+    if type(layer).__module__.startswith("torch.nn.modules.") and kind_of(layer) != "container":
+        return f", which {place} does not take: {reason}"
     return None
 
 
 def _ids(received: torch.Tensor, layer: nn.Embedding) -> str:
-    """What an embedding takes, and what else it was given."""
+    """What an embedding takes, where it was given something else; empty if that is not to be seen."""
     taken = f"whole numbers from 0 to {layer.num_embeddings - 1}"
     if received.is_floating_point() or received.is_complex():
         return f"{taken}; give x.astype('int64'), or x.long()"
-    outside = received[(received < 0) | (received >= layer.num_embeddings)]
-    return f"{taken}, and {int(outside[0])} is among them" if outside.numel() else taken
+    try:
+        outside = received[(received < 0) | (received >= layer.num_embeddings)]
+        return f"{taken}, and {int(outside[0])} is among them" if outside.numel() else ""
+    except RuntimeError:  # of a tensor without values, or on a device that has failed
+        return ""
 
 
-def _innermost(traceback: TracebackType | None, module: nn.Module) -> tuple[str, nn.Module, Any, Any] | None:
-    """The innermost of the model's modules whose forward was running, its first tensor and its first argument."""
+def _innermost(traceback: TracebackType | None, module: nn.Module) -> _Place | None:
+    """The innermost of the model's modules whose forward, or a user's hook on which, was running."""
     paths = {id(child): path for path, child in module.named_modules()}
-    found = None
+    found: _Place | None = None
+    called: Any = None
     for frame in _frames(traceback):
         child = frame.f_locals.get("self")
         if frame.f_code.co_name == "forward" and isinstance(child, nn.Module) and id(child) in paths:
@@ -233,8 +297,19 @@ def _innermost(traceback: TracebackType | None, module: nn.Module) -> tuple[str,
             received = next(
                 (frame.f_locals[n] for n in names if isinstance(frame.f_locals.get(n), torch.Tensor)), None
             )
-            found = paths[id(child)], child, received, frame.f_locals.get(names[0]) if names else None
+            first = frame.f_locals.get(names[0]) if names else None
+            found = _Place(paths[id(child)], child, False, received, first)
+        home = frame.f_globals.get("__name__", "")
+        if id(called) in paths and home.partition(".")[0] != "torch" and not _is_forward(frame, called):
+            found = _Place(paths[id(called)], called, True)
+        # What else PyTorch's own call of a module calls is a hook.
+        called = child if home == nn.Module.__module__ else None
     return found
+
+
+def _is_forward(frame: FrameType, module: nn.Module) -> bool:
+    """Whether a module's forward runs, which may be a function that was put in its place."""
+    return frame.f_locals.get("self") is module or frame.f_code is getattr(module.forward, "__code__", None)
 
 
 def _frames(traceback: TracebackType | None) -> Iterator[Any]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import weakref
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+
+from netviz_core.backend_api import Book
 
 from .axis_parts import Axes, roots_of, whole
 from .lineage_rules import (
@@ -49,26 +50,13 @@ class Lineage:
     """The softmaxes and other curves from which such weights descend."""
 
 
-class LineageFollower:
+class LineageFollower(Book[Lineage]):
     """Knows the lineage of the tensors that are alive and depend on the model's input."""
-
-    def __init__(self) -> None:
-        self._known: dict[int, tuple[weakref.ref[torch.Tensor], Lineage]] = {}
-
-    def get(self, tensor: Any) -> Lineage | None:
-        """What is known of a tensor; None if it does not depend on the input."""
-        reference, lineage = self._known.get(id(tensor), (None, None))
-        return lineage if reference is not None and reference() is tensor else None
 
     def axes_of(self, tensor: Any) -> Axes | None:
         """The parts of each axis of a tensor; None if it does not depend on the input."""
         lineage = self.get(tensor)
         return lineage.axes if lineage is not None else None
-
-    def set(self, tensor: torch.Tensor, lineage: Lineage) -> None:
-        """Say what is known of a tensor."""
-        key = id(tensor)
-        self._known[key] = weakref.ref(tensor, lambda _: self._known.pop(key, None)), lineage
 
     def or_unknown(self, tensor: torch.Tensor) -> Lineage:
         """What is known of a tensor, or that nothing is known of its axes."""
@@ -91,7 +79,7 @@ class LineageFollower:
             axes = rule(self.axes_of, func, args, tensor, place) if rule is not None else None
             if axes is None or len(axes) != tensor.ndim:
                 axes = tuple(whole("", length) for length in tensor.shape)
-            self.set(tensor, self._descending(func, followed, axes, rule))
+            self.note(tensor, self._descending(func, followed, axes, rule))
 
     def _descending(self, func: Any, followed: list[Lineage], axes: Axes, rule: Rule | None) -> Lineage:
         is_product = any(one.is_product for one in followed)

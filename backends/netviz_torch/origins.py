@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +13,17 @@ import torch
 from torch import nn
 from torch._ops import OpOverload
 
-from netviz_core.backend_api import AxisArray, Origin, OriginOf, Origins, Recorder, Source, leaves, placing
+from netviz_core.backend_api import (
+    AxisArray,
+    Book,
+    Origin,
+    OriginOf,
+    Origins,
+    Recorder,
+    Source,
+    leaves,
+    placing,
+)
 
 from .axes import AxisFollower
 from .listening import observed
@@ -92,10 +101,12 @@ def _unfused() -> Iterator[None]:
 class OriginWatch(Watch):
     """While active, also knows where in the input the elements of tensors lie."""
 
+    sees_all = True
+
     def __init__(self, follower: AxisFollower) -> None:
         super().__init__(follower)
         self.origins = Origins()
-        self._known: dict[int, tuple[weakref.ref[torch.Tensor], Origin]] = {}
+        self._known = Book[Origin]()
 
     def start(self, inputs: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Give the model's inputs, as it takes them, their names in `inputs`."""
@@ -103,12 +114,11 @@ class OriginWatch(Watch):
         tensors = [tensor for _, tensor in leaves((args, kwargs), is_tensor)]
         for name, tensor in zip(given, tensors, strict=False):
             names = self.follower.get(tensor) or ()
-            self._set(tensor, self.origins.start(name, tensor.shape, names))
+            self._known.note(tensor, self.origins.start(name, tensor.shape, names))
 
     def get(self, tensor: torch.Tensor) -> Origin:
         """Where the elements of a tensor lie; empty for what does not depend on the input."""
-        reference, origin = self._known.get(id(tensor), (None, {}))
-        return origin if reference is not None and reference() is tensor else {}
+        return self._known.get(tensor) or {}
 
     def run(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """See `Watch.run`; also follow the places of its arguments to its results."""
@@ -117,7 +127,7 @@ class OriginWatch(Watch):
         result = super().run(func, args, kwargs)
         if any(before.values()):
             for tensor, origin in self._after(func, args, result, given, before):
-                self._set(tensor, origin)
+                self._known.note(tensor, origin)
         return result
 
     def _after(
@@ -135,10 +145,6 @@ class OriginWatch(Watch):
             is_written = base is not None and any(tensor is other for other in given)
             if is_written and not placing.is_same(origin, before.get(id(tensor), {})):
                 yield base, written_through(self.get(base), base, origin, tensor)
-
-    def _set(self, tensor: torch.Tensor, origin: Origin) -> None:
-        key = id(tensor)
-        self._known[key] = weakref.ref(tensor, lambda _: self._known.pop(key, None)), origin
 
 
 def _is_array(value: object) -> bool:

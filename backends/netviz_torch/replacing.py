@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from netviz_core.backend_api import RecorderLike, Replacement, StandIn, leaves, replaced
+from netviz_core.backend_api import Names, RecorderLike, Replacement, StandIn, leaves, replaced
 
-from .axes import AxisFollower, Names
+from .axes import AxisFollower
 from .listening import observed
 from .passes import evaluation
 from .tensors import has_memory, is_tensor, is_transformed
@@ -175,7 +175,7 @@ class _Put:
 
     def _named(self, tensor: torch.Tensor, names: Names | None) -> torch.Tensor:
         if names is not None:
-            self._watch.follower.name(tensor, names)
+            self._watch.follower.note(tensor, names)
         return tensor
 
 

@@ -6,7 +6,6 @@ is written, as a layer, a function or by hand, it is known by what it computes o
 
 from __future__ import annotations
 
-import weakref
 from collections import deque
 from dataclasses import dataclass
 from functools import cache
@@ -16,7 +15,7 @@ import torch
 from torch._ops import OpOverload
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 
-from netviz_core.backend_api import HeldValue, may_be_squashed, squashed_by
+from netviz_core.backend_api import Book, HeldValue, may_be_squashed, squashed_by
 
 from .axes import AxisFollower
 from .tensors import dtype_name, is_transformed, to_numpy
@@ -48,10 +47,13 @@ _MOST_STEPS = 4
 class ScoreWatch(Watch):
     """While active, also remembers what goes into softmaxes and sigmoids, and into what these may be made of."""
 
+    sees_all = True
+
     def __init__(self, follower: AxisFollower) -> None:
         super().__init__(follower)
         self._raised: deque[tuple[Given, ...]] = deque(maxlen=_MOST_KEPT)
-        self._made_of: dict[int, tuple[weakref.ref[torch.Tensor], tuple[Given, ...]]] = {}
+        self._made_of = Book[tuple[Given, ...]]()
+        """What sums and products made a tensor of, the first of them first."""
 
     def score(self, tensor: torch.Tensor) -> Score | None:
         """What a softmax or sigmoid made this tensor of; None if neither made it."""
@@ -73,20 +75,13 @@ class ScoreWatch(Watch):
         name = _name_of(func)
         given = _given(args) if name in _RAISING or name in _SHIFTING else None
         # Before the operation, which may write into what it is given.
-        steps = (*self._steps(given), self._held_as_given(given)) if given is not None else ()
+        steps = (*(self._made_of.get(given) or ()), self._held_as_given(given)) if given is not None else ()
         result = super().run(func, args, kwargs)
         if name in _RAISING and steps:
             self._raised.append(steps)
         elif steps and isinstance(result, torch.Tensor) and given is not None and result.shape == given.shape:
-            key = id(result)
-            forget = lambda _: self._made_of.pop(key, None)  # noqa: E731
-            self._made_of[key] = weakref.ref(result, forget), steps[-_MOST_STEPS:]
+            self._made_of.note(result, steps[-_MOST_STEPS:])
         return result
-
-    def _steps(self, tensor: torch.Tensor) -> tuple[Given, ...]:
-        """What sums and products made a tensor of, the first of them first."""
-        reference, steps = self._made_of.get(id(tensor), (None, ()))
-        return steps if reference is not None and reference() is tensor else ()
 
     def _held_as_given(self, tensor: torch.Tensor) -> Given:
         return Given(self.hold(tensor), get_gradient_edge(tensor), tensor.dtype)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -13,7 +12,15 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from netviz_core.backend_api import NOT_FOLLOWED, OUTPUT, TensorForm, TracedCall, UnsupportedError, leaves
+from netviz_core.backend_api import (
+    NOT_FOLLOWED,
+    OUTPUT,
+    Book,
+    TensorForm,
+    TracedCall,
+    UnsupportedError,
+    leaves,
+)
 
 from .axes import AxisFollower
 from .excursions import Excursions
@@ -26,15 +33,21 @@ from .watch import Watch
 from .words import moves_only, only_looks, word_of
 
 
-def trace(model: Any, inputs: Any) -> list[TracedCall]:
+def trace(model: Any, inputs: Any) -> Iterator[TracedCall]:
     """See `netviz_core.backend_api.SupportsGraph`."""
     _refuse_scripts(unwrapped(model))
     watch = Watch(AxisFollower())
-    with evaluation(model, inputs, watch) as (module, forward):
-        tracer = Tracer(watch, Excursions(module))
-        with tracer.following(module), watching(watch), Functions(tracer), torch.no_grad():
-            forward()
-        return tracer.calls
+    calls: list[TracedCall] = []
+    try:
+        with evaluation(model, inputs, watch) as (module, forward):
+            tracer = Tracer(watch, Excursions(module))
+            calls = tracer.calls
+            with tracer.following(module), watching(watch), Functions(tracer), torch.no_grad():
+                forward()
+    except Exception:
+        yield from calls  # a pass that failed is seen as far as it came
+        raise
+    yield from calls
 
 
 def _refuse_scripts(module: nn.Module) -> None:
@@ -55,7 +68,7 @@ class Identities:
 
     def __init__(self, version_of: Callable[[torch.Tensor], int]) -> None:
         self._version_of = version_of
-        self._known: dict[int, tuple[weakref.ref[torch.Tensor], int, int]] = {}
+        self._known = Book[tuple[int, int]]()
         self._written: dict[int, int] = {}
         """The number of what was last written to a piece of memory."""
         self._numbers = count()
@@ -63,9 +76,10 @@ class Identities:
     def get(self, tensor: torch.Tensor) -> int | None:
         """The number of a tensor as it is now."""
         tensor = _within(tensor)
-        reference, version, number = self._known.get(id(tensor), (None, 0, 0))
-        if reference is None or reference() is not tensor:
+        known = self._known.get(tensor)
+        if known is None:
             return None
+        version, number = known
         if version != self._version_of(tensor):  # written to through another tensor of the same memory
             return self._written.get(memory_of(tensor), number)
         return number
@@ -73,9 +87,8 @@ class Identities:
     def give(self, tensor: torch.Tensor, number: int | None = None) -> int:
         """Give a tensor a number, by default a new one."""
         tensor = _within(tensor)
-        key, number = id(tensor), next(self._numbers) if number is None else number
-        reference = weakref.ref(tensor, lambda _: self._known.pop(key, None))
-        self._known[key] = reference, self._version_of(tensor), number
+        number = next(self._numbers) if number is None else number
+        self._known.note(tensor, (self._version_of(tensor), number))
         return number
 
     def write(self, tensor: torch.Tensor) -> None:

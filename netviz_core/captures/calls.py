@@ -7,19 +7,18 @@ of the layers' classes for as long as somebody listens, naming axes, numbering c
 from __future__ import annotations
 
 import functools
-import threading
-import weakref
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, Protocol
 
+from ..words.alive import Book
 from ..words.arrays import positional_axes
 from ..words.observations import Observation
 from ..words.protocols import RecorderLike
 from ..words.structure import leaves, others, replaced
 from ..words.supports_passes import Replacement, StandIn
+from .ears import Ears
 
 Axes = tuple[str, ...]
 
@@ -43,23 +42,8 @@ class CallReader(Protocol):
         """Whether what runs within a layer is not heard, such as what it does for each step of a sequence."""
 
 
-class AxisBook:
+class AxisBook(Book[Axes]):
     """Knows the axes of the tensors that are alive."""
-
-    def __init__(self) -> None:
-        self._known: dict[int, tuple[weakref.ref[Any], Axes]] = {}
-
-    def note(self, tensor: Any, axes: Axes | None) -> Any:
-        """Say what a tensor's axes are, where they are known; returns the tensor."""
-        if axes is not None:
-            key = id(tensor)
-            self._known[key] = weakref.ref(tensor, lambda _: self._known.pop(key, None)), axes
-        return tensor
-
-    def get(self, tensor: Any) -> Axes | None:
-        """The axes of a tensor, if they are known."""
-        reference, axes = self._known.get(id(tensor), (None, None))
-        return axes if reference is not None and reference() is tensor else None
 
 
 class CallListener:
@@ -170,48 +154,10 @@ class ReplacingListener(CallListener):
         return replaced(structure, self.reader.is_tensor, other)
 
 
-_CALL = "__call__"
-_listeners: ContextVar[tuple[CallListener, ...]] = ContextVar("netviz_call_listeners", default=())
-_users: Counter[type] = Counter()
-_own: dict[type, Any] = {}
-_lock = threading.Lock()
-
-
-@contextmanager
-def listening(listeners: Iterable[CallListener], classes: Iterable[type]) -> Iterator[None]:
-    """Let listeners hear the objects of these classes that are called in this context.
-
-    Who listens is known for each context, so that threads do not hear each other.
-    """
-    came = tuple(listeners)
-    heard = {cls for cls in classes if any(_CALL in vars(base) for base in cls.__mro__)}
-    with _lock:
-        for cls in heard:
-            if not _users[cls]:
-                _own[cls] = vars(cls).get(_CALL)
-                setattr(cls, _CALL, _told(getattr(cls, _CALL), cls))
-            _users[cls] += 1
-    _listeners.set((*_listeners.get(), *came))
-    try:
-        yield
-    finally:
-        # Others may have come or gone meanwhile: recordings need not be nested.
-        _listeners.set(tuple(other for other in _listeners.get() if other not in came))
-        with _lock:
-            for cls in heard:
-                _users[cls] -= 1
-                if not _users[cls]:
-                    before = _own.pop(cls)
-                    if before is None:
-                        delattr(cls, _CALL)
-                    else:
-                        setattr(cls, _CALL, before)
-
-
 def _told(original: Callable[..., Any], cls: type) -> Callable[..., Any]:
     @functools.wraps(original)
     def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
-        heard = [(each, path) for each in _listeners.get() if (path := each.path_of(self)) is not None]
+        heard = [(each, path) for each in _ears.listeners if (path := each.path_of(self)) is not None]
         if not heard or type(self) is not cls:  # else the call of a subclass comes by here once more
             return original(self, *args, **kwargs)
         arguments = {**{str(place): value for place, value in enumerate(args)}, **kwargs}
@@ -220,12 +166,9 @@ def _told(original: Callable[..., Any], cls: type) -> Callable[..., Any]:
         output = next((made for each, path in heard if (made := each.instead(path)) is not None), None)
         if output is None:
             closed = any(each.reader.is_closed(self) for each, _ in heard)
-            token = _listeners.set(() if closed else _listeners.get())
-            try:
-                positions = (arguments[str(place)] for place in range(len(args)))
+            positions = (arguments[str(place)] for place in range(len(args)))
+            with _ears.unheard() if closed else nullcontext():
                 output = original(self, *positions, **{name: arguments[name] for name in kwargs})
-            finally:
-                _listeners.reset(token)
         first = next(iter(arguments.values()), None)
         # What the last to come has put into place of the output, those before it see.
         for each, path in reversed(heard):
@@ -233,3 +176,8 @@ def _told(original: Callable[..., Any], cls: type) -> Callable[..., Any]:
         return output
 
     return __call__
+
+
+_ears = Ears[CallListener]("__call__", _told)
+listening = _ears.listening
+"""Let listeners hear the objects of classes that are called in this context; see `Ears.listening`."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..models.described import DescribedLayer
+from ..models.ready_layer import ReadyLayer
 from ..models.weights import Layout, Weight, Weights
 from ..words.errors import FileFormatError
 from ..words.observations import Coverage, Observation
@@ -38,7 +38,7 @@ class Contents:
     versions : mapping
     returned, given : sequence of Slot
         What layers returned, and what they were given; read from a file, values that are not yet in memory.
-    layers : mapping from path to DescribedLayer
+    layers : mapping from path to ReadyLayer
     coverage : mapping from path to Coverage
     """
 
@@ -46,7 +46,7 @@ class Contents:
     versions: Mapping[str, str]
     returned: Sequence[Slot]
     given: Sequence[Slot]
-    layers: Mapping[str, DescribedLayer]
+    layers: Mapping[str, ReadyLayer]
     coverage: Mapping[str, Coverage]
 
 
@@ -142,7 +142,7 @@ def _entry(tensors: _Tensors, key: str, slot: Slot) -> dict[str, Any]:
     }
 
 
-def _layer_entry(tensors: _Tensors, layer: DescribedLayer) -> dict[str, Any]:
+def _layer_entry(tensors: _Tensors, layer: ReadyLayer) -> dict[str, Any]:
     weights = []
     for name, weight in layer.weights.items():
         values = weight.peek()
@@ -243,15 +243,16 @@ def _stored(entry: Mapping[str, Any], opened: Any) -> tuple[_InFile, tuple[int, 
     return _InFile(opened, entry["key"], dtype), shape, axes
 
 
-def _layer(entry: Mapping[str, Any], opened: Any) -> DescribedLayer:
+def _layer(entry: Mapping[str, Any], opened: Any) -> ReadyLayer:
     weights = Weights({str(weight["name"]): _weight(weight, opened) for weight in entry["weights"]})
-    return DescribedLayer(
+    return ReadyLayer(
         str(entry["path"]),
         str(entry["kind"]),
         str(entry["type_name"]),
+        None,
         bool(entry["trainable"]),
-        {str(name): _tuples(value) for name, value in entry["config"].items()},
         weights,
+        {str(name): _tuples(value) for name, value in entry["config"].items()},
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from ..captures.capture import Capture
 from ..measures.layer_statistics import LayerStatistics
 from ..measures.statistics import SHOWN_NUMBERS
-from ..words.cards import document
+from ..pages.document import document
 from ..words.plain import plain
 from .messages import in_options
 
@@ -81,6 +81,11 @@ def _capture_text(found: Capture) -> str:
     )
 
 
+def _summary_page(found: Any) -> str:
+    told = found._told()
+    return document(found.title, told.parts, told.verdict, told.state)
+
+
 COMPARISON: Forms = {
     ".txt": lambda found: in_options(str(found)),
     ".json": methodcaller("to_json"),
@@ -99,7 +104,7 @@ PLUGINS = _json("plugins", dict)
 SUMMARY: Forms = {
     ".txt": lambda found: in_options(str(found)),
     ".json": _json("summary", methodcaller("to_dict")),
-    ".html": lambda found: document(found.title, found._repr_html_()),
+    ".html": _summary_page,
 }
 HEALTH: Forms = {
     ".txt": str,

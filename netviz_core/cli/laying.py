@@ -63,6 +63,7 @@ def compare_models(
             loss=loss,
             targets=wanted,
             names=names,
+            graphs=any(path.suffix.lower() == ".html" for path in outputs),
             progress=is_talkative(),
         )
     tell(found, forms.COMPARISON, outputs, as_json, found)

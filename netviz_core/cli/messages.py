@@ -8,11 +8,10 @@ from typing import Any
 import typer
 
 from ..words.errors import NetvizError
+from ..words.text_tables import described, flattened
 from . import options
 
 _UsageError: Any = typer.BadParameter.__base__
-_CONTROL_SEQUENCE = re.compile(r"\x1b\[[0-9;]*m")
-_LONGEST = 600
 
 
 def one_line(error: BaseException) -> str:
@@ -84,7 +83,7 @@ _IN_OPTIONS = (
 
 QUESTIONS = (
     "attention", "cam", "capture", "compare", "copy_weights", "feature_maps", "graph", "health", "heatmap",
-    "histograms", "histogram", "kernels", "similarity", "statistics", "summary", "top_losses",
+    "histograms", "histogram", "kernels", "report", "similarity", "statistics", "summary", "top_losses",
 )  # fmt: skip
 """The functions that are commands, too."""
 
@@ -103,23 +102,6 @@ def _as_option(found: re.Match[str]) -> str:
         return f"--{'no-' * (value == 'False')}{option}"
     words = " ".join(re.findall(r"[^\s,'()]+", value))
     return f"--{option} {words}".rstrip()
-
-
-def described(error: BaseException) -> str:
-    """An error that is not netviz' own: its type and what it says, on one line."""
-    return flattened(f"{type(error).__name__}: {error}").removesuffix(":")
-
-
-def flattened(message: str) -> str:
-    """A message of any number of lines as one, without control sequences, cut if it is very long.
-
-    Examples
-    --------
-    >>> flattened("expected:\\n  8 × 8")
-    'expected: 8 × 8'
-    """
-    line = " ".join(_CONTROL_SEQUENCE.sub("", message).split())
-    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]} …"
 
 
 def _usage(error: Any) -> str:

@@ -18,7 +18,7 @@ from ..models.formats import listed, suffixes
 from ..models.network import Network, wrap
 from ..words.addresses import download_first
 from ..words.errors import FileFormatError, InputError, NetvizError, nearest
-from .messages import described
+from ..words.text_tables import described
 from .saying import busy
 
 Opened = TypeVar("Opened")

@@ -154,6 +154,7 @@ WeightsFile = Annotated[
         ".keras of one in Keras."
     ),
 ]
+Page = Annotated[Path, _output(help="Where to write the page: .html.")]
 Folder = Annotated[
     Path,
     typer.Option("--output", "-o", metavar="FOLDER", help="Where to write the page and its figures."),

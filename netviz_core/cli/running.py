@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from ..captures.capture import Capture
-from ..models.network import Network
+from ..models.network import Network, layer_at_fault
 from ..words.errors import CaptureError, NetvizError
+from ..words.text_tables import described
 from .inputs import as_expected, read_input
-from .messages import described
 from .models import open_model
 
 
@@ -42,16 +41,6 @@ def failures_located(*models: Network | Capture) -> Iterator[None]:
     except Exception as error:
         if not networks:
             raise
-        path = _innermost_layer(networks, error.__traceback__)
+        path = layer_at_fault(networks, error)
         where = f" in layer {path!r}" if path else ""
         raise CaptureError(f"the model failed{where}: {described(error)}") from error
-
-
-def _innermost_layer(networks: Sequence[Network], trace: TracebackType | None) -> str:
-    """The path of the deepest layer whose own method was running; empty if it cannot be told."""
-    paths = {id(layer.native): path for network in networks for path, layer in network.layers.items()}
-    found = ""
-    while trace is not None:
-        found = paths.get(id(trace.tb_frame.f_locals.get("self")), found)
-        trace = trace.tb_next
-    return found

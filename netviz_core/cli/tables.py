@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..models.network import Network
-from ..plugins import PluginStatus
+from ..registry import PluginStatus
 from ..words.protocols import WeightTensor
 
 _STATUS_STYLES = {"loaded": "green", "available": "cyan", "missing dependency": "yellow", "broken": "red"}

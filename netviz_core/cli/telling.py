@@ -10,6 +10,7 @@ import typer
 from .. import plugins
 from ..graphs.data_flow import graph
 from ..measures.health import health
+from ..registry import PluginStatus
 from ..summaries.summary import summary
 from ..words.errors import BackendLoadError
 from . import forms, options
@@ -17,7 +18,7 @@ from .inputs import read_targets
 from .models import open_model
 from .outputs import check_output, tell
 from .running import running
-from .saying import busy
+from .saying import busy, is_talkative, note
 
 
 def list_layers(model: options.Model, as_json: options.AsJson = False, trust: options.Trust = False) -> None:
@@ -94,6 +95,28 @@ def tell_health(
         raise typer.Exit(1)
 
 
+def write_report(
+    model: options.Model,
+    output: options.Page,
+    data: options.InputOrDeclared = None,
+    targets: options.Targets = None,
+    loss: options.Loss = None,
+    axes: options.Axes = None,
+    trust: options.Trust = False,
+) -> None:
+    """Write one page of HTML for a model: health, layers, graph, kernels, maps, statistics."""
+    from ..reports.report import report  # here, as few ask for it, and it has a use for most rooms
+
+    check_output(output, (".html",), is_drawn=False)
+    wanted = read_targets(targets)
+    with running(model, data, axes, trust) as (network, x):
+        found = report(network, x, targets=wanted, loss=loss, progress=is_talkative())
+    found.save(output)
+    for heading, why in found.failures.items():
+        note(f"{heading} is not shown: {why}")
+    note(f"wrote {output}")
+
+
 def list_plugins(load: options.Load = True, as_json: options.AsJson = False) -> None:
     """List backends and renderers, and what each lacks.
 
@@ -113,7 +136,7 @@ def list_plugins(load: options.Load = True, as_json: options.AsJson = False) -> 
     show([plugins_table("backend", backends), plugins_table("renderer", renderers)])
 
 
-def _try_to_load(states: Mapping[str, plugins.PluginStatus], get: Callable[[str], object]) -> None:
+def _try_to_load(states: Mapping[str, PluginStatus], get: Callable[[str], object]) -> None:
     for name, state in states.items():
         if state.status == "available":
             with suppress(BackendLoadError):

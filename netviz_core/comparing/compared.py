@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ..captures.recorder import DEFAULT_MAX_BYTES
+from ..graphs.data_flow import graph
 from ..models.alignment import LayerMapping
 from ..models.checkpoint import Checkpoint
-from ..words.errors import InputError
+from ..words.errors import InputError, NetvizError
 from ..words.given import shown
 from ..words.progress import step, steps
 from ..words.text_tables import counted
@@ -56,6 +58,7 @@ def compare(
     targets: Any = None,
     names: tuple[str, str] | None = None,
     max_bytes: int = DEFAULT_MAX_BYTES,
+    graphs: bool = False,
     progress: bool = True,
 ) -> Comparison:
     """Lay two models side by side, layer by layer, and find where they differ, and why.
@@ -86,6 +89,8 @@ def compare(
         their frameworks, the files that they are read from, or their classes.
     max_bytes : int
         How many bytes of values may be held for each model.
+    graphs : bool
+        Also trace the data flow of both, which `Comparison.to_html` then draws beside each other; costs a pass each.
     progress : bool
         Show what is being done where that takes more than two seconds, and there is a terminal or notebook.
 
@@ -128,7 +133,7 @@ def compare(
         raise InputError("targets are given, and no loss; say which with loss=, such as 'cross_entropy'")
     # Numbers that are not finite are told; arithmetic with them is no reason for a warning.
     with steps("compare", progress), np.errstate(all="ignore"):
-        return _compared(a, b, x, mapping, tolerance, loss, targets, names, max_bytes)
+        return _compared(a, b, x, mapping, tolerance, loss, targets, names, max_bytes, graphs)
 
 
 def _compared(
@@ -141,6 +146,7 @@ def _compared(
     targets: Any,
     names: tuple[str, str] | None,
     max_bytes: int,
+    graphs: bool,
 ) -> Comparison:
     side_a, side_b = sides_of(a, b, x, mapping, max_bytes)
     called = names or told_apart(side_a, side_b, (a, b))
@@ -150,7 +156,8 @@ def _compared(
     if not side_a.stations or not side_b.stations:
         if loss is not None:
             raise InputError(f"loss={shown(loss)} needs models that run; give x, an input")
-        return _of_weights(side_a, side_b, mapping, tolerance, called, tuple(_not_run(side_a, side_b, x)))
+        alone = _of_weights(side_a, side_b, mapping, tolerance, called, tuple(_not_run(side_a, side_b, x)))
+        return replace(alone, without_graphs="No graph is known, as nothing was run.") if graphs else alone
     pairs = pair_up(side_a, side_b, mapping)
     if not pairs:
         raise InputError(
@@ -187,7 +194,23 @@ def _compared(
     is_chance = not all(any(cause.is_reproduced for cause in fault.causes) for fault in faults)
     chance = nondeterministic(judge) if is_chance else []
     causes = (*chance, *(cause for fault in faults for cause in fault.causes), *remarks)
-    return _comparison(judge, found, faults, causes, ends, called)
+    made = _comparison(judge, found, faults, causes, ends, called)
+    return _with_graphs(made, side_a, side_b) if graphs else made
+
+
+def _with_graphs(found: Comparison, *sides: Side) -> Comparison:
+    """The same with the data flow of both, or with the reason why it is not known."""
+    traced = []
+    for side in sides:
+        if side.network is None:
+            return replace(
+                found, without_graphs=f"{side.name} is no model that runs, so that its graph is not known"
+            )
+        try:
+            traced.append(graph(side.network, side.inputs))
+        except NetvizError as error:
+            return replace(found, without_graphs=f"the graph of {side.name} is not known: {error}")
+    return replace(found, graphs=(traced[0], traced[1]))
 
 
 def _tells_nothing(side: Side) -> bool:

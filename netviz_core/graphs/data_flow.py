@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
+from types import MappingProxyType
 from typing import Any
 
-from ..models.network import Network, wrap
+from ..models.network import Network, layer_at_fault, wrap
+from ..views.base import of_source
 from ..words.errors import UnsupportedError, require_known
 from ..words.operations import OPERATIONS, word_for
 from ..words.protocols import Layer
@@ -54,12 +56,48 @@ def graph(model: Any, x: Any = None, *, rankdir: str = "TB") -> Graph:
     """
     require_known(rankdir, RANKDIRS, "rankdir")
     network = wrap(model)
+    found, error = graph_as_far(network, x)
+    if error is not None:
+        raise error
+    return of_source(network.backend, replace(found, rankdir=rankdir))
+
+
+def graph_as_far(network: Network, x: Any) -> tuple[Graph, Exception | None]:
+    """The graph of what ran, and what a pass raised that did not come to its end.
+
+    Where one did not, the last node is the layer in which it failed, as far as that is known.
+
+    Raises
+    ------
+    UnsupportedError
+        If the backend does not see the data flow.
+    InputError
+        If an input is needed and none is given.
+    """
     if not hasattr(network.adapter, "trace"):
         raise UnsupportedError(f"the {network.backend} backend does not see the data flow of its models")
     if x is None and hasattr(network.adapter, "example"):
         x = network.input_or_example(None)
-    calls = list(network.adapter.trace(network.native, x))
-    return replace(graph_of(calls, network), rankdir=rankdir)
+    calls: list[TracedCall] = []
+    try:
+        calls.extend(network.adapter.trace(network.native, x))
+    except Exception as error:
+        found = graph_of((call for call in calls if call.operation != "output"), network)
+        return _with_failed(found, layer_at_fault([network], error), network), error
+    return graph_of(calls, network), None
+
+
+def _with_failed(found: Graph, path: str, network: Network) -> Graph:
+    """The same with the layer that failed, which returned nothing: a container is one node for what failed in it."""
+    if not path or any(node.id == path for node in found.nodes):
+        return found
+    layer, group = network.layers[path], network.parents.get(path, "")
+    failed = _formed(
+        path, path, _layer_kind(layer), _layer_label(layer), group, (), layer.type_name, layer.config
+    )
+    if any(group.path == path for group in found.groups):
+        failed = replace(failed, id=f"{path}/failed", group=path)
+    return replace(found, nodes=(*found.nodes, failed))
 
 
 def graph_of(calls: Iterable[TracedCall], network: Network) -> Graph:
@@ -120,6 +158,7 @@ class _Builder:
                 self._parents.get(call.path, ""),
                 call.outputs,
                 layer.type_name,
+                layer.config,
             )
         self._connect(node, call)
         applied = _applied_activation(layer)
@@ -178,10 +217,11 @@ def _formed(
     group: str,
     outputs: Sequence[TensorForm],
     type_name: str = "",
+    config: Mapping[str, Any] = MappingProxyType({}),
 ) -> GraphNode:
     """A node that has the form of the first tensor that it returned."""
     shape, axes = (outputs[0].shape, outputs[0].axes) if outputs else ((), ())
-    return GraphNode(id, path, kind, label, group, type_name, shape, axes)
+    return GraphNode(id, path, kind, label, group, type_name, shape, axes, config=dict(config))
 
 
 def _layer_kind(layer: Layer) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any
 
+from ..words.optional import needed
+from ..words.plain import plain
 from .parts import GraphEdge, GraphGroup, GraphNode, GraphParts
 
 
@@ -64,20 +66,14 @@ def to_mermaid(graph: GraphParts) -> str:
 def to_json(graph: GraphParts) -> str:
     """See `netviz_core.graphs.view.Graph.to_json`."""
     parts = {"title": graph.title} | {
-        name: [asdict(part) for part in getattr(graph, name)] for name in ("nodes", "edges", "groups")
+        name: [plain(part) for part in getattr(graph, name)] for name in ("nodes", "edges", "groups")
     }
     return json.dumps(parts, indent=1, ensure_ascii=False)
 
 
 def to_networkx(graph: GraphParts) -> Any:
     """See `netviz_core.graphs.view.Graph.to_networkx`."""
-    try:  # here, as it is heavy, and few ask for it
-        import networkx
-    except ImportError as error:
-        raise ImportError(
-            "to_networkx needs networkx, which is not installed; install it: pip install networkx",
-            name="networkx",
-        ) from error
+    networkx = needed("networkx", "to_networkx()")
     made = networkx.MultiDiGraph(title=graph.title)
     for node in graph.nodes:
         made.add_node(node.id, **_attributes(node, "id"))

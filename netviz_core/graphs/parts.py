@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..words.cards import Record
 
@@ -36,6 +38,8 @@ class GraphNode(Record):
         How many blocks of this structure follow one another, where they were folded into one.
     members : tuple of str
         The ids of the nodes that were folded into this one.
+    config : mapping
+        How a layer is set, in the words of `netviz_core.backend_api`; empty for anything else.
     """
 
     id: str
@@ -49,6 +53,7 @@ class GraphNode(Record):
     calls: int = 1
     repeats: int = 1
     members: tuple[str, ...] = ()
+    config: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     @property
     def caption(self) -> str:

@@ -3,27 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from ..words.errors import UnsupportedError
 from ..words.protocols import Layer, WeightTensor
+from .ready_layer import ReadyLayer
 from .shown import Layers, ShownLayer
 from .weights import Layout, Weight, Weights
-
-
-@dataclass(frozen=True, repr=False)
-class DescribedLayer(ShownLayer):
-    """A `Layer` that is not there itself."""
-
-    path: str
-    kind: str
-    type_name: str
-    trainable: bool
-    config: Mapping[str, Any] = field(default_factory=dict)
-    weights: Mapping[str, WeightTensor] = field(default_factory=Weights)
-    native: Any = None
 
 
 class RememberedLayer(ShownLayer):
@@ -60,7 +47,7 @@ class RememberedLayer(ShownLayer):
         return self._layer.weights
 
 
-def described(layers: Iterable[Layer], with_weights: bool) -> Layers[DescribedLayer]:
+def described(layers: Iterable[Layer], with_weights: bool) -> Layers[ReadyLayer]:
     """What layers are, by path; with copies of their weights if that is wanted.
 
     A weight that several layers show is copied once. One without values (on the meta device) is left out.
@@ -69,13 +56,14 @@ def described(layers: Iterable[Layer], with_weights: bool) -> Layers[DescribedLa
     return Layers(
         (
             layer.path,
-            DescribedLayer(
+            ReadyLayer(
                 layer.path,
                 layer.kind,
                 layer.type_name,
+                None,
                 layer.trainable,
+                _copied(layer, copies) if with_weights else Weights(),
                 dict(layer.config),
-                _copied(layer, copies) if with_weights else {},
             ),
         )
         for layer in layers

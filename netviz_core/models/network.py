@@ -345,3 +345,15 @@ def weight_of(network: Network, path: str, name: str) -> tuple[Layer, WeightTens
     owners = [other for other in network.layers.values() if name in other.weights]
     advice = f"layers that have one: {_some(owners)}" if owners else "no layer of this model has one"
     raise UnsupportedError(f"{described}; {advice}")
+
+
+def layer_at_fault(networks: Sequence[Network], error: BaseException) -> str:
+    """The path of the deepest layer whose own method was running when an error was raised; empty if none is known."""
+    paths = {id(layer.native): path for network in networks for path, layer in network.layers.items()}
+    found, trace = "", error.__traceback__
+    while trace is not None:
+        found = paths.get(id(trace.tb_frame.f_locals.get("self")), found)
+        trace = trace.tb_next
+    if not found and error.__cause__ is not None:  # an error of ours stands for one of the framework's
+        return layer_at_fault(networks, error.__cause__)
+    return found

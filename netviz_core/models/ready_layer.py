@@ -1,4 +1,4 @@
-"""A layer of which all is known when it is listed: what backends may make their `Layer` of."""
+"""A layer of which all is known: what backends may make their `Layer` of, and what a capture keeps of one."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..words.protocols import WeightTensor
 from .shown import ShownLayer
-from .weights import Weight, Weights
+from .weights import Weights
 
 
 @dataclass(frozen=True, repr=False)
@@ -17,7 +18,7 @@ class ReadyLayer(ShownLayer):
     Parameters
     ----------
     path, kind, type_name, native, trainable, config
-        See `netviz_core.backend_api.Layer`.
+        See `netviz_core.backend_api.Layer`; ``native`` is None where the layer itself is not there.
     weights : mapping, optional
         As `netviz_core.backend_api.by_name` makes it.
     """
@@ -27,5 +28,5 @@ class ReadyLayer(ShownLayer):
     type_name: str
     native: Any
     trainable: bool
-    weights: Mapping[str, Weight] = field(default_factory=Weights)
+    weights: Mapping[str, WeightTensor] = field(default_factory=Weights)
     config: Mapping[str, Any] = field(default_factory=dict)

@@ -8,8 +8,8 @@ from typing import Any, cast
 
 from ..words.protocols import Layer, WeightTensor
 from .checkpoint import Checkpoint, StoredTensor
-from .described import DescribedLayer
 from .network import Network
+from .ready_layer import ReadyLayer
 from .weights import Weight
 
 
@@ -57,11 +57,11 @@ def _prefixes(tensors: Mapping[str, Any], file: Mapping[str, StoredTensor]) -> l
     return [name.removesuffix(first) for name in file if name.endswith(first)] if first else []
 
 
-def _in_file(layer: Layer, stored: Mapping[Hashable, StoredTensor]) -> DescribedLayer:
+def _in_file(layer: Layer, stored: Mapping[Hashable, StoredTensor]) -> ReadyLayer:
     weights = {name: _read_from(weight, stored) for name, weight in layer.weights.items()}
     kept = {name: weight for name, weight in weights.items() if weight is not None}
-    return DescribedLayer(
-        layer.path, layer.kind, layer.type_name, layer.trainable, layer.config, kept, layer.native
+    return ReadyLayer(
+        layer.path, layer.kind, layer.type_name, layer.native, layer.trainable, kept, layer.config
     )
 
 

@@ -3,13 +3,71 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
 from numbers import Real
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 from ..words.errors import InputError
 from ..words.given import shown
 from .side_by_side import SideBySide
+
+AnyLook = TypeVar("AnyLook", bound="Look")
+
+
+@dataclass(frozen=True)
+class Look:
+    """The options of a figure that every renderer has; a subclass adds its own, and describes to users what all do.
+
+    What is `given` are the names of those that the caller gave.
+    """
+
+    title: str | None = None
+    cmap: Any = None
+    colorbar: bool = True
+    figsize: tuple[float, float] | None = None
+    limits: tuple[float, float] | None = None
+    fontsize: float | None = None
+    given: frozenset[str] = frozenset()
+
+    renderer: ClassVar[str]
+    """The name of the renderer whose options they are."""
+
+    @classmethod
+    def from_options(cls: type[AnyLook], options: Mapping[str, Any]) -> AnyLook:
+        """Check the options of a caller.
+
+        Raises
+        ------
+        InputError
+            If one is unknown or has a value it cannot have.
+        """
+        known = cls.options()
+        for name in options:
+            if name not in known:
+                raise InputError(
+                    f"the {cls.renderer} renderer has no option {name!r}; it has {', '.join(known)}"
+                )
+        look = cls(**options, given=frozenset(options))
+        look.check()
+        return look
+
+    @classmethod
+    def options(cls) -> tuple[str, ...]:
+        """The names of all that there are."""
+        return tuple(field.name for field in fields(cls) if field.name != "given")
+
+    def check(self) -> None:
+        """Refuse values that options cannot have; a subclass does so for its own.
+
+        Raises
+        ------
+        InputError
+        """
+        for name, (can_be, told) in _CHECKS.items():
+            value, usual = (getattr(owner, name, None) for owner in (self, type(self)))
+            if value is not usual and not can_be(value):
+                raise InputError(f"{name}={shown(value)} {told}")
 
 
 def within(view: Any, limits: tuple[float, float] | None) -> Any:
@@ -20,28 +78,6 @@ def within(view: Any, limits: tuple[float, float] | None) -> Any:
         return replace(view, views=tuple(within(part, limits) for part in view.views))
     low, high = limits
     return replace(view, limits=(float(low), float(high)))
-
-
-def check_look(look: Any) -> None:
-    """Check options of a figure: ``title``, ``colorbar``, ``limits``, ``fontsize``, ``figsize``, ``dpi``.
-
-    Raises
-    ------
-    InputError
-        If one has a value that it cannot have.
-    """
-    if look.title is not None and not isinstance(look.title, str):
-        raise InputError(f"title={shown(look.title)} is not a string")
-    if not isinstance(look.colorbar, bool):
-        raise InputError(f"colorbar={shown(look.colorbar)} is neither True nor False")
-    if look.limits is not None and not _are_limits(look.limits):
-        raise InputError(f"limits={shown(look.limits)} are not a lower and a higher number such as (-1, 1)")
-    if look.dpi is not None and not _is_positive(look.dpi):
-        raise InputError(f"dpi={shown(look.dpi)} is not a positive number")
-    if look.fontsize is not None and not _is_positive(look.fontsize):
-        raise InputError(f"fontsize={shown(look.fontsize)} is not a positive number of points")
-    if look.figsize is not None and not _is_size(look.figsize):
-        raise InputError(f"figsize={shown(look.figsize)} is not a width and height in inches such as (6, 4)")
 
 
 def _is_positive(number: Any) -> bool:
@@ -58,5 +94,16 @@ def _are_limits(limits: Any) -> bool:
     )
 
 
-def _is_size(size: object) -> bool:
+def _is_size(size: Any) -> bool:
     return isinstance(size, tuple | list) and len(size) == 2 and all(map(_is_positive, size))
+
+
+_CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "title": (lambda title: isinstance(title, str), "is not a string"),
+    "colorbar": (lambda colorbar: isinstance(colorbar, bool), "is neither True nor False"),
+    "figsize": (_is_size, "is not a width and height in inches such as (6, 4)"),
+    "dpi": (_is_positive, "is not a positive number"),
+    "limits": (_are_limits, "are not a lower and a higher number such as (-1, 1)"),
+    "fontsize": (_is_positive, "is not a positive number of points"),
+}
+"""Of an option, whichever renderers have it: what it can be, beside what it is by default, and what is said else."""

@@ -80,14 +80,6 @@ def card(verdict: str, *parts: str, state: str = "") -> str:
     return f'<div class="netviz card"><style>{style()}</style>{head}{"".join(parts)}</div>'
 
 
-def document(title: str, body: str) -> str:
-    """A card as a page of its own."""
-    return (
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{words(title)}</title>'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1"></head><body>{body}</body></html>\n'
-    )
-
-
 @cache
 def style() -> str:
     """The look of all parts, for whatever is of the class ``netviz``."""

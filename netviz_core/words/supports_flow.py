@@ -45,7 +45,8 @@ class SupportsGraph(Protocol):
         stand in no output. Operations that only look at a tensor (its shape, its dtype) are left out.
         The last call is the return of the model: path ``""``, operation ``output``, and as inputs the
         tensors that it returned. A layer that runs several times is told of each time. Where a model
-        can tell its graph without an input (a functional Keras model), `inputs` may be None.
+        can tell its graph without an input (a functional Keras model), `inputs` may be None. Where the pass fails,
+        what ran before may be told before the error is raised: it is drawn as far as it came.
         """
 
 

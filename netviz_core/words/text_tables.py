@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Sequence
 
@@ -78,3 +79,24 @@ def named(names: Sequence[str], separator: str = ", ", most: int = 12) -> str:
 def _padded(text: str, size: int, right: bool) -> str:
     space = " " * (size - text_width(text))
     return space + text if right else text + space
+
+
+def described(error: BaseException) -> str:
+    """An error that is not netviz' own: its type and what it says, on one line."""
+    return flattened(f"{type(error).__name__}: {error}").removesuffix(":")
+
+
+def flattened(message: str) -> str:
+    """A message of any number of lines as one, without control sequences, cut if it is very long.
+
+    Examples
+    --------
+    >>> flattened("expected:\\n  8 × 8")
+    'expected: 8 × 8'
+    """
+    line = " ".join(_CONTROL_SEQUENCE.sub("", message).split())
+    return line if len(line) <= _LONGEST_MESSAGE else f"{line[:_LONGEST_MESSAGE]} …"
+
+
+_CONTROL_SEQUENCE = re.compile(r"\x1b\[[0-9;]*m")
+_LONGEST_MESSAGE = 600

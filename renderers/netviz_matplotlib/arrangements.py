@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from netviz_core.renderer_api import SideBySide, View, within
 
-from .catalogue import panel_for, panels_for, require_effect
+from .catalogue import CATALOGUE, panels_for
 from .parts.style import Style
 from .row import Row
 from .single import Single
@@ -40,8 +40,8 @@ def arrange(view: View, style: Style) -> Arrangement:
     UnsupportedError
         If it is of none.
     """
-    require_effect(view, style.given)
+    CATALOGUE.require_effect(view, style.given)
     view = within(view, style.limits)
     if isinstance(view, SideBySide):
         return Row(view, style, panels_for(view.views))
-    return Single(view, style, panel_for(view))
+    return Single(view, style, CATALOGUE.panel_for(view))

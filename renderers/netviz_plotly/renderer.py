@@ -23,7 +23,7 @@ from netviz_core.renderer_api import (
     within,
 )
 
-from .catalogue import panel_for
+from .catalogue import CATALOGUE
 from .parts.place import Place
 from .parts.style import PIXELS_PER_INCH, Style
 from .parts.texts import safe
@@ -82,7 +82,8 @@ class PlotlyRenderer:
             )
         look = Style.from_options(style)
         views = view.views if isinstance(view, SideBySide) else (view,)
-        panels = [panel_for(one, look) for one in views]
+        CATALOGUE.require_effect(view, look.given)
+        panels = [CATALOGUE.panel_for(one) for one in views]
         title = view.title if look.title is None else look.title
         views = tuple(within(one, look.limits) for one in views)
         sizes = [panel.size(one) for panel, one in zip(panels, views, strict=True)]

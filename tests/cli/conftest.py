@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from netviz_core import plugins
+from netviz_core.registry import Registry
 from netviz_core.testing.reference import Conv2d, Dense, Model, ReferenceBackend
 
 # The demo's digits come with scikit-learn, which an environment without frameworks does not have.
@@ -94,10 +95,10 @@ def shell(command_line: list[str]) -> Callable[..., subprocess.CompletedProcess[
 
 
 @pytest.fixture
-def backends(monkeypatch: pytest.MonkeyPatch) -> plugins.Registry:
+def backends(monkeypatch: pytest.MonkeyPatch) -> Registry:
     """No backend but those that the test registers."""
     required = plugins._backends.required
-    registry = plugins.Registry("netviz.backends-of-this-test", "backend", required)
+    registry = Registry("netviz.backends-of-this-test", "backend", required)
     monkeypatch.setattr(plugins, "_backends", registry)
     return registry
 

@@ -256,5 +256,7 @@ def test_summary_as_html_is_a_page_that_says_how_it_is_written(netviz: Netviz, f
     assert netviz("summary", "mine:model", "-o", "model.html").status == 0
     page = (folder / "model.html").read_text("utf-8")
     assert page.startswith("<!DOCTYPE html>")
-    assert '<meta charset="utf-8"><title>Model</title>' in page
+    assert '<meta charset="utf-8">' in page
+    assert "<title>Model</title>" in page
+    assert "script-src 'none'" in page
     assert "conv1" in page

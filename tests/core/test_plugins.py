@@ -186,3 +186,14 @@ def test_importing_the_core_loads_nothing_heavy():
 def test_the_public_names_are_those_promised():
     for name in nv.__all__:
         assert getattr(nv, name) is not None
+
+
+def test_a_suffix_that_nobody_writes_names_the_renderers_that_did_not_load(tmp_path, monkeypatch):
+    monkeypatch.setattr(nv.plugins._renderers, "_registered", {})
+    nv.register_renderer("absent", "no_such_package:Renderer")
+    view = nv.kernels(example_model(), "conv1")
+    with pytest.raises(
+        nv.FileFormatError, match=r"'matplotlib' writes \.png, .* and not \.xyz; .*no_such_package"
+    ):
+        view.save(tmp_path / "x.xyz")
+    view.save(tmp_path / "x.png")

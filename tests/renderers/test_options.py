@@ -13,8 +13,9 @@ from matplotlib.figure import Figure
 
 import netviz_core as nv
 from netviz_core.comparing.telling.view_details import HistogramPair
+from netviz_core.views.catalogue import ONLY_SOME
 from netviz_core.views.histogram import HistogramRows
-from netviz_matplotlib.catalogue import ONLY_SOME, OPTIONS
+from netviz_matplotlib.catalogue import CATALOGUE
 
 from .handmade import (
     attention_view,
@@ -33,6 +34,7 @@ from .handmade import (
 )
 from .test_grids import footer_of
 
+OPTIONS = CATALOGUE.options
 PICTURES = np.abs(normal(3, 8, 8)) / 4
 EDGES = np.linspace(-1, 1, 5)
 ROWS = HistogramRows(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ pytest.importorskip("plotly", reason="pip install plotly")
 
 from netviz_plotly import PlotlyRenderer
 
-from .handmade import feature_map_grid, heatmap_view, normal
+from .handmade import feature_map_grid, heatmap_view, histogram_view, normal
 
 
 class TestMatplotlib(RendererConformance):
@@ -36,6 +37,14 @@ class TestPlotly(RendererConformance):
 def default_is_kept() -> Iterator[None]:
     yield
     nv.set_default_renderer("matplotlib")
+
+
+@pytest.mark.parametrize("option", [{"cmap": "magma"}, {"colorbar": False}])
+def test_options_of_colours_are_refused_where_a_view_has_its_own(option: dict[str, Any]) -> None:
+    with pytest.raises(nv.InputError, match="on this FeatureMapGrid, as tiles of red, green and blue"):
+        PlotlyRenderer().plot(feature_map_grid(normal(2, 4, 4, 3)), **option)
+    with pytest.raises(nv.InputError, match="has no effect on a Histogram; it has one on TileGrid"):
+        PlotlyRenderer().plot(histogram_view(normal(9)), **option)
 
 
 def test_many_maps_are_one_image() -> None:

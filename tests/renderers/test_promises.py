@@ -257,7 +257,7 @@ def test_figsize_and_dpi_give_exactly_that_many_pixels(tmp_path):
     [
         (
             {"colour": "red"},
-            "no option 'colour'; it has title, cmap, colorbar, figsize, dpi, limits, fontsize",
+            "no option 'colour'; it has title, cmap, colorbar, figsize, limits, fontsize, dpi",
         ),
         ({"cmap": "viridsi"}, "did you mean 'viridis'"),
         ({"cmap": 3}, "cmap=3"),

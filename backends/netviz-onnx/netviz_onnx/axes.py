@@ -8,13 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from netviz_core.backend_api import SPATIAL_AXES
+from netviz_core.backend_api import SPATIAL_AXES, Names, reshaped
 
 from .forms import Form, Shape
 from .held import Held, Node, read_or_none
-
-Names = tuple[str | None, ...]
-"""One name for each axis; None where it is not known."""
 
 
 class Follower:
@@ -144,26 +141,6 @@ def _reshape(follower: Follower, node: Node) -> Names | None:
     if before is None or names is None or after is None or not before:
         return None
     return reshaped(before, names, after)
-
-
-def reshaped(before: Shape, names: Names, after: Shape) -> Names:
-    """Keep the names of axes that a reshape leaves alone; flattening all but the batch gives channels."""
-    front = 0
-    while front < min(len(before), len(after)) and before[front] == after[front]:
-        front += 1
-    if front == len(before) == len(after):
-        return names
-    if names[0] == "batch" and front and len(after) == 2 and None not in names:
-        return ("batch", "channel")
-    old, new = len(before), len(after)
-    kept: list[str | None] = []
-    while old > front and new > front and before[old - 1] == after[new - 1]:
-        old, new = old - 1, new - 1
-        kept.insert(0, names[old])
-    leading = list(names[:front])
-    if new == front and any(length > 1 for length in before[front:old]):
-        leading[-1:] = [None] * bool(leading)  # with which those that are gone became one
-    return (*leading, *(None,) * (new - front), *kept)
 
 
 def _flatten(follower: Follower, node: Node) -> Names | None:

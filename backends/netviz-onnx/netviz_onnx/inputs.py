@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto, ValueInfoProto, helper
 
-from netviz_core.backend_api import AxisArray, InputError, require_input, shown
+from netviz_core.backend_api import AxisArray, InputError, Names, require_input, shown
 
-from .axes import Names, assumed, read_as
+from .axes import assumed, read_as
 from .held import Held, read_or_none
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import jax
 import keras
 from jax.extend.core import Primitive
 
-from .ears import Ears
+from netviz_core.backend_api import Ears
+
 from .engine import Engine, Note
 
 
@@ -39,34 +39,23 @@ class _Jax(Engine):
     @contextmanager
     def hearing(self, note: Note) -> Iterator[None]:
         """Functions that are compiled by themselves are computed operation by operation."""
-        token = _noting.set(note)
-        try:
-            with jax.disable_jit(), _ears:
-                yield
-        finally:
-            _noting.reset(token)
-
-
-_noting: ContextVar[Note | None] = ContextVar("netviz_keras_noting", default=None)
+        with jax.disable_jit(), _ears.listening([note], [Primitive]):
+            yield
 
 
 def _bound(original: Callable[..., Any], _: type) -> Callable[..., Any]:
     @functools.wraps(original)
     def bind(self: Any, *given: Any, **options: Any) -> Any:
-        note = _noting.get()
-        if note is None:
-            return original(self, *given, **options)
-        token = _noting.set(None)  # what an operation consists of is its own business
-        try:
+        notes = _ears.listeners[-1:]
+        with _ears.unheard() if notes else nullcontext():  # what an operation consists of is its own business
             returned = original(self, *given, **options)
-        finally:
-            _noting.reset(token)
-        note(self.name, given, returned if self.multiple_results else [returned])
+        for note in notes:
+            note(self.name, given, returned if self.multiple_results else [returned])
         return returned
 
     return bind
 
 
-_ears = Ears("bind", _bound, (Primitive,))
+_ears = Ears[Note]("bind", _bound)
 
 ENGINE = _Jax("jax")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 from ...models.counterparts import held_by
 from ...recomputing.activation import activated
@@ -24,6 +23,7 @@ from .expressions import PASSED_ON
 from .proposals import Proposal, changes_of_weights, differing, layer_of, of_weights
 from .recognising import recognised
 from .signatures import called, corrected, signature
+from .trials import Trial
 from .variants import variants_of
 from .weight_changes import WeightChange, changes_in, weight_changes
 
@@ -70,13 +70,6 @@ class Cause(Record):
 _WITH_THAT = re.compile(r"; with (?:that|these \d+) in both,")
 _OF_THE_TEST = re.compile(r"; (?:with (?:that|these \d+) (?:in both|corrected),|not confirmed: )")
 """How what a test gave begins in the words of a cause."""
-
-
-_ROOM = 10.0
-"""How much larger an error may be in one sample than in all."""
-
-_CURED = 0.5
-"""What may be left, as a share, of a difference whose cause has been found."""
 
 
 def causes_at(found: Judged, judge: Judge) -> list[Cause]:
@@ -211,15 +204,15 @@ class _Case:
         courses = _brought_together(courses, targets, judge)
         self._courses, self._targets, self.heads = _with_one_function(courses, targets, found, judge)
         self._proposals = [*differing(*self._courses), *self._of_weights()]
-        self._tests = [
-            _Test(self._courses[0], self._targets[1], found.output, judge, "a", "b"),
-            _Test(self._courses[1], self._targets[0], found.output, judge, "b", "a"),
+        self._trials = [
+            Trial(self._courses[0], self._targets[1], found.output, judge, "a", "b"),
+            Trial(self._courses[1], self._targets[0], found.output, judge, "b", "a"),
         ]
 
     def confirmed(self) -> list[tuple[str, str]]:
         """Names and words of what explains the difference."""
         return (
-            self._tests[0].smallest_set(self._proposals)
+            self._trials[0].smallest_set(self._proposals)
             or self._behaviour([])
             or self._by_numbers(self._targets[0], [])
             or (self._behaviour(self._proposals) or self._on_top() if self._proposals else [])
@@ -228,25 +221,25 @@ class _Case:
     def suspected(self) -> list[tuple[str, str]]:
         """The same of what may be the reason and is not confirmed; of what was ruled out, if there is nothing."""
         told = [
-            (one.name, f"{one.words}; not confirmed: {self._tests[0].why_not([one])}")
+            (one.name, f"{one.words}; not confirmed: {self._trials[0].why_not([one])}")
             for one in self._proposals
         ]
         return told or [("unknown", f"unknown: {'; '.join(self._ruled_out())}")]
 
     def _behaviour(self, known: Sequence[Proposal]) -> list[tuple[str, str]]:
         """What one side does and does not say, with what it says changed before."""
-        for test in self._tests if not known else self._tests[:1]:
-            changed = test.changed(known)
-            for variant in variants_of(changed, test.target):
-                words = variant.words.format(own=test.own, other=test.other)
-                told = test.told([*known, Proposal(variant.name, words, variant.changed)])
+        for trial in self._trials if not known else self._trials[:1]:
+            changed = trial.changed(known)
+            for variant in variants_of(changed, trial.target):
+                words = variant.words.format(own=trial.own, other=trial.other)
+                told = trial.told([*known, Proposal(variant.name, words, variant.changed)])
                 if told:
                     return told
         return []
 
     def _on_top(self) -> list[tuple[str, str]]:
         """What was done to the numbers besides all that is known to differ."""
-        result = self._tests[0].changed(self._proposals).result()
+        result = self._trials[0].changed(self._proposals).result()
         return [] if result is None else self._by_numbers(result, self._proposals)
 
     def _by_numbers(self, value: AxisArray, known: Sequence[Proposal]) -> list[tuple[str, str]]:
@@ -279,14 +272,14 @@ class _Case:
 
     def _ruled_out(self) -> Iterator[str]:
         """What has been looked at, and is no reason; what could not be looked at is never said to be none."""
-        for test, target in zip(self._tests, self._targets, strict=True):
-            first, result = test.course.first, test.course.result()
+        for trial, target in zip(self._trials, self._targets, strict=True):
+            first, result = trial.course.first, trial.course.result()
             if result is None:
-                yield f"what {test.own} computes is not known ({first.type_name}), nor are all its settings"
+                yield f"what {trial.own} computes is not known ({first.type_name}), nor are all its settings"
             elif not self._judge.difference(result, target, self._found.output.tolerance or None).within:
-                yield f"{test.own} does not do what its settings and weights say"
+                yield f"{trial.own} does not do what its settings and weights say"
             else:
-                yield f"{test.own} does what its settings and weights say"
+                yield f"{trial.own} does what its settings and weights say"
         if self._found.weights:
             yield "no weight differs"
         yield "no order, scale, activation or precision explains the numbers"
@@ -329,97 +322,6 @@ def _with_one_function(
         else (f"{said}; not confirmed: one model may be meant to return the scores before it",)
     )
     return (both[0], both[1]), (seen[0], seen[1]), told
-
-
-class _Test:
-    """Recomputes one side with something changed, and holds it against what the other side returned."""
-
-    def __init__(
-        self, course: Course, target: AxisArray, before: Difference, judge: Judge, own: str, other: str
-    ) -> None:
-        self.course, self.target = course, target
-        self._before, self._judge = before, judge
-        self.own, self.other = own, other
-
-    def changed(self, changes: Sequence[Proposal]) -> Course:
-        """This side with these changes."""
-        course = self.course
-        for change in changes:
-            course = change.changed(course)
-        return course
-
-    def after(self, changes: Sequence[Proposal]) -> Difference | None:
-        """What remains of the difference with these changes; None if it cannot be recomputed."""
-        result = self.changed(changes).result()
-        if result is None:
-            return None
-        if "time" in result.axes and "time" not in self.target.axes and len(self.target.shape) == 2:
-            result = result.select(time=-1)
-        # What could not be compared before has no tolerance of its own.
-        return self._judge.difference(result, self.target, self._before.tolerance or None)
-
-    @cached_property
-    def _is_there_unchanged(self) -> bool:
-        """Whether the other side does what this one says of itself: then no change of this one tells anything."""
-        unchanged = self.after([])
-        return unchanged is not None and unchanged.within
-
-    def _left(self, changes: Sequence[Proposal]) -> Difference | None:
-        """What is left of the difference, if these changes make it go away."""
-        if self._is_there_unchanged or not self._may_be(changes):
-            return None
-        left = self.after(changes)
-        return (
-            left if left is not None and left.within and left.error <= _CURED * self._before.error else None
-        )
-
-    def _may_be(self, changes: Sequence[Proposal]) -> bool:
-        """Whether one sample, where a layer looks at each by itself, does not rule them out."""
-        course, target = self.changed(changes).of_one_sample(), self.target
-        if course is None or target.axes[:1] != ("batch",):
-            return True
-        result = course.result()
-        few = AxisArray(target.values[:1], target.axes)
-        return (
-            result is not None
-            and self._judge.difference(
-                result, few, _ROOM * (self._before.tolerance or self._judge.difference(few, few).tolerance)
-            ).within
-        )
-
-    def smallest_set(self, proposals: Sequence[Proposal]) -> list[tuple[str, str]]:
-        """Names and words of the fewest proposals that explain everything; none if all together do not."""
-        for proposal in proposals:
-            if self._left([proposal]) is not None:
-                return self.told([proposal])
-        if len(proposals) < 2 or self._left(proposals) is None:
-            return []
-        kept = list(proposals)
-        for proposal in proposals:
-            fewer = [other for other in kept if other is not proposal]
-            if fewer and self._left(fewer) is not None:
-                kept = fewer
-        return self.told(kept)
-
-    def told(self, changes: Sequence[Proposal]) -> list[tuple[str, str]]:
-        """Names and words of changes that make the difference go away together; none if they do not."""
-        left = self._left(changes)
-        if left is None:
-            return []
-        that = "that in both" if len(changes) == 1 else f"these {len(changes)} in both"
-        falls = f"the difference falls from {_figure(self._before.max_abs)} to {_figure(left.max_abs)}"
-        return [(one.name, f"{one.words}; with {that}, {falls}") for one in changes]
-
-    def why_not(self, changes: Sequence[Proposal]) -> str:
-        """Why a proposal is none that is confirmed."""
-        left = self.after(changes)
-        if left is None:
-            return "what the layer computes could not be recomputed"
-        return f"with that in both, the difference would still be {_figure(left.max_abs)}"
-
-
-def _figure(value: float) -> str:
-    return f"{value:.1e}" if value else "0"
 
 
 def _changes(found: Judged, judge: Judge) -> Iterator[WeightChange]:

@@ -93,14 +93,15 @@ def functions_of(x: Array, y: Array, axes: Sequence[str] = ()) -> list[Function]
     With `axes` those that work along one, too.
     """
     few, made = sketch(x), sketch(y)
-    options = (*_PLAIN, *_solved(few, made), *_bounded(x, y))
-    errors = {option: sketch_error(option(few), made) for option in options}
-    found = sorted((one for one in errors if errors[one] < _CLOSE), key=errors.__getitem__)
-    for place, axis in enumerate(axes):
-        if axis != "batch" and y.shape[place] > 1:
-            for name, shares in (("softmax", y), ("log_softmax", np.exp(y))):
-                if np.allclose(shares.sum(place), 1, atol=_CLOSE):
-                    found.append(Function(name, (), (place, axis)))
+    with np.errstate(all="ignore"):
+        options = (*_PLAIN, *_solved(few, made), *_bounded(x, y))
+        errors = {option: sketch_error(option(few), made) for option in options}
+        found = sorted((one for one in errors if errors[one] < _CLOSE), key=errors.__getitem__)
+        for place, axis in enumerate(axes):
+            if axis != "batch" and y.shape[place] > 1:
+                for name, shares in (("softmax", y), ("log_softmax", np.exp(y))):
+                    if np.allclose(shares.sum(place), 1, atol=_CLOSE):
+                        found.append(Function(name, (), (place, axis)))
     return found
 
 

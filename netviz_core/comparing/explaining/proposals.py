@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...models.counterparts import held_by
-from ...models.described import DescribedLayer
+from ...models.ready_layer import ReadyLayer
 from ...models.weights import Layout, Weight, positional_layout
 from ...words.protocols import Layer, WeightTensor
 from ..judging.recipes import Course, Recipe
@@ -167,7 +167,7 @@ def layer_of(course: Course, layer: Layer, own: Mapping[str, Array]) -> Layer:
         axes = known.axes if known is not None else _AXES.get(name, ())
         layout = Layout(axes) if len(axes) == values.ndim else positional_layout(values.ndim)
         weights[name] = Weight(name, name, layout, values.shape, str(values.dtype), True, _constant(values))
-    return DescribedLayer(layer.path, first.kind, first.type_name, True, first.config, weights)
+    return ReadyLayer(layer.path, first.kind, first.type_name, None, True, weights, first.config)
 
 
 _AXES = {"kernel": ("out", "in"), "bias": ("out",), "scale": ("channel",)}

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...models.counterparts import held_by
-from ...models.described import DescribedLayer
+from ...models.ready_layer import ReadyLayer
 from ...models.weights import Layout, Weight
 from ...words.arrays import as_float64
 from ...words.protocols import Layer, WeightTensor
@@ -268,6 +268,6 @@ def _layer_in_order(layer: Layer, given: Sequence[int] | None, returned: Sequenc
         )  # fmt: skip
 
     weights = {name: shown(weight) for name, weight in layer.weights.items()}
-    return DescribedLayer(
-        layer.path, layer.kind, layer.type_name, layer.trainable, layer.config, weights, layer.native
+    return ReadyLayer(
+        layer.path, layer.kind, layer.type_name, layer.native, layer.trainable, weights, layer.config
     )

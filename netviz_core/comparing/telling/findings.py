@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ...graphs.view import Graph
 from ...views.base import View
 from ...words.arrays import AxisArray
 from ...words.cards import Record
@@ -153,6 +154,8 @@ class Findings(View):
     faults: tuple[Fault, ...] = ()
     as_far_as: tuple[str, ...] = ()
     suspicions: tuple[LayerPair, ...] = ()
+    graphs: tuple[Graph, Graph] | None = None
+    without_graphs: str = ""
 
     @property
     def agrees(self) -> bool:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from importlib import resources
-from string import Template
 
-from ..._version import __version__
+from ...pages.document import document, section
 from ...views.base import picture
-from ...words.cards import MOST_ROWS, Told, details, in_frame, name, prose, soft, style, words
+from ...words.cards import MOST_ROWS, Told, details, in_frame, name, prose, soft, words
 from ...words.errors import NetvizError
-from ..explaining.causes import Cause
 from . import wording
+from .both_graphs import both_graphs
+from .cause_told import cause_told
 from .findings import Findings
 from .sections import MOST_TOLD, Entry, Section, sections
 from .view_details import histograms_at, maps_at
@@ -22,16 +21,8 @@ _NUMBER = ' class="number"'
 
 
 def page(found: Findings) -> str:
-    """The report as HTML, with figures, without scripts."""
-    template = Template(resources.files(__package__).joinpath("page.html").read_text("utf-8"))
-    return template.substitute(
-        style=style(),
-        title=words(found.title),
-        verdict=prose(wording.verdict(found)),
-        state=_state(found),
-        sections="\n".join(_sections(found)),
-        version=words(__version__),
-    )
+    """The report as HTML, with figures, and the graphs of both models where they are known."""
+    return document(found.title, _sections(found), wording.verdict(found), _state(found))
 
 
 def told(found: Findings) -> Told:
@@ -67,17 +58,18 @@ def _sections(found: Findings) -> Iterator[str]:
     before, after = _parts(found)
     yield from before
     if found.first_divergence is not None:
-        yield from _section("At the first fault", *_details(found))
+        yield section("At the first fault", *_details(found))
+    yield section("Both graphs", *both_graphs(found), id="graphs")
     yield from after
-    yield from _section("Layer by layer", picture(found, "How far apart the two layers of each pair are."))
-    yield from _section(wording.rows_heading(found), *_tables(found))
+    yield section("Layer by layer", picture(found, "How far apart the two layers of each pair are."))
+    yield section(wording.rows_heading(found), *_tables(found))
 
 
 def _parts(found: Findings) -> tuple[list[str], list[str]]:
     """The sections in words: that of the faults, and the others."""
     both: tuple[list[str], list[str]] = ([], [])
-    for section in sections(found):
-        both[not section.is_numbered].extend(_section(section.heading, *_entries(section)))
+    for part in sections(found):
+        both[not part.is_numbered].append(section(part.heading, *_entries(part)))
     return both
 
 
@@ -93,23 +85,8 @@ def _entries(section: Section) -> Iterator[str]:
 
 def _entry(entry: Entry) -> str:
     head = f"<strong>{prose(entry.head)}</strong>" if entry.causes or entry.lines else prose(entry.head)
-    lines = (*map(_cause, entry.causes), *(f"<p>{prose(line)}</p>" for line in entry.lines))
+    lines = (*map(cause_told, entry.causes), *(f"<p>{prose(line)}</p>" for line in entry.lines))
     return f"<li>{head if entry.head else ''}{''.join(lines)}</li>"
-
-
-def _section(heading: str, *parts: str) -> Iterator[str]:
-    yield f"<section>\n<h2>{words(heading)}</h2>"
-    yield from parts
-    yield "</section>"
-
-
-def _cause(cause: Cause) -> str:
-    return f"<p>{prose(wording.cause_words(cause))} {_tag(cause)}</p>"
-
-
-def _tag(cause: Cause) -> str:
-    kind, state = ("confirmed", "confirmed") if cause.confirmed else ("open", "not confirmed")
-    return f'<span class="tag {kind}">{state}</span>'
 
 
 def _tables(found: Findings, most: int | None = None) -> Iterator[str]:

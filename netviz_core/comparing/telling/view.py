@@ -47,6 +47,10 @@ class Comparison(Findings):
         one of them alone has, the layers that ran, the weights that were captured.
     suspicions : tuple of LayerPair
         Where the two differ by more than noise and less than a fault, given the same.
+    graphs : tuple of Graph, or None
+        The data flow of both; None unless `compare` was asked for them, and can have them.
+    without_graphs : str
+        Why they are not there though they were asked for.
     """
 
     def feature_maps(
@@ -122,5 +126,9 @@ class Comparison(Findings):
         return told(self)
 
     def to_html(self) -> str:
-        """One self-contained page, with the drawing of this view."""
+        """One self-contained page: what is told, the figures, and both graphs where `compare` was asked for them.
+
+        Nodes that correspond are found by each other; a node that is chosen tells how far the two are apart, and how
+        both are set. The page asks nothing of any network.
+        """
         return page(self)

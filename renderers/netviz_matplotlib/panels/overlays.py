@@ -114,11 +114,6 @@ def scale(view: Overlays, style: Style) -> ColourScale | None:
     return ColourScale(0.0, 1.0, ListedColormap(seen))
 
 
-def without_colours(view: Overlays) -> str:
-    """Why a colormap has no effect, if it has none."""
-    return "it has no heat, the one thing that a colormap would colour" * (view.heat is None)
-
-
 def label(view: Overlays) -> str:
     """What the heat is."""
     return view.value_label

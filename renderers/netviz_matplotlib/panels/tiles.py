@@ -61,11 +61,6 @@ def scale(view: TileGrid, style: Style, frame: Array | None = None) -> ColourSca
     return scale_for(view.limits, style)
 
 
-def without_colours(view: TileGrid) -> str:
-    """Why a colormap has no effect, if it has none."""
-    return "tiles of red, green and blue have their own colours; rgb=False shows channels apart" * view.is_rgb
-
-
 def label(view: TileGrid) -> str:
     """What the colour bar is a scale of."""
     return f"{view.value_label} (red, green, blue)" if view.is_rgb else view.value_label

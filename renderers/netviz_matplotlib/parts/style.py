@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
+from typing import ClassVar
 
 import matplotlib
 from matplotlib.colors import Colormap
 
-from netviz_core.renderer_api import InputError, check_look, nearest, shown
+from netviz_core.renderer_api import InputError, Look, nearest, shown
 
 
 @dataclass(frozen=True)
-class Style:
+class Style(Look):
     """How a view is to look: every option there is, and what each does.
 
-    Which kinds of views have them is `netviz_matplotlib.catalogue.OPTIONS`, from which what has no effect is refused.
+    Which kinds of views have them is `netviz_matplotlib.catalogue.CATALOGUE.options`; what has no effect is refused.
 
     Parameters
     ----------
@@ -38,31 +37,10 @@ class Style:
         The names of those that the caller gave.
     """
 
-    title: str | None = None
     cmap: str | Colormap | None = None
-    colorbar: bool = True
-    figsize: tuple[float, float] | None = None
     dpi: float | None = None
-    limits: tuple[float, float] | None = None
-    fontsize: float | None = None
-    given: frozenset[str] = frozenset()
 
-    @classmethod
-    def from_options(cls, options: Mapping[str, Any]) -> Style:
-        """Check the options of a caller.
-
-        Raises
-        ------
-        InputError
-            If one is unknown or has a value it cannot have.
-        """
-        known = [field.name for field in fields(cls) if field.name != "given"]
-        for name in options:
-            if name not in known:
-                raise InputError(f"the matplotlib renderer has no option {name!r}; it has {', '.join(known)}")
-        style = cls(**options, given=frozenset(options))
-        style._check()
-        return style
+    renderer: ClassVar[str] = "matplotlib"
 
     def refuse_figure_options(self) -> None:
         """Raise an `InputError` if an option is set that only a new figure can have."""
@@ -73,11 +51,12 @@ class Style:
         """The colours asked for, else those of the name `default`."""
         return matplotlib.colormaps.get_cmap(self.cmap or default)
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """See `netviz_core.renderer_api.Look`."""
+        super().check()
         if isinstance(self.cmap, str):
             if self.cmap not in matplotlib.colormaps:
                 hint = nearest(self.cmap, matplotlib.colormaps)
                 raise InputError(f"matplotlib has no colormap {self.cmap!r}; {hint}")
         elif not isinstance(self.cmap, Colormap | None):
             raise InputError(f"cmap={shown(self.cmap)} is neither a colormap nor the name of one")
-        check_look(self)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import plotly.graph_objects as go
 from plotly.colors import get_colorscale
 
-from netviz_core.renderer_api import InputError, check_look, shown
+from netviz_core.renderer_api import InputError, Look, shown
 
 PIXELS_PER_INCH = 96
 _POINTS = 9.0
@@ -17,7 +17,7 @@ _GROUNDS = {"light": ("white", "#1a1a1a", "#d0d0d0"), "dark": ("#111418", "#e6e6
 
 
 @dataclass(frozen=True)
-class Style:
+class Style(Look):
     """How a view is to look: every option there is, and what each does.
 
     Parameters
@@ -36,43 +36,28 @@ class Style:
         In points.
     theme : {"light", "dark"}
         The ground of the figure.
-    dpi : None
-        Has no effect on a page.
     given : frozenset of str
         The names of those that the caller gave.
     """
 
-    title: str | None = None
     cmap: str | None = None
-    colorbar: bool = True
-    figsize: tuple[float, float] | None = None
-    limits: tuple[float, float] | None = None
-    fontsize: float | None = None
     theme: str = "light"
-    dpi: None = None
-    given: frozenset[str] = frozenset()
+
+    renderer: ClassVar[str] = "plotly"
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> Style:
-        """Check the options of a caller.
-
-        Raises
-        ------
-        InputError
-            If one is unknown or has a value it cannot have.
-        """
+        """See `netviz_core.renderer_api.Look`; ``dpi``, which others have, has a reason to be none of them."""
         if "dpi" in options:
             raise InputError("dpi= has no effect on a figure of Plotly, which has no dots; figsize= has one")
-        known = [field.name for field in fields(cls) if field.name not in ("given", "dpi")]
-        for name in options:
-            if name not in known:
-                raise InputError(f"the plotly renderer has no option {name!r}; it has {', '.join(known)}")
-        style = cls(**options, given=frozenset(options))
-        check_look(style)
-        if style.theme not in _GROUNDS:
-            raise InputError(f"theme={shown(style.theme)} is neither 'light' nor 'dark'")
-        style.colours("viridis")
-        return style
+        return super().from_options(options)
+
+    def check(self) -> None:
+        """See `netviz_core.renderer_api.Look`."""
+        super().check()
+        if self.theme not in _GROUNDS:
+            raise InputError(f"theme={shown(self.theme)} is neither 'light' nor 'dark'")
+        self.colours("viridis")
 
     def colours(self, default: str) -> list[list[Any]]:
         """The colours asked for, else those of the name `default`, as Plotly's colorscale."""

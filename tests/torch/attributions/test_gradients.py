@@ -1,4 +1,4 @@
-"""Gradients with respect to what layers returned, and of weights, against autograd used by hand."""
+"""Gradients with respect to what layers returned against autograd used by hand."""
 
 from __future__ import annotations
 
@@ -334,64 +334,6 @@ def test_of_probabilities_the_scores_are_asked():
             np.testing.assert_array_equal(gradients[path].values, expected[path].values)
 
 
-def state_of(model: nn.Module) -> list:
-    return [
-        [(name, tensor.clone(), tensor.requires_grad) for name, tensor in model.state_dict().items()],
-        [(parameter, parameter.requires_grad, parameter.grad) for parameter in model.parameters()],
-        [module.training for module in model.modules()],
-        [len(module._forward_hooks) + len(module._forward_pre_hooks) for module in model.modules()],
-        torch.get_rng_state(),
-    ]
-
-
-def assert_same_state(before: list, after: list) -> None:
-    for (name, old, _), (_, new, _) in zip(before[0], after[0], strict=True):
-        assert torch.equal(old, new), name
-    for (parameter, required, gradient), (same, requires, present) in zip(before[1], after[1], strict=True):
-        assert parameter is same
-        assert required == requires
-        assert gradient is present
-    assert before[2:4] == after[2:4]
-    assert torch.equal(before[4], after[4])
-
-
-def test_the_model_stays_as_it_came():
-    model = small_cnn().train()
-    model[1].eval()
-    model[0].bias.requires_grad_(False)
-    model(X).sum().backward()
-    gradient = model[6].weight.grad.clone()
-    before = state_of(model)
-    pulled_back(model, X)
-    assert_same_state(before, state_of(model))
-    assert torch.equal(gradient, model[6].weight.grad)
-
-
-def test_the_model_stays_as_it_came_when_the_seed_fails():
-    def fail(parts):
-        raise KeyError("no such class")
-
-    model = small_cnn().train()
-    too_large = torch.randn(2, 1, 40, 40)
-    before = state_of(model)
-    with pytest.raises(KeyError, match="no such class"):
-        pulled_back(model, X, seed=fail)
-    with pytest.raises(RuntimeError):
-        pulled_back(model, too_large)
-    assert_same_state(before, state_of(model))
-
-
-def test_an_input_of_the_users_own_stays_as_it_came():
-    x = X.clone().requires_grad_()
-    pulled_back(small_cnn(), x)
-    assert x.grad is None
-    assert x.requires_grad
-    with torch.inference_mode():
-        inference = X.clone()
-    _, gradients = pulled_back(small_cnn(), inference)
-    np.testing.assert_array_equal(gradients["0"].values, pulled_back(small_cnn(), X)[1]["0"].values)
-
-
 def test_wrapped_models():
     expected = pulled_back(small_cnn(), X)[1]
     for wrapped in (
@@ -512,66 +454,3 @@ def test_several_outputs_and_one_left_out():
     assert not gradients["layer"].values.any()
     with pytest.raises(nv.UnsupportedError, match="int64"):
         pulled_back(Model(), torch.randn(3, 4), "layer", lambda parts: {"labels": np.ones(3)})
-
-
-def weight_gradients(model: nn.Module) -> dict[tuple[str, str], np.ndarray]:
-    return {(path, name): values for path, name, values in nv.wrap(model).adapter.weight_gradients(model)}
-
-
-@pytest.mark.parametrize(
-    "layer",
-    [
-        nn.Conv2d(4, 8, 3, groups=2),
-        nn.ConvTranspose2d(4, 6, 3, groups=2),
-        nn.LSTM(3, 4, 2, bidirectional=True),
-        nn.GRU(3, 4),
-        nn.MultiheadAttention(8, 2),
-        nn.MultiheadAttention(8, 2, kdim=4, vdim=6),
-        nn.BatchNorm2d(3),
-        nn.Linear(3, 4, dtype=torch.bfloat16),
-    ],
-    ids=lambda layer: type(layer).__name__,
-)
-def test_weight_gradients_lie_as_the_weights_do(layer):
-    """A gradient equal to the parameter comes out equal to the weight."""
-    for parameter in layer.parameters():
-        parameter.grad = parameter.detach().clone()
-    found = weight_gradients(layer)
-    weights = {name: weight for name, weight in nv.wrap(layer)[""].weights.items() if weight.trainable}
-    assert {name for path, name in found if path == ""} == set(weights)
-    for name, weight in weights.items():
-        np.testing.assert_array_equal(found["", name], weight.numpy())
-    assert all(path == "" for path, _ in found)
-
-
-def test_weight_gradients_of_tied_frozen_and_computed_weights():
-    model = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 4))
-    model[1].weight = model[0].weight
-    model[2].weight.requires_grad_(False)
-    nn.utils.parametrizations.weight_norm(model[3])
-    assert weight_gradients(model) == {}
-    model(torch.randn(2, 4)).sum().backward()
-    assert list(weight_gradients(model)) == [
-        ("0", "kernel"),
-        ("0", "bias"),
-        ("1", "bias"),
-        ("2", "bias"),
-        ("3", "bias"),
-        ("3.parametrizations.weight", "original0"),
-        ("3.parametrizations.weight", "original1"),
-    ]
-
-
-def test_weight_gradients_belong_to_the_caller():
-    model = nn.Linear(2, 2)
-    model(torch.ones(1, 2)).sum().backward()
-    weight_gradients(model)["", "kernel"][:] = 7
-    assert not (model.weight.grad == 7).any()
-
-
-def test_sparse_weight_gradients():
-    model = nn.Embedding(5, 2, sparse=True)
-    model(torch.tensor([1, 1])).sum().backward()
-    expected = np.zeros((5, 2), np.float32)
-    expected[1] = 2
-    np.testing.assert_array_equal(weight_gradients(model)["", "kernel"], expected)

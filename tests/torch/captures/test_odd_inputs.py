@@ -1,5 +1,7 @@
 """What is no input of a model is refused in a sentence that can be followed."""
 
+import weakref
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.data import DataLoader, TensorDataset
 
 import netviz_core as nv
@@ -224,6 +227,95 @@ def test_what_a_layer_of_pytorchs_own_does_not_take_is_the_input():
         nv.InputError, match=r"\(6,\) float32, which layer '0' \(reshape\) does not take: Dim"
     ):
         nv.capture(nn.Sequential(nn.Flatten(), nn.Linear(4, 2)), torch.zeros(6))
+
+
+class Fails(nn.Linear):
+    def __init__(self, kind: type[Exception], words: str) -> None:
+        super().__init__(4, 3)
+        self.kind, self.words = kind, words
+
+    def forward(self, x):
+        raise self.kind(self.words)
+
+
+def with_hook(register: str) -> nn.Module:
+    def hook(*_):
+        raise KeyError("the hook's own")
+
+    model = nn.Sequential(nn.Linear(4, 3), nn.ReLU())
+    getattr(model[0], register)(hook)
+    return model
+
+
+HUGE = torch.zeros(1, 1).expand(2**25, 2**25)
+NOT_OF_THE_INPUT = {
+    "memory of a device": (
+        nn.Sequential(Fails(torch.OutOfMemoryError, "no room on the device")),
+        torch.ones(2, 4),
+        "raised in layer '0' (dense), which received (2, 4)",
+    ),
+    "device": (
+        nn.Sequential(Fails(RuntimeError, "CUDA error: device-side assert triggered")),
+        torch.ones(2, 4),
+        "raised in layer '0' (dense), which received (2, 4)",
+    ),
+    "memory": (nn.Sequential(nn.ReLU()), HUGE, "raised in layer '0' (activation), which received (335"),
+    "hook": (
+        with_hook("register_forward_hook"),
+        torch.ones(2, 4),
+        "raised in a hook of layer '0' (dense); the",
+    ),
+    "hook before": (
+        with_hook("register_forward_pre_hook"),
+        torch.ones(2, 4),
+        "raised in a hook of layer '0' (dense); the",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NOT_OF_THE_INPUT)
+def test_an_input_is_not_blamed_for_what_is_not_its_fault(name):
+    model, x, note = NOT_OF_THE_INPUT[name]
+    with pytest.raises((RuntimeError, KeyError)) as caught:
+        nv.capture(model, x)
+    assert not isinstance(caught.value, nv.NetvizError)
+    assert [f"netviz: {note}" in told for told in caught.value.__notes__] == [True]
+
+
+def test_a_forward_that_was_put_in_place_of_a_layers_own_is_no_hook():
+    model = nn.Sequential(nn.Linear(4, 3))
+    model[0].forward = lambda x: x.no_such_method()
+    with pytest.raises(AttributeError) as caught:
+        nv.capture(model, torch.ones(2, 4))
+    assert "raised in layer '' (container), which received (2, 4)" in caught.value.__notes__[0]
+
+
+def test_a_forward_that_does_not_say_what_it_takes():
+    class Child(nn.Module):
+        def forward(self, x):
+            return x.shape
+
+    class Whole(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.child = Child()
+            self.forward = partial(weakref.proxy(self.child))
+
+    with pytest.raises(nv.InputError, match="named 'a', or are one dict; the model's forward does not say"):
+        nv.capture(Whole(), {"a": torch.ones(2, 4)})
+
+
+@pytest.mark.parametrize(
+    ("ids", "told"),
+    [
+        (torch.zeros(1, 2, dtype=torch.int16), "Expected tensor for argument #1 'indices'"),
+        (FakeTensorMode().from_tensor(torch.zeros(1, 2, dtype=torch.long)), "Please convert all Tensors"),
+    ],
+    ids=["dtype", "without values"],
+)
+def test_ids_that_are_not_outside_the_table_are_not_said_to_be(ids, told):
+    with pytest.raises(nv.InputError, match=rf"layer '0' \(embedding\) does not take: {told}"):
+        nv.capture(nn.Sequential(nn.Embedding(5, 3)), ids)
 
 
 def test_targets_may_be_a_list_of_numbers():

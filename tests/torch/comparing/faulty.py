@@ -1,4 +1,4 @@
-"""Pairs of PyTorch layers that should agree and do not, and networks to plant them in."""
+"""Pairs of PyTorch layers that should agree and do not, networks to plant them in, and what is said of these."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+import netviz_core as nv
+from netviz_core import Comparison
 
 CHANNELS, SIZE = 8, 8
 FEATURES, STEPS = 12, 12
@@ -303,3 +306,13 @@ def pair(fault: Fault, blocks: int, seed: int = 0) -> tuple[nn.Module, nn.Module
 
 def copied(model: nn.Module) -> nn.Module:
     return copy.deepcopy(model)
+
+
+def compared(turned: bool, right: nn.Module, wrong: nn.Module, x: object) -> tuple[Comparison, list[str]]:
+    """The comparison, and where it says that they part: the right model's path first."""
+    if turned and isinstance(x, tuple):
+        x = x[::-1]
+    found = nv.compare(wrong, right, x) if turned else nv.compare(right, wrong, x)
+    first = found.first_divergence
+    paths = [] if first is None else [first.path_a, first.path_b]
+    return found, paths[::-1] if turned else paths

@@ -1,0 +1,183 @@
+"""The graphs of both models in the page of a comparison: what corresponds, how far it is apart, and why."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from ...graphs.export import named_sizes
+from ...graphs.parts import GraphNode
+from ...graphs.view import Graph
+from ...pages.unfolding import Mark, Unfolding, link, unfolded
+from ...views.base import picture
+from ...words.cards import NAME, PROSE, in_short, prose, soft, table
+from ...words.errors import NetvizError
+from ..judging.noise import FAULT
+from . import wording
+from .cause_told import cause_told
+from .findings import Fault, Findings, LayerPair
+from .view_details import maps_at
+
+_MOST_PICTURED, _MOST_LINKED = 8, 60
+
+_LEVELS = (1.0, FAULT, 10 * FAULT, 1000 * FAULT)
+"""Up to how many times the noise each colour goes."""
+
+_LEGEND = {
+    **{f"r{level}": f"apart by up to {most:,g} times the noise" for level, most in enumerate(_LEVELS)},
+    "r4": "by more",
+    "fault": "a fault",
+    "": "not judged",
+}
+
+Ends = tuple[str | None, str | None]
+Known = Mapping[str, GraphNode | None]
+"""The nodes of a graph by id, and its containers by path."""
+
+
+class _Told(NamedTuple):
+    """What is told of the nodes of one graph, by their ids."""
+
+    marks: dict[str, Mark]
+    sheets: dict[str, str]
+
+
+def both_graphs(found: Findings) -> Iterator[str]:
+    """The two graphs beside each other, and links to the faults in them; or why they are not there."""
+    if found.graphs is None:
+        yield soft(found.without_graphs or "compare(…, graphs=True) draws the graphs of both models here.")
+        return
+    told = (_Told({}, {}), _Told({}, {}))
+    in_a, in_b = (_by_id(graph) for graph in found.graphs)
+    corresponding, places = [], list[tuple[Fault, Ends]]()
+    faults = {_place(fault.pair): fault for fault in found.faults}
+    known = {_place(pair): pair for pair in (*found.pairs, *(fault.pair for fault in found.faults))}
+    for pair in sorted(known.values(), key=_badness):
+        fault = faults.get(_place(pair))
+        ends = _end(pair.path_a, pair.call, in_a), _end(pair.path_b, pair.call, in_b)
+        settings = _settings((_settings_of(ends[0], in_a), _settings_of(ends[1], in_b)), found)
+        sheet = _sheet(pair, fault, settings, found)
+        for end, (marks, sheets) in zip(ends, told, strict=True):
+            if end is not None:
+                marks[end], sheets[end] = _mark(pair, fault), sheet
+        if ends[0] is not None and ends[1] is not None:
+            corresponding.append((ends[0], ends[1]))
+        if fault is not None:
+            places.append((fault, ends))
+    _tell_of_unmatched(found, told)
+    shown = [
+        Unfolding(graph, name, own.marks, own.sheets)
+        for graph, name, own in zip(found.graphs, found.names, told, strict=True)
+    ]
+    drawn = unfolded(shown, corresponding, _LEGEND)
+    yield from _links(places, drawn.numbers, found)
+    yield drawn.html
+
+
+def _place(pair: LayerPair) -> tuple[str, str, int]:
+    return pair.path_a, pair.path_b, pair.call
+
+
+def _badness(pair: LayerPair) -> float:
+    """How bad a pair is: the worst call of a layer is told last, and stays."""
+    return -1.0 if math.isnan(pair.ratio) else pair.ratio
+
+
+def _by_id(graph: Graph) -> Known:
+    return {**dict.fromkeys(group.path for group in graph.groups), **{node.id: node for node in graph.nodes}}
+
+
+def _end(path: str, call: int, known: Known) -> str | None:
+    """The node, or the container, of a layer in this call."""
+    called = f"{path}:{call}"
+    if call and called in known:
+        return called
+    return path if path in known else None
+
+
+def _mark(pair: LayerPair, fault: Fault | None) -> Mark:
+    if math.isnan(pair.ratio):
+        state, told = "", pair.status
+    else:
+        level = sum(pair.ratio > most for most in _LEVELS)
+        state, told = f"r{level}", f"{pair.status}: {wording.times(pair.ratio)} × noise"
+    return Mark(f"{state} fault".strip() if fault is not None else state, told)
+
+
+def _sheet(pair: LayerPair, fault: Fault | None, settings: str, found: Findings) -> str:
+    """What is told of a pair: how far it is apart, how both are set, and where it is a fault, why."""
+    parts = [_numbers(pair), settings]
+    if fault is not None:
+        parts = [*map(cause_told, fault.causes), *parts]
+        if fault in found.faults[:_MOST_PICTURED]:
+            parts.append(_maps(fault, found))
+    return "".join(parts)
+
+
+def _numbers(pair: LayerPair) -> str:
+    rows = {
+        "status": wording.meaning_of(pair.status),
+        "largest error": wording.figure(pair.error),
+        "tolerance": wording.limit(pair.tolerance),
+        "times the noise": ""
+        if math.isnan(pair.ratio)
+        else f"{wording.times(pair.ratio)} ({pair.precision})",
+        "paired by": ", ".join(pair.evidence),
+        "remark": pair.note,
+        **{f"weight {name}": f"apart by {wording.figure(part.error)}" for name, part in pair.weights.items()},
+    }
+    lines = [(name, told) for name, told in rows.items() if told]
+    return table({"": NAME, "of this pair": PROSE}, lines, list, first=len(lines))
+
+
+def _settings(both: Sequence[Mapping[str, Any]], found: Findings) -> str:
+    """The settings of both layers, those that differ first."""
+    names = list(dict.fromkeys((*both[0], *both[1])))
+    rows = [(name, *(in_short(side[name]) if name in side else "" for side in both)) for name in names]
+    rows.sort(key=lambda row: row[1] == row[2])
+    columns = {"setting": NAME, **dict.fromkeys(found.names, PROSE)}
+    return table(columns, rows, list, is_marked=lambda row: row[1] != row[2], first=len(rows))
+
+
+def _settings_of(end: str | None, known: Known) -> Mapping[str, Any]:
+    node = known[end] if end is not None else None
+    if node is None:
+        return {}
+    returned = named_sizes(node.output_shape, node.output_axes)
+    return {"layer": node.id, "kind": node.kind, **node.config, "returns": returned}
+
+
+def _maps(fault: Fault, found: Findings) -> str:
+    """What both returned for the first sample, where these are maps."""
+    there = replace(found, first_divergence=fault.pair, first_outputs=fault.outputs)
+    try:
+        return picture(
+            maps_at(there, limit=64), "What both returned for the first sample, and the difference."
+        )
+    except NetvizError as error:
+        return soft(f"No feature maps: {error}")
+
+
+def _tell_of_unmatched(found: Findings, told: tuple[_Told, _Told]) -> None:
+    for side, own, paths in zip("ab", told, (found.unmatched_a, found.unmatched_b), strict=True):
+        for path in paths:
+            own.marks.setdefault(path, Mark("", "no partner"))
+            why = found.reasons.get(f"{side}:{path}", "")
+            own.sheets.setdefault(path, soft(f"No partner was found{f': {why}' if why else ''}."))
+
+
+def _links(
+    places: list[tuple[Fault, Ends]], numbers: tuple[Mapping[str, int], ...], found: Findings
+) -> Iterator[str]:
+    """Each fault as a link to where it is, in the order in which b ran."""
+    order = {_place(fault.pair): number for number, fault in enumerate(found.faults)}
+    entries = []
+    for fault, ends in sorted(places, key=lambda each: order[_place(each[0].pair)])[:_MOST_LINKED]:
+        side = next((side for side in (1, 0) if ends[side] in numbers[side]), None)
+        text = fault.pair.place + (f" (call {fault.pair.call})" if fault.pair.call else "")
+        entries.append(prose(text) if side is None else link(text, numbers[side][str(ends[side])], side))
+    if entries:
+        more = len(places) - len(entries)
+        yield f"<p>To the faults: {', '.join(entries)}{f' and {more:,} more' if more else ''}</p>"

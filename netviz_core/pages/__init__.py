@@ -1,0 +1,1 @@
+"""Pages of HTML that need nothing else: their frame, and graphs in them that unfold."""
