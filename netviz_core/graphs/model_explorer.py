@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..words.cards import in_short
-from .export import sizes
 from .parts import GraphEdge, GraphGroup, GraphNode, GraphParts, own_name
 
 Notes = Mapping[str, Mapping[str, str]]
@@ -51,12 +50,15 @@ def as_graph(
         "nodes": [
             {
                 "id": node.id,
-                "label": node.caption,
+                "label": node.caption.translate(_IN_LABELS),
                 "namespace": namespaces.get(node.group, ""),
                 "attrs": _pairs({**_attributes(node), **told.get(node.id, {})}),
                 "incomingEdges": read[node.id],
                 "outputsMetadata": [
-                    {"id": str(number), "attrs": _pairs({"shape": sizes(shape), "axes": ", ".join(axes)})}
+                    {
+                        "id": str(number),
+                        "attrs": _pairs({"shape": " x ".join(map(str, shape)), "axes": ", ".join(axes)}),
+                    }
                     for number, ((_, shape), axes) in enumerate(outputs[node.id].items())
                 ],
             }
@@ -91,6 +93,9 @@ def _namespaces(groups: Iterable[GraphGroup]) -> dict[str, str]:
         found[group.path] = f"{found[group.group]}/{own}" if group.group in found else own
     return found
 
+
+_IN_LABELS = str.maketrans({"×": "x", "·": "-"})
+"""Its letters, drawn from a font of its own, are those of ASCII."""
 
 _IN_NAMESPACES = str.maketrans({"/": "\\/", ";": "；", "\\": "＼"})
 """A slash that parts nothing is escaped; for the two others, which mean something there, there is no escape."""

@@ -82,7 +82,7 @@ def test_containers_are_namespaces_and_settings_attributes():
     (output,) = nodes_of(found)["in"]["outputsMetadata"]
     assert output == {
         "id": "0",
-        "attrs": [{"key": "shape", "value": "2×4"}, {"key": "axes", "value": "batch, channel"}],
+        "attrs": [{"key": "shape", "value": "2 x 4"}, {"key": "axes", "value": "batch, channel"}],
     }
 
 
@@ -103,7 +103,7 @@ def test_each_tensor_is_an_output_and_each_that_is_read_an_input_of_its_own():
 def test_what_is_folded_says_what_it_holds():
     graph = nv.Graph("net", (node("stage", repeats=3, members=("stage.0", "stage.1"), calls=2),), ())
     (only,) = read(graph)["nodes"]
-    assert only["label"] == "dense ×3 · 2 calls"
+    assert only["label"] == "dense x3 - 2 calls"
     told = {pair["key"]: pair["value"] for pair in only["attrs"]}
     assert (told["calls"], told["repeats"], told["folded into it"]) == ("2", "3", "stage.0, stage.1")
 
