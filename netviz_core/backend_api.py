@@ -46,7 +46,17 @@ from .words.errors import (
 )
 from .words.given import entries_of, is_array, shown
 from .words.inputs import fits, remedy, require_input
-from .words.observations import Coverage, HeldValue, Observation, Ready, blank
+from .words.observations import (
+    Binning,
+    Coverage,
+    HeldValue,
+    Observation,
+    Ready,
+    Reduced,
+    ReducedLater,
+    ReducibleValue,
+    blank,
+)
 from .words.operations import NOT_FOLLOWED, OPERATIONS, OUTPUT, word_for
 from .words.protocols import KINDS, Backend, Layer, LayerSelection, RecorderLike, WeightTensor
 from .words.reshaping import Names, reshaped
@@ -114,6 +124,7 @@ __all__ = [
     "Backend",
     "BackendConflictError",
     "BackendLoadError",
+    "Binning",
     "Book",
     "CallListener",
     "CallReader",
@@ -145,6 +156,9 @@ __all__ = [
     "ReadyLayer",
     "Recorder",
     "RecorderLike",
+    "Reduced",
+    "ReducedLater",
+    "ReducibleValue",
     "Replacement",
     "ReplacingListener",
     "Scores",

@@ -21,8 +21,12 @@ def plain(value: Any) -> Any:
 
 
 def on_device(value: Any, device: torch.device | None) -> Any:
-    """Move the tensors in `value`, which keep their types."""
-    return value if device is None else _mapped(value, lambda tensor: tensor.to(device))
+    """Move the tensors in `value`, which keep their types; those without values stay, for others to refuse."""
+
+    def moved(tensor: torch.Tensor) -> torch.Tensor:
+        return tensor if tensor.is_meta else tensor.to(device)
+
+    return value if device is None else _mapped(value, moved)
 
 
 def as_tensor(value: Any) -> Any:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
+from traceback import walk_tb
 from typing import Any
 
 import keras
@@ -24,7 +26,7 @@ from .axes import laid_out
 from .engines import ENGINE
 from .graph import graph_of
 from .kinds import keras_class
-from .layers import walk
+from .layers import KerasLayer, walk
 from .tensors import adopted, as_numpy, is_tensor, private
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
@@ -60,6 +62,37 @@ def prepare(model: Any, inputs: Any, book: AxisBook) -> Arguments:
         _check(graph, converted)
         return (converted,), {}
     return _spread(model, converted)
+
+
+def explain_ids(error: BaseException, model: Any, arguments: Arguments) -> InputError | None:
+    """Say which ids among the arguments an embedding does not have; None where a pass failed for something else."""
+    for layer, received in _embeddings_running(error, model):
+        ids = as_numpy(received)
+        rows = layer.native.input_dim
+        outside = ids[(ids < -rows) | (ids >= rows)]  # Keras counts negative ones from the end
+        given = [value for value in keras.tree.flatten(arguments) if is_tensor(value)]
+        is_given = any(np.array_equal(as_numpy(value), ids) for value in given)
+        if outside.size and is_given:
+            return InputError(
+                f"the input is {tuple(ids.shape)} {ids.dtype}; layer {layer.path!r} (embedding) takes whole numbers "
+                f"from 0 to {rows - 1}, and {int(outside[0])} is among them"
+            )
+    return None
+
+
+def _embeddings_running(error: BaseException, model: Any) -> Iterator[tuple[KerasLayer, Any]]:
+    """The embeddings of a model that were running when something failed, and what they had been given.
+
+    Keras raises another error in place of the first, and takes its own frames from that one alone.
+    """
+    layers = {id(layer.native): layer for layer in walk(model) if keras_class(layer.native, ("Embedding",))}
+    told: BaseException | None = error
+    while told is not None:
+        for frame, _ in walk_tb(told.__traceback__):
+            layer = layers.get(id(frame.f_locals.get("self")))
+            if layer is not None and is_tensor(frame.f_locals.get("inputs")):
+                yield layer, frame.f_locals["inputs"]
+        told = told.__context__
 
 
 def images_among(model: Any, inputs: Any) -> AxisArray | None:

@@ -13,7 +13,7 @@ import keras
 from netviz_core.backend_api import Keeper
 
 from .engines import ENGINE
-from .inputs import Arguments
+from .inputs import Arguments, explain_ids
 from .kinds import is_of_keras
 from .layers import walk
 from .tensors import as_numpy
@@ -21,13 +21,24 @@ from .tensors import as_numpy
 
 @contextmanager
 def unchanged(model: Any, arguments: Arguments) -> Iterator[None]:
-    """Put back what a pass changes that is no variable of Keras': those keep their values in a stateless scope."""
+    """Put back what a pass changes that is no variable of Keras': those keep their values in a stateless scope.
+
+    Raises
+    ------
+    InputError
+        If the pass fails for ids among the arguments that an embedding does not have.
+    """
     layers = [layer.native for layer in walk(model) if isinstance(layer.native, keras.Layer)]
     keeper = KerasKeeper()
     keeper.keep(*map(_Whole, filterfalse(is_of_keras, layers)), *_held(layers), arguments)
     before = [(layer, list(layer._losses)) for layer in layers]
     try:
         yield
+    except Exception as error:
+        to_blame = explain_ids(error, model, arguments)
+        if to_blame is not None:
+            raise to_blame from error
+        raise
     finally:
         keeper.put_back()
         for layer, losses in before:

@@ -31,7 +31,12 @@ class AxisFollower(Book[Names]):
 
     def note_layers(self, module: nn.Module) -> None:
         """Remember whether a model has layers that say of themselves that samples are not along the first axis."""
-        self._is_time_first = any(getattr(child, "batch_first", True) is False for child in module.modules())
+        self._is_time_first = any(
+            getattr(child, "batch_first", True) is False
+            for child in module.modules()
+            # Asked in vain, a module takes its time.
+            if "batch_first" in vars(child) or hasattr(type(child), "batch_first")
+        )
 
     def note_input(self, tensor: torch.Tensor) -> None:
         """Remember the shape of one of the model's own inputs; of tokens also that they are the samples'.

@@ -193,7 +193,11 @@ def _last_axes(count: int) -> int | tuple[int, ...]:
 
 def _spatial_rank(module: nn.Module) -> int:
     """How many spatial axes a module works on, as its class' name says: ``MaxPool2d``."""
-    name = _torch_name(module)
+    return _rank_in(_torch_name(module))
+
+
+@lru_cache
+def _rank_in(name: str) -> int:
     return next((rank for rank in (1, 2, 3) if f"{rank}d" in name), 0)
 
 

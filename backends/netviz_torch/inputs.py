@@ -27,7 +27,7 @@ from netviz_core.backend_api import (
 )
 
 from .axes import AxisFollower
-from .kinds import kind_of
+from .kinds import kind_of, own_tensors
 from .tensors import dtype_name, to_numpy
 from .weights import weights_of
 
@@ -39,6 +39,8 @@ def check_runnable(module: nn.Module) -> None:
     ------
     UnsupportedError
     """
+    if not any(map(is_lazy, chain.from_iterable(map(own_tensors, module.modules())))):
+        return
     for name, tensor in chain(module.named_parameters(), module.named_buffers()):
         if is_lazy(tensor):
             raise UnsupportedError(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import re
+from collections.abc import Iterator
 from functools import cache, lru_cache
+from itertools import chain
 
 import torch
 from torch import nn
@@ -57,8 +59,16 @@ def own_parameters(module: nn.Module) -> list[nn.Parameter]:
     return [parameter for parameter in module._parameters.values() if parameter is not None]
 
 
+def own_tensors(module: nn.Module) -> Iterator[torch.Tensor]:
+    """The parameters and buffers of a module without those of its children."""
+    return (own for own in chain(module._parameters.values(), module._buffers.values()) if own is not None)
+
+
 def native_class(module: nn.Module) -> type[nn.Module]:
     """The class of a module; for one that was exported or scripted, that which it was made from."""
+    cls = type(module)
+    if _is_itself(cls):  # type: ignore[arg-type]  # a class is hashable
+        return cls
     if isinstance(module, torch.jit.ScriptModule):
         full_name = re.sub(r"__torch__\.|___torch_mangle_\d+\.", "", module._c._type().qualified_name())
     else:
@@ -68,7 +78,13 @@ def native_class(module: nn.Module) -> type[nn.Module]:
         original = getattr(importlib.import_module(home), name, None)
         if isinstance(original, type):
             return original
-    return type(module)
+    return cls
+
+
+@lru_cache
+def _is_itself(cls: type[nn.Module]) -> bool:
+    """Whether a class is none of those that modules are exported or scripted to."""
+    return cls.__module__.startswith("torch.nn.") and not issubclass(cls, torch.jit.ScriptModule)
 
 
 def kind_of(module: nn.Module) -> str:

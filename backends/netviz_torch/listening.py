@@ -28,6 +28,7 @@ from netviz_core.backend_api import (
 from .axes import AxisFollower, defined_axes, defines_axes
 from .kinds import kind_of, own_parameters
 from .tensors import dtype_name, is_array, is_tensor, numpy_bytes
+from .unwatched import Unwatched
 from .watch import CHANGED_UNSEEN, Exposures, Watch
 
 
@@ -43,16 +44,21 @@ def observed(module: nn.Module, recorder: RecorderLike | None, watch: Watch) -> 
                 kind = kind_of(child)
                 wanted = path in recorder.paths
                 if (wanted or defines_axes(child, kind)) and not _is_inside(scripts, path):
-                    hook = _hook(path if wanted else None, kind, recorder, watch)
                     listen = (
                         _listen_before(path, recorder.given, watch)
                         if wanted and recorder.given is not None
                         else None
                     )
+                    unwatched = None
+                    if Unwatched.can_be(child, watch):
+                        unwatched = Unwatched(child, watch, hooks=1 if listen is None else 2)
+                    hook = _hook(path if wanted else None, kind, recorder, watch, unwatched)
                     try:
                         if listen is not None:
                             hooks.append(child.register_forward_pre_hook(listen, with_kwargs=True))
-                        hooks.append(child.register_forward_hook(hook))
+                        if unwatched is not None:
+                            hooks.append(child.register_forward_pre_hook(_passing(unwatched)))
+                        hooks.append(child.register_forward_hook(hook, always_call=unwatched is not None))
                     except RuntimeError:
                         recorder.miss(path, "a scripted module takes no hooks; capture the unscripted model")
                         if not path:
@@ -85,7 +91,19 @@ def watching(watch: Watch, recorder: RecorderLike | None = None) -> Iterator[Non
                 recorder.given.withdraw(lost, CHANGED_UNSEEN)
 
 
-def _hook(path: str | None, kind: str, recorder: RecorderLike, watch: Watch) -> Callable[..., None]:
+def _passing(unwatched: Unwatched) -> Callable[..., None]:
+    thread = threading.get_ident()
+
+    def before_call(module: nn.Module, args: tuple[Any, ...]) -> None:
+        if threading.get_ident() == thread:
+            unwatched.open(module, args)
+
+    return before_call
+
+
+def _hook(
+    path: str | None, kind: str, recorder: RecorderLike, watch: Watch, unwatched: Unwatched | None
+) -> Callable[..., None]:
     follower, thread = watch.follower, threading.get_ident()
 
     def after_call(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
@@ -93,6 +111,12 @@ def _hook(path: str | None, kind: str, recorder: RecorderLike, watch: Watch) -> 
             if path is not None:
                 recorder.miss(path, "it ran in another thread than the one that captures")
             return
+        if unwatched is not None:
+            went_past = unwatched.close()
+            if unwatched.has_failed:
+                return
+            if went_past and unwatched.axes:
+                follower.note(output, unwatched.axes)
         with torch._C.DisableTorchFunction():
             report(module, args, output)
 
@@ -165,7 +189,10 @@ def name_defined_axes(
     module: nn.Module, kind: str, args: tuple[Any, ...], output: Any, follower: AxisFollower
 ) -> list[tuple[str, Any]]:
     """Name the axes of what a module returned as far as the module itself says; list its parts."""
-    found = list(leaves(output, is_array, lambda part: unfold(part, follower)))
+    if type(output) is torch.Tensor and not output.is_nested:
+        found = [("", output)]
+    else:
+        found = list(leaves(output, is_array, lambda part: unfold(part, follower)))
     if defines_axes(module, kind):
         first = next((argument for argument in args if is_tensor(argument)), None)
         if first is not None and isinstance(module, (nn.RNNBase, nn.MultiheadAttention)):

@@ -101,6 +101,8 @@ def _unfused() -> Iterator[None]:
 class OriginWatch(Watch):
     """While active, also knows where in the input the elements of tensors lie."""
 
+    sees_all = True
+
     def __init__(self, follower: AxisFollower) -> None:
         super().__init__(follower)
         self.origins = Origins()

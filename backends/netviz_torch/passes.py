@@ -67,7 +67,7 @@ def evaluation(model: Any, inputs: Any, watch: Watch) -> Iterator[tuple[nn.Modul
 def _spread_again(module: nn.Module) -> Iterator[None]:
     """Let FSDP give back the weights that it gathers for a pass, where they were spread before."""
     kind = loaded_class("torch.distributed.fsdp", "FSDPModule")
-    managed = [child for child in module.modules() if isinstance(child, kind)]
+    managed = [child for child in module.modules() if isinstance(child, kind)] if kind else []
     spread = [child for child in managed if any(map(is_distributed, _own_parameters(child, kind)))]
     try:
         yield

@@ -47,6 +47,8 @@ _MOST_STEPS = 4
 class ScoreWatch(Watch):
     """While active, also remembers what goes into softmaxes and sigmoids, and into what these may be made of."""
 
+    sees_all = True
+
     def __init__(self, follower: AxisFollower) -> None:
         super().__init__(follower)
         self._raised: deque[tuple[Given, ...]] = deque(maxlen=_MOST_KEPT)

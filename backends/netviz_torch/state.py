@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from torch import nn
 
 from netviz_core.backend_api import Keeper
 
-from .tensors import SPARSE, has_memory, is_same_view
+from .tensors import SPARSE, has_memory, is_same_place
 from .watch import Watch
 
 
@@ -59,14 +58,14 @@ class TorchKeeper(Keeper):
         elif isinstance(value, torch.jit.ScriptModule):
             # It keeps its attributes in C++.
             if hasattr(value, "training"):  # a frozen one has no modes
-                self.undo(partial(value.train, value.training))
+                self.undo(value.train, value.training)
             self.reach((*value.children(), *value.parameters(recurse=False), *value.buffers(recurse=False)))
         elif isinstance(value, nn.Module):
-            self.undo(partial(_put_back_hooks, vars(value), _hooks_of(vars(value))))
+            self.undo(_put_back_hooks, vars(value), _hooks_of(vars(value)))
             self.keep_dict(vars(value), _HOOKS)
             self.keep_class(type(value))
         elif isinstance(value, torch.Generator):
-            self.undo(partial(value.set_state, value.get_state()))
+            self.undo(value.set_state, value.get_state())
         elif _is_of_model(value):
             self.keep_dict(vars(value))
         else:
@@ -76,7 +75,7 @@ class TorchKeeper(Keeper):
     def _keep_tensor(self, tensor: torch.Tensor) -> None:
         memory, grad = tensor.detach(), tensor.grad if tensor.is_leaf else None
         self._watch.own(memory)
-        self.undo(partial(_reset_tensor, tensor, memory, tensor.requires_grad, grad))
+        self.undo(_reset_tensor, tensor, memory, tensor.requires_grad, grad)
         if grad is not None:
             self.reach((grad,))
 
@@ -94,7 +93,11 @@ def _is_of_model(value: Any) -> bool:
 def _reset_tensor(
     tensor: torch.Tensor, memory: torch.Tensor, requires_grad: bool, grad: torch.Tensor | None
 ) -> None:
-    is_moved = not tensor.is_meta and has_memory(tensor) and not is_same_view(tensor, memory)
+    is_moved = (
+        has_memory(tensor)
+        and not tensor.is_meta
+        and not (has_memory(memory) and is_same_place(tensor, memory))
+    )
     if is_moved or tensor.layout in SPARSE:  # which get other memory when they are written to
         tensor.data = memory
     if tensor.is_leaf:

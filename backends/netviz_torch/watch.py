@@ -21,6 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode, _pop_mode, _push_mod
 from netviz_core.backend_api import CaptureError, HeldValue, Ready, blank
 
 from .axes import AxisFollower
+from .reductions import Reductions, Shown, is_better_there
 from .tensors import (
     NATIVE_TO_NUMPY,
     as_it_lies,
@@ -100,9 +101,13 @@ class Watch(TorchDispatchMode):
 
     supports_higher_order_operators = True
 
+    sees_all = False
+    """Whether it must see operations within layers of which it is known what they do."""
+
     def __init__(self, follower: AxisFollower) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.follower = follower
+        self.reductions = Reductions()
         self.weights: set[int] = set()
         """The ids of the parameters of layers that somebody asks for."""
         self.used: set[int] = set()
@@ -144,16 +149,19 @@ class Watch(TorchDispatchMode):
         if not isinstance(func, OpOverload):
             return func(*args, **kwargs)
         for tensor in _written(func, args, kwargs):
-            self._before_write(tensor)
+            self.before_write(tensor)
             if tensor.is_inference():
                 self._writes[memory_of(tensor)] = self._writes.get(memory_of(tensor), 0) + 1
-        if self.weights:
-            for argument in args:
-                if id(argument) in self.weights:
-                    self.used.add(id(argument))
+        for argument in args:
+            self.note_use(argument)
         result = func(*args, **kwargs)
         self.follower.after(func, args, result)
         return result
+
+    def note_use(self, argument: Any) -> None:
+        """Remember that something takes part in an operation, if it is a weight that somebody asks for."""
+        if id(argument) in self.weights:
+            self.used.add(id(argument))
 
     def hold(self, tensor: torch.Tensor, is_given: bool = False) -> HeldValue:
         """Keep a tensor's present value; what a layer is given may be held already as what another returned."""
@@ -186,6 +194,8 @@ class Watch(TorchDispatchMode):
         """A tensor's present value, to be read before anything else runs."""
         if not has_memory(tensor):
             return self.hold(tensor)
+        if is_better_there(tensor):
+            return Shown(tensor, self.reductions)
         with torch._C._DisableTorchDispatch():
             return Ready(as_it_lies(tensor))
 
@@ -214,7 +224,7 @@ class Watch(TorchDispatchMode):
     def expose(self, tensor: torch.Tensor) -> None:
         """Expect a tensor's memory to be written to unseen from now on."""
         for part in with_memory(tensor):
-            self._before_write(part)
+            self.before_write(part)
             self._exposed.add(own_memory(part))
 
     def version(self, tensor: torch.Tensor) -> int:
@@ -251,10 +261,11 @@ class Watch(TorchDispatchMode):
         self._held.clear()
         return lost
 
-    def _before_write(self, tensor: torch.Tensor) -> None:
+    def before_write(self, tensor: torch.Tensor) -> None:
+        """Keep what is held in a tensor's memory, which is about to be written to."""
         if not has_memory(tensor):
             for part in with_memory(tensor):
-                self._before_write(part)
+                self.before_write(part)
             return
         key = own_memory(tensor)
         latest = self._latest() if self._latest is not None else None

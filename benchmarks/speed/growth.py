@@ -68,6 +68,12 @@ _TENFOLD = (10, 100, 1_000, 10_000)
 
 CASES = [
     case("capture", with_layers(nv.capture), _TENFOLD, "layers"),
+    case(
+        "capture, all of it read",
+        with_layers(lambda model, x: dict(nv.capture(model, x))),
+        _TENFOLD,
+        "layers",
+    ),
     case("statistics", with_layers(_statistics), _TENFOLD, "layers"),
     case("health", with_layers(nv.health), _TENFOLD, "layers"),
     case("summary", with_layers(lambda model, x: str(nv.summary(model, x))), _TENFOLD, "layers"),

@@ -11,6 +11,7 @@ import numpy as np
 from ..captures.capture import Capture
 from ..captures.recorder import Recorder
 from ..models.network import Network, wrap
+from ..views.base import of_source
 from ..views.overlays import Overlays, resized, told_of_flat, without_contrast
 from ..views.scales import value_limits
 from ..views.tiles import TileGrid, told_sample
@@ -73,7 +74,8 @@ class AttentionMaps(TileGrid):
     def mean(self) -> AttentionMaps:
         """The average over heads, as one head."""
         mean = self.weights.mean(axis=1, keepdims=True)
-        return _shown(replace(self, weights=mean, title=f"{self.title} · mean of heads"), "mean of heads")
+        title = f"{self.title} · mean of heads"
+        return of_source(self.source, _shown(replace(self, weights=mean, title=title), "mean of heads"))
 
     def over_image(self, query: int | None = None) -> Overlays:
         """What each head looks at, over the image.
@@ -193,7 +195,8 @@ def attention(
     if not rollout and len(keys) > 1:
         raise AmbiguousKeyError(
             f"{len(keys)} attention layers ran{f' in {layer!r}' if layer else ''}; choose one of "
-            f"{', '.join(map(repr, keys))}, or rollout=True for all"
+            f"{', '.join(map(repr, keys))}, or rollout=True for all",
+            keys,
         )
     left_out = _unread(captured, network, layer) if rollout else {}
     by_layer = [by_sample(captured[key], window, rollout) for key in keys]
@@ -216,7 +219,7 @@ def attention(
         left_out=left_out,
         without_image=without_image,
     )
-    return _shown(made, "rollout" if rollout else "head")
+    return of_source(network.backend, _shown(made, "rollout" if rollout else "head"))
 
 
 class _AttentionRecorder(Recorder):

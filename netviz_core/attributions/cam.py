@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..models.network import Network, wrap
+from ..views.base import of_source
 from ..views.overlays import Overlays, resized, scaled_to_unit, told_of_flat, without_contrast
 from ..words.arguments import require_path
 from ..words.errors import UnsupportedError
@@ -177,7 +178,7 @@ def activation_map(
     if method in WITH_GRADIENTS and ask.is_of_probability:
         label += " of the probability, which all classes decide"
     remarks = told_of_flat(told, named if method != "eigen-cam" else ()), followed.why_bare(images)
-    return CamOverlay(
+    made = CamOverlay(
         title=" · ".join(filter(None, (label, found.placed.path or "output", *remarks))),
         images=images,
         heat=resized(scaled, *size)
@@ -191,6 +192,7 @@ def activation_map(
         method=method,
         shares=tuple(shares),
     )
+    return of_source(network.backend, made)
 
 
 def _caption(name: str, part: str, remark: str) -> str:

@@ -259,7 +259,8 @@ def score_of(parts: Mapping[str, Part], leaf: str | None) -> tuple[str, Part]:
         if not known and len(parts) != 1:
             raise AmbiguousKeyError(
                 f"the model returned {', '.join(map(repr, parts)) or 'no tensor'}; "
-                f"say with output= which part has the scores"
+                f"say with output= which part has the scores",
+                parts,
             )
         leaf = known[0] if known else next(iter(parts))
     if not isinstance(leaf, str) or leaf not in parts:

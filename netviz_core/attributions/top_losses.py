@@ -14,6 +14,7 @@ import numpy as np
 
 from ..captures.batches import as_numbers, batches_of, kept, labelled, part, size_of
 from ..models.network import Network, wrap
+from ..views.base import of_source
 from ..views.overlays import Overlays, padded, told_of_flat, without_contrast
 from ..words.arguments import require_fitting
 from ..words.arrays import as_float64
@@ -237,7 +238,7 @@ def top_losses(
     ]
     images, heat, flat = _pictures(network, worst, heatmap, layer, method, asked)
     remarks = f"the {len(rows)} worst of {count:,}", told_of_flat(flat)
-    return TopLosses(
+    made = TopLosses(
         title=" · ".join(filter(None, (_told(rows), *remarks))),
         images=images,
         heat=heat,
@@ -247,6 +248,7 @@ def top_losses(
         count=count,
         confusions=tuple((actual, found, times) for (actual, found), times in confused.most_common()),
     )
+    return of_source(network.backend, made)
 
 
 def _is_count(value: Any) -> bool:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .._version import __version__
@@ -40,6 +41,10 @@ class CaptureSource(Protocol):
     def slots(self) -> Sequence[Slot]:
         """The values, in the order in which they were returned."""
 
+    @property
+    def changes(self) -> int:
+        """A number that is another whenever these have become others."""
+
     def coverage(self) -> Mapping[str, Coverage]:
         """What became of every layer asked for."""
 
@@ -70,6 +75,7 @@ class Capture(Telling, Mapping[str, Activation]):
         """How many samples the input had; None where that is not known."""
         self._source = source
         self._given = given
+        self._keyed: tuple[int, Mapping[str, Slot]] | None = None
 
     @property
     def coverage(self) -> CoverageByPath:
@@ -87,7 +93,7 @@ class Capture(Telling, Mapping[str, Activation]):
         candidates = fitting(key, slots)
         if len(candidates) > 1:
             raise AmbiguousKeyError(
-                f"{key!r} fits several captured values: {', '.join(map(repr, candidates))}"
+                f"{key!r} fits several captured values: {', '.join(map(repr, candidates))}", candidates
             )
         if not candidates:
             raise LayerNotFoundError(self._absent(key, slots))
@@ -168,7 +174,9 @@ class Capture(Telling, Mapping[str, Activation]):
 
     def slots(self) -> Mapping[str, Slot]:
         """Every value by its key, not yet read."""
-        return keyed(self._source.slots)
+        if self._keyed is None or self._keyed[0] != self._source.changes:
+            self._keyed = self._source.changes, MappingProxyType(keyed(self._source.slots))
+        return self._keyed[1]
 
     def given_slots(self) -> Sequence[Slot]:
         """Every value that a layer was given, not yet read; none unless the capture is complete."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -100,6 +101,8 @@ class Recorder:
         self._max_bytes = as_integer(max_bytes, "max_bytes")
         self._bytes = 0
         self._slots: list[Slot] = []
+        self.changes = 0
+        """A number that grows whenever values come, go, or are put into another order."""
         self._calls: dict[str, int] = {}
         self._misses: dict[str, Coverage] = {}
         self.others: dict[str, list[tuple[str, Any]]] = {}
@@ -122,6 +125,7 @@ class Recorder:
         self._bytes += needed
         self._calls[path] = call + 1
         self._slots.extend(slots)
+        self.changes += 1
         if not observations:
             self.miss(path, "it returned no tensor", "unsupported")
 
@@ -162,6 +166,7 @@ class Recorder:
             The positions that they have now, in the order in which they shall stand.
         """
         self._slots[start : start + len(order)] = [self._slots[position] for position in order]
+        self.changes += 1
         numbers: dict[str, dict[int, int]] = {}
         for slot in self._slots:
             calls = numbers.setdefault(slot.path, {})
@@ -169,9 +174,11 @@ class Recorder:
 
     def withdraw(self, values: Container[HeldValue], reason: str) -> None:
         """Take back values that have turned out not to be trusted."""
-        for slot in [slot for slot in self._slots if slot.observation.value in values]:
-            self._slots.remove(slot)
-            self.miss(slot.path, reason, "unsupported")
+        for slot in self._slots:
+            if slot.observation.value in values:
+                self.miss(slot.path, reason, "unsupported")
+        self._slots[:] = [slot for slot in self._slots if slot.observation.value not in values]
+        self.changes += 1
 
     @property
     def slots(self) -> Sequence[Slot]:
@@ -258,13 +265,22 @@ class SummaryRecorder(Recorder):
     summarise : callable
         Given each `Activation` while its layer returns. Its values are the layer's own: they must not be written
         to, nor kept.
+    begin : callable, optional
+        Given each value before, and its axes, in the framework's own order. If it has begun to make the summary where
+        the value lies, it returns what will give it when the pass is over; else None.
     """
 
     looks_only = True
 
-    def __init__(self, layers: Iterable[Layer], summarise: Callable[[Activation], Any]) -> None:
+    def __init__(
+        self,
+        layers: Iterable[Layer],
+        summarise: Callable[[Activation], Any],
+        begin: Callable[[HeldValue, tuple[str, ...]], Callable[[], Any] | None] | None = None,
+    ) -> None:
         super().__init__(layers)
         self._summarise = summarise
+        self._begin = begin
         self._summaries: dict[int, Any] = {}
         self._latest: tuple[Hashable, Any] = None, None
 
@@ -274,18 +290,25 @@ class SummaryRecorder(Recorder):
 
     def summary_of(self, slot: Slot) -> Any:
         """What was made of a value; that of the one before, where the two are the same."""
-        return self._summaries[id(slot)]
+        return self._summaries[id(slot)]()
 
     def _slot(self, path: str, call: int, observed: Observation) -> Slot:
         axes = self._axes_of(path, observed)
         identity = None if observed.identity is None else (observed.identity, axes)
         summary = self._latest[1]
         if identity is None or identity != self._latest[0]:
-            summary = self._summarise(Slot(path, call, observed, axes).get())
+            summary = self._summary(Slot(path, call, observed, axes))
         self._latest = identity, summary
         slot = Slot(path, call, observed._replace(value=Ready(np.zeros(0)), nbytes=0), axes)
         self._summaries[id(slot)] = summary
         return slot
+
+    def _summary(self, slot: Slot) -> Callable[[], Any]:
+        begun = self._begin(slot.observation.value, slot.axes) if self._begin is not None else None
+        if begun is not None:
+            return cache(begun)
+        made = self._summarise(slot.get())
+        return lambda: made
 
 
 def _positional(values: np.ndarray[Any, Any]) -> AxisArray:

@@ -63,6 +63,7 @@ class _Saved:
 
     slots: Sequence[Slot]
     entries: Mapping[str, Coverage]
+    changes: int = 0
 
     def coverage(self) -> Mapping[str, Coverage]:
         return self.entries

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ..models.network import Network, layer_at_fault, wrap
+from ..views.base import of_source
 from ..words.errors import UnsupportedError, require_known
 from ..words.operations import OPERATIONS, word_for
 from ..words.protocols import Layer
@@ -54,10 +55,11 @@ def graph(model: Any, x: Any = None, *, rankdir: str = "TB") -> Graph:
     model has the same graph however it is written.
     """
     require_known(rankdir, RANKDIRS, "rankdir")
-    found, error = graph_as_far(wrap(model), x)
+    network = wrap(model)
+    found, error = graph_as_far(network, x)
     if error is not None:
         raise error
-    return replace(found, rankdir=rankdir)
+    return of_source(network.backend, replace(found, rankdir=rankdir))
 
 
 def graph_as_far(network: Network, x: Any) -> tuple[Graph, Exception | None]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any
 
+from ..words.optional import needed
 from ..words.plain import plain
 from .parts import GraphEdge, GraphGroup, GraphNode, GraphParts
 
@@ -72,13 +73,7 @@ def to_json(graph: GraphParts) -> str:
 
 def to_networkx(graph: GraphParts) -> Any:
     """See `netviz_core.graphs.view.Graph.to_networkx`."""
-    try:  # here, as it is heavy, and few ask for it
-        import networkx
-    except ImportError as error:
-        raise ImportError(
-            "to_networkx needs networkx, which is not installed; install it: pip install networkx",
-            name="networkx",
-        ) from error
+    networkx = needed("networkx", "to_networkx()")
     made = networkx.MultiDiGraph(title=graph.title)
     for node in graph.nodes:
         made.add_node(node.id, **_attributes(node, "id"))

@@ -85,12 +85,13 @@ class Layout:
         for route in self.routes.values():
             upper, lower = sorted((route[0][1], route[-1][1]))
             crossing.update(range(upper + 1, lower + 1))
-        if count > self.rows / 2:
+        if count > (self.rows + 1) / 2:
             return None
         starts, length = [0], self.rows / count
         for number in range(1, count):
             wanted = number * length
-            near = range(max(starts[-1] + 1, ceil(wanted - length / 4)), int(wanted + length / 4) + 1)
+            around = max(length / 4, 0.5)
+            near = range(max(starts[-1] + 1, ceil(wanted - around)), int(wanted + around) + 1)
             best = min(near, key=lambda row: (crossing[row], abs(row - wanted)), default=0)
             if not best or crossing[best] > _MOST_ACROSS:
                 return None

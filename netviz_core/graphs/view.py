@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from ..views.base import View
+from ..views.base import View, of_source
 from ..words.arrays import shape_text
 from ..words.cards import NAME, TEXT, Told, details, table
 from ..words.errors import LayerNotFoundError, nearest, require_known
@@ -134,7 +134,7 @@ class Graph(GraphParts, View):
         InputError
             If not exactly one of `layers`, `depth` and `at_most` is given, or a number is less than 1.
         """
-        return fold(self, layers, depth, at_most, repeats)
+        return of_source(self.source, fold(self, layers, depth, at_most, repeats))
 
     def to_dot(self, rankdir: str | None = None) -> str:
         """The graph in Graphviz' DOT language, containers as clusters; `rankdir` is that of `plot`."""

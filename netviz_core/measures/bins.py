@@ -49,17 +49,22 @@ def detail_of(counts: Array) -> int:
     return (len(counts) // (2 * (_LARGEST - _SMALLEST))).bit_length() - 1
 
 
+def leading_bits(detail: int) -> tuple[int, int, int]:
+    """How many bits of a float32 do not matter, and the places, as the others say, between which bins lie."""
+    return 23 - detail, 127 + _SMALLEST << detail, 127 + _LARGEST << detail
+
+
 def leading_bits_counts(finite: Array, detail: int) -> Array:
     """How many finite numbers lie in each bin of `bin_edges`.
 
     The leading bits of a float are its bin: the sign, the exponent, and so many of the mantissa.
     """
     found = np.zeros(2 << (8 + detail), np.int64)
+    shift, first, last = leading_bits(detail)
     for start in range(0, len(finite), _BLOCK):
         with np.errstate(over="ignore"):  # what float32 does not hold goes into the outermost bins
             bits = finite[start : start + _BLOCK].astype(np.float32, copy=False).view(np.uint32)
-        found += np.bincount(bits >> (23 - detail), minlength=len(found))
-    first, last = 127 + _SMALLEST << detail, 127 + _LARGEST << detail
+        found += np.bincount(bits >> shift, minlength=len(found))
     counts = np.zeros(2 * (last - first) + 1, np.int64)
     middle = last - first
     for signed, side in zip(found.reshape(2, -1), (counts[middle:], counts[middle::-1]), strict=True):

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..captures.batches import batches_of, inputs_of, labelled, size_of
 from ..models.network import Network, wrap
+from ..views.base import of_source
 from ..words.errors import InputError, UnsupportedError
 from ..words.given import shown
 from ..words.observations import Coverage, CoverageByPath
@@ -114,7 +115,7 @@ def health(
     )
     values = np.array([row.measured for row in rows], np.float64).reshape(-1, len(MEASURES))
     asked = [column for column in range(len(MEASURES)) if not np.isnan(values[:, column]).all()]
-    return Health(
+    made = Health(
         title=_title(rows, samples.count, coverage),
         layers=tuple(row.path for row in rows),
         measures=tuple(MEASURES[column] for column in asked),
@@ -128,6 +129,7 @@ def health(
         thresholds=limits,
         coverage=coverage,
     )
+    return of_source(network.backend, made)
 
 
 def _title(rows: Sequence[HealthRow], samples: int, coverage: Mapping[str, Coverage]) -> str:

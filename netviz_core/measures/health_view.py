@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from ..views.measures import LayerMeasures, MeasureLine
 from ..words.cards import Record, Told, details, listed
 from ..words.observations import Coverage, CoverageByPath
-from ..words.text_tables import laid_out, printable
+from ..words.text_tables import counted, laid_out, printable
 from .health_lines import alarms_in_front
 
 
@@ -164,7 +164,10 @@ class Health(LayerMeasures):
 
     @property
     def _healthy(self) -> str:
-        return f"{len(self.rows)} layers are healthy, over {self.sample_count:,} samples"
+        are = "is" if len(self.rows) == 1 else "are"
+        return (
+            f"{counted(len(self.rows), 'layer')} {are} healthy, over {counted(self.sample_count, 'sample')}"
+        )
 
     def _findings(self) -> Iterator[str]:
         """What is said of layers that are not ok; of many of which the same is said, of the first ones."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 
 from ..views.base import picture
-from ..views.histogram import Histogram, edges_of
+from ..views.bin_edges import edges_of
+from ..views.histogram import Histogram
 from ..words.cards import Telling, Told, details, pairs
 from ..words.errors import InputError
+from ..words.observations import Binning, HeldValue, Reduced, ReducedLater
 from ..words.ranges import digits, values_told
 from ..words.text_tables import counted
-from .bins import bin_edges, detail_of, leading_bits_counts, quantiles_of, rebinned
+from .bins import bin_edges, detail_of, leading_bits, leading_bits_counts, quantiles_of, rebinned
 from .channel_statistics import ChannelStatistics, merged_channels
 from .reductions import by_channel, in_memory_order
 
@@ -76,6 +78,26 @@ class LayerStatistics(Telling):
         taken = (values if most is None or values.size <= most else _evenly(values, most)).reshape(-1)
         finite = taken[np.isfinite(taken)] if channels.nonfinite_count.any() else taken
         return cls(leading_bits_counts(finite, detail), channels)
+
+    @classmethod
+    def begun(
+        cls, value: HeldValue, axes: Sequence[str] = (), *, detail: int = DETAIL, most: int | None = None
+    ) -> Callable[[], LayerStatistics] | None:
+        """The same as `of`, of a value that reduces itself where it lies: called later, it waits for them.
+
+        None where it does not.
+        """
+        if not hasattr(value, "reduce"):
+            return None
+        channel = tuple(axes).index("channel") if "channel" in axes else None
+        binning = Binning(_stride(math.prod(value.shape), most), *leading_bits(detail))
+        later: ReducedLater | None = value.reduce(channel, binning)
+        return None if later is None else lambda: cls._of_reduced(later.get())
+
+    @classmethod
+    def _of_reduced(cls, reduced: Reduced) -> LayerStatistics:
+        columns = (getattr(reduced, field.name) for field in fields(ChannelStatistics))
+        return cls(reduced.histogram, ChannelStatistics(*columns))
 
     @cached_property
     def _whole(self) -> ChannelStatistics:
@@ -154,8 +176,13 @@ class LayerStatistics(Telling):
         return np.clip(edges, self.minimum, self.maximum) if self.count else edges
 
     def counts_between(self, edges: Array) -> Array:
-        """How many values of the histogram lie in other bins; within a bin they count as evenly spread."""
-        return rebinned(self.histogram, self._edges, edges)
+        """How many values of the histogram lie in other bins; within a bin they count as evenly spread.
+
+        Those of the bin around zero count as zero, or just above.
+        """
+        own, middle = self._edges.copy(), len(self.histogram) // 2
+        own[middle] = np.clip(0.0, own[middle], own[middle + 1])
+        return rebinned(self.histogram, own, edges)
 
     @property
     def quantiles(self) -> dict[float, float]:
@@ -250,9 +277,15 @@ def merged(some: Sequence[LayerStatistics], others: Sequence[LayerStatistics]) -
 
 
 def _evenly(values: Array, most: int) -> Array:
-    """An even sample; its stride has nothing in common with any length, so that no channel or place is left out."""
-    as_they_lie = values.transpose(in_memory_order(values)).reshape(-1)
-    stride = -(-values.size // most)
-    while math.gcd(stride, values.size) > 1:
+    """An even sample, in the order in which values lie in memory."""
+    return values.transpose(in_memory_order(values)).reshape(-1)[:: _stride(values.size, most)]
+
+
+def _stride(size: int, most: int | None) -> int:
+    """That of an even sample; it has nothing in common with any length, so that no channel or place is left out."""
+    if most is None or size <= most:
+        return 1
+    stride = -(-size // most)
+    while math.gcd(stride, size) > 1:
         stride += 1
-    return as_they_lie[::stride]
+    return stride

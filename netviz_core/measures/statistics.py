@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import reduce
+from functools import partial, reduce
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,8 @@ from ..captures.capture import Capture
 from ..captures.recorder import SummaryRecorder
 from ..models.network import Network, wrap
 from ..views.base import picture
-from ..views.histogram import Histogram, HistogramRows, edges_of
+from ..views.bin_edges import edges_with_zero
+from ..views.histogram import Histogram, HistogramRows
 from ..views.measures import LayerMeasures
 from ..words.arrays import Activation
 from ..words.cards import Telling, Told
@@ -136,13 +137,13 @@ class Statistics(Tracked, Telling, Mapping[str, LayerStatistics]):
         layers : str, list of str, or callable
             As for `heatmap`.
         bins : int
-            How many, of equal width.
+            How many, of equal width; zero is an edge where some values lie below it and some above.
         """
         chosen = self._select(layers)
         found = [self[key] for key in chosen]
         ranges = [(layer.quantile(0.001), layer.quantile(0.999)) for layer in found if layer.count]
         low, high = (min(r[0] for r in ranges), max(r[1] for r in ranges)) if ranges else (0.0, 1.0)
-        edges = edges_of((low, high), bins)
+        edges = edges_with_zero((low, high), bins)
         counts = np.stack([layer.counts_between(edges) for layer in found])
         return HistogramRows(
             title=f"activations of {len(chosen)} layers",
@@ -289,6 +290,10 @@ def statistics(
     """
     network = wrap(model)
     network.select(layers)
+    if executor is not None and not hasattr(executor, "submit"):
+        raise InputError(
+            f"executor={shown(executor)} has no submit(); give one such as concurrent.futures.ThreadPoolExecutor()"
+        )
     if data is None:
         data = network.own_examples()
     gathered = Statistics({}, {}, 0)
@@ -324,7 +329,12 @@ def _checked(batches: Iterable[Any]) -> Iterator[Any]:
 
 def _of_batch(network: Network, inputs: Any, layers: LayerSelection, every_value: bool) -> Statistics:
     network.prepare(inputs)
-    recorder = SummaryRecorder(network.select(layers), lambda activation: summarised(activation, every_value))
+    most = None if every_value else HISTOGRAM_SAMPLE
+    recorder = SummaryRecorder(
+        network.select(layers),
+        lambda activation: summarised(activation, every_value),
+        partial(LayerStatistics.begun, most=most),
+    )
     network.adapter.run(network.native, inputs, recorder)
     captured = Capture(network.backend, recorder)
     found = {key: recorder.summary_of(slot) for key, slot in captured.slots().items()}

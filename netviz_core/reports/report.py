@@ -118,6 +118,8 @@ def report(
     ------
     UnknownModelError
         If no backend knows the model.
+    InputError
+        If `x` is no input at all; one that the model does not take is told on the page.
 
     Notes
     -----

@@ -36,19 +36,20 @@ class Asked:
 
     def __init__(self, network: Network, x: Any, targets: Any, loss: str | None) -> None:
         self.network = network
-        self.x = (
-            x if x is not None or not hasattr(network.adapter, "example") else network.input_or_example(None)
-        )
+        has_own = hasattr(network.adapter, "example")
+        self.x = network.input_or_example(x) if x is not None or has_own else None
         self.targets = targets
         self.loss = loss
         self._health: Health | None = None
         self._failure = ""
+        self.failed_at = ""
+        """The layer in which a pass failed, as far as that is known."""
 
     def why(self, error: Exception) -> str:
         """What an error says: one of the model's own, in which layer."""
         if isinstance(error, NetvizError):
             return flattened(str(error))
-        path = layer_at_fault([self.network], error)
+        path = self.failed_at = layer_at_fault([self.network], error)
         self._failure = f"the model failed{f' in layer {path!r}' if path else ''}: {described(error)}"
         return self._failure
 
@@ -125,6 +126,9 @@ def _graph(asked: Asked) -> Iterator[str]:
     if error is not None:
         yield soft(f"The pass failed; it is drawn as far as it came: {asked.why(error)}")
         marks[found.nodes[-1].id] = Mark("broken", "it failed here")
+    elif asked.failed_at:  # the graph is known without a pass
+        marks[asked.failed_at] = Mark("broken", "it failed here")
+    if asked.failed_at:
         legend = {"broken": "where the pass failed"}
     sheets = {}
     for node in found.nodes:
@@ -195,9 +199,9 @@ def _attention(asked: Asked) -> Iterator[str]:
         yield picture(attention(asked.network, None, asked.x), "Of the first sample.")
     except LayerNotFoundError:
         return  # it has none
-    except AmbiguousKeyError:
-        for path in asked.layers(lambda layer: layer.kind == "attention"):
-            yield picture(attention(asked.network, path, asked.x), f"{path}, of the first sample")
+    except AmbiguousKeyError as error:
+        for key in _spread(error.keys):
+            yield picture(attention(asked.network, key, asked.x), f"{key}, of the first sample")
 
 
 def _activations(asked: Asked) -> Iterator[str]:

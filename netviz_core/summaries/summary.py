@@ -12,6 +12,7 @@ from ..words.arguments import require_selection
 from ..words.cards import Telling, Told
 from ..words.errors import InputError, LayerNotFoundError, UnsupportedError, as_integer, nearest
 from ..words.given import shown
+from ..words.optional import needed
 from ..words.protocols import LayerSelection
 from . import text
 from .notes import notes_of, unknown_rows
@@ -117,13 +118,7 @@ class Summary(SummaryParts, Telling):
         ImportError
             If pandas is not installed.
         """
-        try:  # here, as pandas is heavy, and few ask for it
-            import pandas
-        except ImportError as error:
-            raise ImportError(
-                "a summary becomes a DataFrame with pandas, which is not installed: pip install pandas; "
-                "to_dict() needs nothing"
-            ) from error
+        pandas = needed("pandas", "to_pandas(), unlike to_dict(),")
         names = [entry.name for entry in fields(SummaryRow) if entry.name not in ("inputs", "outputs")]
         return pandas.DataFrame({name: [getattr(row, name) for row in self.rows] for name in names})
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import numpy as np
 
@@ -27,6 +27,9 @@ class View(Telling):
     """
 
     title: str
+    source = ""
+    """The backend of the model that this is of, where that is known. It is no field: the same code gives the same view
+    of a model of any framework. `side_by_side` tells by it whose each view is."""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.title!r}>"
@@ -123,6 +126,15 @@ def picture(view: View, caption: str = "") -> str:
 
 def _png(view: View) -> bytes:
     return get_renderer(DEFAULT_RENDERER).png(view)
+
+
+Viewed = TypeVar("Viewed", bound=View)
+
+
+def of_source(source: str, view: Viewed) -> Viewed:
+    """The view itself, which now knows the backend of the model that it is of."""
+    object.__setattr__(view, "source", source)
+    return view
 
 
 def layer_title(layer: Layer, details: str) -> str:

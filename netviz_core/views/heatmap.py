@@ -16,7 +16,7 @@ from ..words.errors import InputError, as_integer
 from ..words.given import shown
 from ..words.protocols import Layer, WeightTensor
 from ..words.ranges import values_told
-from .base import View, layer_title, require_real
+from .base import View, layer_title, of_source, require_real
 from .scales import Limits, signed_limits
 
 MOST_PIXELS = 480
@@ -123,7 +123,8 @@ def heatmap(
         raise InputError(f"reduce={shown(reduce)} is neither 'extreme' nor 'mean'")
     if as_integer(limit, "limit") < 1:
         raise InputError(f"limit={limit} leaves nothing to show; give a positive number")
-    found, tensor = weight_of(wrap(model), layer, weight)
+    network = wrap(model)
+    found, tensor = weight_of(network, layer, weight)
     matrix, row_axes, column_axes = _as_matrix(tensor)
     require_real(matrix, f"layer {found.path!r}, weight {weight!r}")
     row_groups, column_groups = _groups(found, tensor, row_axes), _groups(found, tensor, column_axes)
@@ -134,7 +135,7 @@ def heatmap(
         reduced, nonfinite = np.array(matrix, order="C"), count_nonfinite(matrix)
     else:
         reduced, nonfinite = _reduced(matrix, row_edges, column_edges, _REDUCTIONS[reduce])
-    return Heatmap(
+    made = Heatmap(
         title=_title(found, tensor, matrix.shape, reduced.shape, "" if is_small else reduce),
         values=reduced,
         row_axis="·".join(row_axes),
@@ -146,6 +147,7 @@ def heatmap(
         column_groups=column_groups,
         **nonfinite._asdict(),
     )
+    return of_source(network.backend, made)
 
 
 def _as_matrix(tensor: WeightTensor) -> tuple[Array, tuple[str, ...], tuple[str, ...]]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..captures.capture import Capture
-from ..models.network import weight_of, wrap
+from ..models.network import Network, weight_of, wrap
 from ..words.arguments import require_path
 from ..words.arrays import as_float64
 from ..words.cards import NAME, NUMBER, Told, details, listed, table
@@ -20,14 +20,13 @@ from ..words.given import shown
 from ..words.protocols import LayerSelection
 from ..words.ranges import digits, extent, nonfinite_told, values_told
 from ..words.text_tables import counted
-from .base import View, layer_title, require_real
+from .base import View, layer_title, of_source, require_real
 from .bin_counts import counts_in, finite_of
+from .bin_edges import edges_of, edges_with_zero
 
 _FEW, _SAMPLE = 64, 2**16
 _TAIL, _SMALL_PART, _MARGIN = 0.05, 25.0, 2.0
 """Values are outliers where the middle nine tenths fill less than a part of the whole; so much is shown beside them."""
-
-_LARGEST = float(np.finfo(np.float64).max)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -115,10 +114,13 @@ def histogram(
     if isinstance(model, Capture):
         activation = model[layer]
         label, size = "activation", " × ".join(map(str, activation.shape))
-        return histogram_of(activation.values, f"{layer or 'output'} · {size}", label, bins, limits)
-    found, tensor = weight_of(wrap(model), layer, weight)
+        made = histogram_of(activation.values, f"{layer or 'output'} · {size}", label, bins, limits)
+        return of_source(model.backend, made)
+    network = wrap(model)
+    found, tensor = weight_of(network, layer, weight)
     size = " × ".join(map(str, tensor.shape))
-    return histogram_of(tensor.peek(), layer_title(found, f"{tensor.name} {size}"), weight, bins, limits)
+    made = histogram_of(tensor.peek(), layer_title(found, f"{tensor.name} {size}"), weight, bins, limits)
+    return of_source(network.backend, made)
 
 
 def histogram_of(
@@ -168,38 +170,6 @@ def _without_outliers(values: np.ndarray[Any, Any], found: tuple[float, float]) 
     if not (core > 0 and np.isfinite(whole) and whole > _SMALL_PART * core):
         return found
     return max(found[0], float(low - _MARGIN * core)), min(found[1], float(high + _MARGIN * core))
-
-
-def edges_of(found: tuple[float, float] | None, bins: Any) -> np.ndarray[Any, Any]:
-    """Edges as they were given, or of so many equal bins between two numbers; see `histogram`."""
-    if isinstance(bins, (int, np.integer)) and not isinstance(bins, bool) and bins > 0:
-        if bins > _MOST_BINS:
-            raise InputError(f"bins={bins} are more than anybody can see; give {_MOST_BINS:,} at most")
-        return even_edges(*(found or (0.0, 1.0)), int(bins))
-    try:
-        edges = np.asarray(bins, np.float64)
-    except (TypeError, ValueError):
-        edges = np.empty(0)
-    if edges.ndim != 1 or len(edges) < 2 or not np.isfinite(edges).all() or not (np.diff(edges) > 0).all():
-        raise InputError(
-            f"bins={shown(bins)} is neither a positive number of bins nor their increasing edges"
-        )
-    return edges
-
-
-_MOST_BINS = 100_000
-
-
-def even_edges(low: float, high: float, bins: int) -> np.ndarray[Any, Any]:
-    """Edges of equal bins, widened where floats lie too far apart for so many within the range."""
-    fractions = np.linspace(0.0, 1.0, bins + 1)
-    margin = 0.5 if low == high else 0.0
-    while True:
-        first, last = max(low - margin, -_LARGEST), min(high + margin, _LARGEST)
-        edges = first * (1 - fractions) + last * fractions
-        if (np.diff(edges) > 0).all():
-            return edges
-        margin = 2 * margin or max(bins * float(np.spacing(max(abs(low), abs(high)))), 5e-324)
 
 
 def _moments(values: np.ndarray[Any, Any]) -> tuple[float, float]:
@@ -278,7 +248,8 @@ def histograms(
         Which weights of theirs; a glob does (``"*"`` for all). ``"kernel"`` stands for all kernels, whatever they
         are called (``input_kernel``, ``query_kernel``). The title says how many weights are not shown.
     bins : int, or sequence of float
-        As for `histogram`, over all rows together; outliers of a row are counted beyond the edges.
+        As for `histogram`, over all rows together, with an edge at zero where some values lie below it and some
+        above; outliers of a row are counted beyond the edges.
 
     Returns
     -------
@@ -300,17 +271,18 @@ def histograms(
     >>> histograms(example_model(), weight="*").labels
     ('conv1 kernel', 'conv1 bias', 'dense1 kernel', 'dense1 bias')
     """
-    if isinstance(model, Capture):
-        rows, others, label = _rows_of_capture(model, layers), 0, "activation"
+    given = model if isinstance(model, Capture) else wrap(model)
+    if isinstance(given, Capture):
+        rows, others, label = _rows_of_capture(given, layers), 0, "activation"
     else:
-        rows, others = _rows_of(model, layers, weight)
+        rows, others = _rows_of(given, layers, weight)
         label = "weight" if _is_glob(weight) else weight
     rows, unreadable = _readable(rows)
     found = [limits for _, read in rows if (limits := _shown_of(read())) is not None]
     whole = (min(low for low, _ in found), max(high for _, high in found)) if found else None
-    edges = edges_of(whole, bins)
+    edges = edges_with_zero(whole, bins)
     counted = [_row_of(read(), label, edges) for label, read in rows]
-    return HistogramRows(
+    made = HistogramRows(
         title=_title(len(rows), label, others, unreadable),
         labels=tuple(label for label, _ in rows),
         counts=np.stack([counts for counts, *_ in counted]),
@@ -321,6 +293,7 @@ def histograms(
         value_label=label,
         unreadable=tuple(unreadable),
     )
+    return of_source(given.backend, made)
 
 
 def _row_of(
@@ -365,9 +338,9 @@ def _readable(rows: Sequence[_Row]) -> tuple[list[_Row], list[str]]:
     return found, unreadable
 
 
-def _rows_of(model: Any, layers: LayerSelection, weight: str) -> tuple[list[_Row], int]:
+def _rows_of(network: Network, layers: LayerSelection, weight: str) -> tuple[list[_Row], int]:
     """The rows of the weights that are asked for, and how many others the layers have."""
-    chosen = wrap(model).select(layers)
+    chosen = network.select(layers)
     rows: list[_Row] = []
     others = 0
     for layer in chosen:

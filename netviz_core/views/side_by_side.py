@@ -14,8 +14,9 @@ from ..words.given import shown
 from ..words.ranges import extent
 from ..words.text_tables import counted, named
 from .base import View
+from .bin_edges import even_edges
 from .heatmap import Heatmap
-from .histogram import Histogram, even_edges
+from .histogram import Histogram
 from .history import HistoryHeatmap
 from .scales import shared_limits
 from .tiles import TileGrid
@@ -60,7 +61,8 @@ def side_by_side(*views: View, titles: Sequence[str] | None = None) -> SideBySid
     *views : View
         At least one; all of the same kind.
     titles : sequence of str, optional
-        One for each view, by default their own.
+        One for each view, by default their own, and whose each is: its framework where there are several, its
+        number where two are called the same.
 
     Returns
     -------
@@ -95,8 +97,24 @@ def side_by_side(*views: View, titles: Sequence[str] | None = None) -> SideBySid
             f"{len(views)} views were given and titles={shown(titles)}; give one title for each view"
         )
     own = [view.title for view in views]
-    common = own[0] if titles is not None and len(set(own)) == 1 else ""
-    return SideBySide(_on_one_scale(views), tuple(titles or own), common)
+    is_told_once = len(set(own)) == 1 < len(views)
+    if titles is None:
+        whose = _whose(views)
+        titles = (
+            whose
+            if is_told_once
+            else [": ".join(filter(None, both)) for both in zip(whose, own, strict=True)]
+        )
+    return SideBySide(_on_one_scale(views), tuple(titles), own[0] if is_told_once else "")
+
+
+def _whose(views: Sequence[View]) -> list[str]:
+    """What tells views apart that are of several frameworks, or are called the same; empty where nothing needs to."""
+    sources, titles = ({getattr(view, name) for view in views} for name in ("source", "title"))
+    if len({(view.title, view.source) for view in views}) < len(views):
+        return [f"{view.source or 'view'} {number}" for number, view in enumerate(views, 1)]
+    is_needed = len(sources) > 1 or len(titles) < len(views)
+    return [view.source if is_needed else "" for view in views]
 
 
 def _are_titles(titles: object) -> bool:

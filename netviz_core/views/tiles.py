@@ -19,7 +19,7 @@ from ..words.cards import Told
 from ..words.errors import AxisError, InputError, UnsupportedError, as_integer
 from ..words.ranges import values_told
 from ..words.text_tables import counted
-from .base import View, layer_title, require_real
+from .base import View, layer_title, of_source, require_real
 from .scales import Limits, signed_limits, value_limits
 
 _MOST_ELONGATED = 4
@@ -152,7 +152,8 @@ def kernels(
     (4, 3, 3)
     """
     require_path("kernels", {"model": model, "layer": layer})
-    found, tensor = weight_of(wrap(model), layer, weight)
+    network = wrap(model)
+    found, tensor = weight_of(network, layer, weight)
     if "x" not in tensor.axes:
         named = ", ".join(tensor.axes)
         raise UnsupportedError(
@@ -174,7 +175,7 @@ def kernels(
     part = (
         f" · input channel {first} of {tensor.shape[tensor.axes.index('in')]}" if channel is not None else ""
     )
-    return KernelGrid(
+    made = KernelGrid(
         title=layer_title(found, f"{sliced}, {spatial}{part}{_first_of(limit, whole, 'kernels')}"),
         tiles=tiles,
         limits=signed_limits(tiles),
@@ -183,6 +184,7 @@ def kernels(
         axes=tuple((axis, array.sizes[axis]) for axis in numbered if array.sizes.get(axis, 1) > 1),
         **count_nonfinite(tiles)._asdict(),
     )
+    return of_source(network.backend, made)
 
 
 def feature_maps(
@@ -231,12 +233,12 @@ def feature_maps(
     if isinstance(model, Capture):
         if x is not None:
             raise InputError("a capture already holds its values; give x only with a model")
-        activation = model[layer]
+        activation, source = model[layer], model.backend
         require_entries(activation, model.samples)
         pictures = pictures_of(activation, sample)
     else:
         network = wrap(model)
-        x = network.input_or_example(x)
+        x, source = network.input_or_example(x), network.backend
         activation = capture(network, x, _path_of(layer, network))[layer]
         pictures = _with_places(of_sample(network, x, activation, sample))
     require_real(activation.values, f"layer {layer!r}")
@@ -248,7 +250,7 @@ def feature_maps(
         )
     made = feature_map_grid(pictures, activation.path or "output", limit)
     told = told_sample(sample, activation.sizes.get("batch", 1))
-    return replace(made, title=" · ".join(filter(None, (made.title, told))))
+    return of_source(source, replace(made, title=" · ".join(filter(None, (made.title, told)))))
 
 
 def told_sample(sample: int, count: int) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from .cards import Telling, Told, details, fields_of, verbatim
 from .errors import AxisError, InputError, as_integer, nearest
 from .given import shown
+from .optional import needed
 from .ranges import range_told
 
 _MOST_WRITTEN = 200
@@ -198,8 +199,7 @@ class AxisArray(Telling):
         ImportError
             If xarray is not installed.
         """
-        import xarray
-
+        xarray = needed("xarray", "to_xarray()")
         return xarray.DataArray(self.values, dims=self.axes)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:

@@ -36,7 +36,17 @@ class LayerNotFoundError(_MessageKeyError):
 
 
 class AmbiguousKeyError(_MessageKeyError):
-    """A shortened key fits several captured values."""
+    """A shortened key fits several captured values, or several layers.
+
+    Attributes
+    ----------
+    keys : tuple of str
+        Those that it fits; empty where they are not told.
+    """
+
+    def __init__(self, message: str = "", keys: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.keys = tuple(keys)
 
 
 class AxisError(NetvizError, ValueError):

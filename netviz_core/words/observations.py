@@ -86,6 +86,65 @@ class HeldValue(Protocol):
         """The value as the layer returned it, in memory that nothing else will write to."""
 
 
+class Binning(NamedTuple):
+    """Which values of an array are counted, and in which bins: the leading bits of a float are its bin.
+
+    Parameters
+    ----------
+    stride : int
+        Every so many values are counted, in the order in which they lie in memory.
+    shift : int
+        So many bits of a float32 do not matter; what the others say without the sign, is its place.
+    first, last : int
+        The places between which each is a bin; what is nearer to zero goes into the bin in the middle, what is farther
+        into the outermost.
+    """
+
+    stride: int
+    shift: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, eq=False)
+class Reduced:
+    """What is known of an array by channel: int64 and float64, see `ChannelStatistics`, and the counts of its bins."""
+
+    count: np.ndarray[Any, Any]
+    zero_count: np.ndarray[Any, Any]
+    nonfinite_count: np.ndarray[Any, Any]
+    nan_count: np.ndarray[Any, Any]
+    mean: np.ndarray[Any, Any]
+    variance: np.ndarray[Any, Any]
+    minimum: np.ndarray[Any, Any]
+    maximum: np.ndarray[Any, Any]
+    histogram: np.ndarray[Any, Any]
+
+
+class ReducedLater(Protocol):
+    """What will have been made of an array on its device; nobody waits for it before all layers have run."""
+
+    def get(self) -> Reduced:
+        """Wait for it."""
+
+
+class ReducibleValue(Protocol):
+    """Opt-in: a `HeldValue` that reduces itself by channel where it lies, so that little has to be brought over."""
+
+    def reduce(self, channel: int | None, binning: Binning) -> ReducedLater | None:
+        """Begin to reduce real numbers over all axes but one, or over all.
+
+        Counts are exactly those of `LayerStatistics.of`, means and variances the same to 1e-6 of the spread. None where
+        NumPy is to do it.
+
+        Parameters
+        ----------
+        channel : int or None
+            The position of the channels' axis, in the framework's own order.
+        binning : Binning
+        """
+
+
 @dataclass(frozen=True, eq=False)
 class Ready:
     """A `HeldValue` that needs no care: an array that nothing else writes to."""

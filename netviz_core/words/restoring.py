@@ -11,7 +11,6 @@ import warnings
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from functools import partial
 from operator import is_
 from typing import Any
 
@@ -26,6 +25,7 @@ _ATOMS = frozenset({bool, int, float, complex, str, bytes, type(None), type, ran
 _DATA_HOMES = frozenset({"builtins", "collections", "types", "weakref", "dataclasses"})
 _TOOL_HOMES = frozenset(sys.stdlib_module_names) - _DATA_HOMES
 _ABSENT = object()
+_NOTHING: dict[Any, Any] = {}
 _FUNCTIONS = (types.FunctionType, types.MethodType, types.BuiltinMethodType, functools.partial)
 
 
@@ -42,7 +42,9 @@ class Keeper:
     """The packages whose objects are no part of a model, but what it was made with."""
 
     def __init__(self) -> None:
-        self._undo: list[Callable[[], object]] = []
+        self._undo: list[tuple[Any, ...]] = []
+        self._dicts: list[dict[Any, Any]] = []
+        self._contents: list[dict[Any, Any]] = []
         self._waiting: deque[Any] = deque()
         self._classes: set[type] = set()
         self._seen: dict[int, Any] = {}  # the values too, so that no other gets the same id
@@ -71,14 +73,17 @@ class Keeper:
 
     def put_back(self) -> None:
         """Bring everything back to how it was."""
-        for step in reversed(self._undo):
-            step()
-        self._undo.clear()
-        self._seen.clear()
+        for held, before in zip(reversed(self._dicts), reversed(self._contents), strict=True):
+            if held or before:
+                _refill_dict(held, before)
+        for step, *arguments in reversed(self._undo):
+            step(*arguments)
+        for kept in (self._undo, self._dicts, self._contents, self._seen):
+            kept.clear()
 
-    def undo(self, step: Callable[[], object]) -> None:
-        """Remember what to do to put something back."""
-        self._undo.append(step)
+    def undo(self, step: Callable[..., object], *arguments: Any) -> None:
+        """Remember what to call to put something back, once what is in dictionaries is what it was."""
+        self._undo.append((step, *arguments))
 
     def reach(self, parts: Iterable[Any]) -> None:
         """Look after these values too."""
@@ -86,8 +91,9 @@ class Keeper:
 
     def keep_dict(self, held: dict[Any, Any], left_out: frozenset[str] = frozenset()) -> None:
         """Look after a dictionary, or the ``__dict__`` of an object, but not what stands under some names."""
-        before = dict(held)
-        self.undo(partial(_refill_dict, held, before))
+        before = dict(held) if held else _NOTHING
+        self._dicts.append(held)
+        self._contents.append(before)
         for name, part in before.items():
             kind = type(part)
             if kind in _ATOMS or name in left_out:
@@ -104,7 +110,7 @@ class Keeper:
         for base in cls.__mro__:
             if base not in self._classes and not self._is_tool(base):
                 before = {name: part for name, part in vars(base).items() if not name.startswith("__")}
-                self.undo(partial(_reset_class, base, before))
+                self.undo(_reset_class, base, before)
                 self.reach(part for part in vars(base).values() if not isinstance(part, _METHODS))
             self._classes.add(base)
 
@@ -118,29 +124,29 @@ class Keeper:
             self._keep_attributes(value)
         elif isinstance(value, (list, deque)):
             before = list(value)
-            self.undo(partial(_refill_list, value, before))
+            self.undo(_refill_list, value, before)
             for place, part in enumerate(before):
                 if type(part) in _ITERATORS:
                     value[place] = _copied(part)
             self.reach(before)
             self._keep_attributes(value)
         elif isinstance(value, set):
-            self.undo(partial(_refill_set, value, set(value)))
+            self.undo(_refill_set, value, set(value))
         elif isinstance(value, (tuple, frozenset)):
             self.reach(value)
         elif isinstance(value, bytearray):
-            self.undo(partial(value.__setitem__, slice(None), bytes(value)))
+            self.undo(value.__setitem__, slice(None), bytes(value))
         elif isinstance(value, np.ndarray):
             if value.flags.writeable:
-                self.undo(partial(np.copyto, value, value.copy()))
+                self.undo(np.copyto, value, value.copy())
         elif isinstance(value, random.Random) and not isinstance(value, random.SystemRandom):
-            self.undo(partial(value.setstate, value.getstate()))
+            self.undo(value.setstate, value.getstate())
         elif isinstance(value, np.random.Generator):
             self.reach([value.bit_generator])
         elif isinstance(value, np.random.BitGenerator):
-            self.undo(partial(setattr, value, "state", value.state))
+            self.undo(setattr, value, "state", value.state)
         elif isinstance(value, np.random.RandomState):
-            self.undo(partial(value.set_state, value.get_state()))
+            self.undo(value.set_state, value.get_state())
         elif isinstance(value, _FUNCTIONS):
             self._keep_function(value)
         elif isinstance(value, type):
@@ -157,7 +163,7 @@ class Keeper:
         slots = slots_of(type(value))
         if slots:
             before = {name: part for name, part in attributes_of(value) if name in slots}
-            self.undo(partial(_reset_slots, value, slots, before))
+            self.undo(_reset_slots, value, slots, before)
             self.reach(before.values())
         self.keep_class(type(value))
 
@@ -171,7 +177,7 @@ class Keeper:
         else:
             for cell in value.__closure__ or ():
                 with suppress(ValueError):  # an empty one
-                    self.undo(partial(setattr, cell, "cell_contents", cell.cell_contents))
+                    self.undo(setattr, cell, "cell_contents", cell.cell_contents)
                     self.reach((cell.cell_contents,))
             self.reach((value.__defaults__, value.__kwdefaults__, value.__dict__ or None))
 

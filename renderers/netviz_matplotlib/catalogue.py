@@ -46,6 +46,7 @@ from .panels import (
 )
 from .parts.colours import ColourScale
 from .parts.histogram_axes import Frame
+from .parts.inches import BARE, LEFT, RIGHT
 from .parts.style import Style
 
 
@@ -68,12 +69,15 @@ class AxesPanel(Panel):
     frame : callable, optional
         Gives what several views share when they are drawn side by side, such as their axes;
         `scale` and `draw` then take it as ``frame=``.
+    beside : float
+        Inches on both sides of the Axes; the figure's layout then finds what is really needed.
     """
 
     scale: Callable[..., ColourScale | None]
     label: Callable[[Any], str]
     around: float
     frame: Callable[[Sequence[Any]], Any] | None = None
+    beside: float = LEFT + RIGHT
 
 
 def _panel(module: Any, around: float, options: str = "", **special: Any) -> AxesPanel:
@@ -90,7 +94,7 @@ _PANELS = {
     Histogram: _panel(histogram, 1.2, frame=Frame.around),
     HistogramPair: _panel(histogram_pair, 1.2),
     Comparison: _panel(comparison, 1.2),
-    Graph: _panel(graph, 0.85, "colorbar"),
+    Graph: _panel(graph, 0.55, "colorbar", beside=BARE),
     TopLosses: _panel(top_losses, 0.65, "cmap colorbar"),
     Overlays: _panel(overlays, 0.65, "cmap colorbar"),
     LayerMeasures: _panel(measures, 0.85, "cmap"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -18,17 +19,17 @@ from netviz_core.renderer_api import InputError, SideBySide
 from .catalogue import AxesPanel
 from .parts.colour_bar import WIDTH, ColourBar, add_colour_bar, fill_colour_bar
 from .parts.colours import ColourScale
-from .parts.inches import height_of, width_of
+from .parts.inches import LEFT, RIGHT, height_of, width_of
 from .parts.style import Style
 from .parts.text import set_figure_title, set_title, title_extra
-from .single import LEFT, RIGHT
 
 _PAGE = 7.0
 _LEAST_PANEL, _MOST_PANEL = 2.0, 3.0
 _LONGEST_ROW = 4
 _TITLE, _APART = 0.4, 0.2
-_ROOMY, _WITH_BAR, _SMALLEST = 1.9, 2.4, 0.6
-"""Inches of a view at which letters have their full size, without and with a colour bar of its own; the least share."""
+_ENOUGH, _ROOMY, _WITH_BAR, _SMALLEST = 0.6, 1.9, 2.4, 0.6
+"""Inches of a view with which a row stays one; at which letters have their full size, without and with a colour bar of
+its own; the least share."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Row:
     panels: Sequence[AxesPanel]
 
     def figure_size(self) -> tuple[float, float]:
-        rows, columns = self._grid()
+        rows, columns = self._grid
         width, height = self._panel_size()
         whole = columns * (width + LEFT) + RIGHT
         title = _TITLE + title_extra(self._title(), whole - LEFT, "large") if self._title() else 0.0
@@ -48,11 +49,11 @@ class Row:
         return whole, rows * (height + self._around() + own) + title
 
     def letters(self, width: float) -> float | None:
-        share = width / self._grid()[1] / (_WITH_BAR if len(self._runs()) > 1 else _ROOMY)
+        share = width / self._grid[1] / (_WITH_BAR if len(self._runs()) > 1 else _ROOMY)
         return max(share, _SMALLEST) * _letters() if share < 1 else None
 
     def draw_on(self, figure: Figure) -> Any:
-        rows, columns = self._grid()
+        rows, columns = self._grid
         width, _ = self._panel_size()
         scale = self._common_scale()
         ratios = [width] * columns + [WIDTH] * (scale is not None)
@@ -110,7 +111,7 @@ class Row:
     def _runs(self) -> list[tuple[list[int], ColourScale, str]]:
         """The places of views next to each other that have a scale in common, with it and what it is of."""
         runs = list[tuple[list[int], ColourScale, str]]()
-        columns = self._grid()[1]
+        columns = self._grid[1]
         for place, (scale, panel, view) in enumerate(
             zip(self._scales(), self.panels, self.view.views, strict=True)
         ):
@@ -128,7 +129,7 @@ class Row:
 
     def _title_width(self, whole: float) -> float:
         """The inches for the title of one view, in a figure that is so wide."""
-        rows, columns = self._grid()
+        rows, columns = self._grid
         bars, size = len(self._runs()) / rows, _letters() / 10
         own = RIGHT if bars >= columns else 0.0
         room = whole - size * (LEFT + RIGHT * bars)
@@ -137,16 +138,33 @@ class Row:
     def _title(self) -> str:
         return self.view.title if self.style.title is None else self.style.title
 
+    @cached_property
     def _grid(self) -> tuple[int, int]:
+        """Rows and columns: few views in a row, or as many as leave most room for each in a figure of a size given."""
         count = len(self.panels)
-        columns = count if count <= _LONGEST_ROW else min(math.ceil(math.sqrt(count)), _LONGEST_ROW)
+        longest = count if count <= _LONGEST_ROW else min(math.ceil(math.sqrt(count)), _LONGEST_ROW)
+        if self.style.figsize is None:
+            return -(-count // longest), longest
+        room = {columns: self._room(columns, *self.style.figsize) for columns in range(longest, 0, -1)}
+        columns = longest if room[longest] > _ENOUGH else max(room, key=room.__getitem__)
         return -(-count // columns), columns
+
+    def _room(self, columns: int, width: float, height: float) -> float:
+        """How wide each view would about be in a figure of this size, with so many in a row."""
+        scales, count = self._scales(), len(self.panels)
+        bars = sum(scale is not None for scale in scales[:1])
+        bars += sum(one != other is not None for one, other in pairwise(scales))
+        size = min(max(width / columns / (_WITH_BAR if bars > 1 else _ROOMY), _SMALLEST), 1.0)
+        wide = width / columns - size * (LEFT / columns + RIGHT * bars / count)
+        high = (height - _TITLE * bool(self._title())) / -(-count // columns) - size * self._around()
+        own, own_height = self.panels[0].size(self.view.views[0])
+        return min(wide, high * own / own_height)
 
     def _panel_size(self) -> tuple[float, float]:
         """All alike: as wide as the page allows, as high as the highest needs."""
         sizes = [panel.size(view) for panel, view in zip(self.panels, self.view.views, strict=True)]
         widest = max(width for width, _ in sizes)
-        width = min(max(_PAGE / self._grid()[1] - LEFT, _LEAST_PANEL), _MOST_PANEL, widest)
+        width = min(max(_PAGE / self._grid[1] - LEFT, _LEAST_PANEL), _MOST_PANEL, widest)
         return width, max(height * width / own for own, height in sizes)
 
     def _around(self) -> float:
@@ -162,7 +180,7 @@ class Row:
 
     def _divide(self, host: Axes) -> list[Axes]:
         """Panels within one Axes, whose own axes give way."""
-        rows, columns = self._grid()
+        rows, columns = self._grid
         host.set_axis_off()
         if self._title():
             set_title(host, self._title(), width_of(host), "large")

@@ -12,13 +12,9 @@ from netviz_core.renderer_api import InputError, View
 
 from .catalogue import AxesPanel
 from .parts.colour_bar import add_colour_bar
-from .parts.inches import width_of
+from .parts.inches import LEFT, RIGHT, width_of
 from .parts.style import Style
 from .parts.text import set_title, title_extra
-
-# Inches beside the Axes, for tick labels on the left and the colour bar on the right. The
-# figure's layout then finds what is really needed.
-LEFT, RIGHT = 0.6, 0.8
 
 
 @dataclass(frozen=True)
@@ -31,7 +27,7 @@ class Single:
 
     def figure_size(self) -> tuple[float, float]:
         width, height = self.panel.size(self.view)
-        width += LEFT + RIGHT
+        width += self.panel.beside
         return width, height + self.panel.around + title_extra(self._title(), _title_width(width))
 
     def letters(self, width: float) -> None:

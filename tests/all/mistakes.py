@@ -7,6 +7,8 @@ writes what was given and what is said as a table.
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +18,8 @@ import keras
 import numpy as np
 import pandas as pd
 import torch
+from fastai.data.core import DataLoaders
+from fastai.learner import Learner
 from PIL import Image
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
@@ -23,7 +27,7 @@ from torch.utils.data import DataLoader, TensorDataset
 import netviz_core as nv
 from netviz_core.testing import reference
 
-BACKENDS = ("torch", "keras", "netviz_core")
+BACKENDS = ("torch", "keras", "fastai", "netviz_core")
 LONGEST = 400
 
 Array = np.ndarray[Any, Any]
@@ -86,11 +90,19 @@ def subject(backend: str, folder: Path) -> Subject:
         fc = reference.Dense(kernel=random.normal(size=(2, 4)), bias=np.zeros(2))
         model = reference.Model(conv=conv, drop=Unchanged(), pool=Pool(), fc=fc)
         return Subject(backend, model, first, last, folder)
+    model = torch_model()
+    if backend == "fastai":
+        dls = DataLoaders(*[DataLoader(TensorDataset(torch.from_numpy(first), torch.zeros(4).long()))] * 2)
+        model = Learner(dls, model, nn.CrossEntropyLoss(), path=folder)
+    return Subject(backend, model, first, last, folder)
+
+
+def torch_model() -> nn.Module:
     modules = OrderedDict[str, nn.Module](conv=nn.Conv2d(3, 4, 3), drop=nn.Dropout())
     modules.update(pool=nn.AdaptiveAvgPool2d(1), flat=nn.Flatten(), fc=nn.Linear(4, 2))
     model = nn.Sequential(modules).train()
     model.drop.eval()  # as a user may have it: not all in one mode
-    return Subject(backend, model, first, last, folder)
+    return model
 
 
 def state(asked: Subject) -> list[Any]:
@@ -106,9 +118,10 @@ def state(asked: Subject) -> list[Any]:
             [w.tobytes() for op in asked.model.layers.values() for w in op.parameters.values()],
             asked.model.listeners,
         ]
-    modules = list(asked.model.modules())
+    model = asked.model.model if asked.backend == "fastai" else asked.model
+    modules = list(model.modules())
     hooks = [len(m._forward_hooks) + len(m._forward_pre_hooks) + len(m._backward_hooks) for m in modules]
-    tensors = [(t.detach().numpy().tobytes(), t.requires_grad, t.grad) for t in asked.model.parameters()]
+    tensors = [(t.detach().numpy().tobytes(), t.requires_grad, t.grad) for t in model.parameters()]
     return [tensors, [m.training for m in modules], hooks]
 
 
@@ -225,6 +238,7 @@ ARGUMENTS: dict[str, Callable[[Subject], Any]] = {
     "summary(model, depth=-1)": lambda m: nv.summary(m.model, depth=-1),
     "statistics(model, model)": lambda m: nv.statistics(m.model, m.model, progress=False),
     "statistics(model, 3)": lambda m: nv.statistics(m.model, 3, progress=False),
+    "statistics(…, executor='threads')": lambda m: nv.statistics(m.model, [m.x], executor="threads"),
     "statistics(model, [])": lambda m: nv.statistics(m.model, [], progress=False),
     "statistics(…)['cnov']": lambda m: _statistics(m)["cnov"],
     "statistics(…)[['conv']]": lambda m: _statistics(m)[["conv"]],
@@ -282,14 +296,16 @@ ARGUMENTS: dict[str, Callable[[Subject], Any]] = {
 
 
 NO_MISTAKES = {
+    "fastai": {"capture(model)"},
     "netviz_core": {
         "complex numbers",
         "summary(model, layers=model)",
         "capture(model, x, reduce=model)",
         "copy_weights(…, mapping=model)",
-    }
+    },
 }
-"""NumPy computes with complex numbers, and a model of it can be called like any function of a user's."""
+"""A Learner has data of its own. NumPy computes with complex numbers, and a model of it can be called like any function
+of a user's."""
 
 
 def _statistics(asked: Subject) -> nv.Statistics:
@@ -306,7 +322,7 @@ def _damaged(folder: Path, how: str, suffix: str) -> Path:
 def every_mistake() -> Iterator[Mistake]:
     for backend in BACKENDS:
         allowed = NO_MISTAKES.get(backend, ())
-        inputs = {**EVERYWHERE, **EACH, **(OF_TORCH if backend == "torch" else {})}
+        inputs = {**EVERYWHERE, **EACH, **(OF_TORCH if backend in ("torch", "fastai") else {})}
         for call, ask in CALLS.items():
             for given in (name for name in inputs if name not in allowed):
                 make = inputs[given]
@@ -324,6 +340,54 @@ def said(mistake: Mistake, asked: Subject) -> str:
     raise AssertionError(f"{mistake.call} takes {mistake.given}")
 
 
+ABSENT = {
+    "get_backend('torch')": ("torch", "nv.get_backend('torch')"),
+    "get_backend('keras')": ("keras", "nv.get_backend('keras')"),
+    "get_backend('fastai')": ("fastai", "nv.get_backend('fastai')"),
+    "wrap('model.pt')": ("torch", "nv.wrap('model.pt')"),
+    "wrap('model.pt2')": ("torch", "nv.wrap('model.pt2')"),
+    "wrap('model.keras')": ("keras", "nv.wrap('model.keras')"),
+    "wrap('model.keras') on TensorFlow": ("tensorflow", "nv.wrap('model.keras')"),
+    "wrap('learner.pkl')": ("fastai", "nv.wrap('learner.pkl')"),
+    "plot()": ("matplotlib", "nv.kernels(model, 'conv1').plot()"),
+    "save('figure.png')": ("matplotlib", "nv.kernels(model, 'conv1').save('figure.png')"),
+    "to_xarray()": ("xarray", "nv.capture(model, x)['conv1'].to_xarray()"),
+    "to_pandas()": ("pandas", "nv.summary(model, x).to_pandas()"),
+    "to_networkx()": ("networkx", "nv.Graph('graph', (), ()).to_networkx()"),
+}
+"""What is asked for where something is not installed, by what that is and how it is asked."""
+
+_WITHOUT = """
+import sys
+from importlib.machinery import PathFinder
+found = PathFinder.find_spec
+PathFinder.find_spec = classmethod(
+    lambda cls, name, path=None, target=None: None if name.split(".")[0] == {absent!r} else found(name, path, target)
+)
+import os, zipfile
+import numpy as np
+os.chdir({folder!r})
+for name in ("model.pt", "model.pt2", "model.keras", "learner.pkl"):
+    with zipfile.ZipFile(name, "w") as file:
+        file.writestr("config.json", "{{}}")
+import netviz_core as nv
+from netviz_core.testing import example_model
+model, x = example_model(), np.zeros((2, 1, 8, 8), "f4")
+try:
+    {asked}
+except nv.NetvizError as error:
+    print(error)
+"""
+
+
+def said_without(call: str, folder: Path) -> str:
+    """What is said of a call in a process of its own, in which nobody finds what is absent."""
+    absent, asked = ABSENT[call]
+    code = _WITHOUT.format(absent=absent, asked=asked, folder=str(folder))
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return ran.stdout.rstrip("\n")
+
+
 if __name__ == "__main__":
     import tempfile
 
@@ -333,3 +397,6 @@ if __name__ == "__main__":
         for one in every_mistake():
             text = said(one, subjects[one.backend]).replace("|", "\\|")
             print(f"| {one.backend} | `{one.call}` | {one.given} | {text} |")
+        for call, (absent, _) in ABSENT.items():
+            text = said_without(call, Path(name)).replace("|", "\\|")
+            print(f"| without {absent} | `{call}` | | {text} |")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
 import pytest
 
 from .mistakes import (
+    ABSENT,
     BACKENDS,
     CALLS,
     EVERYWHERE,
@@ -16,6 +18,7 @@ from .mistakes import (
     Subject,
     every_mistake,
     said,
+    said_without,
     state,
     subject,
 )
@@ -48,6 +51,17 @@ def test_a_mistake_is_told_in_a_sentence(mistake: Mistake, subjects: dict[str, S
 def test_the_same_is_said_in_every_framework(call: str, given: str, subjects: dict[str, Subject]):
     told = {said(one, subjects[one.backend]) for one in MISTAKES if (one.call, one.given) == (call, given)}
     assert len(told - {text.replace("(4, 8, 8, 3)", "(4, 3, 8, 8)") for text in told}) <= 1, told
+
+
+@pytest.mark.parametrize("call", ABSENT)
+def test_what_is_not_installed_is_named_with_how_to_install_it(call: str, tmp_path: Path):
+    absent, _ = ABSENT[call]
+    text = said_without(call, tmp_path)
+    assert f"{absent} is not installed; install it: pip install " in text or (
+        f"needs {absent}, which is not installed; install it: pip install {absent}" in text
+    )
+    assert 20 < len(text) <= LONGEST
+    assert "\n" not in text
 
 
 def test_there_are_many():

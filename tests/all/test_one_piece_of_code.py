@@ -112,6 +112,35 @@ def test_the_two_are_drawn_side_by_side(models, tmp_path):
     assert Path(tmp_path / "both.png").stat().st_size > 1000
 
 
+def test_panels_that_are_called_the_same_say_whose_they_are(models):
+    given = nv.images(PICTURES)
+    for draw in (
+        lambda model: nv.kernels(model, "conv2"),
+        lambda model: nv.histogram(model, "conv2"),
+        lambda model: nv.histograms(model),
+        lambda model: nv.heatmap(model, "dense"),
+        lambda model: nv.feature_maps(model, "conv1", given),
+        lambda model: nv.feature_maps(nv.capture(model, given), "conv1"),
+        lambda model: nv.cam(model, given, "conv2"),
+        lambda model: nv.health(model, given),
+    ):
+        ours, theirs = draw(models["torch"]), draw(models["keras"])
+        both = nv.side_by_side(ours, theirs)
+        whole = (both.title, *both.titles)
+        assert whole == (ours.title, "torch", "keras") or whole == (
+            "",
+            f"torch: {ours.title}",
+            f"keras: {theirs.title}",
+        )
+        assert nv.side_by_side(ours, ours).titles == ("torch 1", "torch 2")
+    graphs = nv.side_by_side(*(nv.graph(model, given).fold(depth=1) for model in models.values()))
+    assert [title.partition(":")[0] for title in graphs.titles] == list(models)
+    assert (
+        nv.side_by_side(nv.kernels(models["torch"], "conv1"), nv.kernels(models["torch"], "conv2")).title
+        == ""
+    )
+
+
 def test_each_model_is_its_own_frameworks(models):
     assert nv.wrap(models["keras"]).backend == "keras"
     assert nv.wrap(models["torch"]).backend == "torch"

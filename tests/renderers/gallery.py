@@ -13,6 +13,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,17 @@ def chain_of(count: int, names: str) -> Any:
     return replace(view, nodes=nodes)
 
 
+def blocks_of(count: int, names: str, rankdir: str = "TB") -> Any:
+    """Blocks with a way around their layers, in containers within each other."""
+    links, before, groups = [], "input", ["stages"]
+    for number in range(max(count // 4, 1)):
+        block = f"stages.{names.format(number)}"
+        links += pairwise((before, *(f"{block}.{part}" for part in ("conv", "norm", "add"))))
+        links.append((before, f"{block}.add"))
+        before, groups = f"{block}.add", [*groups, block]
+    return replace(graph_view([*links, (before, "output")], groups), rankdir=rankdir)
+
+
 def class_names(names: str) -> list[str]:
     if names == NAMES["short"]:
         return ["cat", "dog", "bird"]
@@ -227,6 +239,8 @@ KINDS: Mapping[str, Callable[[int, str], Any]] = {
     "similarity": similar_of,
     "comparison": compared_of,
     "graph": chain_of,
+    "blocks": blocks_of,
+    "blocks to the right": partial(blocks_of, rankdir="LR"),
     "pictures": pictures_of,
     "losses": losses_of,
     "histograms side by side": beside_of,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import zlib
 from dataclasses import replace
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import matplotlib
 import numpy as np
@@ -22,7 +22,7 @@ from netviz_matplotlib.parts.colour_bar import ColourBar
 from netviz_matplotlib.parts.text import number, text_width, wrapped
 from netviz_matplotlib.parts.ticks import fit_ticks
 
-from .gallery import KINDS, NAMES, drawn
+from .gallery import KINDS, LOOKS, NAMES, drawn
 from .handmade import feature_map_grid, history_view, kernel_grid, normal, similarity_view
 from .looks import contrast, faults
 from .test_grids import footer_of
@@ -119,6 +119,33 @@ def test_a_title_of_many_lines_makes_a_figure_higher(kind):
     assert short.get_figwidth() == long.get_figwidth()
 
 
+@pytest.mark.parametrize(
+    "name", [NAMES["long"], "TransformerEncoderLayerWithResidualConnections{}", "norm_{}/residual_branch"]
+)
+@pytest.mark.parametrize("kind", KINDS)
+def test_titles_are_broken_between_words(kind, name):
+    view = KINDS[kind](12, name)
+    figure = drawn(view, LOOKS["panel"])
+    given = "\n".join([view.title, *getattr(view, "titles", ())])
+    for text in (*(ax.title for ax in figure.axes), figure._suptitle):
+        lines = [] if text is None else text.get_text().split("\n")
+        for one, other in pairwise(lines):
+            is_within = one[-1:].isalnum() and other[:1].isalnum() and one[-3:] + other[:3] in given
+            assert not is_within or (one[-1].islower() and other[0].isupper()), (one, other)
+
+
+@pytest.mark.parametrize("width", [1.0, 1.3, 1.6, 2.0])
+def test_words_are_kept_whole_before_the_parts_of_a_path_are(width):
+    font = FontProperties(size="medium")
+    lines = wrapped(
+        "first differ at stage0.block5.conv / TransformerEncoder · 64 out × 8 in, 3 × 3",
+        lambda line: text_width(line, font) <= width,
+    ).split("\n")
+    assert not [line for line in lines if line.endswith((" 64", " 8")) or line[:1] in "×/."]
+    assert all(text_width(line, font) <= width for line in lines)
+    assert " ".join(lines).split()[:3] == ["first", "differ", "at"]
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.floats(-1e6, 1e6), st.floats(0.3, 3.0))
 def test_numbers_are_parted_only_where_they_fit_nowhere(value, width):
@@ -167,7 +194,8 @@ def test_views_side_by_side_lie_in_their_parts_of_the_figure(width):
         figure = drawn(KINDS[kind](300, NAMES["short"]), {"figsize": (width, 2.6)})
         figure.canvas.draw()
         boxes = [ax.get_window_extent() for ax in figure.axes]
-        assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
+        for one, other in combinations(boxes, 2):
+            assert one.x1 < other.x0 or other.y1 < one.y0
         assert faults(figure) == []
 
 
@@ -178,10 +206,11 @@ def test_an_alarm_has_its_mark_where_layers_are_too_many_for_numbers():
 
 def test_of_many_markers_each_is_small():
     few, many = (
-        KINDS["comparison"](count, NAMES["short"]).plot().collections[-1].get_sizes()[0]
+        [found.get_sizes()[0] for found in KINDS["comparison"](count, NAMES["short"]).plot().collections
+         if "PathCollection" in type(found).__name__]
         for count in (12, 2048)
-    )
-    assert many < few / 3
+    )  # fmt: skip
+    assert np.median(many) < np.median(few) / 2
 
 
 def test_letters_of_a_pdf_are_no_drawings_and_those_of_an_svg_are_text(tmp_path):

@@ -149,7 +149,11 @@ def test_all_words_are_whole_on_the_paper_and_apart_from_each_other(count, first
     assert box.x1 <= paper.x1
     assert box.y1 <= paper.y1
     assert min(ax.get_window_extent().size) > 1.5 * ax.figure.dpi
-    assert dots(ax).keys() == set(range(count))
+    if count < 100:
+        assert dots(ax).keys() == set(range(count))
+    else:  # which share marks
+        assert {0 <= place < count for place in dots(ax)} == {True}
+        assert first in dots(ax)
 
 
 def test_what_lies_under_the_cursor_is_told():

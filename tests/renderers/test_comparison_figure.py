@@ -62,6 +62,46 @@ def test_the_statuses_of_the_docs_are_those_with_a_meaning():
         assert f"``{status}``" in LayerPair.__doc__
 
 
+@pytest.mark.parametrize("size", [None, (3.3, 2.6)])
+@pytest.mark.parametrize("count", [300, 2048])
+def test_many_layers_share_marks_of_which_each_is_seen(count, size):
+    errors = 10.0 ** np.linspace(-8, 0, count)
+    statuses = [STATUSES[number % 4] for number in range(count)]
+    ax = drawn(
+        comparison(
+            *(pair(f"conv{n}", error=float(errors[n]), status=statuses[n]) for n in range(count)),
+            first=pair("conv1", error=float(errors[1]), status="differs"),
+        ),
+        **({} if size is None else {"figsize": size}),
+    )
+    ax.figure.canvas.draw()
+    places = np.concatenate([found.get_offsets() for found in markers(ax)])
+    sizes = np.concatenate([np.full(len(found.get_offsets()), found.get_sizes()[0]) for found in markers(ax)])
+    pixels, radius = ax.transData.transform(places), np.sqrt(sizes) / 2 / 72 * ax.figure.dpi
+    order = np.argsort(pixels[:, 0])
+    apart = np.hypot(*np.diff(pixels[order], axis=0).T)
+    hidden = apart < 0.7 * np.maximum(radius[order][1:], radius[order][:-1])
+    assert np.count_nonzero(hidden) <= 2, "a mark hides another"
+    (shared,) = (words for words in footer_of(ax) if "share marks" in words)
+    together = int(shared.split()[0].replace(",", ""))
+    lines = [found for found in ax.collections if "LineCollection" in type(found).__name__]
+    assert len(lines) == 4
+    (low, high), *_ = (segment[:, 1] for segment in lines[0].get_segments())
+    agreeing = np.log10(errors[:together:4])
+    np.testing.assert_allclose([low, high], [agreeing.min(), agreeing.max()])
+
+
+def test_every_line_of_the_plane_is_explained():
+    errors = [0.0, 1e-7, 1e-3, np.inf]
+    broken = drawn(comparison(*(pair(f"l{n}", error=error) for n, error in enumerate(errors))))
+    for plane, breaks in ((drawn(with_faults(12, 5)), 0), (broken, 2)):
+        connected = [line for line in plane.lines if line.get_linestyle() != "None"]
+        assert all(len(set(line.get_xdata())) == 1 for line in connected), (
+            "lines lead up to names, none across"
+        )
+        assert len([line for line in plane.lines if line.get_transform() != plane.transData]) == breaks
+
+
 def test_what_agrees_has_no_empty_plane_above_what_is_tolerated():
     ax = drawn(comparison(*(pair(f"layer{number}", error=0.0, given=0.0) for number in range(8))))
     assert max(place for name, place in ticks(ax).items() if name.startswith("1e")) == -4

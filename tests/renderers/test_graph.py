@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.offsetbox import AnnotationBbox
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 from matplotlib.path import Path
 from matplotlib.transforms import Bbox
@@ -23,6 +24,7 @@ from netviz_matplotlib import MatplotlibRenderer
 from netviz_matplotlib.panels.graph import ScaledText
 
 from .handmade import graph_view
+from .looks import faults
 
 BRANCHES = [
     ("in", "a.0"), ("in", "b.0"), ("b.0", "b.1"), ("in", "c.0"), ("c.0", "c.1"), ("c.1", "c.2"),
@@ -236,6 +238,54 @@ def test_a_long_line_is_wrapped_into_lanes_and_no_edge_runs_through_a_box(rankdi
         for curve in arrow.get_path().to_polygons(closed_only=False):
             points = ax.transData.transform(Path(curve).interpolated(20).vertices)
             assert not any(box.count_contains(points) for box in inner)
+
+
+@pytest.mark.parametrize("rankdir", ["TB", "LR"])
+@pytest.mark.parametrize("count", [8, 11])
+def test_ways_past_a_block_have_a_way_of_their_own_where_a_lane_ends(rankdir: str, count: int) -> None:
+    view = graph_view(residual(count))
+    ax = drawn(view, rankdir=rankdir)
+    assert len(boxes(ax)) == len(view.nodes)
+    ways = []
+    for arrow in arrows(ax):
+        (line, *_) = arrow.get_path().to_polygons(closed_only=False)
+        ways.append(ax.transData.transform(Path(line).interpolated(30).vertices))
+    for (one, first), (other, second) in combinations(zip(ways, view.edges, strict=True), 2):
+        if {first.source, first.target} & {second.source, second.target}:
+            continue  # these begin or end together
+        apart = np.hypot(*(one[:, None] - other[None]).transpose(2, 0, 1)).min(axis=1)
+        assert np.count_nonzero(apart < 2) <= 4, (first, second)  # as where they cross
+
+
+@pytest.mark.parametrize("rankdir", ["TB", "LR"])
+@pytest.mark.parametrize("links", [line(3), residual(3), residual(12)])
+def test_there_is_no_empty_band_below_a_graph(rankdir: str, links: list[tuple[str, str]]) -> None:
+    ax = drawn(graph_view(links), rankdir=rankdir)
+    (notes,) = (artist for artist in ax.artists if isinstance(artist, AnnotationBbox))
+    lowest, dpi = min(box.y0 for box in boxes(ax)), ax.figure.dpi
+    assert lowest - notes.get_window_extent().y1 < 0.6 * dpi
+
+
+@pytest.mark.parametrize("rankdir", ["TB", "LR"])
+def test_names_of_containers_within_each_other_stand_apart(rankdir: str) -> None:
+    links = list(pairwise(["in", *(f"a.b.c.d.{part}" for part in "xyz"), "out"]))
+    ax = drawn(graph_view(links, ["a", "a.b", "a.b.c", "a.b.c.d"]), rankdir=rankdir)
+    assert {"a.b", "a.b.c", "a.b.c.d"} <= set(texts(ax))
+    assert faults(ax.figure) == []
+
+
+@pytest.mark.parametrize("rankdir", ["TB", "LR"])
+@pytest.mark.parametrize("size", [None, (3.3, 3.3)])
+def test_shapes_on_edges_keep_off_the_boxes(rankdir: str, size: tuple[float, float] | None) -> None:
+    view = graph_view(line(3))
+    carried = [*view.edges, *(replace(view.edges[-1], shape=(2, number, 128, 128)) for number in range(5))]
+    ax = drawn(replace(view, edges=tuple(carried)), size, rankdir=rankdir)
+    (shape,) = (
+        text for text in ax.get_children() if isinstance(text, ScaledText) and "+4" in text.get_text()
+    )
+    for box in boxes(ax):
+        assert Bbox.intersection(shape.get_window_extent(), box) is None
+    assert faults(ax.figure) == []
 
 
 def test_a_direction_that_is_none_is_refused() -> None:

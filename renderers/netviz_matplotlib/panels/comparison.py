@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,13 +15,16 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
+from matplotlib.path import Path
 from matplotlib.ticker import MaxNLocator
 
 from netviz_core.renderer_api import Comparison, LayerPair, meaning_of, printable, short_names, side_words
 
 from ..parts.cursor import tell_under_cursor
 from ..parts.inches import height_of, is_laid_out, room_for, width_of
+from ..parts.powers import LABEL_LINE, TICK_APART, Powers, mark_break
 from ..parts.row_labels import label_columns, labels_width
+from ..parts.status_marks import FAULT, draw_mark, draw_marks, key_of, marked_together
 from ..parts.style import Style
 from ..parts.text import (
     HINTED,
@@ -39,83 +42,25 @@ Array = np.ndarray[Any, Any]
 
 _PER_PAIR, _LEAST_WIDTH, _MOST_WIDTH = 0.2, 3.8, 7.0
 _HEIGHT, _LEAST_PLANE, _AROUND, _BESIDE = 2.3, 1.2, 0.75, 0.7
-_MOST_WITH_GIVEN = 100
-_TICK_APART = 0.22
-_FAULT, _GIVEN, _UNKNOWN = "#b2182b", "0.5", "0.5"
-_LOOKS = {
-    "agrees": ("#4393c3", "o"), "propagates": ("#c8722c", "^"), "differs": (_FAULT, "D"),
-    "compensated": ("#8e6bb5", "v"), "rounding": ("#35978f", "s"), "weights": ("#8c510a", "P"),
-    "gradient": ("#bf812d", "X"), "suspicion": ("#c51b7d", "d"),
-}  # fmt: skip
-"""The colour and the marker of each status; every colour has a contrast of 3 on white and on black."""
+_GIVEN, _MOST_WITH_GIVEN = "0.5", 18
+"""The colour of what layers were given, and how many an inch of that there may be."""
 
-_TO_BE_SEEN = frozenset({"differs", "weights", "gradient", "suspicion"})
-_SIZE, _FAULT_SIZE, _LEAST_SIZE, _ROOMY = 22.0, 30.0, 5.0, 14
-"""The areas of markers, and how many of one status there may be on an inch before they become smaller."""
-
+_WHISKER = Path(
+    [(0.0, 1.0), (0.0, -1.0), (-0.6, -1.0), (0.6, -1.0)], [Path.MOVETO, Path.LINETO, Path.MOVETO, Path.LINETO]
+)
 _FAINT, _MOST_BELOW, _MOST_NUMBERS = 0.07, 0.45, 4
 _ERROR = "max |a − b| / (rms + |b|)"
-_LABEL_LINE, _MOST_LEVELS, _MOST_ABOVE = 0.15, 4, 0.4
+_MOST_LEVELS, _MOST_ABOVE = 4, 0.4
 _LABEL_GAP, _LONGEST_LABEL = 0.08, 28
-
-
-@dataclass(frozen=True)
-class _Scale:
-    """The y axis: powers of ten, with a place for zero below all of them and one for infinity above.
-
-    Parameters
-    ----------
-    low, high : int
-        The powers at both ends.
-    """
-
-    low: int
-    high: int
-
-    @classmethod
-    def of(cls, numbers: Array) -> _Scale:
-        """The scale that holds all numbers, and two powers of ten at least."""
-        powers = np.log10(numbers[np.isfinite(numbers) & (numbers > 0)])
-        low = math.floor(powers.min(initial=math.inf)) if powers.size else -8
-        high = math.ceil(powers.max(initial=-math.inf)) if powers.size else 0
-        return cls(min(low, high - 2), high)
-
-    @property
-    def zero(self) -> float:
-        """Where zero lies."""
-        return self.low - self._margin
-
-    @property
-    def infinity(self) -> float:
-        """Where that lies which cannot be compared."""
-        return self.high + self._margin
-
-    @property
-    def _margin(self) -> float:
-        return 0.12 * (self.high - self.low)
-
-    def places(self, numbers: Array) -> Array:
-        """Where numbers lie on the axis; what is not a number as if it were infinite."""
-        with np.errstate(divide="ignore"):
-            powers = np.log10(numbers)
-        return np.nan_to_num(powers, nan=self.infinity, posinf=self.infinity, neginf=self.zero)
-
-    def ticks(self, height: float, special: Mapping[float, str]) -> dict[float, str]:
-        """The special places, and as many powers of ten as there is room for beside them."""
-        inch = 1.12 * (self.infinity - self.zero) / height
-        powers = [
-            power
-            for power in range(self.low, self.high + 1)
-            if all(abs(power - other) >= _LABEL_LINE * inch for other in special)
-        ]
-        step = max(math.ceil(_TICK_APART * inch), 1)
-        return {**{float(power): f"1e{power}" for power in powers[::step]}, **special}
 
 
 def size(view: Comparison) -> tuple[float, float]:
     """Width and height in inches; higher for long names and a long legend, which take some of it."""
     width = min(max(_PER_PAIR * len(view.pairs), _LEAST_WIDTH), _MOST_WIDTH)
-    return width, _HEIGHT + labels_width(_names(view)) + footer_height(list(_legend(view, True, 0)), width)
+    together = marked_together([pair.status for pair in view.pairs], width)
+    return width, _HEIGHT + labels_width(_names(view)) + footer_height(
+        list(_legend(view, True, together, 0)), width
+    )
 
 
 def scale(view: Comparison, style: Style) -> None:
@@ -137,23 +82,26 @@ def draw(ax: Axes, view: Comparison, style: Style) -> None:
         np.array([getattr(pair, name) for pair in view.pairs], np.float64)
         for name in ("error", "given_error", "tolerance")
     )
-    shows_given = len(view.pairs) <= _MOST_WITH_GIVEN
-    axis = _Scale.of(np.concatenate([errors, tolerances, *([given] if shows_given else [])]))
     width = room_for(ax)[0] if is_laid_out(ax) else width_of(ax)
     beside = _BESIDE if is_laid_out(ax) else 0.0
-    legend = partial(_legend, view, shows_given and bool(np.isfinite(given).any()))
+    shows_given = len(view.pairs) <= _MOST_WITH_GIVEN * (width - beside)
+    axis = Powers.of(np.concatenate([errors, tolerances, *([given] if shows_given else [])]))
+    statuses = [pair.status for pair in view.pairs]
+    together = marked_together(statuses, width - beside)
+    legend = partial(_legend, view, shows_given and bool(np.isfinite(given).any()), together)
     if is_laid_out(ax) and footer_height(list(legend(1)), width) > _MOST_BELOW * room_for(ax)[1]:
         legend = partial(legend, explains=False)
     height = _name_layers(ax, view, footer_height(list(legend(len(view.faults))), width))
-    most_levels = max(int(_MOST_ABOVE * height / _LABEL_LINE), 1)
+    most_levels = max(int(_MOST_ABOVE * height / LABEL_LINE), 1)
     labels, unnamed = _labels(view, width - beside, most_levels)
     levels = 1 + max((one.level for one in labels), default=0)
-    _draw_axis(ax, axis, errors, given if shows_given else np.zeros(0), levels * _LABEL_LINE, height)
-    _draw_tolerance(ax, axis, tolerances)
+    _draw_axis(ax, axis, errors, given if shows_given else np.zeros(0), levels * LABEL_LINE, height)
+    _draw_tolerance(ax, axis, tolerances, together)
     if shows_given:
         _draw_given(ax, axis, given, errors)
-    _draw_errors(ax, axis, errors, view.pairs)
+    draw_marks(ax, axis.places(errors), errors, statuses, together, view.first_number)
     _name_faults(ax, axis, view, labels, errors, height)
+    _ring_first(ax, axis, view)
     ax.set_xlabel(f"layers of {printable(side_words(view.names[0]))}, in order", **PLAIN)
     tell_under_cursor(ax, partial(_describe, view))
     add_footer(ax, list(legend(unnamed)), width, -beside / 2)
@@ -174,24 +122,24 @@ def _name_layers(ax: Axes, view: Comparison, below: float) -> float:
     numbers = [number for number in dict.fromkeys(map(int, ticks)) if 0 <= number < count]
     ax.set_xticks(numbers, [f"{number:,}" for number in numbers])
     ax.tick_params(axis="x", labelsize="x-small", labelrotation=0)
-    return max(room - _LABEL_LINE, _LEAST_PLANE / 2)
+    return max(room - LABEL_LINE, _LEAST_PLANE / 2)
 
 
 def _names(view: Comparison) -> list[str]:
     return [printable(pair.path_a or "output") for pair in view.pairs]
 
 
-def _draw_axis(ax: Axes, axis: _Scale, errors: Array, given: Array, above: float, height: float) -> None:
+def _draw_axis(ax: Axes, axis: Powers, errors: Array, given: Array, above: float, height: float) -> None:
     """The y axis, so many inches high, with so many of them for labels above all."""
-    ink, count = matplotlib.rcParams["text.color"], len(errors)
+    count = len(errors)
     special = dict[float, str]()
     if (errors == 0).any() or (given == 0).any():
         special[axis.zero] = "0"
-        ax.axhline((axis.zero + axis.low) / 2, color=ink, alpha=0.2, linewidth=0.8, zorder=0)
+        mark_break(ax, (axis.zero + axis.low) / 2)
     if not np.isfinite(errors).all() or np.isinf(given).any():
         special[axis.infinity] = "∞"
-        ax.axhline((axis.infinity + axis.high) / 2, color=ink, alpha=0.2, linewidth=0.8, zorder=0)
-    ticks = axis.ticks(max(height - above, _TICK_APART), special)
+        mark_break(ax, (axis.infinity + axis.high) / 2)
+    ticks = axis.ticks(max(height - above, TICK_APART), special)
     ax.set_yticks(list(ticks), list(ticks.values()))
     ax.minorticks_off()
     edge = 0.06 * (axis.high - axis.low)
@@ -205,11 +153,16 @@ def _draw_axis(ax: Axes, axis: _Scale, errors: Array, given: Array, above: float
     ax.spines[["top", "right"]].set_visible(False)
 
 
-def _draw_tolerance(ax: Axes, axis: _Scale, tolerances: Array) -> None:
-    """A line, with steps where pairs differ in what is tolerated, and a faint ground below it."""
+def _draw_tolerance(ax: Axes, axis: Powers, tolerances: Array, together: int) -> None:
+    """A line, with steps where pairs differ in what is tolerated, and a faint ground below it.
+
+    Of layers that share a mark it is the least that is tolerated.
+    """
     ink = matplotlib.rcParams["text.color"]
-    places = np.where(tolerances > 0, axis.places(np.maximum(tolerances, 0)), np.nan)
-    edges = np.arange(len(places) + 1) - 0.5
+    starts = np.arange(0, len(tolerances), together)
+    least = np.minimum.reduceat(tolerances, starts)
+    places = np.where(least > 0, axis.places(np.maximum(least, 0)), np.nan)
+    edges = np.append(starts, len(tolerances)) - 0.5
     ax.stairs(places, edges, baseline=None, color=ink, linewidth=1.0, linestyle="--", zorder=1)
     ax.fill_between(
         np.repeat(edges, 2)[1:-1], ax.get_ylim()[0], np.repeat(places, 2), color=ink, alpha=_FAINT, linewidth=0,
@@ -217,34 +170,12 @@ def _draw_tolerance(ax: Axes, axis: _Scale, tolerances: Array) -> None:
     )  # fmt: skip
 
 
-def _draw_given(ax: Axes, axis: _Scale, given: Array, errors: Array) -> None:
+def _draw_given(ax: Axes, axis: Powers, given: Array, errors: Array) -> None:
     """From what layers were given to what they made of it."""
     known = np.flatnonzero(~np.isnan(given))
     low, high = axis.places(given[known]), axis.places(errors[known])
     ax.vlines(known, low, high, color=_GIVEN, linewidth=0.8, zorder=1.5)
     ax.plot(known, low, linestyle="none", marker="_", color=_GIVEN, markersize=5, zorder=1.5)
-
-
-def _draw_errors(ax: Axes, axis: _Scale, errors: Array, pairs: tuple[LayerPair, ...]) -> None:
-    """A marker for each pair by its status; a hollow one for what cannot be compared."""
-    places = axis.places(errors)
-    width = width_of(ax)
-    for status in dict.fromkeys(pair.status for pair in pairs):
-        colour, marker = _LOOKS.get(status, (_UNKNOWN, "o"))
-        is_such = np.array([pair.status == status for pair in pairs])
-        for kind, fill in ((np.isfinite(errors), colour), (~np.isfinite(errors), "none")):
-            numbers = np.flatnonzero(is_such & kind)
-            if len(numbers):
-                ax.scatter(
-                    numbers, places[numbers], _marker_size(status, len(numbers) / width), marker=marker,
-                    facecolors=fill, edgecolors=colour, linewidths=0.8, zorder=3 if status in _TO_BE_SEEN else 2,
-                )  # fmt: skip
-
-
-def _marker_size(status: str, per_inch: float) -> float:
-    """The area of a marker in square points: smaller where many of its status would hide others."""
-    largest = _FAULT_SIZE if status in _TO_BE_SEEN else _SIZE
-    return min(max(_SIZE * _ROOMY / per_inch, _LEAST_SIZE), largest)
 
 
 @dataclass(frozen=True)
@@ -325,52 +256,57 @@ def _paths(pair: LayerPair) -> list[str]:
 
 
 def _name_faults(
-    ax: Axes, axis: _Scale, view: Comparison, labels: Sequence[_Label], errors: Array, height: float
+    ax: Axes, axis: Powers, view: Comparison, labels: Sequence[_Label], errors: Array, height: float
 ) -> None:
-    """Lines from above to where differences begin, with names; the first one is ringed."""
+    """Lines from above to where differences begin, with names."""
     low, high = ax.get_ylim()
     inch = (high - low) / height
     for number, label in enumerate(labels):
         is_first = not number and view.first_divergence is not None
-        top = high - label.level * _LABEL_LINE * inch
+        top = high - label.level * LABEL_LINE * inch
         bottom = low if is_first else float(axis.places(errors[[int(label.place)]])[0])
-        ax.plot([label.place] * 2, [bottom, top], color=_FAULT, linewidth=1.0, zorder=1)
+        ax.plot([label.place] * 2, [bottom, top], color=FAULT, linewidth=1.0, zorder=1)
         ax.annotate(
             label.text, (label.place, top), (4 if label.is_left else -4, -1), textcoords="offset points",
             ha="left" if label.is_left else "right", va="top", fontsize="small", annotation_clip=False, zorder=4,
             bbox={"facecolor": ax.get_facecolor(), "edgecolor": "none", "pad": 0.5}, **PLAIN,
         )  # fmt: skip
-    if labels and view.first_divergence is not None and not view.is_between_layers:
-        height = float(axis.places(np.array([view.first_divergence.error]))[0])
-        ink = matplotlib.rcParams["text.color"]
-        ax.plot(
-            labels[0].place, height, marker="o", markersize=10, markerfacecolor="none", color=ink, zorder=3
-        )
+
+
+def _ring_first(ax: Axes, axis: Powers, view: Comparison) -> None:
+    """A ring around the mark of the first divergence, which has its own."""
+    first, number = view.first_divergence, view.first_number
+    if first is None or number is None or view.is_between_layers:
+        return
+    place, height = np.array([number]), axis.places(np.array([first.error]))
+    draw_mark(ax, place, height, first.status, is_hollow=not math.isfinite(first.error))
+    ink = matplotlib.rcParams["text.color"]
+    ax.plot(place, height, "o", markersize=10, markerfacecolor="none", color=ink, zorder=3, clip_on=False)
 
 
 def _legend(
-    view: Comparison, has_given: bool, unnamed: int, explains: bool = True
+    view: Comparison, has_given: bool, together: int, unnamed: int, explains: bool = True
 ) -> Iterator[tuple[Any, str]]:
     for status, count in Counter(pair.status for pair in view.pairs).items():
         meaning = meaning_of(status) if explains else ""
-        yield partial(_key, status), f"{status}: {count:,}" + f" ({meaning})" * bool(meaning)
+        yield partial(key_of, status), f"{status}: {count:,}" + f" ({meaning})" * bool(meaning)
     if has_given:
-        yield _GIVEN, "given: how far their inputs are apart" if explains else "given"
+        yield _whisker, "given: how far their inputs are apart" if explains else "given (inputs)"
     if used := {pair.tolerance for pair in view.pairs if pair.tolerance > 0}:
         told = " to ".join(f"{value:.2g}" for value in sorted({min(used), max(used)}))
         yield None, f"– – tolerated: {told}"
+    if together > 1:
+        how = ": at the largest error of each status, with a line to the smallest" if explains else ""
+        yield None, f"{together} layers in a row share marks{how}"
     if not all(math.isfinite(pair.error) for pair in view.pairs):
         yield None, "∞: cannot be compared"
     if unnamed:
         yield None, f"no room for the names of {unnamed:,} more"
 
 
-def _key(status: str, side: float) -> Artist:
-    """The marker of a status."""
-    colour, marker = _LOOKS.get(status, (_UNKNOWN, "o"))
-    return Line2D(
-        [side / 2], [side / 2], linestyle="none", marker=marker, markersize=0.8 * side, color=colour
-    )
+def _whisker(side: float) -> Artist:
+    """The line from what a layer was given, for the legend."""
+    return Line2D([side / 2], [side / 2], marker=_WHISKER, markersize=side, color=_GIVEN, linestyle="none")
 
 
 def _describe(view: Comparison, x: float, y: float) -> str:

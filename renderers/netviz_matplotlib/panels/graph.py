@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import groupby, pairwise
+from statistics import fmean
 from typing import Any
 
 import matplotlib
@@ -17,10 +18,10 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 from matplotlib.path import Path
 from matplotlib.text import Text
 
-from netviz_core.renderer_api import Graph, GraphEdge, GraphNode, printable
+from netviz_core.renderer_api import Graph, GraphNode, printable
 
 from ..parts.colours import ColourScale, ink_on
-from ..parts.graph_plan import BETWEEN, BOX_AIR, BOX_HEIGHT, LABEL, ROUNDED, SMALL, Plan
+from ..parts.graph_plan import BESIDE_NAME, BETWEEN, BOX_AIR, BOX_HEIGHT, LABEL, ROUNDED, SMALL, Ends, Plan
 from ..parts.inches import height_of, is_laid_out, room_for, width_of
 from ..parts.style import Style
 from ..parts.text import (
@@ -28,17 +29,18 @@ from ..parts.text import (
     POINTS,
     add_footer,
     footer_height,
+    lines_height,
     longest_that_fits,
     say_empty,
     shortened,
     text_width,
 )
 
-_PAGES = {"TB": (6.6, 9.0), "LR": (9.0, 6.6)}
+_PAGES = {"TB": (7.2, 9.0), "LR": (10.0, 6.6)}
 """Inches that a graph may take, by its direction."""
 
 _NARROWEST, _TITLE = 3.6, 0.4
-_GROUP_PAD, _LOOP, _AROUND = 0.055, 0.16, 0.1
+_LOOP = 0.16
 _INK, _FAINT_INK, _LINE = "#1a1a1a", "#484848", "#7a7a7a"
 
 _FAMILIES = (
@@ -83,9 +85,7 @@ def size(view: Graph) -> tuple[float, float]:
     plan = Plan.of(view, *_PAGES[view.rankdir])
     scale = min(plan.scale, 1.0)
     width = max(plan.width * scale, _NARROWEST)
-    return width, plan.height * scale + footer_height(
-        [*_legend(plan.graph, Style()), *_notes(view, plan)], width
-    )
+    return width, plan.height * scale + footer_height(_footer(view, plan, Style()), width)
 
 
 def scale(view: Graph, style: Style) -> ColourScale | None:
@@ -106,29 +106,35 @@ def draw(ax: Axes, view: Graph, style: Style) -> None:
     if not view.nodes:
         say_empty(ax, "no nodes to show")
         return
-    width, height = width_of(ax), height_of(ax)
-    plan = Plan.of(view, width, height)
     if is_laid_out(ax):
-        width, height = room_for(ax)
-        height -= _TITLE + footer_height([*_legend(plan.graph, style), *_notes(view, plan)], width)
-        plan = Plan.of(view, width, max(height, BOX_HEIGHT))
+        width, height, plan = _plan_above_footer(view, style, *room_for(ax))
+    else:
+        width, height = width_of(ax), height_of(ax)
+        plan = Plan.of(view, width, height)
     # A unit is an inch at full size.
     wide, high = width / plan.scale, height / plan.scale
     ax.set(xlim=(plan.width / 2 - wide / 2, plan.width / 2 + wide / 2), ylim=(high, 0.0))
     ax.set_aspect("equal", anchor="N")
     _draw_groups(ax, plan)
-    returned = {node.id: node.output_shape for node in plan.graph.nodes}
-    parallel: dict[tuple[str, str], list[GraphEdge]] = {}
-    for edge in plan.graph.edges:
-        parallel.setdefault((edge.source, edge.target), []).append(edge)
-    for ends, edges in parallel.items():
-        _draw_edge(ax, plan, edges[0])
-        if ends in plan.layout.routes and any(edge.shape != returned[edge.source] for edge in edges):
-            shapes = dict.fromkeys(plan.size_text(edge.shape, edge.axes) for edge in edges)
-            _draw_shape(ax, plan, edges[0], ", ".join(shapes))
+    for edge in dict.fromkeys((edge.source, edge.target) for edge in plan.graph.edges):
+        _draw_edge(ax, plan, edge)
+    for edge, shape in plan.shapes.items():
+        _draw_shape(ax, plan, edge, shape)
     for node in plan.graph.nodes:
         _draw_node(ax, plan, node)
-    add_footer(ax, [*_legend(plan.graph, style), *_notes(view, plan)], width)
+    add_footer(ax, _footer(view, plan, style), width)
+
+
+def _plan_above_footer(view: Graph, style: Style, width: float, height: float) -> tuple[float, float, Plan]:
+    """Width, height and plan where a title and a footer, which depends on the plan, take part of the height."""
+    lines = 0
+    while True:
+        below = lines_height(lines)
+        left = max(height - _TITLE - below, BOX_HEIGHT)
+        plan = Plan.of(view, width, left)
+        if left == BOX_HEIGHT or footer_height(_footer(view, plan, style), width) <= below:
+            return width, left, plan
+        lines += 1
 
 
 def _draw_node(ax: Axes, plan: Plan, node: GraphNode) -> None:
@@ -172,8 +178,8 @@ def _write(
     ScaledText(ax, points, x, y, text, ha="center", va="center", color=colour, zorder=4)
 
 
-def _draw_edge(ax: Axes, plan: Plan, edge: GraphEdge) -> None:
-    route = plan.layout.routes.get((edge.source, edge.target))
+def _draw_edge(ax: Axes, plan: Plan, edge: Ends) -> None:
+    route = plan.layout.routes.get(edge)
     path = _way(plan, route) if route is not None else _way_along_row(plan, edge)
     vertices = np.asarray(path.vertices)
     path = Path(vertices[:, ::-1] if plan.is_to_the_right else vertices, path.codes)
@@ -186,52 +192,52 @@ def _draw_edge(ax: Axes, plan: Plan, edge: GraphEdge) -> None:
     )  # fmt: skip
 
 
-def _draw_shape(ax: Axes, plan: Plan, edge: GraphEdge, shape: str) -> None:
-    """Write the shape of what goes along an edge beside the middle of its first step."""
-    (column, row), (other, below) = plan.layout.routes[edge.source, edge.target][:2]
-    along = (plan.end(min(row, below)) + plan.start(max(row, below))) / 2
-    across = (plan.across(column) + plan.across(other)) / 2
-    if plan.layout.lane_of(column) != plan.layout.lane_of(other):
-        across, along = plan.across(column), plan.end(row) + _AROUND / 2
-    x, y = plan.point(across, along)
-    is_above = plan.is_to_the_right
-    ScaledText(
-        ax, SMALL, x + (0 if is_above else 0.05), y - (0.03 if is_above else 0), shape,
-        ha="center" if is_above else "left", va="bottom" if is_above else "center",
-        color=matplotlib.rcParams["text.color"], zorder=4,
-    )  # fmt: skip
+def _draw_shape(ax: Axes, plan: Plan, edge: Ends, shape: str) -> None:
+    """Write the shape of what goes along an edge beside the middle of its first step, or where that turns."""
+    step = next(pairwise(plan.layout.routes[edge]))
+    across = [plan.across(column) for column, _ in step]
+    if plan.leaves_lane(step):
+        out, between, _ = plan.turns(step)
+        place = (out - 0.03, between - 0.03) if plan.is_to_the_right else (across[0] + 0.05, out + 0.02)
+        aligned = ("right", "bottom") if plan.is_to_the_right else ("left", "top")
+    else:
+        rows = sorted(row for _, row in step)
+        x, y = plan.point(fmean(across), (plan.end(rows[0]) + plan.start(rows[1])) / 2)
+        place = (x, y - 0.03) if plan.is_to_the_right else (x + 0.05, y)
+        aligned = ("center", "bottom") if plan.is_to_the_right else ("left", "center")
+    ink = matplotlib.rcParams["text.color"]
+    ScaledText(ax, SMALL, *place, shape, ha=aligned[0], va=aligned[1], color=ink, zorder=4)
 
 
 def _way(plan: Plan, route: Sequence[tuple[float, int]]) -> Path:
     """From one box to another, straight through the rows between and bent from row to row, around to another lane."""
-    is_back = plan.layout.lane_of(route[0][0]) > plan.layout.lane_of(route[-1][0]) or (
-        plan.layout.lane_of(route[0][0]) == plan.layout.lane_of(route[-1][0]) and route[0][1] > route[-1][1]
-    )
+    lanes = [plan.layout.lane_of(column) for column, _ in (route[0], route[-1])]
+    is_back = lanes[0] > lanes[1] or (lanes[0] == lanes[1] and route[0][1] > route[-1][1])
     places = route[::-1] if is_back else route
     vertices = [(plan.across(places[0][0]), plan.end(places[0][1]))]
     codes = [Path.MOVETO]
-    for number, ((column, row), (other, below)) in enumerate(pairwise(places)):
+    for number, step in enumerate(pairwise(places)):
+        (column, row), (other, below) = step
         left, right, start, end = plan.across(column), plan.across(other), plan.end(row), plan.start(below)
         if number:
             vertices.append((left, start))
             codes.append(Path.LINETO)
-        if plan.layout.lane_of(column) == plan.layout.lane_of(other):
+        if plan.leaves_lane(step):
+            out, between, back = plan.turns(step)
+            vertices += [(left, out), (between, out), (between, back), (right, back), (right, end)]
+            codes += [Path.LINETO] * 5
+        else:
             middle = (start + end) / 2
             vertices += [(left, middle), (right, middle), (right, end)]
             codes += [Path.CURVE4] * 3
-        else:
-            gap = plan.before_lane(other)
-            out, back = start + _AROUND, end - _AROUND
-            vertices += [(left, out), (gap, out), (gap, back), (right, back), (right, end)]
-            codes += [Path.LINETO] * 5
     if is_back:
         return Path(vertices[::-1], [Path.MOVETO, *codes[:0:-1]])
     return Path(vertices, codes)
 
 
-def _way_along_row(plan: Plan, edge: GraphEdge) -> Path:
+def _way_along_row(plan: Plan, edge: Ends) -> Path:
     """A loop beside a box, or a line to another of the same row."""
-    (start, middle), (end, _) = plan.middle(edge.source), plan.middle(edge.target)
+    (start, middle), (end, _) = map(plan.middle, edge)
     half = plan.breadth / 2
     if start == end:
         side, out, up = start + half, start + half + _LOOP, 0.3 * plan.depth
@@ -285,11 +291,13 @@ def _draw_ground(ax: Axes, plan: Plan, ground: _Ground, path: str, level: int) -
     ax.add_patch(
         Rectangle(corner, width, height, facecolor=ink, alpha=0.05, edgecolor="none", zorder=1 - level / 100)
     )
+    if not plan.has_room_for_name(level):
+        return
     font = FontProperties(size=SMALL)
     text = longest_that_fits(
         lambda most: shortened(path, most), len(path), lambda line: text_width(line, font) <= depth
     )
-    x, y = plan.point(across + 0.055, along + depth / 2)
+    x, y = plan.point(across + BESIDE_NAME, along + depth / 2)
     ScaledText(
         ax, 0.85 * SMALL, x, y, text, rotation=0 if plan.is_to_the_right else 90, ha="center", va="center",
         color=ink, zorder=1,
@@ -299,9 +307,12 @@ def _draw_ground(ax: Axes, plan: Plan, ground: _Ground, path: str, level: int) -
 def _around(plan: Plan, ids: Sequence[str], level: int) -> _Ground:
     """The ground under boxes, wider for outer containers."""
     places = [plan.layout.places[id] for id in ids]
-    pad = _GROUP_PAD * min(level, 3)
+    pad = plan.around_ground(level)
     acrosses, rows = [plan.across(column) for column, _ in places], [row for _, row in places]
-    left, right = min(acrosses) - plan.breadth / 2 - pad - 0.06, max(acrosses) + plan.breadth / 2 + pad
+    left, right = (
+        min(acrosses) - plan.breadth / 2 - plan.beside_ground(level),
+        max(acrosses) + plan.breadth / 2 + pad,
+    )
     top, bottom = plan.start(min(rows)) - pad, plan.end(max(rows)) + pad
     return left, top, right - left, bottom - top
 
@@ -321,9 +332,11 @@ def _family(node: GraphNode) -> _Family | None:
     return next((family for family in _FAMILIES if node.kind.startswith(family[-1])), None)
 
 
-def _legend(graph: Graph, style: Style) -> Iterator[tuple[Any, str]]:
-    if not style.colorbar:
-        return
+def _footer(view: Graph, plan: Plan, style: Style) -> list[tuple[Any, str]]:
+    return [*(_legend(plan.graph) if style.colorbar else ()), *_notes(view, plan)]
+
+
+def _legend(graph: Graph) -> Iterator[tuple[Any, str]]:
     for family in dict.fromkeys(map(_family, graph.nodes)):
         if family is not None:
             yield partial(_key, family), family[1]

@@ -12,6 +12,7 @@ from matplotlib.font_manager import FontProperties
 from netviz_core.renderer_api import (
     BETWEEN_LANES,
     Graph,
+    GraphEdge,
     GraphNode,
     Layout,
     are_named,
@@ -23,16 +24,22 @@ from netviz_core.renderer_api import (
 
 from .text import text_width
 
+Ends = tuple[str, str]
+"""The ids of what an edge leads from and to."""
+
 Point = tuple[float, float]
+Step = tuple[tuple[float, int], tuple[float, int]]
+"""From a place in one row to one in the next."""
 
 # In inches, where letters have their full size.
 BOX_HEIGHT, BOX_AIR, LEAST_BOX, WIDEST_BOX = 0.34, 0.16, 0.9, 2.6
 LEAST_GAP, MOST_GAP, MARGIN = 0.17, 0.4, 0.2
-_BESIDE = 0.26
+_BESIDE, _AROUND, _APART, _AROUND_SHAPE = 0.28, 0.1, 0.07, 0.16
+_PAD, _FIRST_NAME, _NAME, BESIDE_NAME, _MOST_LEVELS = 0.055, 0.06, 0.08, 0.055, 3
 # In points.
 LABEL, SMALL = 8.0, 6.5
 LEAST_SCALE, _MOST_SCALE = 0.8, 1.2
-_MOST_WRAPPED, _MOST_LANES = 60, 12
+_MOST_WRAPPED, _MOST_LANES, _MOST_SHAPES = 60, 12, 2
 BETWEEN = " · "
 ROUNDED = 1.1
 """How much wider than it should be a line of small letters becomes, as each is put on whole pixels."""
@@ -73,7 +80,7 @@ class Plan:
             plan = cls._folded(view, most, across * along, lanes, (width, height))
             if plan.is_readable or most == 2:
                 return plan
-            most = max(2 * most // 3, 2)
+            most = max(5 * most // 6, 2)
 
     @classmethod
     def _folded(cls, view: Graph, most: int, boxes: int, lanes: int, size: Point) -> Plan:
@@ -91,10 +98,11 @@ class Plan:
 
     def _fitted(self, width: float, height: float) -> Plan:
         """The same in so many inches: with narrower boxes, and then with smaller letters, if need be."""
-        count, beside = (
-            (self.layout.rows, LEAST_GAP) if self.is_to_the_right else (self.layout.columns, _BESIDE)
-        )
-        room = (width / LEAST_SCALE - 2 * MARGIN + beside) / count - beside
+        room = width / LEAST_SCALE - 2 * self._margin
+        if self.is_to_the_right:
+            room = (room - sum(self._gaps)) / self.layout.rows
+        else:
+            room = (room + _BESIDE) / self.layout.columns - _BESIDE
         plan = replace(self, widest_box=min(max(room, LEAST_BOX), WIDEST_BOX))
         return replace(plan, scale=min(width / plan.width, height / plan.height, _MOST_SCALE))
 
@@ -112,11 +120,6 @@ class Plan:
     def is_readable(self) -> bool:
         """Whether letters are large enough."""
         return self.scale >= 0.999 * LEAST_SCALE
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether no text has to be shortened for want of room."""
-        return self.is_readable and self.widest_box >= self._wanted
 
     @cached_property
     def _wanted(self) -> float:
@@ -147,8 +150,9 @@ class Plan:
 
     @cached_property
     def _whole(self) -> Point:
+        last = self.layout.first_column + self.layout.columns - 1
         return self.point(
-            self._pitch * self.layout.columns - _BESIDE + 2 * MARGIN, self.end(self.layout.rows - 1) + MARGIN
+            self.across(last) + self.breadth / 2 + self._margin, self.end(self.layout.rows - 1) + self._margin
         )
 
     def point(self, across: float, along: float) -> Point:
@@ -157,7 +161,8 @@ class Plan:
 
     def across(self, column: float) -> float:
         """The middle of a column."""
-        return MARGIN + self.breadth / 2 + self._pitch * (column - self.layout.first_column)
+        aside = self._pitch * (column - self.layout.first_column)
+        return self._margin + self.breadth / 2 + aside + self.layout.lane_of(column) * self._lane_air
 
     def start(self, row: int) -> float:
         """Where the boxes of a row begin, along the flow."""
@@ -172,10 +177,94 @@ class Plan:
         column, row = self.layout.places[id]
         return self.across(column), self.start(row) + self.depth / 2
 
-    def before_lane(self, column: float) -> float:
-        """The middle of the gap before the lane in which a column lies."""
+    def leaves_lane(self, step: Step) -> bool:
+        """Whether a step leads from one lane to another."""
+        return len({self.layout.lane_of(column) for column, _ in step}) > 1
+
+    def turns(self, step: Step) -> tuple[float, float, float]:
+        """Where an edge between lanes turns: along after a row, across between the lanes, and along before a row.
+
+        Each has a way of its own; of those from one lane the last across turns first, so that none crosses another.
+        """
+        step = self._to_the_next_lane(step)
+        (_, row), (column, below) = step
+        number, count = self._turning[step]
+        out = self.end(row) + self._pads + _AROUND + _APART * number
+        back = self.start(below) - self._pads - _AROUND - _APART * (count - 1 - number)
         first = self.across(self.layout.lane_of(column) * self.layout.lane) - self.breadth / 2
-        return first - (self._pitch * BETWEEN_LANES + _BESIDE) / 2
+        between = self._pitch * BETWEEN_LANES + _BESIDE + self._lane_air
+        middle = first - (between + self.beside_ground(self._levels) - self._pads) / 2
+        return out, middle + _APART * (number - (count - 1) / 2), back
+
+    @cached_property
+    def _turning(self) -> dict[Step, tuple[int, int]]:
+        """Of each step to another lane the number, among how many from the same lane."""
+        leaving: dict[int, list[Step]] = {}
+        for route in self.layout.routes.values():
+            for step in filter(self.leaves_lane, pairwise(route)):
+                step = self._to_the_next_lane(step)
+                leaving.setdefault(self.layout.lane_of(step[0][0]), []).append(step)
+        return {
+            step: (number, len(steps))
+            for steps in leaving.values()
+            for number, step in enumerate(sorted(steps, reverse=True))
+        }
+
+    def _to_the_next_lane(self, step: Step) -> Step:
+        first, last = sorted(step, key=lambda place: self.layout.lane_of(place[0]))
+        return first, last
+
+    @cached_property
+    def _levels(self) -> int:
+        """How many containers lie within each other, as far as their grounds are told apart."""
+        outer = {group.path: group.group for group in self.graph.groups}
+        deepest = 0
+        for path in outer:
+            level = 0
+            while path:
+                level, path = level + 1, outer.get(path, "")
+            deepest = max(deepest, level)
+        return min(deepest, _MOST_LEVELS)
+
+    def around_ground(self, level: int) -> float:
+        """How far the ground of a container reaches beyond its boxes; the innermost is of level 1."""
+        return _PAD * min(level, _MOST_LEVELS)
+
+    def beside_ground(self, level: int) -> float:
+        """How far it reaches where its name stands: that of each level has a strip of its own."""
+        return _PAD + _FIRST_NAME + _NAME * (min(level, _MOST_LEVELS) - 1) if level else 0.0
+
+    def has_room_for_name(self, level: int) -> bool:
+        """Whether the ground of a container is not that of one within it, too."""
+        return level <= _MOST_LEVELS
+
+    @property
+    def _pads(self) -> float:
+        return self.around_ground(self._levels)
+
+    @property
+    def _margin(self) -> float:
+        return MARGIN + self._pads
+
+    @cached_property
+    def _lane_air(self) -> float:
+        """What lanes stand further apart than they were laid out, for grounds, their names and edges between."""
+        beside = max((count for _, count in self._turning.values()), default=1)
+        needed = self._pads + self.beside_ground(self._levels) + _APART * (beside - 1) + _AROUND
+        return max(needed - self._pitch * BETWEEN_LANES - _BESIDE, 0.0)
+
+    @cached_property
+    def shapes(self) -> dict[Ends, str]:
+        """What is written beside edges: the shapes of what they carry, where these are not all that of the box."""
+        returned = {node.id: node.output_shape for node in self.graph.nodes}
+        carried: dict[Ends, list[GraphEdge]] = {}
+        for edge in self.graph.edges:
+            carried.setdefault((edge.source, edge.target), []).append(edge)
+        return {
+            ends: _first_of([self.size_text(edge.shape, edge.axes) for edge in edges])
+            for ends, edges in carried.items()
+            if ends in self.layout.routes and any(edge.shape != returned[edge.source] for edge in edges)
+        }
 
     def details(self, node: GraphNode) -> tuple[str, ...]:
         """What stands in small letters under a node's label: its path, and the size of what it returns."""
@@ -210,7 +299,11 @@ class Plan:
 
     @cached_property
     def _starts(self) -> list[float]:
-        """Rows stand further apart where edges lead far to the side between them."""
+        return list(accumulate((self.depth + gap for gap in self._gaps), initial=self._margin))
+
+    @cached_property
+    def _gaps(self) -> list[float]:
+        """Rows stand further apart where edges lead far to the side, or have something written above, between them."""
         aside = [0.0] * (self.layout.rows - 1)
         for route in self.layout.routes.values():
             for (column, row), (other, below) in pairwise(sorted(route, key=lambda place: place[1])):
@@ -218,13 +311,25 @@ class Plan:
                     assert below == row + 1
                     aside[row] = max(aside[row], self._pitch * abs(column - other))
         gaps = [min(LEAST_GAP + 0.06 * inches, MOST_GAP) for inches in aside]
-        return list(accumulate((self.depth + gap for gap in gaps), initial=MARGIN))
+        font = FontProperties(size=SMALL)
+        for ends, shape in self.shapes.items() if self.is_to_the_right else ():
+            (column, row), (other, below) = self.layout.routes[ends][:2]
+            if self.layout.lane_of(column) == self.layout.lane_of(other):
+                before = min(row, below)
+                gaps[before] = max(gaps[before], text_width(shape, font) + _AROUND_SHAPE)
+        return gaps
+
+
+def _first_of(shapes: Sequence[str]) -> str:
+    """Different shapes, as many as there is room for."""
+    told = list(dict.fromkeys(shapes))
+    return ", ".join([*told[:_MOST_SHAPES], *[f"+{len(told) - _MOST_SHAPES}"] * (len(told) > _MOST_SHAPES)])
 
 
 def _best(plans: Sequence[Plan]) -> Plan:
-    """The first in which no text is shortened, else the first that can be read, else the largest."""
-    found = [plan for plan in plans if plan.is_whole] or [plan for plan in plans if plan.is_readable]
-    return found[0] if found else max(plans, key=lambda plan: plan.scale)
+    """The first in which texts are shortened least, of those that can be read; else the largest."""
+    found = [plan for plan in plans if plan.is_readable]
+    return max(found or plans, key=lambda plan: round(plan.box_width, 2) if found else plan.scale)
 
 
 def _without_batch(shape: Sequence[int], axes: Sequence[str]) -> tuple[tuple[int, ...], tuple[str, ...]]:

@@ -46,3 +46,6 @@ def width_below(ax: Axes) -> float:
 
 _PAD = 0.06
 """A little more than constrained layout leaves at each side."""
+
+LEFT, RIGHT, BARE = 0.6, 0.8, 2 * _PAD
+"""Beside an Axes, for numbers on the left and a colour bar on the right; in all, where nothing stands there."""

@@ -32,8 +32,9 @@ LINE = 1.25
 HINTED = 1.04
 """How much wider than it should be a line becomes, as letters are put on whole pixels."""
 
-_SHARE, _SMALLER = 0.27, 0.85
-"""Of a figure's height, for its title; of the size of letters, where it needs more than two lines."""
+_SHARE, _SMALLER, _LEAST = 0.27, 0.85, 0.6
+"""Of a figure's height, for its title; of the size of letters, where it needs more than two lines, and where a word
+would not fit into one."""
 
 _MOST_NOTES = 0.45
 """Of a figure's height, for notes."""
@@ -111,7 +112,13 @@ def footer_height(entries: Sequence[tuple[Any, str]], width: float) -> float:
     entries = _wrapped_entries(entries, font, width)
     lines = _even_lines([_entry_width(colour, text, font) for colour, text in entries], width)
     written = sum(1 + max(entries[number][1].count("\n") for number in line) for line in lines if line)
-    return (written * 1.35 * font.get_size_in_points() + 3 * len(lines) + 4) / POINTS
+    return lines_height(len(lines)) + 1.35 * (written - len(lines)) * font.get_size_in_points() / POINTS
+
+
+def lines_height(count: int) -> float:
+    """The inches below an Axes that so many lines of notes take, each shorter than the figure is wide."""
+    size = FontProperties(size="small").get_size_in_points()
+    return (count * (1.35 * size + 3) + 4) / POINTS if count else 0.0
 
 
 def _first_notes(
@@ -219,9 +226,11 @@ def _fitted(title: str, width: float, size: str, weight: str, height: float) -> 
     measure = ruler(font)
     title = "\n".join(map(printable, title.splitlines()))
     text = wrapped(title, lambda line: measure(line) <= width)
-    if text.count("\n") > 1:
-        font.set_size(_SMALLER * font.get_size_in_points())
-        width /= _SMALLER
+    longest = max((measure(word) for word in _words(title)), default=0.0)
+    smaller = max(min(_SMALLER if text.count("\n") > 1 else 1.0, width / max(longest, 1e-9)), _LEAST)
+    if smaller < 1:
+        font.set_size(smaller * font.get_size_in_points())
+        width /= smaller
         text = wrapped(title, lambda line: measure(line) <= width)
     if height == math.inf:
         return text, font
@@ -250,8 +259,13 @@ def wrapped(text: str, fits: Callable[[str], bool]) -> str:
     return "\n".join(line for given in text.splitlines() for line in _lines(given, fits))
 
 
+def _words(text: str) -> list[str]:
+    """What no line break should cut."""
+    return [word for part in text.split() for word in re.split("|".join(_BREAKS[1:-1]), part)]
+
+
 def _lines(text: str, fits: Callable[[str], bool]) -> list[str]:
-    """Break one line where a reader would: before a new part, else in a path, else anywhere."""
+    """Break one line where a reader would: before a new part, else between words, else in one, as in `_BREAKS`."""
     lines = [""]
     for piece in _pieces(text, fits):
         if lines[-1] and not fits((lines[-1] + piece).rstrip(" ·")):
@@ -260,10 +274,21 @@ def _lines(text: str, fits: Callable[[str], bool]) -> list[str]:
     return [line.strip(" ").removesuffix(" ·") for line in lines]
 
 
+_BREAKS = (
+    r"(?<=· )",
+    r"(?<=\s)(?<!\d )(?<!× )(?![×/])",
+    r"(?<=[/_:-])(?![\s\d:])|(?<=[.,])(?![\d\s])",
+    r"(?<=[a-z\d])(?=[A-Z])|(?=[(\[{])",
+    r"(?<=\s)|(?<=\d)(?=×)",
+    r"(?<=.)",
+)
+"""Where a line is broken, the best places first: parts, words, parts of a path, words written as one, numbers with
+what they count, and last anywhere."""
+
+
 def _pieces(text: str, fits: Callable[[str], bool]) -> list[str]:
     pieces = [text]
-    # Numbers and sizes are parted last.
-    for pattern in (r"(?<=· )", r"(?<=[\s/_:-])(?<!× )(?!×)|(?<=[.,])(?!\d)", r"(?<=.)"):
+    for pattern in _BREAKS:
         pieces = [
             smaller
             for piece in pieces

@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 
 import netviz_core as nv
+from netviz_core.captures import capture as capture_module
+from netviz_core.captures.capture import Capture
+from netviz_core.captures.keys import keyed
 from netviz_core.captures.recorder import Recorder
 from netviz_core.testing.reference import Conv2d, Dense, Model, Op, example_model
 from netviz_core.words.observations import Observation, Ready
@@ -177,3 +180,29 @@ def test_a_path_is_taken_as_it_is_before_it_is_taken_as_a_glob():
         model, X, "blocks[0]", reduce={"blocks[0]": np.mean}, axes={"blocks[0]": ("batch", "f")}
     )
     assert reduced["blocks[0]"].shape == ()
+
+
+def test_keys_are_made_once_however_many_values_are_read(monkeypatch):
+    made = []
+    monkeypatch.setattr(capture_module, "keyed", lambda slots: made.append(len(slots)) or keyed(slots))
+    captured = nv.capture(example_model(), np.zeros((2, 1, 8, 8)))
+    assert len(dict(captured)) == len(captured.items()) == made[0]
+    assert len(made) == 1
+
+
+def test_keys_are_made_anew_when_values_come_move_or_go():
+    recorder = Recorder(example_model_layers())
+    captured = Capture("reference", recorder)
+    values = [Ready(np.full(2, float(number))) for number in range(3)]
+    for number, value in enumerate(values):
+        recorder.add("conv1", [Observation("", value, ("batch",), "float64", 16)])
+        assert len(list(captured)) == number + 1
+    recorder.rearrange(0, [2, 0, 1])
+    assert [captured[f"conv1:{call}"].values[0] for call in range(3)] == [2.0, 0.0, 1.0]
+    recorder.withdraw({values[0]}, "it was lost")
+    assert [activation.values[0] for activation in captured.values()] == [2.0, 1.0]
+    assert captured.coverage["conv1"].reason == "it was lost"
+
+
+def example_model_layers():
+    return nv.wrap(example_model()).select("conv1")

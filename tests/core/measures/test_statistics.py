@@ -124,6 +124,13 @@ def test_quantiles_of_many_zeros_are_zero():
     assert layer.quantile(1) == values.max()
 
 
+def test_zeros_are_not_counted_with_what_is_below_zero():
+    values = np.concatenate([np.zeros(300), np.linspace(-0.5, 2, 101)]).astype("float32")[None]
+    layer = summarised(Activation(values, ("batch", "channel")))
+    below, above = layer.counts_between(np.array([-1.0, 0.0, 3.0]))
+    assert (below, above) == ((values < 0).sum(), (values >= 0).sum())
+
+
 def test_a_sample_of_the_values_is_enough_for_a_histogram():
     large = np.random.default_rng(0).normal(size=(1000, 1, 8, 8)).astype("float32")
     sampled = statistics(example_model(), [large])["conv1"]

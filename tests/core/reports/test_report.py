@@ -74,6 +74,8 @@ def test_the_page_is_written_whole_and_has_the_same_bytes_each_time(tmp_path: Pa
 def test_what_no_backend_knows_is_refused() -> None:
     with pytest.raises(nv.UnknownModelError):
         nv.report(object(), X)
+    with pytest.raises(nv.InputError, match="'abc' was given as input"):
+        nv.report(example_model(), "abc")
 
 
 def test_layers_unfold_as_they_stand_in_each_other() -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import builtins
 import html.parser
 import json
+import sys
 from dataclasses import replace
 from io import StringIO
 from typing import Any
@@ -156,14 +156,7 @@ def test_pandas_holds_every_row(found: Summary) -> None:
 
 
 def test_without_pandas_the_error_says_what_to_do(found: Summary, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = builtins.__import__
-
-    def without_pandas(name: str, *args: Any, **kwargs: Any) -> Any:
-        if name == "pandas":
-            raise ImportError(name)
-        return original(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", without_pandas)
+    monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(ImportError, match="pip install pandas"):
         found.to_pandas()
 

@@ -69,6 +69,16 @@ def test_an_outlier_leaves_more_than_one_bar():
     assert rows.outside_counts.tolist() == [1]
 
 
+def test_rows_do_not_mix_zeros_with_what_is_below_zero():
+    values = NORMAL.copy()
+    values[values < 0] *= 0.31
+    zeros = np.where(values < 0, 0.0, values)
+    rows = nv.histograms({"a.weight": values, "b.weight": zeros})
+    (zero,) = np.flatnonzero(rows.edges == 0)
+    assert rows.counts[0, :zero].sum() == (values < 0).sum()
+    assert rows.counts[1, :zero].sum() == 0
+
+
 def test_values_without_outliers_are_all_counted():
     view = nv.histogram(of_values(NORMAL), "dense")
     assert (view.outside_count, view.edges[0], view.edges[-1]) == (0, NORMAL.min(), NORMAL.max())

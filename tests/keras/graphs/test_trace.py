@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import netviz_core as nv
-from netviz_core.graphs.data_flow import graph
+from netviz_core.graphs.data_flow import graph, graph_as_far
+from netviz_core.models.network import wrap
 from netviz_core.words.errors import InputError
 from netviz_core.words.supports_flow import TracedCall
 
@@ -36,7 +37,7 @@ def test_a_sequential_model_needs_no_input() -> None:
 
 
 def test_forms_of_tensors() -> None:
-    calls = BACKEND.trace(small_cnn(), nv.images(array(2, 8, 8, 1)))
+    calls = list(BACKEND.trace(small_cnn(), nv.images(array(2, 8, 8, 1))))
     assert calls[0].inputs[0][1:] == (("batch", "y", "x", "channel"), (2, 8, 8, 1))
     assert calls[0].outputs[0][1:] == (("batch", "y", "x", "channel"), (2, 6, 6, 4))
     assert calls[-2].outputs[0][1:] == (("batch", "channel"), (2, 3))
@@ -48,7 +49,7 @@ def test_forms_of_tensors() -> None:
 
 
 def test_a_residual_addition_has_two_inputs() -> None:
-    calls = BACKEND.trace(residual(), None)
+    calls = list(BACKEND.trace(residual(), None))
     (add,), (stem,), (norm,) = (called(calls, path) for path in ("add1", "stem", "norm1"))
     assert add.inputs == (*stem.outputs, *norm.outputs)
     found = graph(residual())
@@ -61,7 +62,7 @@ def test_a_shared_layer_has_several_calls() -> None:
     left, right = keras.Input((4,)), keras.Input((4,))
     shared = L.Dense(3, name="shared")
     model = keras.Model([left, right], L.Subtract(name="minus")([shared(left), shared(right)]))
-    first, second = called(BACKEND.trace(model, None), "shared")
+    first, second = called(list(BACKEND.trace(model, None)), "shared")
     assert first.inputs != second.inputs
     found = graph(model)
     assert found["shared"].calls == 2
@@ -76,7 +77,7 @@ def test_the_branches_of_an_inception_model() -> None:
         "activation_5", "activation_7", "activation_10", "activation_11"
     }  # fmt: skip
     assert len(found.sources("mixed9")) == 4
-    assert len(called(BACKEND.trace(model, None), "mixed9")[0].inputs) == 4
+    assert len(called(list(BACKEND.trace(model, None)), "mixed9")[0].inputs) == 4
     assert found.sources("output") == ["mixed10"]
 
 
@@ -99,7 +100,7 @@ class Functions(keras.Model):
 
 def test_operations_in_a_subclassed_model() -> None:
     model, x = Functions(), array(2, 5)
-    calls = BACKEND.trace(model, x)
+    calls = list(BACKEND.trace(model, x))
     assert [(call.path, call.operation) for call in calls] == [
         ("first", ""), ("", "relu"), ("second", ""), ("", "multiply"), ("", "add"), ("", "concatenate"),
         ("", "add"), ("", "add"), ("", "reshape"), ("", "slice"), ("", "output"),
@@ -189,7 +190,7 @@ class Needing(keras.Model):
 
 
 def test_a_model_that_needs_values_is_heard_as_it_runs() -> None:
-    calls = BACKEND.trace(Needing(), array(2, 5))
+    calls = list(BACKEND.trace(Needing(), array(2, 5)))
     assert [(call.path, call.operation) for call in calls] == [
         ("first", ""), ("", "not followed"), ("second", ""), ("", "output")
     ]  # fmt: skip
@@ -203,9 +204,35 @@ def test_the_models_own_error_passes() -> None:
             raise ArithmeticError("on purpose")
 
     with pytest.raises(ArithmeticError, match="on purpose"):
-        BACKEND.trace(Broken(), array(2, 5))
+        list(BACKEND.trace(Broken(), array(2, 5)))
     with pytest.raises(InputError, match="the model takes"):
-        BACKEND.trace(small_cnn(), array(2, 9, 9, 1))
+        list(BACKEND.trace(small_cnn(), array(2, 9, 9, 1)))
+
+
+def test_what_ran_before_a_pass_failed_is_told() -> None:
+    class Broken(keras.layers.Layer):
+        is_broken = False
+
+        def call(self, x: Any) -> Any:
+            if self.is_broken:
+                raise ArithmeticError("on purpose")
+            return x
+
+    class Both(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.two = keras.layers.Dense(3, name="one"), Broken(name="two")
+
+        def call(self, x: Any) -> Any:
+            return self.two(self.one(x))
+
+    model = Both()
+    model(array(2, 5))
+    model.two.is_broken = True
+    found, error = graph_as_far(wrap(model), array(2, 5))
+    assert isinstance(error, ArithmeticError)
+    assert [node.id for node in found.nodes] == ["input", "one", "two"]
+    assert found.sources("one") == ["input"]
 
 
 @pytest.mark.parametrize("make", [residual, Functions, Needing, Subclassed])
@@ -216,7 +243,7 @@ def test_the_model_stays_as_it_was(make: Any) -> None:
     layers = [layer.native for layer in nv.wrap(model).layers.values()]
     nodes = [(list(layer._inbound_nodes), list(layer._outbound_nodes)) for layer in layers]
     weights = model.get_weights()
-    BACKEND.trace(model, x)
+    list(BACKEND.trace(model, x))
     assert nodes == [(layer._inbound_nodes, layer._outbound_nodes) for layer in layers]
     np.testing.assert_equal(model.get_weights(), weights)
     np.testing.assert_array_equal(native(keras.tree.flatten(model(x))[0]), before)
@@ -229,7 +256,7 @@ def test_shapes_are_those_of_a_pass() -> None:
     name = "MobileNetV2" if ENGINE == "torch" else "EfficientNetB0"
     model = getattr(keras.applications, name)(weights=None, include_top=False, input_shape=(32, 32, 3))
     captured = nv.capture(model, array(2, 32, 32, 3))
-    calls = BACKEND.trace(model, array(2, 32, 32, 3))
+    calls = list(BACKEND.trace(model, array(2, 32, 32, 3)))
     layers = [call for call in calls if not call.operation]
     assert len(layers) > 100
     for call in layers:

@@ -62,7 +62,11 @@ def test_attention_has_a_section() -> None:
     model = nn.TransformerEncoder(nn.TransformerEncoderLayer(16, 2, 32, batch_first=True), 2)
     found = nv.report(model, torch.randn(2, 5, 16), progress=False)
     assert found.failures == {}
-    assert "Attention" in [part.heading for part in found.sections]
+    attention = next(part.html for part in found.sections if part.heading == "Attention")
+    assert [f"layers.{number}.self_attn, of the first sample" in attention for number in (0, 1)] == [
+        True,
+        True,
+    ]
 
 
 def test_a_pass_that_fails_in_a_layer_is_drawn_as_far_as_it_came() -> None:
