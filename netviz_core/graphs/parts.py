@@ -105,6 +105,18 @@ class GraphGroup(Record):
     group: str = ""
 
 
+def own_name(id: str, group: str) -> str:
+    """What an id, or a path, adds to that of the container in which it lies.
+
+    Examples
+    --------
+    >>> own_name("layer1.0", "layer1"), own_name("encoder/conv", "encoder"), own_name("fc", "")
+    ('0', 'conv', 'fc')
+    """
+    own = id.removeprefix(group).lstrip("./") if group else id
+    return own or id
+
+
 RANKDIRS = ("TB", "LR")
 """Top to bottom and left to right, in the words of Graphviz and Keras."""
 

@@ -11,7 +11,7 @@ from ..words.arrays import shape_text
 from ..words.cards import NAME, TEXT, Told, details, table
 from ..words.errors import LayerNotFoundError, nearest, require_known
 from ..words.text_tables import counted
-from . import export
+from . import export, model_explorer
 from .folding import fold
 from .parts import RANKDIRS, GraphNode, GraphParts
 
@@ -143,6 +143,19 @@ class Graph(GraphParts, View):
     def to_mermaid(self, rankdir: str | None = None) -> str:
         """The graph as a Mermaid flowchart, containers as subgraphs; `rankdir` is that of `plot`."""
         return export.to_mermaid(self._directed(rankdir))
+
+    def to_model_explorer(self, rankdir: str | None = None) -> str:
+        """The graph as JSON for Google's Model Explorer, where containers unfold; `rankdir` is that of `plot`.
+
+        Examples
+        --------
+        >>> import json
+        >>> graph = Graph("small", (GraphNode("fc", "fc", "dense", "dense"),), ())
+        >>> made = json.loads(graph.to_model_explorer())
+        >>> made["label"], [node["label"] for node in made["graphs"][0]["nodes"]]
+        ('small', ['dense'])
+        """
+        return model_explorer.to_model_explorer(self._directed(rankdir))
 
     def to_json(self) -> str:
         """Title, nodes, edges and groups as JSON, each with all its fields."""

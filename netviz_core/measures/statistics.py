@@ -29,6 +29,7 @@ from ..words.selection import Selection, selected
 from ..words.text_tables import counted, laid_out, named, printable
 from .files import loaded_arrays, save_arrays
 from .layer_statistics import MEASURES, LayerStatistics, merged
+from .trackers import Look, Tracked
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
@@ -45,8 +46,10 @@ SHOWN_NUMBERS = ("mean", "std", "minimum", "maximum", "zero_fraction", "nonfinit
 """What is told of each layer as text."""
 
 
-class Statistics(Telling, Mapping[str, LayerStatistics]):
+class Statistics(Tracked, Telling, Mapping[str, LayerStatistics]):
     """Statistics by the key that each value has in a `Capture`; made by `statistics`."""
+
+    _stored_as = "statistics"
 
     def __init__(
         self, layers: Mapping[str, LayerStatistics], coverage: Mapping[str, Coverage], batch_count: int
@@ -203,6 +206,9 @@ class Statistics(Telling, Mapping[str, LayerStatistics]):
             "coverage": {key: [entry.status, entry.reason] for key, entry in self.coverage.items()},
         }
         save_arrays(path, "statistics", header, (layer.pack() for layer in self.values()))
+
+    def _looks(self) -> Iterator[Look]:
+        yield Look(0, {f"activation/{key or 'output'}": layer for key, layer in self.items()})
 
     def _select(self, layers: Selection[LayerStatistics]) -> list[str]:
         return selected(layers, self, self._absent)

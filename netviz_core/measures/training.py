@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from .bins import bin_edges
 from .files import loaded_arrays, save_arrays
 from .history_told import looks_told, parts_of, seen_of
 from .layer_statistics import MEASURES, LayerStatistics
+from .trackers import Look, Tracked
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +41,7 @@ _SHOWN_OCTAVES = 12
 _RATIO = "gradient_to_weight"
 
 
-class TrainingHistory(Telling):
+class TrainingHistory(Tracked, Telling):
     """Statistics of activations, weights and gradients, layer by layer and step by step.
 
     Filled by `netviz_torch.watch_training`, `netviz_keras.NetvizCallback` or
@@ -54,6 +55,8 @@ class TrainingHistory(Telling):
     >>> history.steps, history.series("activation", "conv1", measure="maximum").tolist()
     ([0, 50], [0.0, 150.0])
     """
+
+    _stored_as = "training-history"
 
     def __init__(self, layers: Iterable[str]) -> None:
         self.layers = (layers,) if isinstance(layers, str) else tuple(layers)
@@ -232,6 +235,11 @@ class TrainingHistory(Telling):
             for row in self._rows.values()
         )
         save_arrays(path, "training history", header, arrays)
+
+    def _looks(self) -> Iterator[Look]:
+        names = {key: "/".join((key[0], key[1] or "output", *filter(None, key[2:]))) for key in self._rows}
+        for step in dict.fromkeys(self.steps):
+            yield Look(step, {names[key]: row[step] for key, row in self._rows.items() if step in row})
 
     def _absent(self, layer: str) -> str:
         return f"no layer {layer!r} was watched; {nearest(layer, self.layers) or 'none was'}"

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import NamedTuple
 
 from ..graphs.export import sizes
-from ..graphs.parts import GraphGroup, GraphNode, GraphParts
+from ..graphs.parts import GraphGroup, GraphNode, GraphParts, own_name
 from ..words.cards import details, name, soft, words
 from ..words.text_tables import printable
 
@@ -214,7 +214,7 @@ class _Tree:
 def _node(node: GraphNode, mark: Mark, told: int) -> _Item:
     return _Item(
         _short(node.id),
-        _own_name(node.id, node.group),
+        _short(own_name(node.id, node.group)),
         _short(node.caption),
         sizes(node.output_shape),
         mark.state,
@@ -224,14 +224,8 @@ def _node(node: GraphNode, mark: Mark, told: int) -> _Item:
 
 
 def _container(group: GraphGroup, mark: Mark, told: int) -> _Item:
-    path, own = _short(group.path), _own_name(group.path, group.group)
+    path, own = _short(group.path), _short(own_name(group.path, group.group))
     return _Item(path, own, _short(group.label), "", mark.state, printable(mark.words), told)
-
-
-def _own_name(id: str, group: str) -> str:
-    """What an id adds to that of the container in which it lies."""
-    own = id.removeprefix(group).lstrip("./") if group else id
-    return _short(own or id)
 
 
 def _short(text: str) -> str:

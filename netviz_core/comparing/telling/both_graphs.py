@@ -8,33 +8,24 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ...graphs.export import named_sizes
-from ...graphs.parts import GraphNode
-from ...graphs.view import Graph
 from ...pages.unfolding import Mark, Unfolding, link, unfolded
 from ...views.base import picture
 from ...words.cards import NAME, PROSE, in_short, prose, soft, table
 from ...words.errors import NetvizError
-from ..judging.noise import FAULT
 from . import wording
 from .cause_told import cause_told
 from .findings import Fault, Findings, LayerPair
+from .in_graphs import LEVELS, Ends, Known, by_id, place_of, placed
 from .view_details import maps_at
 
 _MOST_PICTURED, _MOST_LINKED = 8, 60
 
-_LEVELS = (1.0, FAULT, 10 * FAULT, 1000 * FAULT)
-"""Up to how many times the noise each colour goes."""
-
 _LEGEND = {
-    **{f"r{level}": f"apart by up to {most:,g} times the noise" for level, most in enumerate(_LEVELS)},
+    **{f"r{level}": f"apart by up to {most:,g} times the noise" for level, most in enumerate(LEVELS)},
     "r4": "by more",
     "fault": "a fault",
     "": "not judged",
 }
-
-Ends = tuple[str | None, str | None]
-Known = Mapping[str, GraphNode | None]
-"""The nodes of a graph by id, and its containers by path."""
 
 
 class _Told(NamedTuple):
@@ -50,13 +41,9 @@ def both_graphs(found: Findings) -> Iterator[str]:
         yield soft(found.without_graphs or "compare(…, graphs=True) draws the graphs of both models here.")
         return
     told = (_Told({}, {}), _Told({}, {}))
-    in_a, in_b = (_by_id(graph) for graph in found.graphs)
+    in_a, in_b = known = by_id(found.graphs[0]), by_id(found.graphs[1])
     corresponding, places = [], list[tuple[Fault, Ends]]()
-    faults = {_place(fault.pair): fault for fault in found.faults}
-    known = {_place(pair): pair for pair in (*found.pairs, *(fault.pair for fault in found.faults))}
-    for pair in sorted(known.values(), key=_badness):
-        fault = faults.get(_place(pair))
-        ends = _end(pair.path_a, pair.call, in_a), _end(pair.path_b, pair.call, in_b)
+    for pair, fault, ends in placed(found, known):
         settings = _settings((_settings_of(ends[0], in_a), _settings_of(ends[1], in_b)), found)
         sheet = _sheet(pair, fault, settings, found)
         for end, (marks, sheets) in zip(ends, told, strict=True):
@@ -76,32 +63,11 @@ def both_graphs(found: Findings) -> Iterator[str]:
     yield drawn.html
 
 
-def _place(pair: LayerPair) -> tuple[str, str, int]:
-    return pair.path_a, pair.path_b, pair.call
-
-
-def _badness(pair: LayerPair) -> float:
-    """How bad a pair is: the worst call of a layer is told last, and stays."""
-    return -1.0 if math.isnan(pair.ratio) else pair.ratio
-
-
-def _by_id(graph: Graph) -> Known:
-    return {**dict.fromkeys(group.path for group in graph.groups), **{node.id: node for node in graph.nodes}}
-
-
-def _end(path: str, call: int, known: Known) -> str | None:
-    """The node, or the container, of a layer in this call."""
-    called = f"{path}:{call}"
-    if call and called in known:
-        return called
-    return path if path in known else None
-
-
 def _mark(pair: LayerPair, fault: Fault | None) -> Mark:
     if math.isnan(pair.ratio):
         state, told = "", pair.status
     else:
-        level = sum(pair.ratio > most for most in _LEVELS)
+        level = sum(pair.ratio > most for most in LEVELS)
         state, told = f"r{level}", f"{pair.status}: {wording.times(pair.ratio)} × noise"
     return Mark(f"{state} fault".strip() if fault is not None else state, told)
 
@@ -172,9 +138,9 @@ def _links(
     places: list[tuple[Fault, Ends]], numbers: tuple[Mapping[str, int], ...], found: Findings
 ) -> Iterator[str]:
     """Each fault as a link to where it is, in the order in which b ran."""
-    order = {_place(fault.pair): number for number, fault in enumerate(found.faults)}
+    order = {place_of(fault.pair): number for number, fault in enumerate(found.faults)}
     entries = []
-    for fault, ends in sorted(places, key=lambda each: order[_place(each[0].pair)])[:_MOST_LINKED]:
+    for fault, ends in sorted(places, key=lambda each: order[place_of(each[0].pair)])[:_MOST_LINKED]:
         side = next((side for side in (1, 0) if ends[side] in numbers[side]), None)
         text = fault.pair.place + (f" (call {fault.pair.call})" if fault.pair.call else "")
         entries.append(prose(text) if side is None else link(text, numbers[side][str(ends[side])], side))

@@ -7,6 +7,7 @@ from typing import Any
 
 from ...words.cards import Told
 from .findings import Findings
+from .model_explorer import ModelExplorerFiles, to_model_explorer
 from .page import page, told
 from .reports import as_dict, json_text, markdown, text
 from .view_details import DivergenceMaps, HistogramPair, histograms_at, maps_at
@@ -121,6 +122,22 @@ class Comparison(Findings):
     def to_json(self) -> str:
         """The same as JSON; numbers that are not finite are null."""
         return json_text(self)
+
+    def to_model_explorer(self) -> ModelExplorerFiles:
+        """Both graphs, how far their nodes are apart, and which correspond, for Google's Model Explorer.
+
+        Returns
+        -------
+        ModelExplorerFiles
+            Three texts of JSON: the graphs, which it opens; their node data; and a mapping of nodes, by which two panes
+            of it are navigated together.
+
+        Raises
+        ------
+        UnsupportedError
+            If `compare` was not asked for the graphs, or cannot have them.
+        """
+        return to_model_explorer(self)
 
     def _told(self) -> Told:
         return told(self)

@@ -1,0 +1,55 @@
+"""Where in the graphs of both models the pairs of a comparison are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from ...graphs.parts import GraphNode, GraphParts
+from ..judging.noise import FAULT
+from .findings import Fault, Findings, LayerPair
+
+LEVELS = (1.0, FAULT, 10 * FAULT, 1000 * FAULT)
+"""Up to how many times the noise each colour goes."""
+
+Ends = tuple[str | None, str | None]
+"""The node or the container on each side; None where it is in no graph."""
+
+Known = Mapping[str, GraphNode | None]
+"""The nodes of a graph by id, and its containers by path."""
+
+
+class Placed(NamedTuple):
+    """A pair, the fault that it is, if it is one, and where both are."""
+
+    pair: LayerPair
+    fault: Fault | None
+    ends: Ends
+
+
+def by_id(graph: GraphParts) -> Known:
+    """The nodes of a graph by id, and its containers by path."""
+    return {**dict.fromkeys(group.path for group in graph.groups), **{node.id: node for node in graph.nodes}}
+
+
+def placed(found: Findings, known: tuple[Known, Known]) -> Iterator[Placed]:
+    """Every pair, the worst call of a layer last: so it stays, whatever was told before."""
+    faults = {place_of(fault.pair): fault for fault in found.faults}
+    pairs = {place_of(pair): pair for pair in (*found.pairs, *(fault.pair for fault in found.faults))}
+    for pair in sorted(pairs.values(), key=lambda pair: -1.0 if math.isnan(pair.ratio) else pair.ratio):
+        ends = _end(pair.path_a, pair.call, known[0]), _end(pair.path_b, pair.call, known[1])
+        yield Placed(pair, faults.get(place_of(pair)), ends)
+
+
+def place_of(pair: LayerPair) -> tuple[str, str, int]:
+    """What tells a pair from all others."""
+    return pair.path_a, pair.path_b, pair.call
+
+
+def _end(path: str, call: int, known: Known) -> str | None:
+    """The node, or the container, of a layer in this call."""
+    called = f"{path}:{call}"
+    if call and called in known:
+        return called
+    return path if path in known else None
