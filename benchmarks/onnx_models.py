@@ -268,9 +268,9 @@ def _for(side: Any, x: np.ndarray) -> Any:
     return torch.from_numpy(x) if isinstance(side, nn.Module) else x
 
 
-def _count_faults(makes: Mapping[str, Make], each: int) -> None:
+def _count_faults(makes: Mapping[str, tuple[int, Make]], each: int) -> None:
     total = placed = explained = 0
-    for seed, (name, make) in enumerate(makes.items()):
+    for name, (seed, make) in makes.items():
         exported = make()
         right = nv.capture(exported.model, exported.x, "")[""].values
         for kind, fault in planted(exported.model, seed, each):
@@ -335,15 +335,16 @@ def main() -> None:
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
     torch.set_num_threads(1)
+    every = _networks()
     makes = {
-        name: make
-        for name, make in _networks().items()
-        if any(word in name for word in options.words or [""])
+        name: make for name, make in every.items() if any(word in name for word in options.words or [""])
     }
     if options.what == "networks":
         _count_networks(makes)
     else:
-        _count_faults({name: make for name, make in makes.items() if "sklearn" not in name}, options.each)
+        # The number of a network among all seeds its faults: of some networks they are those of the whole count.
+        numbered = {name: (seed, every[name]) for seed, name in enumerate(every) if name in makes}
+        _count_faults({name: one for name, one in numbered.items() if "sklearn" not in name}, options.each)
 
 
 if __name__ == "__main__":

@@ -145,8 +145,7 @@ def _listen_before(path: str, given: RecorderLike, watch: Watch) -> Callable[...
             return
         with torch._C.DisableTorchFunction():
             arguments = {**{str(position): value for position, value in enumerate(args)}, **kwargs}
-            found = leaves(arguments, is_array, lambda part: unfold(part, watch.follower))
-            _tell(path, found, watch, given, is_given=True)
+            _tell(path, _parts_of(arguments, watch.follower), watch, given, is_given=True)
 
     return before_call
 
@@ -185,14 +184,22 @@ def _tell(
     recorder.add(path, told)
 
 
+def _parts_of(structure: Any, follower: AxisFollower) -> list[tuple[str, Any]]:
+    """The arrays in a structure, by their names there."""
+    if type(structure) is dict and all(map(_is_plain, structure.values())):
+        return list(structure.items())  # as nearly all that layers are given
+    return list(leaves(structure, is_array, lambda part: unfold(part, follower)))
+
+
+def _is_plain(value: Any) -> bool:
+    return type(value) is torch.Tensor and not value.is_nested
+
+
 def name_defined_axes(
     module: nn.Module, kind: str, args: tuple[Any, ...], output: Any, follower: AxisFollower
 ) -> list[tuple[str, Any]]:
     """Name the axes of what a module returned as far as the module itself says; list its parts."""
-    if type(output) is torch.Tensor and not output.is_nested:
-        found = [("", output)]
-    else:
-        found = list(leaves(output, is_array, lambda part: unfold(part, follower)))
+    found = [("", output)] if _is_plain(output) else _parts_of(output, follower)
     if defines_axes(module, kind):
         first = next((argument for argument in args if is_tensor(argument)), None)
         if first is not None and isinstance(module, (nn.RNNBase, nn.MultiheadAttention)):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..words.arguments import is_function
-from ..words.arrays import Activation, AxisArray
+from ..words.arrays import Activation, AxisArray, canonical_axes
 from ..words.errors import (
     AxisError,
     CaptureTooLargeError,
@@ -44,11 +44,11 @@ class Slot:
 
     def get(self) -> Activation:
         if self.activation is None:
-            observed = self.observation
-            array = AxisArray(observed.value.numpy(), self.axes).canonical()
-            self.activation = Activation(
-                array.values, array.axes, self.path, self.call, observed.leaf, observed.dtype
-            )
+            observed, axes = self.observation, canonical_axes(self.axes)
+            values = observed.value.numpy()
+            if axes != self.axes:
+                values = AxisArray(values, self.axes).transpose(*axes).values
+            self.activation = Activation(values, axes, self.path, self.call, observed.leaf, observed.dtype)
         return self.activation
 
 

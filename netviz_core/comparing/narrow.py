@@ -21,7 +21,7 @@ def round_to(values: Array, dtype: str) -> Array:
     if dtype not in _DROPPED:
         with np.errstate(over="ignore"):
             return values.astype(dtype).astype(np.float32)
-    bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
+    bits = np.asarray(values, np.float32, order="C").view(np.uint32)
     dropped = np.uint32(_DROPPED[dtype])
     half = ((bits >> dropped) & np.uint32(1)) + np.uint32((1 << (int(dropped) - 1)) - 1)
     rounded: Array = ((bits + half) >> dropped << dropped).view(np.float32)

@@ -54,7 +54,7 @@ def edges_with_zero(found: tuple[float, float] | None, bins: Any) -> np.ndarray[
     low, high = found or (0.0, 0.0)
     if not low < 0 < high or len(edges) < 3 or np.ndim(bins):
         return edges
-    share = (len(edges) - 1) * (low / 2) / (low / 2 - high / 2)
+    share = (len(edges) - 1) * ((low / 2) / (low / 2 - high / 2))
     numbers = {min(max(number, 1), len(edges) - 2) for number in (floor(share), ceil(share))}
     width, below = min((max(-low / number, high / (len(edges) - 1 - number)), number) for number in numbers)
     with np.errstate(over="ignore"):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from netviz_core.renderer_api import (
     as_path,
     printable,
     replace_file,
+    short_names,
     shown,
     within,
 )
@@ -36,6 +38,8 @@ _CONFIG = {
     "modeBarButtonsToRemove": ["sendDataToCloud", "lasso2d", "select2d"],
 }
 _LONGEST_TITLE = 90
+_ABOVE, _LINE, _LETTER = 60, 24, 9
+"""Pixels above a figure with a title of one line, that a line more takes, and that a letter is wide."""
 
 
 class PlotlyRenderer:
@@ -87,7 +91,7 @@ class PlotlyRenderer:
         title = view.title if look.title is None else look.title
         views = tuple(within(one, look.limits) for one in views)
         sizes = [panel.size(one) for panel, one in zip(panels, views, strict=True)]
-        titles = [safe(name) for name in view.titles] if isinstance(view, SideBySide) else None
+        titles = _beside(view.titles, sizes) if isinstance(view, SideBySide) else None
         figure = make_subplots(
             1, len(views), subplot_titles=titles, horizontal_spacing=0.3 / (len(views) + 1)
         )
@@ -95,6 +99,7 @@ class PlotlyRenderer:
         figure.update_layout(
             template=look.template(), width=round(PIXELS_PER_INCH * width), height=round(PIXELS_PER_INCH * height),
             title_text=_lines(title),
+            margin_t=_ABOVE + _LINE * (_lines(title).count("<br>") + (titles is not None)),
         )  # fmt: skip
         shared = len({getattr(one, "limits", None) for one in views}) == 1 and hasattr(views[0], "limits")
         for number, (panel, one) in enumerate(zip(panels, views, strict=True), 1):
@@ -157,10 +162,16 @@ class PlotlyRenderer:
             yield from told_by(trace)
 
 
+def _beside(titles: Sequence[str], sizes: Sequence[tuple[float, float]]) -> list[str]:
+    """Titles of views side by side, so short that none runs into the next, and still apart."""
+    room = min(width for width, _ in sizes) * PIXELS_PER_INCH / _LETTER
+    return [safe(name) for name in short_names([printable(title) for title in titles], max(int(room), 8))]
+
+
 def _lines(title: str) -> str:
     """A title in lines that are not too long for a page."""
     lines = [""]
-    for part in printable(title).split(" "):
+    for part in re.split(r"(?<!×) (?!×)", printable(title)):
         if lines[-1] and len(lines[-1]) + len(part) > _LONGEST_TITLE:
             lines.append("")
         lines[-1] = f"{lines[-1]} {part}".strip()

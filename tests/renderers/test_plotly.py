@@ -18,6 +18,7 @@ pytest.importorskip("plotly", reason="pip install plotly")
 
 from netviz_plotly import PlotlyRenderer
 
+from .gallery import NAMES, compared_of, grids_of
 from .handmade import feature_map_grid, heatmap_view, histogram_view, normal
 
 
@@ -85,3 +86,24 @@ def test_a_session_chooses_and_files_choose_by_their_suffix(tmp_path: Path) -> N
         assert (tmp_path / name).read_bytes()[:9].lower().startswith(start.lower())
     with pytest.raises(nv.InputError, match="nowhere"):
         nv.set_default_renderer("nowhere")
+
+
+def test_markers_of_thousands_of_layers_are_small_and_none_hides_what_differs() -> None:
+    few, many = (PlotlyRenderer().plot(compared_of(count, "conv{}")).data for count in (12, 2048))
+    assert [trace.name for trace in many][-1] == "differs"
+    assert {trace.marker.size for trace in few[1:]} == {9}
+    assert {trace.marker.size for trace in many[1:]} == {3}
+
+
+def test_titles_of_views_side_by_side_have_room_of_their_own() -> None:
+    short, long = (PlotlyRenderer().plot(grids_of(12, NAMES[name])) for name in ("short", "long"))
+    assert short.layout.margin.t < long.layout.margin.t
+    width = long.layout.width / 2
+    titles = [note.text for note in long.layout.annotations[:2]]
+    assert titles[0] != titles[1]
+    assert max(map(len, titles)) * 7 < width
+
+
+def test_sizes_stay_in_one_line() -> None:
+    figure = PlotlyRenderer().plot(feature_map_grid(normal(4, 4, 4), f"{'a' * 70}: 2,048 channels, 12 × 12"))
+    assert "12 × 12" in figure.layout.title.text

@@ -25,6 +25,7 @@ from netviz_core.backend_api import (
     telling,
 )  # fmt: skip
 
+from .attention import record_attention
 from .layers import FlaxLayer, layers
 from .passes import READER, call, recording
 from .weights import variables_of
@@ -93,6 +94,10 @@ class FlaxBackend:
             return {leaf: np.array(array) for leaf, array in made.items()}, pull
 
         pull_back(layers(model), partial(call, model, inputs), derive, seed, activations, gradients)
+
+    def attention(self, model: nnx.Module, inputs: Any, recorder: RecorderLike) -> None:
+        """See `netviz_core.backend_api.SupportsAttention`."""
+        record_attention(model, inputs, recorder)
 
     def perturbed(self, model: nnx.Module) -> AbstractContextManager[None]:
         """See `netviz_core.backend_api.SupportsRandomness`."""

@@ -7,7 +7,7 @@ modes it runs in are the copy's own. Compilation is off, so that there are value
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -43,12 +43,18 @@ _NOT_CALLED = (
 _STEPS = "its cell works step by step within the recurrent layer, whose output has what each step returned"
 
 
-def call(model: nnx.Module, inputs: Any, makers: Iterable[MakeListener]) -> Any:
-    """Make one pass over a copy, heard by those whom `makers` make."""
+def call(
+    model: nnx.Module,
+    inputs: Any,
+    makers: Iterable[MakeListener],
+    prepare: Callable[[nnx.Module], None] = lambda copy: None,
+) -> Any:
+    """Make one pass over a copy that was prepared for it, heard by those whom `makers` make."""
     book = AxisBook()
     args, kwargs = _arguments(model, inputs, book)
     copy, found = nnx.clone(model), list(layers(model))
     copy.eval()
+    prepare(copy)
     for layer in found:
         if callable(layer.native):
             setattr(at(copy, layer.keys), _TAG, layer.path)

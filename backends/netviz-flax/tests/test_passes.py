@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import jax
@@ -144,3 +145,38 @@ def test_integers_and_text_given_in_a_wrong_form_are_told() -> None:
         nv.capture(Transformer(nnx.Rngs(0)), "a text")
     with pytest.raises(nv.UnsupportedError, match="__call__"):
         nv.capture(nnx.List([nnx.Linear(2, 2, rngs=nnx.Rngs(0))]), ROWS)
+
+
+@pytest.mark.parametrize("is_causal", [False, True])
+def test_attention_weights_are_those_that_flax_keeps(is_causal: bool) -> None:
+    class Attends(nnx.Module):
+        def __init__(self) -> None:
+            self.inner = nnx.MultiHeadAttention(4, 8, decode=False, rngs=nnx.Rngs(0))
+            self.out = nnx.Linear(8, 3, rngs=nnx.Rngs(1))
+
+        def __call__(self, x: jax.Array, sow_weights: bool = False) -> jax.Array:
+            mask = nnx.make_causal_mask(x[..., 0]) if is_causal else None
+            return self.out(self.inner(x, mask=mask, sow_weights=sow_weights))
+
+    model, x = Attends(), jax.random.normal(jax.random.key(0), (2, 5, 8))
+    shown = nv.attention(model, "inner", np.asarray(x))
+    assert shown.weights.shape == (2, 4, 5, 5)
+    copy = nnx.clone(model)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        copy(x, sow_weights=True)
+    np.testing.assert_allclose(
+        shown.weights, copy.inner.attention_weights.get_value()[0], rtol=1e-5, atol=1e-6
+    )
+    np.testing.assert_array_equal(model(x), Attends()(x))
+    with pytest.raises(nv.LayerNotFoundError, match="no attention"):
+        nv.attention(model, "out", np.asarray(x))
+
+
+def test_attention_of_another_function_is_not_guessed() -> None:
+    def even(query: jax.Array, key: jax.Array, value: jax.Array, **settings: object) -> jax.Array:
+        return jnp.broadcast_to(value.mean(1, keepdims=True), value.shape)
+
+    model = nnx.MultiHeadAttention(2, 4, decode=False, attention_fn=even, rngs=nnx.Rngs(0))
+    with pytest.raises(nv.NetvizError, match="attention_fn of its own"):
+        nv.attention(model, "", np.ones((2, 3, 4), "float32"))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from netviz_core.backend_api import SPATIAL_AXES, Names, reshaped
 
 from .forms import Form, Shape
-from .held import Held, Node
+from .held import Held, Node, read_or_none
 
 
 class Follower:
@@ -44,7 +44,7 @@ class Follower:
         rule = _RULES.get(node.op)
         if rule is None or node.outputs[0] in self._held.constants:
             return
-        names = rule(self, node)
+        names = read_or_none(rule, self, node)
         for output in node.outputs[: len(node.outputs) if node.op == "Split" else 1]:
             shape = self.shape(output)
             fits = names is not None and (shape is None or len(shape) == len(names))

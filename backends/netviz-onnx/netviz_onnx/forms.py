@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
-from onnx import ModelProto, TensorProto, helper, numpy_helper, shape_inference
+from onnx import helper, numpy_helper, shape_inference
 
-from .held import SMALL, Held, size_of
+from .held import Held
+from .light import light
 
 Shape = tuple[int, ...]
 
@@ -59,37 +60,3 @@ def _form(value: onnx.ValueInfoProto) -> Form:
     lengths = [dim.dim_value if dim.HasField("dim_value") else None for dim in tensor.shape.dim]
     known = tensor.HasField("shape") and None not in lengths
     return Form(tuple(n for n in lengths if n is not None) if known else None, tensor.elem_type)
-
-
-def light(model: ModelProto) -> ModelProto:
-    """A copy of a model without the values of its weights: it says that they lie elsewhere."""
-    copy = ModelProto(ir_version=model.ir_version, opset_import=model.opset_import, functions=model.functions)
-    graph, old = copy.graph, model.graph
-    graph.name = old.name
-    graph.node.extend(old.node)
-    graph.input.extend(old.input)
-    graph.output.extend(old.output)
-    graph.sparse_initializer.extend(old.sparse_initializer)
-    graph.quantization_annotation.extend(old.quantization_annotation)
-    for tensor in old.initializer:
-        graph.initializer.append(_elsewhere(tensor) if is_apart(tensor) else tensor)
-    return copy
-
-
-_WITH_ARRAYS = frozenset(
-    (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.INT8, TensorProto.UINT8)
-)
-
-
-def is_apart(tensor: TensorProto) -> bool:
-    """Whether a tensor is handed to an executor as an array, beside the graph."""
-    return tensor.data_type in _WITH_ARRAYS and (
-        tensor.data_location == TensorProto.EXTERNAL or size_of(tensor) > SMALL
-    )
-
-
-def _elsewhere(tensor: TensorProto) -> TensorProto:
-    stub = TensorProto(name=tensor.name, data_type=tensor.data_type, data_location=TensorProto.EXTERNAL)
-    stub.dims.extend(tensor.dims)
-    stub.external_data.add(key="location", value="in memory")
-    return stub

@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
+import math
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import onnx
-from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, helper, inliner, numpy_helper
+from onnx import (
+    AttributeProto,
+    ModelProto,
+    NodeProto,
+    TensorProto,
+    defs,
+    helper,
+    inliner,
+    numpy_helper,
+    shape_inference,
+)
 from onnx.reference import ReferenceEvaluator
 
 from netviz_core.backend_api import UnsupportedError
 
-T = TypeVar("T")
+from .light import SMALL, light, size_of
 
-SMALL = 4096
-"""Constants of up to so many bytes are part of what a model is; larger ones are its weights."""
+T = TypeVar("T")
+P = ParamSpec("P")
+
+_LARGEST = 2**32
+"""So many bytes of a constant are computed at most."""
+_MOST_NODES = 10**6
+"""So many nodes are made of functions at most."""
+_UNLIKE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 _DRAWING = frozenset(
     ("RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial")
@@ -66,7 +83,7 @@ class Node:
 
     def input(self, place: int) -> str:
         """The name of an input; empty where it is left out."""
-        return self.inputs[place] if place < len(self.inputs) else ""
+        return self.inputs[place] if 0 <= place < len(self.inputs) else ""
 
     def is_constant(self, place: int) -> bool:
         """Whether an input is there, and the same in each pass."""
@@ -96,13 +113,13 @@ class Held:
 
     def __init__(self, model: ModelProto) -> None:
         self.native = model
-        self.model = inliner.inline_local_functions(model) if len(model.functions) else model
+        self.model = _without_functions(model) if len(model.functions) else model
         graph = self.model.graph
         self.opsets = {opset.domain or "": opset.version for opset in self.model.opset_import}
-        self.stored = {tensor.name: tensor for tensor in graph.initializer}
+        self.stored = {tensor.name: tensor for tensor in model.graph.initializer}
         self.inputs = [value for value in graph.input if value.name not in self.stored]
         self.outputs = [value.name for value in graph.output]
-        self.nodes = [Node(self, proto, index) for index, proto in enumerate(graph.node)]
+        self.nodes = [Node(self, proto, index) for index, proto in enumerate(graph.node) if any(proto.output)]
         self.maker = {name: node for node in self.nodes for name in node.outputs if name}
         self.readers: dict[str, list[Node]] = {}
         for node in self.nodes:
@@ -134,6 +151,11 @@ class Held:
         if name in self.stored:
             return array_of(self.stored[name])
         node = self.maker[name]
+        size = 4 * math.prod(self.constants.get(name, ((), 0))[0])
+        if size > _LARGEST:
+            raise UnsupportedError(
+                f"{name!r} is computed from constants and takes {size:,} bytes, which is not done"
+            )
         values = self._evaluated(node)
         for output, value in zip(node.outputs, values, strict=False):
             if isinstance(value, np.ndarray) and value.nbytes <= SMALL:
@@ -173,13 +195,12 @@ class Held:
             self.of_shapes.update(node.outputs)
 
     def _note_constant(self, node: Node) -> None:
-        """Its form is known without computing where the operator keeps it; else it is computed."""
-        if node.op in ("Identity", "Cast", "DequantizeLinear") and node.inputs[0] in self.constants:
-            shape, dtype = self.constants[node.inputs[0]]
-            dtype = {"Identity": dtype, "Cast": node.attributes.get("to", 0)}.get(node.op, TensorProto.FLOAT)
-            self.constants[node.outputs[0]] = shape, dtype
-            return
+        """Small ones are computed at once; of others the form is told by the operator, where it can be."""
         try:
+            forms = self._inferred(node)
+            if forms and all(4 * math.prod(shape) > SMALL for shape, _ in forms.values()):
+                self.constants.update(forms)
+                return
             values = self._evaluated(node)
         except Exception:  # what the reference does not compute, such as another domain's operators
             return
@@ -189,11 +210,76 @@ class Held:
                 if value.nbytes <= SMALL:
                     self._values[name] = value
 
+    def _inferred(self, node: Node) -> dict[str, tuple[tuple[int, ...], int]]:
+        """The forms of what a node makes of constants; empty where they cannot be told without making it."""
+        proto = node.proto
+        if node.op == "Constant" or not defs.has(node.op, proto.domain):
+            return {}
+        reads = [name for name in node.inputs if name]
+        small = [name for name in reads if 4 * math.prod(self.constants[name][0]) <= SMALL]
+        types = {name: helper.make_tensor_type_proto(*reversed(self.constants[name])) for name in reads}
+        made = shape_inference.infer_node_outputs(
+            defs.get_schema(node.op, self.opsets.get(proto.domain, 1), proto.domain),
+            proto,
+            types,
+            {name: numpy_helper.from_array(self.value(name)) for name in small},
+            opset_imports=list(self.model.opset_import),
+        )
+        tensors = {name: made[name].tensor_type for name in node.outputs if name in made}
+        dims = {name: [dim.dim_value for dim in tensor.shape.dim] for name, tensor in tensors.items()}
+        if tensors.keys() != {*filter(None, node.outputs)} or not all(map(all, dims.values())):
+            return {}
+        return {name: (tuple(dims[name]), tensor.elem_type) for name, tensor in tensors.items()}
+
     def _evaluated(self, node: Node) -> list[Any]:
         if node.op == "Constant" and "value" in node.attributes:
             return [array_of(node.attributes["value"])]
         evaluator = ReferenceEvaluator(node.proto, opsets=self.opsets)
         return list(evaluator.run(None, {name: self.value(name) for name in node.inputs if name}))
+
+
+def read_or_none(read: Callable[P, T], *given: P.args, **more: P.kwargs) -> T | None:
+    """What is read of a node; None of one that is not as its operator has it, which running it tells."""
+    try:
+        return read(*given, **more)
+    except _UNLIKE:
+        return None
+
+
+def _without_functions(model: ModelProto) -> ModelProto:
+    """The graph with its functions resolved, without the values of weights.
+
+    Raises
+    ------
+    UnsupportedError
+        If a function calls itself, or they unfold to more than any machine holds.
+    """
+    bodies = {(f.domain, f.name): list(_all_nodes(f.node)) for f in model.functions}
+    sizes: dict[tuple[str, str], int] = {}
+
+    def size(nodes: Iterable[NodeProto]) -> int:
+        return sum(sizes.get((node.domain, node.op_type), 1) for node in nodes)
+
+    while len(sizes) < len(bodies):
+        waiting = bodies.keys() - sizes.keys()
+        ready = [key for key in waiting if not waiting & {(n.domain, n.op_type) for n in bodies[key]}]
+        if not ready:
+            raise UnsupportedError("functions of the model call themselves, which no graph can be made of")
+        sizes.update({key: size(bodies[key]) for key in ready})
+    count = size(_all_nodes(model.graph.node))
+    if count > _MOST_NODES:
+        raise UnsupportedError(
+            f"the functions of the model unfold to {count:,} nodes; {_MOST_NODES:,} are looked at"
+        )
+    return inliner.inline_local_functions(light(model))
+
+
+def _all_nodes(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
+    """Nodes, and those in the graphs within them."""
+    for node in nodes:
+        yield node
+        for attribute in node.attribute:
+            yield from _all_nodes(attribute.g.node)
 
 
 def _decoded(value: Any) -> Any:
@@ -234,18 +320,13 @@ def _type_of(value: np.ndarray) -> int:
         return 0
 
 
-def size_of(tensor: TensorProto) -> int:
-    """How many numbers a stored tensor has, in bytes of 4: protobuf would write all of it to count them."""
-    return 4 * int(np.prod(tensor.dims))
-
-
 def array_of(tensor: TensorProto) -> np.ndarray:
     """A stored tensor as an array.
 
     Raises
     ------
     UnsupportedError
-        If its values lie in a file that was not read.
+        If its values lie in a file that was not read, or are others than its shape and dtype say.
     """
     if tensor.data_location == TensorProto.EXTERNAL:
         where = next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
@@ -253,7 +334,13 @@ def array_of(tensor: TensorProto) -> np.ndarray:
             f"the values of {tensor.name!r} lie in another file ({where!r}), which was not read; load the model "
             f"with onnx.load, or give the path of its file"
         )
-    return np.asarray(numpy_helper.to_array(tensor))
+    try:
+        return np.asarray(numpy_helper.to_array(tensor))
+    except _UNLIKE as error:
+        raise UnsupportedError(
+            f"the values of {tensor.name!r} do not fill its shape {tuple(tensor.dims)}, or are of an unknown dtype "
+            f"({error}); the file is damaged: export the model again"
+        ) from error
 
 
 _MOST_KEPT = 8

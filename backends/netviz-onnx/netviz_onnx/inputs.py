@@ -10,8 +10,8 @@ from onnx import TensorProto, ValueInfoProto, helper
 
 from netviz_core.backend_api import AxisArray, InputError, Names, require_input, shown
 
-from .axes import read_as
-from .held import Held
+from .axes import assumed, read_as
+from .held import Held, read_or_none
 
 
 def feeds(held: Held, inputs: Any) -> dict[str, Any]:
@@ -120,7 +120,8 @@ def _laid_out(held: Held, declared: ValueInfoProto, value: AxisArray) -> np.ndar
 
 def input_names(held: Held, declared: ValueInfoProto) -> Names:
     """What the axes of an input are, as its first readers take them."""
-    return read_as(held, declared.name, len(declared.type.tensor_type.shape.dim))
+    rank = len(declared.type.tensor_type.shape.dim)
+    return read_or_none(read_as, held, declared.name, rank) or assumed(rank)
 
 
 def images_in(held: Held, inputs: Any) -> AxisArray | None:

@@ -9,7 +9,9 @@ import numpy as np
 
 from netviz_core.backend_api import OPERATIONS, Layout
 
-from .held import Node
+from .held import Node, read_or_none
+from .quantised import OPERATORS as QUANTISED
+from .quantised import quantised
 from .recurrent import recurrent
 from .sources import Rule, native_rule
 from .windows import convolution, pool, transposed_convolution
@@ -33,7 +35,7 @@ class Described(NamedTuple):
 
 def described(node: Node) -> Described:
     """What a node is in netviz' words."""
-    found = _READERS[node.op](node) if node.op in _READERS else None
+    found = read_or_none(_READERS[node.op], node) if node.op in _READERS else None
     if found is None:
         found = Described(OPERATIONS.get(word_of(node), "other"), _axis(node))
     if found.kind == "merge" and sum(map(node.held.varies, node.inputs)) < 2:
@@ -76,6 +78,11 @@ def _matmul(node: Node) -> Described | None:
     if not node.holds_weight(1) or len(node.form(1)) != 2:
         return Described("merge", {})
     return Described("dense", {"units": node.form(1)[1]}, (Rule("kernel", node.inputs[1], _COLUMNS),))
+
+
+def _quantised(node: Node) -> Described | None:
+    read = quantised(node)
+    return None if read is None else Described(*read)
 
 
 def _gather(node: Node) -> Described | None:
@@ -180,8 +187,7 @@ _RECURRENT = frozenset(("LSTM", "GRU", "RNN"))
 _READERS: Mapping[str, Callable[[Node], Described | None]] = {
     "Conv": lambda node: Described(*convolution(node, 1, 2)),
     "ConvTranspose": lambda node: Described(*transposed_convolution(node)),
-    "QLinearConv": lambda node: Described(*convolution(node, 3, 8)),
-    "ConvInteger": lambda node: Described(*convolution(node, 1, 9)),
+    **dict.fromkeys(QUANTISED, _quantised),
     "Gemm": _gemm,
     "MatMul": _matmul,
     "Gather": _gather,

@@ -8,7 +8,7 @@ from typing import Any
 
 from netviz_core.backend_api import ShownLayer, Weight
 
-from .held import Held, Node
+from .held import Held, Node, read_or_none
 from .kinds import LAYOUT, MOVES_ONLY
 from .regions import Region, is_read_by, regions
 from .scopes import Place, places
@@ -144,7 +144,7 @@ class _Tree:
             return self._layer(scope, parts, [part.region.nodes for part in parts])
         main = [part for part in parts if not {node.op for node in part.region.nodes} <= LAYOUT]
         nodes = sorted((n for part in parts for n in part.region.nodes), key=lambda node: node.index)
-        stack = joined([part.region for part in main], nodes)
+        stack = read_or_none(joined, [part.region for part in main], nodes)
         if stack is None:
             return None
         self._told.update(part.end for part in parts)

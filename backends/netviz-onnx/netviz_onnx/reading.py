@@ -54,6 +54,12 @@ def _require_files(model: ModelProto, path: Path) -> None:
                 f"{str(path)!r} keeps {tensor.name!r} in a file of its own, {name!r}, which is not beside it; fetch or "
                 f"copy that, too"
             )
+        wrong = [f"{key} {told[key]!r}" for key in ("offset", "length") if not told.get(key, "0").isdecimal()]
+        if wrong:
+            raise FileFormatError(
+                f"{str(path)!r} says that {tensor.name!r} lies at {' and '.join(wrong)} in {name!r}, where a number is "
+                f"expected; export the model again"
+            )
         end = int(told.get("offset", 0)) + int(told.get("length", 0))
         if file.stat().st_size < end:
             raise FileFormatError(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import permutations
 from typing import Any, NamedTuple
 
@@ -12,8 +14,9 @@ from onnx.reference import ReferenceEvaluator
 
 from netviz_core.backend_api import Layout, activated
 
-from .held import Held, Node
-from .kinds import Described, described
+from .held import Held, Node, read_or_none
+from .kinds import LAYOUT, Described, described
+from .scopes import Place, places
 from .sources import Rule
 
 Array = np.ndarray[Any, Any]
@@ -62,15 +65,35 @@ class Region(NamedTuple):
 def regions(held: Held) -> dict[int, Region]:
     """What is one layer, by the place of its last node; each node that computes is in one."""
     computing = list(held.computing())
+    is_one = _in_one_scope(computing, places(held.nodes))
     taken: set[int] = set()
     found: dict[int, Region] = {}
     for node in reversed(computing):
         if node.index in taken:
             continue
-        region = _biased(node) or _recognised(node, taken) or Region([node], described(node), node.op)
+        told = (
+            read_or_none(read, node)
+            for read in (_biased, _grouped, partial(_recognised, taken=taken, is_one=is_one))
+        )
+        region = next(filter(None, told), None) or Region([node], described(node), node.op)
         taken.update(part.index for part in region.nodes)
         found[node.index] = region
     return found
+
+
+def _in_one_scope(computing: Sequence[Node], where: Mapping[int, Place]) -> Callable[[Sequence[Node]], bool]:
+    """Who says whether nodes may be one layer: they stand in one scope, or are all that computes in the one around."""
+
+    crowds = Counter(scope for n in computing if n.op not in LAYOUT for scope in where[n.index].scopes)
+
+    def is_one(nodes: Sequence[Node]) -> bool:
+        found = [where[node.index].scopes for node in nodes]
+        if len(set(found)) < 2:
+            return True
+        shared = [scopes[0] for scopes in zip(*found, strict=False) if len(set(scopes)) == 1]
+        return bool(shared) and crowds[shared[-1]] == len(found)
+
+    return is_one
 
 
 def is_read_by(name: str, readers: set[int], held: Held) -> bool:
@@ -99,13 +122,60 @@ def _biased(node: Node) -> Region | None:
     return None
 
 
-def _recognised(tail: Node, taken: set[int]) -> Region | None:
+def _grouped(tail: Node) -> Region | None:
+    """A norm over groups of channels: one over each group, laid out as a channel, and what has a number for each."""
+    nodes = [tail]
+    rules: list[Rule] = []
+    for op, role in (("Add", "bias"), ("Mul", "scale")):
+        place = next((place for place in (0, 1) if nodes[0].is_constant(place)), None)
+        if nodes[0].op == op and place is not None:
+            form = nodes[0].form(place)
+            layout = Layout(("channel",), f"c {' '.join('1' * (len(form) - 1))} -> c")
+            rules.insert(0, Rule(role, nodes[0].inputs[place], layout))
+            nodes.insert(0, nodes[0].held.maker[nodes[0].inputs[1 - place]])
+    nodes[:1] = _norm_of_groups(nodes[0])
+    held, first = tail.held, nodes[0]
+    forms = {held.constants[rule.tensor][0] for rule in rules}
+    if len(forms) != 1 or not _comes_back(nodes[2], first.inputs[0], next(iter(forms))):
+        return None
+    own = {node.index for node in nodes}
+    if not all(is_read_by(node.outputs[0], own, held) for node in nodes[:-1]):
+        return None
+    config = {"epsilon": nodes[1].option("epsilon", default=1e-5), "groups": nodes[1].form(1)[0]}
+    return Region(nodes, Described("group_norm", config, tuple(rules)), "GroupNormalization")
+
+
+def _norm_of_groups(last: Node) -> list[Node]:
+    """The three nodes that make a norm of each group, the last of which is given; a `LookupError` if they do not."""
+    core = last.held.maker[last.inputs[0]]
+    first = last.held.maker[core.inputs[0]]
+    if [node.op for node in (first, core, last)] != ["Reshape", "InstanceNormalization", "Reshape"]:
+        raise LookupError
+    form, scale, bias = first.constant(1), core.constant(1), core.constant(2)
+    if form is None or scale is None or bias is None or (scale != 1).any() or bias.any():
+        raise LookupError
+    if form.shape != (3,) or form.tolist()[1:] != [scale.size, -1]:
+        raise LookupError
+    return [first, core, last]
+
+
+def _comes_back(last: Node, source: str, form: tuple[int, ...]) -> bool:
+    """Whether a reshape gives the form back that a tensor had, in which channels stand where a weight has them."""
+    target, maker = last.constant(1), last.held.maker.get(last.inputs[1])
+    if any(length != 1 for length in form[1:]):
+        return False
+    if target is not None:
+        return len(target) == len(form) + 1 and target[1] == form[0]
+    return maker is not None and maker.op == "Shape" and maker.inputs[0] == source
+
+
+def _recognised(tail: Node, taken: set[int], is_one: Callable[[Sequence[Node]], bool]) -> Region | None:
     """An activation or a norm that ends with a node, told by the numbers that it makes of others."""
     if tail.op not in _ELEMENTWISE:
         return None
     found = None
     for nodes, source in _grown(tail, taken):
-        if len(nodes) < 2:
+        if len(nodes) < 2 or not is_one(nodes):
             continue
         read = _norm(nodes, source) if any(n.op in _REDUCING for n in nodes) else _activation(nodes, source)
         if read is not None:

@@ -6,9 +6,10 @@ out, and weights beside it, so that it does not matter how large they are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.util import find_spec
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import onnx
@@ -17,14 +18,18 @@ from onnx.reference import ReferenceEvaluator
 
 from netviz_core.backend_api import UnsupportedError
 
-from .forms import is_apart, light
 from .held import Held, array_of
+from .light import SMALL, is_apart, light, size_of
+
+T = TypeVar("T")
 
 _MOST_SESSIONS = 4
 
 
 class Executor(Protocol):
     """Computes tensors of one graph."""
+
+    name: str
 
     def run(self, names: Sequence[str], given: Mapping[str, Any]) -> list[Any]:
         """The values of tensors that the graph returns, from those of its inputs."""
@@ -54,7 +59,8 @@ def run(
     made = [name for name in wanted if name not in found]
     if made:
         executor, inputs = _executor(held, made, given, dict(instead or {}))
-        found.update(zip(made, executor.run(made, {name: given[name] for name in inputs}), strict=True))
+        values = _asked(executor.name, lambda: executor.run(made, {name: given[name] for name in inputs}))
+        found.update(zip(made, values, strict=True))
     return found
 
 
@@ -79,7 +85,7 @@ def _executor(
 
 def _digest(held: Held) -> int:
     """Another number for other weights."""
-    tensors = (tensor for tensor in held.model.graph.initializer if is_apart(tensor))
+    tensors = (tensor for tensor in held.stored.values() if size_of(tensor) > SMALL)
     return hash(tuple(hash(tensor.raw_data or tensor.SerializeToString()) for tensor in tensors))
 
 
@@ -134,15 +140,25 @@ def _declared(name: str, value: Any, declared: Mapping[str, ValueInfoProto]) -> 
 def _made(held: Held, model: ModelProto) -> Executor:
     names = [tensor.name for tensor in model.graph.initializer if is_apart(held.stored[tensor.name])]
     arrays = {name: array_of(held.stored[name]) for name in names}
-    make = _Session if find_spec("onnxruntime") is not None else _Reference
+    make: type[_Session | _Reference] = _Session if find_spec("onnxruntime") is not None else _Reference
+    return _asked(make.name, lambda: make(model, arrays))
+
+
+_MOST_TOLD = 400
+_SOURCE = re.compile(
+    r"\[ONNXRuntimeError\] : \d+ : \w+ : |/onnxruntime_src/\S+:\d+ .*?\)(?: const)?(?: \[with .*?\])?(?=\s)"
+)
+"""What stands before a message: a number, and where in the source of ONNX Runtime it was written."""
+
+
+def _asked(name: str, ask: Callable[[], T]) -> T:
+    """What an executor answers; of what it refuses its own words in a sentence."""
     try:
-        return make(model, arrays)
-    except UnsupportedError:
-        raise
+        return ask()
     except Exception as error:  # of classes that the executors do not share
-        told = " ".join(str(error).split())
+        told = _SOURCE.sub("", " ".join(str(error).split())).strip(" .")
         raise UnsupportedError(
-            f"{make.name} cannot run this model: {told[:400]}; what it holds can be looked at without running it"
+            f"{name} cannot run this model: {told[:_MOST_TOLD]}; what it holds can be looked at without running it"
         ) from error
 
 

@@ -13,6 +13,37 @@ from netviz_core.backend_api import Layout, Weight, by_name, positional_layout
 from .held import Held
 
 
+class Quantised(NamedTuple):
+    """Integers that stand for floats.
+
+    Parameters
+    ----------
+    scales : tuple of str
+        The constants that multiply them.
+    zero : str
+        The constant that is taken away before; empty if that is nothing.
+    axis : int
+        The axis of the stored tensor along which these go, where they are more than one number.
+    """
+
+    scales: tuple[str, ...]
+    zero: str = ""
+    axis: int = 0
+
+    def floats(self, held: Held, values: np.ndarray) -> np.ndarray:
+        """What takes effect."""
+
+        def along(name: str) -> np.ndarray:
+            numbers, ones = held.value(name).astype(np.float32), [1] * values.ndim
+            ones[self.axis] = -1
+            return numbers.reshape(ones)
+
+        found = values.astype(np.float32) - (along(self.zero) if self.zero else 0)
+        for name in self.scales:
+            found = found * along(name)
+        return np.asarray(found)
+
+
 class Rule(NamedTuple):
     """One weight of a node.
 
@@ -27,6 +58,8 @@ class Rule(NamedTuple):
         The index of the part of the constant that it is; empty for all of it.
     factor : float
         What it is multiplied by before it is used.
+    stored : Quantised, optional
+        How the integers that are stored become what takes effect.
     """
 
     name: str
@@ -34,6 +67,7 @@ class Rule(NamedTuple):
     layout: Layout
     part: tuple[Any, ...] = ()
     factor: float = 1.0
+    stored: Quantised | None = None
 
 
 def weights(held: Held, rules: Iterable[Rule]) -> dict[str, Weight]:
@@ -51,6 +85,7 @@ def _weight(held: Held, rule: Rule) -> Weight:
 
     def read() -> np.ndarray:
         value = held.value(rule.tensor)[rule.part] if rule.part else held.value(rule.tensor)
+        value = rule.stored.floats(held, value) if rule.stored is not None else value
         return value if rule.factor == 1 else value * value.dtype.type(rule.factor)
 
     def write(values: np.ndarray) -> None:
@@ -59,13 +94,13 @@ def _weight(held: Held, rule: Rule) -> Weight:
         whole[rule.part or ...] = values
         stored.CopyFrom(numpy_helper.from_array(whole, stored.name))
 
-    is_stored = stored is not None and rule.factor == 1 and held.model is held.native
+    is_stored = stored is not None and rule.factor == 1 and rule.stored is None
     return Weight(
         rule.name,
         origin,
         layout,
         tuple(shape),
-        _dtype_name(dtype),
+        _dtype_name(dtype) if rule.stored is None else "float32",
         False,
         read,
         write if is_stored else None,

@@ -23,7 +23,7 @@ def export(tmp_path: Path) -> Callable[..., onnx.ModelProto]:
         kept = {"training": torch.onnx.TrainingMode.PRESERVE, "do_constant_folding": False}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            torch.onnx.export(module, inputs, path, dynamo=False, opset_version=opset, **kept, **more)
+            torch.onnx.export(module, inputs, path, dynamo=False, opset_version=opset, **{**kept, **more})
         return onnx.load(path)
 
     return exported

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from networks import NETWORKS, network
+from networks import NETWORKS, lively, network
 from onnx import TensorProto, helper
 from small import convolutional, model
 
@@ -118,6 +118,30 @@ def test_a_norm_or_activation_taken_apart_is_known_by_its_numbers(opset: int, ex
     np.testing.assert_array_equal(found["0"].weights["bias"].numpy(), module[0].bias.detach().numpy())
 
 
+@pytest.mark.parametrize(
+    "kept", [{}, {"training": torch.onnx.TrainingMode.EVAL, "do_constant_folding": True}]
+)
+def test_a_norm_over_groups_is_one_layer(kept: dict[str, Any], export: Any) -> None:
+    torch.manual_seed(0)
+    module, x = (
+        lively(torch.nn.Sequential(torch.nn.Conv2d(3, 6, 3), torch.nn.GroupNorm(2, 6, 1e-3))),
+        torch.randn(2, 3, 5, 5),
+    )
+    exported = export(module, x, **kept)
+    norm, source = nv.wrap(exported)["1"], nv.wrap(module)["1"]
+    assert norm.kind == "group_norm"
+    assert (norm.config["groups"], norm.config["epsilon"]) == (2, pytest.approx(1e-3))
+    for name in ("scale", "bias"):
+        np.testing.assert_array_equal(norm.weights[name].numpy(), source.weights[name].numpy())
+    compared = nv.compare(module, exported, (x, x.numpy()))
+    assert compared.agrees
+    for node in exported.graph.node:
+        for setting in (one for one in node.attribute if one.name == "epsilon"):
+            setting.f = 0.05
+    (fault,) = nv.compare(module, exported, (x, x.numpy())).faults
+    assert [(cause.name, cause.confirmed) for cause in fault.causes] == [("epsilon", True)]
+
+
 def test_constants_of_an_activation_may_have_axes() -> None:
     nodes = [
         helper.make_node("Add", ["x", "three"], ["a"]),
@@ -129,6 +153,23 @@ def test_constants_of_an_activation_may_have_axes() -> None:
     constants = {name: value.astype("float32") for name, value in numbers.items()}
     (layer,) = nv.wrap(model(nodes, {"x": ["n", 4]}, ["y"], constants)).select(kind="activation")
     assert layer.config["activation"] == "hard_silu"
+
+
+@pytest.mark.parametrize(
+    "names", [("act/Add", "act/Clip", "act/Mul"), ("Add", "Clip", "Mul"), ("Add", "relu/Clip", "Mul")]
+)
+def test_nodes_of_several_layers_are_no_activation_together(names: tuple[str, ...]) -> None:
+    nodes = [
+        helper.make_node("Add", ["x", "three"], ["a"], names[0]),
+        helper.make_node("Clip", ["a", "zero", "six"], ["c"], names[1]),
+        helper.make_node("Mul", ["c", "sixth"], ["y"], names[2]),
+    ]
+    numbers = {"three": 3, "zero": 0, "six": 6, "sixth": 1 / 6}
+    native = model(
+        nodes, {"x": ["n", 4]}, ["y"], {name: np.float32(value) for name, value in numbers.items()}
+    )
+    found = [layer.config.get("activation") for layer in nv.wrap(native).select()]
+    assert ("hard_sigmoid" in found) == (not names[1].startswith("relu"))
 
 
 def test_what_is_nearly_an_activation_is_none() -> None:
@@ -149,6 +190,50 @@ def test_quantised_weights_are_shown_as_they_are_used() -> None:
     np.testing.assert_allclose(layer.weights["kernel"].numpy(), (stored.T - 1.0) * 0.5)
     with pytest.raises(nv.UnsupportedError):
         layer.weights["kernel"].assign(np.ones((3, 4)))
+
+
+SCALES, ZEROS = np.array([0.5, 0.25, 2], "float32"), np.array([1, -2, 0], "int8")
+BYTE = {"s": np.float32(0.1), "z": np.uint8(3)}
+KINDS_OF_INTEGERS = {
+    "QLinearConv": (["x", "s", "z", "w", "ws", "wz", "s", "z", "b"], (3, 2, 1), ["n", 2, 5], "conv1d"),
+    "QLinearMatMul": (["x", "s", "z", "w", "ws", "wz", "s", "z"], (4, 3), ["n", 4], "dense"),
+    "QGemm": (["x", "s", "z", "w", "ws", "wz", "b", "s", "z"], (4, 3), ["n", 4], "dense"),
+    "MatMulInteger": (["x", "w", "z", "wz"], (4, 3), ["n", 4], "dense"),
+}
+"""By operator: its inputs, the shapes of its kernel and of what it is given, and what it is."""
+
+
+@pytest.mark.parametrize("op", KINDS_OF_INTEGERS)
+def test_weights_of_operators_on_integers_are_shown_as_they_take_effect(op: str) -> None:
+    reads, form, shape, kind = KINDS_OF_INTEGERS[op]
+    stored = np.random.default_rng(0).integers(-100, 100, form).astype("int8")
+    constants = {"w": stored, "ws": SCALES, "wz": ZEROS, "b": np.array([10, -20, 30], "int32"), **BYTE}
+    domain = "com.microsoft" if op == "QGemm" else ""
+    nodes = [helper.make_node(op, reads, ["q"], "product", domain=domain)]
+    if op == "MatMulInteger":  # as it is written where a network is quantised on the way
+        nodes += [
+            helper.make_node("Cast", ["q"], ["f"], to=TensorProto.FLOAT),
+            helper.make_node("ReduceMax", ["f"], ["given_scale"], keepdims=0),
+            helper.make_node("Mul", ["given_scale", "ws"], ["both"]),
+            helper.make_node("Mul", ["f", "both"], ["y"]),
+        ]
+        nodes[2].input[0] = "x32"
+        nodes.insert(0, helper.make_node("Cast", ["x"], ["x32"], to=TensorProto.FLOAT))
+    imports = [helper.make_opsetid("", 20), helper.make_opsetid("com.microsoft", 1)]
+    native = model(
+        nodes, {"x": shape}, [nodes[-1].output[0]], constants, dtype=TensorProto.UINT8, opset_imports=imports
+    )
+    (layer,) = nv.wrap(native).select(kind=kind)
+    along = (-1, *(1,) * (len(form) - 1)) if kind == "conv1d" else (1, -1)
+    effective = (stored - ZEROS.reshape(along).astype("float32")) * SCALES.reshape(along)
+    np.testing.assert_allclose(
+        layer.weights["kernel"].numpy(), effective if kind == "conv1d" else effective.T, rtol=1e-6
+    )
+    assert layer.weights["kernel"].dtype == "float32"
+    if "b" in reads:
+        np.testing.assert_allclose(
+            layer.weights["bias"].numpy(), [10 * 0.05, -20 * 0.025, 30 * 0.2], rtol=1e-6
+        )
 
 
 def test_functions_are_resolved() -> None:

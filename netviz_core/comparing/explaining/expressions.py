@@ -162,7 +162,8 @@ def _name(one: Expression, other: Expression) -> str:
     if set(one.parts) != set(other.parts):
         return "addition" if len(one.parts) != len(other.parts) else "order of layers"
     if one.factors != other.factors:
-        return "scale"
+        is_turned = one.factors == {number: -factor for number, factor in other.factors.items()}
+        return "order of subtraction" if is_turned and sum(one.factors.values()) == 0 else "scale"
     if isinstance(one.function, Function) and isinstance(other.function, Function):
         return activation_cause(one.function.name, other.function.name)
     attention, theirs = (getattr(found.function, "attention", None) for found in (one, other))

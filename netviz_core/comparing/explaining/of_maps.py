@@ -36,6 +36,8 @@ def made_of(x: AxisArray, y: AxisArray) -> Iterator[Operation]:
 
     What was flattened behind that is looked at as the map that it was.
     """
+    if not x.shape or not y.shape:
+        return  # one number is no map
     for target, flattened, said in _as_maps(x, y):
         few_x, few_y = _few(x, target), _few(target, x)
         for before in (_LINEAR, *_APPLIED):

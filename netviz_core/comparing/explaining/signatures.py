@@ -24,6 +24,10 @@ Candidate = tuple[str, str, Array, Array]
 _ORDERS = {"channel": "channel order", "time": "direction", "batch": "order of samples"}
 """What it is called if an axis is in another order."""
 
+_MOST_COLOURS = 4
+_NO_SCALE = 1e-4
+"""Scales are as good as one that are no further from it."""
+
 _DIGITS = {"bfloat16": 2.0**-7, "float16": 2.0**-10, "float32": 2.0**-23}
 """How far apart numbers of these floats stand; the narrowest first, whose numbers all wider ones have, too."""
 
@@ -46,7 +50,7 @@ def corrected(found: Signature, before: Difference) -> str:
 
 def called(found: Signature, at_input: bool) -> str:
     """The name of a signature; what is done to the model's input is preprocessing."""
-    return "preprocessing" if at_input and found.name == "scale" else found.name
+    return "preprocessing" if at_input and found.name in ("scale", "offset") else found.name
 
 
 def signature(
@@ -167,6 +171,10 @@ def _affine(a: Array, b: Array, axes: Sequence[str]) -> Iterator[Candidate]:
     fits = [_fit(x, y) for x, y in zip(left, right, strict=True)]
     shape = [-1 if place == other else 1 for other in range(a.ndim)]
     scales, offsets = (np.array(part).reshape(shape) for part in zip(*fits, strict=True))
+    if len(fits) > _MOST_COLOURS and np.abs(scales - 1).max() < _NO_SCALE:
+        added = (right - left).mean(1)
+        said = "; ".join(f"{number:.6g}" for number in added[:3]) + "; …"
+        yield "offset", f"b has added, channel by channel, {said}, as a bias is", a + added.reshape(shape), b
     said = "; ".join(_times(*fit) for fit in fits[:3]) + ("; …" if len(fits) > 3 else "")
     said += _as_normalised(fits)
     yield "scale", f"b is, channel by channel, {said}", a * scales + offsets, b
@@ -188,7 +196,7 @@ def _times(scale: float, offset: float) -> str:
 
 def _as_normalised(fits: Sequence[tuple[float, float]]) -> str:
     """The same of few channels as pictures are normalised."""
-    if len(fits) > 4 or not all(scale for scale, _ in fits):
+    if len(fits) > _MOST_COLOURS or not all(scale for scale, _ in fits):
         return ""
     means, spreads = ([f"{part:.4g}" for part in parts] for parts in zip(*_normalised(fits), strict=True))
     return f", that is (a − mean) / std with mean {', '.join(means)} and std {', '.join(spreads)}"

@@ -113,7 +113,7 @@ class Course:
     def of_one_sample(self) -> Course | None:
         """The same for the first sample alone; None where a layer may look at others, or there is no other."""
         apart = self.first.kind.startswith(("conv", "depthwise", "separable", "dense", "pool"))
-        if not apart or any(x.axes[0] != "batch" or len(x.values) < 2 for x in self.inputs):
+        if not apart or any(x.axes[:1] != ("batch",) or len(x.values) < 2 for x in self.inputs):
             return None
         return replace(self, inputs=tuple(AxisArray(x.values[:1], x.axes) for x in self.inputs))
 

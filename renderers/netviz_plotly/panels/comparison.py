@@ -20,6 +20,9 @@ _LOOKS = {
     "gradient": ("#bf812d", "x"), "suspicion": ("#c51b7d", "diamond-tall"),
 }  # fmt: skip
 _UNKNOWN = "#888888", "circle"
+_TO_BE_SEEN = frozenset({"differs", "weights", "gradient", "suspicion"})
+_ROOMY, _SMALLEST, _LARGEST = 1300.0, 3.0, 9.0
+"""Sides of markers in pixels: so many of them lie beside each other."""
 
 
 def size(view: Comparison) -> tuple[float, float]:
@@ -44,14 +47,16 @@ def draw(place: Place, view: Comparison) -> None:
             hoverinfo="skip", showlegend=place.look.colorbar,
         )
     )  # fmt: skip
-    for status in dict.fromkeys(pair.status for pair in view.pairs):
+    statuses = dict.fromkeys(pair.status for pair in view.pairs)
+    side = float(np.clip(_ROOMY / len(view.pairs), _SMALLEST, _LARGEST))
+    for status in sorted(statuses, key=_TO_BE_SEEN.__contains__):  # drawn last, so that no other hides them
         chosen = np.flatnonzero([pair.status == status for pair in view.pairs])
         colour, symbol = _LOOKS.get(status, _UNKNOWN)
         symbols = [symbol if np.isfinite(errors[n]) else f"{symbol}-open" for n in chosen]
         place.add(
             go.Scatter(
                 x=numbers[chosen], y=heights[chosen], mode="markers", name=safe(status), showlegend=place.look.colorbar,
-                marker={"color": colour, "symbol": symbols, "size": 9}, hoverinfo="text",
+                marker={"color": colour, "symbol": symbols, "size": side}, hoverinfo="text",
                 hovertext=[_told(view, view.pairs[n]) for n in chosen],
             )
         )  # fmt: skip

@@ -87,6 +87,6 @@ class Style(Look):
                 "title": {"font": {"size": 1.2 * size}, "x": 0.02, "xanchor": "left"},
                 "paper_bgcolor": ground, "plot_bgcolor": ground, "xaxis": axis, "yaxis": axis,
                 "margin": {"l": 60, "r": 30, "t": 60, "b": 60}, "hoverlabel": {"align": "left", "namelength": -1},
-                "bargap": 0, "legend": {"orientation": "h", "y": -0.15, "yanchor": "top"},
+                "bargap": 0, "legend": {"orientation": "h", "y": -0.15, "yanchor": "top", "itemsizing": "constant"},
             }
         )  # fmt: skip

@@ -109,3 +109,41 @@ def test_channels_first() -> None:
     captured = nv.capture(keras.Sequential(layers), nv.images(array(1, 6, 6, 2)))
     assert {captured[layer.name].axes for layer in layers[1:]} == {("batch", "channel", "y", "x")}
     assert captured["norm"].shape == (1, 2, 6, 6)
+
+
+def test_axes_of_an_input_are_those_that_its_layers_take_it_for() -> None:
+    def read(shape: tuple[int, ...], build: Any) -> list[tuple[str, ...]]:
+        """The axes of the input in a capture, and in the graph."""
+        x = keras.Input(shape, name="x")
+        model = keras.Model(x, build(x))
+        given = np.zeros((2, *shape), "float32")
+        return [nv.capture(model, given)["x"].axes, nv.graph(model, given).nodes[0].output_axes]
+
+    image, native = ("batch", "channel", "y", "x"), ("batch", "y", "x", "channel")
+    unknown = ("batch", "axis1", "axis2", "axis3")
+    inner = keras.Sequential([keras.Input((6, 6, 3)), L.ZeroPadding2D(), L.Conv2D(2, 3)])
+    for build in (
+        lambda x: L.Conv2D(2, 3)(x),
+        lambda x: L.GlobalAveragePooling2D()(L.Rescaling(2.0)(x)),
+        lambda x: inner(L.Dropout(0.5)(x)),
+        lambda x: [L.Conv2D(2, 3)(x), L.MaxPooling2D()(x)],
+    ):
+        assert read((6, 6, 3), build) == [image, native]
+    for build in (
+        lambda x: L.Dense(2)(x),
+        lambda x: L.Flatten()(x),
+        lambda x: x * 2,
+        lambda x: [L.Conv2D(2, 3)(x), L.Dense(2)(x)],
+        lambda x: L.Conv2D(2, 3)(x + 1),
+    ):
+        assert read((6, 6, 3), build) == [unknown, unknown]
+    assert read((5, 3), lambda x: L.LSTM(2)(x)) == [("batch", "time", "channel")] * 2
+    assert read((5, 3), lambda x: L.Conv1D(2, 3)(x)) == [("batch", "channel", "x"), ("batch", "x", "channel")]
+    assert read((5,), lambda x: L.Embedding(4, 3)(x)) == [("batch", "time")] * 2
+
+
+def test_axes_that_the_user_names_go_before_those_that_layers_take() -> None:
+    x = keras.Input((6, 6), name="x")
+    model = keras.Model(x, L.Conv1D(2, 3)(x))
+    given = nv.AxisArray(np.zeros((2, 6, 6), "float32"), ("batch", "time", "channel"))
+    assert nv.capture(model, given)["x"].axes == ("batch", "time", "channel")

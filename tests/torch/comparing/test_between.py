@@ -281,3 +281,19 @@ def test_queries_alone_in_a_wrong_order_for_another_rotary_embedding(wrong: str,
     right = next(pair for pair in found.pairs if pair.path_b == "qk".replace(wrong, ""))
     assert right.status == "compensated"
     assert found.faults[0].causes[0].name == "row order"
+
+
+@pytest.mark.parametrize("name", ["offset", "order of subtraction"])
+def test_what_is_added_for_each_channel_and_what_is_taken_from_what(name: str) -> None:
+    added = torch.linspace(-1, 2, FEATURES)
+    ours, theirs = (
+        (lambda x, y, normed: (x * y).sin() + added, lambda x, y, normed: (x * y).sin())
+        if name == "offset"
+        else (lambda x, y, normed: x - y, lambda x, y, normed: y - x)
+    )
+    a = settled(Residual(ours))
+    b = copied(a)
+    b.join = theirs
+    cause = only_fault(a, b, 4, STEPS, FEATURES)
+    assert (cause.name, cause.confirmed) == (name, True), cause.text
+    assert ("channel by channel, 1; 0.8; 0.6; …, as a bias is" in cause.text) == (name == "offset")

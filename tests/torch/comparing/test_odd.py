@@ -309,3 +309,37 @@ def test_both_models_are_left_as_they_were_also_if_the_second_raises() -> None:
     before = state(model), state(other)
     nv.compare(model, other, X, loss="cross_entropy", targets=[0, 1, 2, 3])
     assert (state(model), state(other)) == before
+
+
+class _Largest(nn.Module):
+    """One number of all, without an axis."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.abs().amax()
+
+
+class _Scaled(nn.Linear):
+    def forward(self, x: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+        return super().forward(x * scale)
+
+
+@pytest.mark.parametrize("is_given", [True, False])
+def test_values_without_axes_are_no_maps_and_no_samples(is_given: bool) -> None:
+    def apply(model: Any, x: torch.Tensor) -> torch.Tensor:
+        x = model.one(x)
+        scale = model.largest(x)
+        return model.other(x, scale) if is_given else model.other(x.tanh() / scale * model.factor)
+
+    torch.manual_seed(0)
+    other = _Scaled(6, 6) if is_given else nn.Linear(6, 6)
+    a = Model(apply, one=linear(1), largest=_Largest(), other=other)
+    b = copy.deepcopy(a)
+    a.factor, b.factor = 1.0, 1.5
+    if is_given:
+        with torch.no_grad():
+            b.other.weight.mul_(1.2)
+    (fault,) = nv.compare(a, b, X).faults
+    if is_given:
+        assert (fault.pair.path_a, fault.pair.path_b) == ("other", "other")
+    else:
+        assert "b is 1.5 × a" in fault.causes[0].text
