@@ -127,6 +127,7 @@ def report(
 
     Examples
     --------
+    >>> import numpy as np
     >>> from netviz_core.testing import example_model
     >>> found = report(example_model(), np.ones((2, 1, 8, 8), "float32"))
     >>> [part.heading for part in found.sections][:3]
