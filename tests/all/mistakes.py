@@ -7,6 +7,7 @@ writes what was given and what is said as a table.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections import OrderedDict
@@ -384,7 +385,11 @@ def said_without(call: str, folder: Path) -> str:
     """What is said of a call in a process of its own, in which nobody finds what is absent."""
     absent, asked = ABSENT[call]
     code = _WITHOUT.format(absent=absent, asked=asked, folder=str(folder))
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    engine = {"KERAS_BACKEND": absent} if absent == "tensorflow" else {}  # else Keras takes what is there
+    environment = {**os.environ, **engine}
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
     return ran.stdout.rstrip("\n")
 
 
