@@ -31,7 +31,7 @@ class Placed(NamedTuple):
 def by_id(graph: GraphParts) -> Known:
     """The nodes of a graph by id, and its containers by path; of a model that is one layer, its node by ``""``, too."""
     groups = dict.fromkeys(group.path for group in graph.groups)
-    whole = {"": node for node in graph.nodes if node.type_name and not node.path}
+    whole = {node.path: node for node in graph.nodes if node.type_name and not node.path}
     return groups | whole | {node.id: node for node in graph.nodes}
 
 
