@@ -41,7 +41,8 @@ class Asked:
         self.targets = targets
         self.loss = loss
         self._health: Health | None = None
-        self._first_failure = ""
+        self.first_failure = ""
+        """Why the first section that failed did."""
         self.failed_at: str | None = None
         """The layer in which the model failed, empty where that is not known; None where it did not."""
 
@@ -52,7 +53,7 @@ class Asked:
         else:
             path = self.failed_at = layer_at_fault([self.network], error)
             told = f"the model failed{f' in layer {path!r}' if path else ''}: {described(error)}"
-        self._first_failure = self._first_failure or told
+        self.first_failure = self.first_failure or told
         return told
 
     @property
@@ -69,7 +70,7 @@ class Asked:
             return self._health._told().verdict
         if self.x is None:
             return "No pass was made, as there was no input: what stands here is of the model alone"
-        return f"{self._first_failure[:1].upper()}{self._first_failure[1:]}"
+        return f"{self.first_failure[:1].upper()}{self.first_failure[1:]}"
 
     @property
     def state(self) -> str:
@@ -209,6 +210,10 @@ def _attention(asked: Asked) -> Iterator[str]:
     except AmbiguousKeyError as error:
         for key in _spread(error.keys):
             yield picture(attention(asked.network, key, asked.x), f"{key}, of the first sample")
+    except Exception as error:
+        if asked.why(error) != asked.first_failure:
+            raise
+        return  # no pass is made, as other sections say, and whether it has any is not known
 
 
 def _activations(asked: Asked) -> Iterator[str]:

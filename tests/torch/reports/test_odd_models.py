@@ -70,6 +70,11 @@ def test_an_input_that_the_model_does_not_take_is_the_verdict() -> None:
     assert found.state == "doubtful"
 
 
+def test_a_pass_that_fails_is_told_of_no_section_that_may_not_apply() -> None:
+    found = nv.report(nn.Sequential(nn.Linear(5, 4)), X, progress=False)
+    assert list(found.failures) == ["Health", "Activations"]
+
+
 def test_weights_alone_do_not_run_is_the_verdict() -> None:
     found = nv.report(nn.Linear(4, 4).state_dict(), X, progress=False)
     assert found.verdict.startswith("A checkpoint holds weights and no computation")
