@@ -235,11 +235,16 @@
       if (changed.some(Boolean)) this.draw();
     }
 
-    zoom(scale) {
-      this.scale = Math.min(4, Math.max(0.05, scale));
+    // What is in the middle stays there.
+    zoom(wanted) {
+      const {scrollLeft, scrollTop, clientWidth, clientHeight} = this.view;
+      const scale = Math.min(4, Math.max(0.05, wanted)), by = scale / this.scale;
+      this.scale = scale;
       const [, , width, height] = this.svg.getAttribute("viewBox").split(" ").map(Number);
-      this.svg.setAttribute("width", width * this.scale);
-      this.svg.setAttribute("height", height * this.scale);
+      this.svg.setAttribute("width", width * scale);
+      this.svg.setAttribute("height", height * scale);
+      this.view.scrollLeft = (scrollLeft + clientWidth / 2) * by - clientWidth / 2;
+      this.view.scrollTop = (scrollTop + clientHeight / 2) * by - clientHeight / 2;
     }
 
     fit() {
@@ -247,10 +252,15 @@
       this.zoom(Math.min(1, (this.view.clientWidth - 8) / root.width, (this.view.clientHeight - 8) / (root.height - HEADER)));
     }
 
-    // Bring an item to the middle of what is seen.
-    look(item) {
+    // How far below the upper border of what is seen an item is.
+    depth(item) {
+      return (item.top + Math.min(item.height, 60) / 2) * this.scale - this.view.scrollTop;
+    }
+
+    // Bring an item to the middle of what is seen, or so far below its upper border.
+    look(item, depth = this.view.clientHeight / 2) {
       const {scrollTop, scrollLeft} = this.view;
-      this.view.scrollTop = (item.top + Math.min(item.height, 60) / 2) * this.scale - this.view.clientHeight / 2;
+      this.view.scrollTop += this.depth(item) - depth;
       this.view.scrollLeft = (item.left + item.width / 2) * this.scale - this.view.clientWidth / 2;
       this.isFollowing = this.view.scrollTop !== scrollTop || this.view.scrollLeft !== scrollLeft;
     }
@@ -268,7 +278,6 @@
       this.chosen = this.focused = item;
       this.mark();
       if (hasFocus) this.drawn.get(item.id).focus({preventScroll: true});
-      this.look(item);
     }
 
     toggle(item, isOpen = !item.isOpen) {
@@ -286,7 +295,7 @@
         const found = item(event);
         if (!found) return;
         if (event.target.closest(".toggle")) this.toggle(found);
-        else this.whole.choose(this, found, true);
+        else this.whole.choose(this, found, true, this.depth(found));
       });
       this.svg.addEventListener("dblclick", event => item(event) && this.toggle(item(event)));
       this.svg.addEventListener("keydown", event => this.press(event, item(event)));
@@ -361,10 +370,16 @@
       return this.panes[1 - pane.number];
     }
 
-    choose(pane, item, hasFocus) {
+    // What is clicked at stays where it is, for a second click; all else comes to the middle.
+    choose(pane, item, hasFocus, depth) {
       pane.choose(item, hasFocus);
+      if (depth === undefined) pane.look(item);
       const partner = this.partner(pane, item);
-      if (partner !== undefined) this.other(pane).choose(this.other(pane).items[partner], false);
+      if (partner !== undefined) {
+        const other = this.other(pane), theirs = other.items[partner];
+        other.choose(theirs, false);
+        other.look(theirs, depth);
+      }
       const sheet = this.frame.querySelector(`template[data-told="${item.told}"]`);
       const name = document.createElement("h3");
       name.textContent = item.path || item.name;
@@ -378,14 +393,14 @@
       if (!theirs.children.length) return;
       other.reveal(theirs);
       if (other.setOpen(theirs, item.isOpen)) other.draw();
-      other.look(theirs);
+      other.look(theirs, pane.depth(item));
     }
 
     followScroll(pane) {
       const item = pane.nearest(each => this.partner(pane, each) !== undefined);
       if (!item) return;
       const other = this.other(pane);
-      other.look(other.seen(other.items[this.partner(pane, item)]));
+      other.look(other.seen(other.items[this.partner(pane, item)]), pane.depth(item));
     }
 
     use(does) {
@@ -397,11 +412,22 @@
       }
     }
 
+    // What has the words in its path, and of two that correspond one; first what is called so.
+    having(wanted) {
+      const path = item => item.path.toLowerCase(), away = ({item}) => path(item) !== wanted;
+      const has = (pane, id) => id !== undefined && path(pane.items[id]).includes(wanted);
+      const isNew = (pane, item) => has(pane, item.id) && !(pane.number && has(this.other(pane), this.partner(pane, item)));
+      const found = this.panes.flatMap(pane => pane.items.filter(item => isNew(pane, item)).map(item => ({pane, item})));
+      return found.sort((one, other) => away(one) - away(other));
+    }
+
+    // Each time the next one.
     find(text) {
-      for (const pane of this.panes) {
-        const item = text && (pane.items.find(each => each.path === text) ?? pane.items.find(each => each.path.includes(text)));
-        if (item && item !== pane.root) return this.choose(pane, item, false);
-      }
+      const found = text ? this.having(text.toLowerCase()) : [];
+      this.place = text === this.sought ? this.place + 1 : 0;
+      this.sought = text;
+      const next = found[this.place % found.length];
+      if (next) return this.choose(next.pane, next.item, false);
       this.told.replaceChildren(Object.assign(document.createElement("p"), {textContent: text ? `There is no “${text}”.` : ""}));
     }
   }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ..graphs.export import sizes
+from ..graphs.parts import own_name
 from ..summaries.parts import SummaryRow
 from ..words.cards import name, words
 
@@ -37,5 +38,5 @@ def _line(row: SummaryRow) -> str:
     if row.output_shape is not None:
         told.append(words(sizes(row.output_shape)))
     number = f'<span class="number">{row.parameters:,}</span>' if row.parameters else ""
-    path = row.path.rsplit(".", 1)[-1].rsplit("/", 1)[-1] if row.path else "the model"
+    path = own_name(row.path, row.parent or "") if row.path else "the model"
     return f"{number}{name(path)} {' · '.join(told)}"

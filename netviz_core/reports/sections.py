@@ -19,7 +19,7 @@ from ..views.base import View, picture
 from ..views.histogram import histograms
 from ..views.tiles import feature_maps, kernels
 from ..words.cards import Telling, pairs, soft
-from ..words.errors import AmbiguousKeyError, AxisError, LayerNotFoundError, NetvizError
+from ..words.errors import AmbiguousKeyError, AxisError, InputError, LayerNotFoundError, NetvizError
 from ..words.protocols import Layer
 from ..words.text_tables import described, flattened
 from .layer_tree import layer_tree
@@ -41,17 +41,20 @@ class Asked:
         self.targets = targets
         self.loss = loss
         self._health: Health | None = None
-        self._failure = ""
-        self.failed_at = ""
-        """The layer in which a pass failed, as far as that is known."""
+        self.first_failure = ""
+        """Why the first section that failed did."""
+        self.failed_at: str | None = None
+        """The layer in which the model failed, empty where that is not known; None where it did not."""
 
     def why(self, error: Exception) -> str:
         """What an error says: one of the model's own, in which layer."""
         if isinstance(error, NetvizError):
-            return flattened(str(error))
-        path = self.failed_at = layer_at_fault([self.network], error)
-        self._failure = f"the model failed{f' in layer {path!r}' if path else ''}: {described(error)}"
-        return self._failure
+            told = flattened(str(error))
+        else:
+            path = self.failed_at = layer_at_fault([self.network], error)
+            told = f"the model failed{f' in layer {path!r}' if path else ''}: {described(error)}"
+        self.first_failure = self.first_failure or told
+        return told
 
     @property
     def health(self) -> Health:
@@ -67,14 +70,14 @@ class Asked:
             return self._health._told().verdict
         if self.x is None:
             return "No pass was made, as there was no input: what stands here is of the model alone"
-        return f"{self._failure[:1].upper()}{self._failure[1:]}" or "The model could not be looked at"
+        return f"{self.first_failure[:1].upper()}{self.first_failure[1:]}"
 
     @property
     def state(self) -> str:
         """What the verdict amounts to."""
         if self._health is not None:
             return self._health._told().state
-        return "odd" if self._failure else "doubtful"
+        return "doubtful" if self.failed_at is None else "odd"
 
     @property
     def images(self) -> bool:
@@ -119,25 +122,30 @@ def _graph(asked: Asked) -> Iterator[str]:
     if not hasattr(asked.network.adapter, "trace"):
         return
     found, error = graph_as_far(asked.network, asked.x)
+    if asked.x is None and isinstance(error, InputError):
+        return  # as whatever else needs an input
     if error is not None and not found.nodes:
         raise error
-    marks = {row.path: Mark("broken", row.status) for row in _alarms(asked)}
+    alarms = {row.path: Mark("broken", row.status) for row in _alarms(asked)}
+    ran = [node for node in found.nodes if node.type_name]
+    marks = alarms | {node.id: alarms[node.path] for node in ran if node.path in alarms}
     legend = {"broken": "an alarm, see Health"} if marks else {}
     if error is not None:
         yield soft(f"The pass failed; it is drawn as far as it came: {asked.why(error)}")
-        marks[found.nodes[-1].id] = Mark("broken", "it failed here")
-    elif asked.failed_at:  # the graph is known without a pass
-        marks[asked.failed_at] = Mark("broken", "it failed here")
-    if asked.failed_at:
+    failed_at = asked.failed_at if error is None else layer_at_fault([asked.network], error)
+    last = [node.id for node in ran if node.path == failed_at][-1:]
+    for place in last or [group.path for group in found.groups if group.path == failed_at]:
+        marks[place] = Mark("broken", "it failed here")
         legend = {"broken": "where the pass failed"}
+    layers = asked.network.layers
     sheets = {}
     for node in found.nodes:
         told: dict[str, Any] = {
             "kind": node.kind,
             "returns": named_sizes(node.output_shape, node.output_axes),
         }
-        if node.id in asked.network.layers:
-            told |= _settings(asked.network.layers[node.id])
+        if node.type_name:
+            told |= _settings(layers[node.path])
         sheets[node.id] = pairs({name: value for name, value in told.items() if value != ""})
     yield unfolded([Unfolding(found, found.title, marks, sheets)], legend=legend).html
 
@@ -202,11 +210,16 @@ def _attention(asked: Asked) -> Iterator[str]:
     except AmbiguousKeyError as error:
         for key in _spread(error.keys):
             yield picture(attention(asked.network, key, asked.x), f"{key}, of the first sample")
+    except Exception as error:
+        if asked.why(error) != asked.first_failure:
+            raise
+        return  # no pass is made, as other sections say, and whether it has any is not known
 
 
 def _activations(asked: Asked) -> Iterator[str]:
     if asked.x is not None:
-        yield from _card(statistics(asked.network, [asked.x], progress=False))
+        batch = (asked.x, None)  # without targets: several inputs alone would be taken for a pair
+        yield from _card(statistics(asked.network, [batch], progress=False))
 
 
 def _card(found: Telling) -> Iterator[str]:

@@ -174,6 +174,52 @@ def test_what_is_looked_for_is_unfolded_and_told(pages: Any) -> None:
         assert is_silent(seen)
 
 
+def test_what_is_looked_for_again_is_the_next_of_that_name_in_either_graph(pages: Any) -> None:
+    with opened(pages["comparison"]) as seen:
+        find, told = seen.page.locator(".graphs [type=search]"), seen.page.locator(".graphs .told h3")
+        find.fill("4.2.NORM")
+        find.press("Enter")
+        assert told.inner_text() == "4.2.norm"
+        find.fill("1.1")
+        names = []
+        for _ in range(4):
+            find.press("Enter")
+            names.append(told.inner_text())
+        assert names == ["1.1", "1.1.conv", "1.1.norm", "1.1/add"]
+        assert is_silent(seen)
+
+
+def test_a_second_click_unfolds_what_the_first_was_at(pages: Any) -> None:
+    with opened(pages["comparison"]) as seen:
+        page = seen.page
+        page.locator('[data-does="fold"]').click()
+        folded = page.locator(".graphs .view").first.locator('.item[aria-label^="6,"]')
+        folded.scroll_into_view_if_needed()
+        box = folded.bounding_box()
+        page.mouse.dblclick(box["x"] + 10, box["y"] + box["height"] / 2)
+        assert folded.get_attribute("aria-expanded") == "true"
+        partner = page.locator(".graphs .view").last.locator('.item[aria-label^="6,"]')
+        assert abs(partner.bounding_box()["y"] - folded.bounding_box()["y"]) < 2
+        assert is_silent(seen)
+
+
+def test_what_is_in_the_middle_stays_there_when_it_grows(pages: Any) -> None:
+    middle = (
+        "view => { const at = view.getBoundingClientRect(); return document.elementFromPoint("
+        "at.x + at.width / 2, at.y + at.height / 2).closest('.item').getAttribute('aria-label'); }"
+    )
+    with opened(pages["comparison"]) as seen:
+        view = seen.page.locator(".graphs .view").first
+        view.evaluate("view => view.scrollIntoView()")
+        find = seen.page.locator(".graphs [type=search]")
+        find.fill("4.2.norm")
+        find.press("Enter")
+        for does in ("in", "in", "out", "out", "out"):
+            seen.page.locator(f'[data-does="{does}"]').click()
+            assert view.evaluate(middle).startswith("4.2.norm")
+        assert is_silent(seen)
+
+
 def test_a_pass_that_failed_is_drawn_as_far_as_it_came(pages: Any) -> None:
     with opened(pages["failed"]) as seen:
         assert "failed in layer '2'" in seen.page.locator(".verdict").first.inner_text()

@@ -21,10 +21,13 @@ from .view_details import maps_at
 _MOST_PICTURED, _MOST_LINKED = 8, 60
 
 _LEGEND = {
-    **{f"r{level}": f"apart by up to {most:,g} times the noise" for level, most in enumerate(LEVELS)},
+    "r0": "agrees, or is apart by the noise at most",
+    **{
+        f"r{level}": f"apart by up to {most:,g} times the noise" for level, most in enumerate(LEVELS) if level
+    },
     "r4": "by more",
     "fault": "a fault",
-    "": "not judged",
+    "": "not judged by the noise",
 }
 
 
@@ -65,7 +68,7 @@ def both_graphs(found: Findings) -> Iterator[str]:
 
 def _mark(pair: LayerPair, fault: Fault | None) -> Mark:
     if math.isnan(pair.ratio):
-        state, told = "", pair.status
+        state, told = "r0" if pair.status == "agrees" else "", pair.status
     else:
         level = sum(pair.ratio > most for most in LEVELS)
         state, told = f"r{level}", f"{pair.status}: {wording.times(pair.ratio)} × noise"

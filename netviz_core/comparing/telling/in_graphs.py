@@ -29,8 +29,10 @@ class Placed(NamedTuple):
 
 
 def by_id(graph: GraphParts) -> Known:
-    """The nodes of a graph by id, and its containers by path."""
-    return {**dict.fromkeys(group.path for group in graph.groups), **{node.id: node for node in graph.nodes}}
+    """The nodes of a graph by id, and its containers by path; of a model that is one layer, its node by ``""``, too."""
+    groups = dict.fromkeys(group.path for group in graph.groups)
+    whole = {node.path: node for node in graph.nodes if node.type_name and not node.path}
+    return groups | whole | {node.id: node for node in graph.nodes}
 
 
 def placed(found: Findings, known: tuple[Known, Known]) -> Iterator[Placed]:
@@ -38,18 +40,21 @@ def placed(found: Findings, known: tuple[Known, Known]) -> Iterator[Placed]:
     faults = {place_of(fault.pair): fault for fault in found.faults}
     pairs = {place_of(pair): pair for pair in (*found.pairs, *(fault.pair for fault in found.faults))}
     for pair in sorted(pairs.values(), key=lambda pair: -1.0 if math.isnan(pair.ratio) else pair.ratio):
-        ends = _end(pair.path_a, pair.call, known[0]), _end(pair.path_b, pair.call, known[1])
+        ends = _end(pair, pair.path_a, known[0]), _end(pair, pair.path_b, known[1])
         yield Placed(pair, faults.get(place_of(pair)), ends)
 
 
-def place_of(pair: LayerPair) -> tuple[str, str, int]:
-    """What tells a pair from all others."""
-    return pair.path_a, pair.path_b, pair.call
+def place_of(pair: LayerPair) -> tuple[str, str, int, str]:
+    """What tells a pair from all others: of what is between layers, the paths are those of the containers around."""
+    return pair.path_a, pair.path_b, pair.call, pair.place
 
 
-def _end(path: str, call: int, known: Known) -> str | None:
+def _end(pair: LayerPair, path: str, known: Known) -> str | None:
     """The node, or the container, of a layer in this call."""
-    called = f"{path}:{call}"
-    if call and called in known:
-        return called
-    return path if path in known else None
+    again = known.get(f"{path}:{pair.call}")
+    if pair.call and again is not None and again.path == path:  # and no layer that is called so
+        return again.id
+    if path not in known or (pair.is_between_layers and not path):
+        return None
+    node = known[path]
+    return path if node is None else node.id
