@@ -38,6 +38,7 @@ def observed(module: nn.Module, recorder: RecorderLike | None, watch: Watch) -> 
     modules = dict(module.named_modules())
     scripts = [path for path, child in modules.items() if isinstance(child, torch.jit.ScriptModule)]
     hooks: list[torch.utils.hooks.RemovableHandle] = []
+    passing: list[Unwatched] = []
     try:
         if recorder is not None:
             for path, child in modules.items():
@@ -51,7 +52,8 @@ def observed(module: nn.Module, recorder: RecorderLike | None, watch: Watch) -> 
                     )
                     unwatched = None
                     if Unwatched.can_be(child, watch):
-                        unwatched = Unwatched(child, watch, hooks=1 if listen is None else 2)
+                        unwatched = Unwatched(child, watch)
+                        passing.append(unwatched)
                     hook = _hook(path if wanted else None, kind, recorder, watch, unwatched)
                     try:
                         if listen is not None:
@@ -59,6 +61,8 @@ def observed(module: nn.Module, recorder: RecorderLike | None, watch: Watch) -> 
                         if unwatched is not None:
                             hooks.append(child.register_forward_pre_hook(_passing(unwatched)))
                         hooks.append(child.register_forward_hook(hook, always_call=unwatched is not None))
+                        if unwatched is not None:
+                            unwatched.begin(child)
                     except RuntimeError:
                         recorder.miss(path, "a scripted module takes no hooks; capture the unscripted model")
                         if not path:
@@ -71,6 +75,8 @@ def observed(module: nn.Module, recorder: RecorderLike | None, watch: Watch) -> 
         with watching(watch, recorder):
             yield
     finally:
+        for unwatched in passing:
+            unwatched.close()  # where an interrupt kept the hook that does from being called
         for handle in hooks:
             handle.remove()
         if recorder is not None:

@@ -118,7 +118,7 @@ class Watch(TorchDispatchMode):
         self._owned: dict[int, list[torch.Tensor]] = {}
         self._before: list[tuple[torch.Tensor, torch.Tensor]] = []
         self._exposed: set[int] = set()
-        self._latest: weakref.ref[torch.Tensor] | None = None
+        self._latest: HeldTensor | None = None
         self._writes: dict[int, int] = {}
         self._identity = 0
 
@@ -200,11 +200,12 @@ class Watch(TorchDispatchMode):
             return Ready(as_it_lies(tensor))
 
     def identity(self, tensor: torch.Tensor) -> int | None:
-        """The same number as before for the tensor asked about last, unless it was written to; a new one for others."""
+        """The same number as before for the value asked about last, unless it was written to; a new one for others."""
         if not has_memory(tensor) or own_memory(tensor) in self._exposed or not _is_torchs_own(tensor):
             return None
-        if self._latest is None or self._latest() is not tensor:
-            self._latest = weakref.ref(tensor)
+        if self._latest is None or not self._latest.is_value_of(tensor):
+            with torch._C._DisableTorchDispatch():
+                self._latest = HeldTensor(tensor.detach())
             self._identity += 1
         return self._identity
 
@@ -268,7 +269,7 @@ class Watch(TorchDispatchMode):
                 self.before_write(part)
             return
         key = own_memory(tensor)
-        latest = self._latest() if self._latest is not None else None
+        latest = self._latest.borrowed if self._latest is not None else None
         if latest is not None and own_memory(latest) == key:
             self._latest = None
         for reference in self._held.get(key, ()):
