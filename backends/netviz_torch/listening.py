@@ -150,8 +150,12 @@ def _listen_before(path: str, given: RecorderLike, watch: Watch) -> Callable[...
         if threading.get_ident() != thread:
             return
         with torch._C.DisableTorchFunction():
-            arguments = {**{str(position): value for position, value in enumerate(args)}, **kwargs}
-            _tell(path, _parts_of(arguments, watch.follower), watch, given, is_given=True)
+            positions = {str(position): value for position, value in enumerate(args)}
+            if not kwargs and all(map(_is_plain, args)):  # as nearly always
+                found = list(positions.items())
+            else:
+                found = _parts_of({**positions, **kwargs}, watch.follower)
+            _tell(path, found, watch, given, is_given=True)
 
     return before_call
 
@@ -192,8 +196,6 @@ def _tell(
 
 def _parts_of(structure: Any, follower: AxisFollower) -> list[tuple[str, Any]]:
     """The arrays in a structure, by their names there."""
-    if type(structure) is dict and all(map(_is_plain, structure.values())):
-        return list(structure.items())  # as nearly all that layers are given
     return list(leaves(structure, is_array, lambda part: unfold(part, follower)))
 
 

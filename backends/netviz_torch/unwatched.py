@@ -131,8 +131,16 @@ class Unwatched:
             and torch._C._len_torch_dispatch_stack() == 1
             and torch._C._len_torch_function_stack() == 1
             and torch._C._functorch.peek_interpreter_stack() is None
-            and torch._C._autograd._top_saved_tensors_default_hooks(True) is None
+            and not _may_be_heard_saving()
         )
+
+
+_top_saving: Any = getattr(torch._C._autograd, "_top_saved_tensors_default_hooks", None)
+
+
+def _may_be_heard_saving() -> bool:
+    """Whether somebody may be called with the tensors that autograd saves; before its version 2.8, PyTorch does not tell."""
+    return torch.is_grad_enabled() if _top_saving is None else _top_saving(True) is not None
 
 
 def _hooks_of(module: nn.Module) -> tuple[int, ...]:

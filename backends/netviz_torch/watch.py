@@ -76,7 +76,8 @@ class HeldTensor:
         if _version(tensor) != self._version or not _is_torchs_own(tensor):
             self._tensor, self._own = None, True
         elif shared:
-            self._tensor, self._own = tensor.clone(), True
+            with torch._C._DisableTorchDispatch():  # some mode of the model's might give it no values
+                self._tensor, self._own = tensor.clone(), True
 
     def numpy(self) -> np.ndarray[Any, Any]:
         """The value, in memory that nothing else writes to."""
@@ -276,8 +277,9 @@ class Watch(TorchDispatchMode):
             held = reference()
             if held is not None:
                 held.secure(shared=True)
-        for owned in self._owned.pop(key, ()):
-            self._before.append((owned, owned.detach().clone()))
+        with torch._C._DisableTorchDispatch():
+            for owned in self._owned.pop(key, ()):
+                self._before.append((owned, owned.detach().clone()))
 
 
 class Exposures(TorchFunctionMode):

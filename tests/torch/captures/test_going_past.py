@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.utils import parametrize
 
 import netviz_core as nv
@@ -131,6 +132,17 @@ def test_a_weight_that_is_no_parameter():
     with torch.no_grad():
         expected = model(X)
     np.testing.assert_array_equal(nv.capture(model, X)["first"].values, expected)
+
+
+def test_a_mode_without_values_gives_none_to_what_is_kept():
+    def run(model, x):
+        made = model.first(x)
+        with FakeTensorMode(allow_non_fake_inputs=True):
+            made.mul_(2)
+            model.second.weight.data.mul_(2)
+        return x
+
+    np.testing.assert_array_equal(*first_of(run))
 
 
 @pytest.mark.parametrize("ask", [nv.capture, nv.statistics, nv.health])
