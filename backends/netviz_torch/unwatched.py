@@ -18,20 +18,22 @@ from .watch import Watch
 _LEAST_AXES: dict[type[nn.Module], int] = {nn.Conv1d: 3, nn.Conv2d: 4, nn.Conv3d: 5, nn.Linear: 2}
 """Of what has fewer, one sample may have been given where a batch should be."""
 
-_KNOWN: dict[type[nn.Module], Any] = {
-    kind: kind.forward
-    for kind in (
-        *_LEAST_AXES, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.LayerNorm, nn.GroupNorm,
-        nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.SELU, nn.SiLU, nn.Mish, nn.GELU, nn.Sigmoid, nn.Tanh, nn.Hardswish,
-        nn.Hardsigmoid, nn.Softplus, nn.Softmax, nn.Dropout, nn.Identity, nn.MaxPool2d, nn.AvgPool2d,
-        nn.AdaptiveAvgPool2d,
-    )
-    if getattr(kind.forward, "__globals__", None) is vars(sys.modules[kind.__module__])
-}  # fmt: skip
-"""Layers that make one new tensor of one, or hand on the same, and write to nothing else; and how they do.
+_LAYERS: tuple[type[nn.Module], ...] = (
+    *_LEAST_AXES, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.LayerNorm, nn.GroupNorm,
+    nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.SELU, nn.SiLU, nn.Mish, nn.GELU, nn.Sigmoid, nn.Tanh, nn.Hardswish,
+    nn.Hardsigmoid, nn.Softplus, nn.Softmax, nn.Dropout, nn.Identity, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d,
+)  # fmt: skip
+"""Layers that make one new tensor of one, or hand on the same, and write to nothing else.
 
-But for batch norms in training, for what works in place, and for what somebody gave another way to.
+But for batch norms in training, and for what works in place.
 """
+
+_KNOWN: dict[type[nn.Module], Any] = {
+    layer: layer.forward
+    for layer in _LAYERS
+    if getattr(layer.forward, "__globals__", None) is vars(sys.modules[layer.__module__])
+}
+"""How they do that, where nobody has given them another way to already."""
 
 _OVERRIDING = frozenset({"forward", "weight", "bias", "running_mean", "running_var"})
 """Attributes of an object by which it does something else than its class says."""
@@ -139,7 +141,7 @@ _top_saving: Any = getattr(torch._C._autograd, "_top_saved_tensors_default_hooks
 
 
 def _may_be_heard_saving() -> bool:
-    """Whether somebody may be called with the tensors that autograd saves; before its version 2.8, PyTorch does not tell."""
+    """Whether somebody may be handed the tensors that autograd saves; before its version 2.8, PyTorch tells nobody."""
     return torch.is_grad_enabled() if _top_saving is None else _top_saving(True) is not None
 
 
@@ -151,8 +153,4 @@ def _hooks_of(module: nn.Module) -> tuple[int, ...]:
 def _does_as_its_class(module: nn.Module) -> bool:
     """Whether a module is one of those known, and neither it nor its class was given another way to work."""
     known = _KNOWN.get(type(module))
-    return (
-        known is not None
-        and type(module).forward is known
-        and vars(module).keys().isdisjoint(_OVERRIDING)
-    )
+    return known is not None and type(module).forward is known and vars(module).keys().isdisjoint(_OVERRIDING)

@@ -202,7 +202,9 @@ class Watch(TorchDispatchMode):
 
     def identity(self, tensor: torch.Tensor) -> int | None:
         """The same number as before for the value asked about last, unless it was written to; a new one for others."""
-        if not has_memory(tensor) or own_memory(tensor) in self._exposed or not _is_torchs_own(tensor):
+        if not has_memory(tensor) or tensor.is_inference() or not _is_torchs_own(tensor):
+            return None  # what others write to it is not counted
+        if own_memory(tensor) in self._exposed:
             return None
         if self._latest is None or not self._latest.is_value_of(tensor):
             with torch._C._DisableTorchDispatch():
