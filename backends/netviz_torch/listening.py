@@ -38,6 +38,7 @@ def observed(module: nn.Module, recorder: RecorderLike | None, watch: Watch) -> 
     modules = dict(module.named_modules())
     scripts = [path for path, child in modules.items() if isinstance(child, torch.jit.ScriptModule)]
     hooks: list[torch.utils.hooks.RemovableHandle] = []
+    passing: list[Unwatched] = []
     try:
         if recorder is not None:
             for path, child in modules.items():
@@ -51,7 +52,8 @@ def observed(module: nn.Module, recorder: RecorderLike | None, watch: Watch) -> 
                     )
                     unwatched = None
                     if Unwatched.can_be(child, watch):
-                        unwatched = Unwatched(child, watch, hooks=1 if listen is None else 2)
+                        unwatched = Unwatched(child, watch)
+                        passing.append(unwatched)
                     hook = _hook(path if wanted else None, kind, recorder, watch, unwatched)
                     try:
                         if listen is not None:
@@ -59,6 +61,8 @@ def observed(module: nn.Module, recorder: RecorderLike | None, watch: Watch) -> 
                         if unwatched is not None:
                             hooks.append(child.register_forward_pre_hook(_passing(unwatched)))
                         hooks.append(child.register_forward_hook(hook, always_call=unwatched is not None))
+                        if unwatched is not None:
+                            unwatched.begin(child)
                     except RuntimeError:
                         recorder.miss(path, "a scripted module takes no hooks; capture the unscripted model")
                         if not path:
@@ -71,6 +75,8 @@ def observed(module: nn.Module, recorder: RecorderLike | None, watch: Watch) -> 
         with watching(watch, recorder):
             yield
     finally:
+        for unwatched in passing:
+            unwatched.close()  # where an interrupt kept the hook that does from being called
         for handle in hooks:
             handle.remove()
         if recorder is not None:
@@ -144,8 +150,12 @@ def _listen_before(path: str, given: RecorderLike, watch: Watch) -> Callable[...
         if threading.get_ident() != thread:
             return
         with torch._C.DisableTorchFunction():
-            arguments = {**{str(position): value for position, value in enumerate(args)}, **kwargs}
-            _tell(path, _parts_of(arguments, watch.follower), watch, given, is_given=True)
+            positions = {str(position): value for position, value in enumerate(args)}
+            if not kwargs and all(map(_is_plain, args)):  # as nearly always
+                found = list(positions.items())
+            else:
+                found = _parts_of({**positions, **kwargs}, watch.follower)
+            _tell(path, found, watch, given, is_given=True)
 
     return before_call
 
@@ -186,8 +196,6 @@ def _tell(
 
 def _parts_of(structure: Any, follower: AxisFollower) -> list[tuple[str, Any]]:
     """The arrays in a structure, by their names there."""
-    if type(structure) is dict and all(map(_is_plain, structure.values())):
-        return list(structure.items())  # as nearly all that layers are given
     return list(leaves(structure, is_array, lambda part: unfold(part, follower)))
 
 

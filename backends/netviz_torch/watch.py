@@ -76,7 +76,8 @@ class HeldTensor:
         if _version(tensor) != self._version or not _is_torchs_own(tensor):
             self._tensor, self._own = None, True
         elif shared:
-            self._tensor, self._own = tensor.clone(), True
+            with torch._C._DisableTorchDispatch():  # some mode of the model's might give it no values
+                self._tensor, self._own = tensor.clone(), True
 
     def numpy(self) -> np.ndarray[Any, Any]:
         """The value, in memory that nothing else writes to."""
@@ -118,7 +119,7 @@ class Watch(TorchDispatchMode):
         self._owned: dict[int, list[torch.Tensor]] = {}
         self._before: list[tuple[torch.Tensor, torch.Tensor]] = []
         self._exposed: set[int] = set()
-        self._latest: weakref.ref[torch.Tensor] | None = None
+        self._latest: HeldTensor | None = None
         self._writes: dict[int, int] = {}
         self._identity = 0
 
@@ -200,11 +201,14 @@ class Watch(TorchDispatchMode):
             return Ready(as_it_lies(tensor))
 
     def identity(self, tensor: torch.Tensor) -> int | None:
-        """The same number as before for the tensor asked about last, unless it was written to; a new one for others."""
-        if not has_memory(tensor) or own_memory(tensor) in self._exposed or not _is_torchs_own(tensor):
+        """The same number as before for the value asked about last, unless it was written to; a new one for others."""
+        if not has_memory(tensor) or tensor.is_inference() or not _is_torchs_own(tensor):
+            return None  # what others write to it is not counted
+        if own_memory(tensor) in self._exposed:
             return None
-        if self._latest is None or self._latest() is not tensor:
-            self._latest = weakref.ref(tensor)
+        if self._latest is None or not self._latest.is_value_of(tensor):
+            with torch._C._DisableTorchDispatch():
+                self._latest = HeldTensor(tensor.detach())
             self._identity += 1
         return self._identity
 
@@ -268,15 +272,16 @@ class Watch(TorchDispatchMode):
                 self.before_write(part)
             return
         key = own_memory(tensor)
-        latest = self._latest() if self._latest is not None else None
+        latest = self._latest.borrowed if self._latest is not None else None
         if latest is not None and own_memory(latest) == key:
             self._latest = None
         for reference in self._held.get(key, ()):
             held = reference()
             if held is not None:
                 held.secure(shared=True)
-        for owned in self._owned.pop(key, ()):
-            self._before.append((owned, owned.detach().clone()))
+        with torch._C._DisableTorchDispatch():
+            for owned in self._owned.pop(key, ()):
+                self._before.append((owned, owned.detach().clone()))
 
 
 class Exposures(TorchFunctionMode):

@@ -36,6 +36,7 @@ class ModelOutput(OrderedDict):
     [
         (lambda x: (x, x + 1), ["layer#0", "layer#1"]),
         (lambda x: [x, None, {"b": x}], ["layer#0", "layer#2.b"]),
+        (lambda x: {0: x, "a.b": x + 1}, ["layer#0", "layer#'a.b'"]),
         (lambda x: Pair(x, x), ["layer#left", "layer#right"]),
         (lambda x: Result(x, (x, x)), ["layer#logits", "layer#hidden.0", "layer#hidden.1"]),
         (lambda x: ModelOutput(logits=x, loss=None), ["layer#logits"]),
