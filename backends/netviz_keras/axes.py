@@ -1,9 +1,8 @@
 """Names for the axes of what layers return.
 
 A name is known only from the layer that made the axis (a convolution's ``data_format``, a
-recurrent layer) and is carried through layers that keep it; that of a graph's input from the
-layers that take it, where all of them read it alike. What else happens to a tensor leaves
-positional names: nothing is guessed from sizes.
+recurrent layer) and is carried through layers that keep it. What else happens to a tensor
+leaves positional names: nothing is guessed from sizes.
 """
 
 from __future__ import annotations
@@ -38,8 +37,6 @@ def axes_after(book: AxisBook, layer: Any, inputs: Any, output: Any) -> Axes:
     rank = len(output.shape)
     known = book.get(output)
     axes = output_axes(layer, [book.get(tensor) for tensor in tensors], rank) or known
-    if axes is None and kind_of(layer) == "input":
-        axes = _read_as(layer, rank)
     if axes is None or len(axes) != rank or len(set(axes)) != rank:
         return positional_axes(rank)
     book.note(output, axes)
@@ -77,41 +74,11 @@ def output_axes(layer: Any, inputs: Sequence[Axes | None], rank: int) -> Axes | 
         return None
     if keras_class(layer, ("MultiHeadAttention", "GroupedQueryAttention")):
         return first if first is not None and len(first) == rank else None
-    if kept_by(layer):
+    if kind in _KEPT_BY_KIND or keras_class(layer, _KEPT_BY_CLASS):
         kept = _agreed(inputs, rank)
         if kept is not None or kind != "pool":
             return kept
-    return named_by_data_format(layer, rank)
-
-
-def kept_by(layer: Any) -> bool:
-    """Whether a layer gives its output the axes of its input."""
-    return kind_of(layer) in _KEPT_BY_KIND or bool(keras_class(layer, _KEPT_BY_CLASS))
-
-
-def input_axes(declared: Any) -> Axes | None:
-    """What the layers that take an input of a graph read it as; None where one does not tell, or they disagree."""
-    return _read_as(declared._keras_history.operation, len(declared.shape))
-
-
-def _read_as(layer: Any, rank: int) -> Axes | None:
-    """What all that take what a layer returns read it as."""
-    told = {_read_by(node.operation, rank) for node in layer._outbound_nodes}
-    return told.pop() if len(told) == 1 else None
-
-
-def _read_by(layer: Any, rank: int) -> Axes | None:
-    graph = graph_of(layer)
-    if graph is not None:
-        return input_axes(graph.inputs[0]) if len(graph.inputs) == 1 else None
-    kind = kind_of(layer)
-    if kind in ("lstm", "gru", "rnn") and rank == 3:
-        return ("batch", "time", "channel")
-    if kind == "embedding" and rank == 2:
-        return ("batch", "time")
-    if kept_by(layer) and kind not in ("merge", "pool"):
-        return _read_as(layer, rank)
-    return named_by_data_format(layer, rank)
+    return _of_data_format(layer, rank)
 
 
 def _agreed(inputs: Sequence[Axes | None], rank: int) -> Axes | None:
@@ -120,8 +87,7 @@ def _agreed(inputs: Sequence[Axes | None], rank: int) -> Axes | None:
     return fitting.pop() if len(fitting) == 1 else None
 
 
-def named_by_data_format(layer: Any, rank: int) -> Axes | None:
-    """What a layer of places and channels takes the axes of a tensor for; None for any other layer."""
+def _of_data_format(layer: Any, rank: int) -> Axes | None:
     data_format = getattr(layer, "data_format", None)
     dimensions = _dimensions(layer)
     if data_format is None or dimensions is None:

@@ -22,7 +22,7 @@ from netviz_core.backend_api import (
     require_input,
 )
 
-from .axes import input_axes, laid_out
+from .axes import laid_out
 from .engines import ENGINE
 from .graph import graph_of
 from .kinds import keras_class
@@ -60,7 +60,6 @@ def prepare(model: Any, inputs: Any, book: AxisBook) -> Arguments:
     converted = private(keras.tree.map_structure(convert, inputs))
     if graph is not None:
         _check(graph, converted)
-        _name_axes(graph, converted, book)
         return (converted,), {}
     return _spread(model, converted)
 
@@ -177,19 +176,14 @@ def _dtype(graph: Functional | None, array: AxisArray) -> str | None:
     return str(graph.inputs[0].dtype) if graph is not None else str(keras.config.floatx())
 
 
-def _in_order(graph: Functional, inputs: Any) -> list[Any]:
-    """The inputs given, in the order in which a graph declares them."""
-    if isinstance(inputs, dict) and not isinstance(graph.input, dict):
-        return [inputs.get(tensor.name) for tensor in graph.inputs]
-    return list(keras.tree.flatten(inputs))
-
-
 def _check(graph: Functional, inputs: Any) -> None:
-    declared, given = list(graph.inputs), _in_order(graph, inputs)
+    declared = list(graph.inputs)
     if isinstance(inputs, dict) and not isinstance(graph.input, dict):
         missing = [tensor.name for tensor in declared if tensor.name not in inputs]
+        given = [inputs.get(tensor.name) for tensor in declared]
     else:
         missing = sorted(set(graph.input) - set(inputs)) if isinstance(inputs, dict) else []
+        given = keras.tree.flatten(inputs)
     expected = ", ".join(f"{tensor.name!r} of shape {_shape(tensor)}" for tensor in declared)
     if missing:
         raise InputError(f"the inputs given are named {sorted(inputs)}; the model takes {expected}")
@@ -206,14 +200,6 @@ def _check(graph: Functional, inputs: Any) -> None:
                 f"an input of shape {tuple(value.shape)} was given; the model takes {expected}"
                 f"{remedy(value.shape, tensor.shape)}"
             )
-
-
-def _name_axes(graph: Functional, inputs: Any, book: AxisBook) -> None:
-    """Note what the graph's layers take the axes of its inputs for, where nobody has named them."""
-    for value, declared in zip(_in_order(graph, inputs), graph.inputs, strict=True):
-        axes = None if value is None or book.get(value) else input_axes(declared)
-        if axes is not None and len(axes) == len(value.shape):
-            book.note(value, axes)
 
 
 def _fits(given: tuple[int, ...], declared: tuple[int | None, ...]) -> bool:
