@@ -17,7 +17,7 @@ from ..words.arrays import Activation, AxisArray
 from ..words.errors import InputError
 from ..words.progress import step
 from .common import form_of, is_named, matched, sketch, sketch_error
-from .reading import as_read
+from .reading import as_read, axes_as_read
 from .sides import Side, containers_of, side_of
 from .stations import INPUT, Station
 
@@ -74,17 +74,17 @@ def as_given(a: Side, b: Side) -> tuple[list[Activation], list[Activation]]:
 
 def _as_read(value: Activation, side: Side) -> Activation:
     """An input with the axes that the first layer takes it for that has names for them."""
-    reader = None if all(map(is_named, value.axes)) else _reader(value, side)
+    reader = _reader(value, side)
     return as_read(reader.layer, value, value.axes) if reader is not None else value
 
 
 def _reader(value: Activation, side: Side) -> Station | None:
-    """The first layer that takes an input, and has names for its axes where they have none."""
-    is_known = all(map(is_named, value.axes))
+    if all(map(is_named, value.axes)):
+        return None
     for station in side.stations:
         for source, given in zip(station.sources, station.given, strict=True):
             if source == INPUT and given.values.size == value.values.size:
-                named = value if is_known else as_read(station.layer, value, value.axes)
+                named = as_read(station.layer, value, value.axes)
                 if all(map(is_named, named.axes)) and np.array_equal(named.values, given.values):
                     return station
     return None
@@ -261,31 +261,21 @@ def _require_one_reading(a: Side, b: Side) -> None:
     """Refuse an array of which the two models take different axes for the same."""
     if a.whole is None or b.whole is None:
         return
-    for given in zip(a.whole.given, b.whole.given, strict=False):
-        readers = [_reader(value, side) for value, side in zip(given, (a, b), strict=True)]
-        named = [_as_read(value, side) for value, side in zip(given, (a, b), strict=True)]
-        if None in readers or not all(is_named(axis) for value in named for axis in value.axes):
+    for one, other in zip(a.whole.given, b.whole.given, strict=False):
+        readers = _reader(one, a), _reader(other, b)
+        if one.axes != other.axes or one.shape != other.shape or None in readers:
             continue
-        if set(named[0].axes) != set(named[1].axes) or _are_close(
-            named[0].values, named[1].transpose(*named[0].axes).values
-        ):
-            continue
-        raw = next((value for value in given if not all(map(is_named, value.axes))), None)
-        told = [
-            f"{side.name}'s {reader.path!r} takes its axes for {_order_in(raw, value)}"
-            for side, reader, value in zip((a, b), readers, named, strict=True)
-            if reader is not None
-        ]
-        raise InputError(
-            f"one array of shape {given[0].shape} was given to both models as it is: {' and '.join(told)}; "
-            f"give {_ADVICE}"
-        )
-
-
-def _order_in(raw: Activation | None, value: Activation) -> str:
-    """The names of axes in the order in which an array without names has them, as far as that can be told."""
-    renamed = value if raw is None else _renamed(raw, value)
-    return f"({', '.join(renamed.axes)})" if all(map(is_named, renamed.axes)) else "others"
+        orders = [axes_as_read(reader.layer, one.axes) for reader in readers if reader is not None]
+        if orders[0] != orders[1]:
+            told = [
+                f"{side.name}'s {reader.path!r} takes its axes for ({', '.join(order)})"
+                for side, reader, order in zip((a, b), readers, orders, strict=True)
+                if reader is not None
+            ]
+            raise InputError(
+                f"one array of shape {one.shape} was given to both models as it is: {' and '.join(told)}; "
+                f"give {_ADVICE}"
+            )
 
 
 def _only(values: set[Any]) -> Any:
