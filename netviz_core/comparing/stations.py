@@ -45,9 +45,9 @@ class Station:
         return self.layer.path
 
     @property
-    def key(self) -> str:
-        """The path, with the number of the call where there are several."""
-        return f"{self.path}:{self.call}" if self.calls > 1 else self.path
+    def key(self) -> tuple[str, int | None]:
+        """The path, and the number of the call where there are several."""
+        return self.path, self.call if self.calls > 1 else None
 
     @cached_property
     def given(self) -> tuple[Activation, ...]:

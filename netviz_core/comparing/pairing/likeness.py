@@ -288,7 +288,7 @@ def _named_alike(ours: Sequence[_Features], theirs: Sequence[_Features]) -> bool
     """Whether two models name their layers alike, so that equal names mean something."""
     known = {features.key for features in theirs}
     shared = [features.key for features in ours if features.key in known]
-    telling = [key for key in shared if not re.split(r"[./]", key)[-1].split(":")[0].isdigit()]
+    telling = [path for path, _ in shared if not re.split(r"[./]", path)[-1].isdigit()]
     all_same = len(shared) == len(ours) == len(theirs)
     return all_same or len(telling) > _MOSTLY * min(len(ours), len(theirs))
 

@@ -343,3 +343,18 @@ def test_values_without_axes_are_no_maps_and_no_samples(is_given: bool) -> None:
         assert (fault.pair.path_a, fault.pair.path_b) == ("other", "other")
     else:
         assert "b is 1.5 × a" in fault.causes[0].text
+
+
+def test_a_layer_whose_name_looks_like_the_call_of_another_is_paired_with_itself() -> None:
+    def forward(model: nn.Module, x: torch.Tensor) -> torch.Tensor:
+        layers = model._modules
+        return layers["y"](layers["x:1"](torch.tanh(layers["x"](torch.tanh(layers["x"](x))))))
+
+    torch.manual_seed(0)
+    model = Model(forward, **{"x": nn.Linear(6, 6), "x:1": nn.Linear(6, 6), "y": nn.Linear(6, 2)})
+    found = nv.compare(model, copy.deepcopy(model), X, progress=False)
+    assert found.agrees
+    assert [pair.status for pair in found.pairs] == ["agrees"] * 4
+    assert [(pair.path_a, pair.call) for pair in found.pairs] == [("x", 0), ("x", 1), ("x:1", 0), ("y", 0)]
+    assert all(pair.path_a == pair.path_b for pair in found.pairs)
+    assert (found.unmatched_a, found.unmatched_b) == ((), ())
