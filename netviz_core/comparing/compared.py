@@ -15,7 +15,7 @@ from ..models.checkpoint import Checkpoint
 from ..words.errors import InputError, NetvizError
 from ..words.given import shown
 from ..words.progress import step, steps
-from ..words.text_tables import counted
+from ..words.text_tables import counted, described, flattened
 from .explaining.causes import Cause, causes_of_weights
 from .explaining.determinism import nondeterministic
 from .explaining.remarks import not_followed, remarks_on
@@ -204,12 +204,13 @@ def _with_graphs(found: Comparison, *sides: Side) -> Comparison:
     for side in sides:
         if side.network is None:
             return replace(
-                found, without_graphs=f"{side.name} is no model that runs, so that its graph is not known"
+                found, without_graphs=f"The graph of {side.name} is not known: it is no model that runs."
             )
         try:
             traced.append(graph(side.network, side.inputs))
-        except NetvizError as error:
-            return replace(found, without_graphs=f"the graph of {side.name} is not known: {error}")
+        except Exception as error:  # which must not take what was found along
+            why = flattened(str(error)) if isinstance(error, NetvizError) else described(error)
+            return replace(found, without_graphs=f"The graph of {side.name} is not known: {why}")
     return replace(found, graphs=(traced[0], traced[1]))
 
 

@@ -77,3 +77,15 @@ def test_every_fault_between_layers_is_named() -> None:
     assert told is not None
     assert "before &#x27;two&#x27;" in told[1]
     assert "before &#x27;three&#x27;" in told[1]
+
+
+def test_a_graph_that_cannot_be_traced_does_not_take_what_was_found_along(monkeypatch: Any) -> None:
+    def broken(*arguments: Any) -> Any:
+        raise ZeroDivisionError("on the way")
+
+    monkeypatch.setattr(type(nv.get_backend("torch")), "trace", broken)
+    found = nv.compare(Between(1.0), Between(2.0), X, graphs=True, progress=False)
+    assert not found.agrees
+    assert found.graphs is None
+    assert found.without_graphs == "The graph of a is not known: ZeroDivisionError: on the way"
+    assert found.without_graphs in found.to_html()
