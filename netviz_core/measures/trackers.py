@@ -7,10 +7,10 @@ import os
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..words.errors import InputError, as_integer
+from ..words.optional import needed
 from ..words.text_tables import printable
 from .layer_statistics import MEASURES, LayerStatistics
 
@@ -125,7 +125,7 @@ class Tracked:
         import tempfile  # here, as it is heavy, and few ask for it
 
         looks = self._looks_from(step)
-        mlflow = _needed("mlflow", "mlflow", "to_mlflow")
+        mlflow = needed("mlflow", "to_mlflow()")
         for look in looks:
             numbers = {_in_mlflow(name): value for name, value in look.numbers.items()}
             mlflow.log_metrics(numbers, step=look.step, run_id=run_id)
@@ -143,11 +143,11 @@ class Tracked:
 
 
 def _to_tensorboard(looks: Iterable[Look], log_dir: str | Path) -> None:
-    def needed(module: str) -> Any:
-        return _needed(f"tensorboard.{module}", "tensorboard", "to_tensorboard")
+    def of_tensorboard(module: str) -> Any:
+        return needed(f"tensorboard.{module}", "to_tensorboard()", "tensorboard")
 
-    events, summaries = (needed(f"compat.proto.{name}_pb2") for name in ("event", "summary"))
-    writer = needed("summary.writer.event_file_writer").EventFileWriter(os.fspath(log_dir))
+    events, summaries = (of_tensorboard(f"compat.proto.{name}_pb2") for name in ("event", "summary"))
+    writer = of_tensorboard("summary.writer.event_file_writer").EventFileWriter(os.fspath(log_dir))
     try:
         for look in looks:
             summary = summaries.Summary()
@@ -174,7 +174,7 @@ def _as_proto(histogram: Histogram, summaries: Any) -> Any:
 
 
 def _to_wandb(looks: Iterable[Look], run: Any) -> None:
-    wandb = _needed("wandb", "wandb", "to_wandb")
+    wandb = needed("wandb", "to_wandb()")
     run = wandb.run if run is None else run
     if run is None:
         raise InputError(
@@ -197,14 +197,3 @@ def _in_mlflow(name: str) -> str:
         or "_x_"
         for part in name.split("/")
     )
-
-
-def _needed(module: str, package: str, asked: str) -> Any:
-    """A module that is heavy, and that few have."""
-    try:
-        return import_module(module)
-    except ImportError as error:
-        raise ImportError(
-            f"{asked} needs {package}, which cannot be imported ({error}); install it: pip install {package}",
-            name=package,
-        ) from error

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 from .errors import BackendLoadError
 
 
-def needed(name: str, use: str) -> Any:
-    """Import a package that netviz does without otherwise.
+def needed(name: str, use: str, package: str = "") -> Any:
+    """Import a module that netviz does without otherwise; `package` is what brings it, by default one of its name.
 
     Raises
     ------
@@ -27,5 +28,8 @@ pip install pandaz
     try:
         return import_module(name)
     except ImportError as error:
-        told = f"{use} needs {name}, which is not installed; install it: pip install {name}"
-        raise BackendLoadError(told, name=name) from error
+        package = package or name
+        is_there = find_spec(name.partition(".")[0]) is not None
+        lack = f"cannot be imported ({error})" if is_there else "is not installed"
+        told = f"{use} needs {package}, which {lack}; install it: pip install {package}"
+        raise BackendLoadError(told, name=package) from error

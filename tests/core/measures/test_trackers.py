@@ -27,7 +27,7 @@ def test_what_is_not_installed_is_named_with_the_command_that_installs_it(
     package: str, write: Callable[..., None], tmp_path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(ImportError, match=f"^to_{package} needs {package}, .*: pip install {package}$"):
+    with pytest.raises(ImportError, match=rf"^to_{package}\(\) needs {package}, .*: pip install {package}$"):
         write(tmp_path)
     assert not list(tmp_path.iterdir())
 
