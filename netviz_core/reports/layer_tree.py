@@ -24,9 +24,8 @@ def layer_tree(rows: Sequence[SummaryRow]) -> str:
 
 def _branch(rows: Iterable[SummaryRow], within: dict[str | None, list[SummaryRow]]) -> Iterable[str]:
     for row in rows:
-        inner = within.get(row.path, []) if row.path or row.parent is None else []
-        inner = [each for each in inner if each is not row]
-        if not inner:
+        inner = within.get(row.path)
+        if inner is None:
             yield f"<p>{_line(row)}</p>"
             continue
         is_open = " open" if row.depth < _OPEN_DOWN_TO else ""
